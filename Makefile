@@ -1,0 +1,88 @@
+# Make orders the steps; what is reused is decided by content, inside the package.
+# No notebook's output is a goal: a failed run leaves one too.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3.11
+QUIET := --quiet --disable-pip-version-check
+
+# An activated conda environment that has what the package needs is used as it is.
+NEEDS := lightning, papermill, pose_format, statsmodels, torch, jointprune
+FIND := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, '$(NEEDS)'.split(', '))))
+ifneq ($(CONDA_PREFIX),)
+CONDA_READY := $(shell "$(CONDA_PREFIX)/bin/python" -c "$(FIND)" 2>/dev/null && echo yes)
+endif
+ifeq ($(CONDA_READY),yes)
+PY := $(CONDA_PREFIX)/bin/python
+else
+PY := .venv/bin/python
+endif
+
+.PHONY: help env data reproduce test smoke figures numbers check publish lab bench clean
+
+help: ## list the goals (the default)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: ## make .venv from requirements.txt, again only when a lock or a path changed
+ifneq ($(CONDA_READY),yes)
+	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
+	if built_from | cmp -s - .venv/built-from && test -x $(PY); then exit 0; fi; \
+	command -v $(PYTHON) >/dev/null || { \
+	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or say make PYTHON=..." >&2; \
+	  exit 1; }; \
+	echo "Making .venv from requirements.txt (minutes the first time)"; \
+	rm -f .venv/built-from; \
+	$(PYTHON) -m venv --clear .venv; \
+	$(PY) -m pip install $(QUIET) -r requirements.txt; \
+	$(PY) -m pip install $(QUIET) --no-deps --no-build-isolation -e .; \
+	built_from > .venv/built-from
+endif
+
+data: env ## fetch the recordings into data/raw (96 MB, checked by hash)
+	@$(PY) -m jointprune.sources.fingerspelling
+
+reproduce: data ## everything: the five notebooks, figures, numbers, the headline table
+	@$(PY) notebooks/run.py default
+	@$(PY) -m jointprune.numbers
+
+test: data ## ruff and pytest, with the five notebooks in the smoke profile
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m pytest
+
+smoke: data ## the five notebooks, tiny, writing only under build/smoke
+	@$(PY) notebooks/run.py smoke
+
+figures: env ## redraw figures and numbers from data/results, without training
+	@$(PY) notebooks/run.py default --only 05
+	@$(PY) -m jointprune.numbers
+
+numbers: env ## write numbers.tex, claims.md and the README's results from data/results
+	@$(PY) -m jointprune.numbers
+
+check: env ## compare fresh results with the published ones
+	@$(PY) -m jointprune.numbers --check
+
+publish: env ## declare the present results the published ones
+	@$(PY) -m jointprune.numbers --publish
+
+lab: env ## open JupyterLab on the notebooks
+	@$(PY) -m jupyterlab notebooks
+
+bench: data ## speed as ratios to a peer and to the machine's own limit
+	@$(PY) benchmarks/bench.py
+
+clean: ## remove build/ and caches; trained runs only when you say so (RUNS=yes)
+	@rm -rf build .pytest_cache .ruff_cache
+	@find jointprune notebooks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	@set -e; test -d data/runs || exit 0; answer="$(RUNS)"; \
+	if test -z "$$answer" && test -t 0; then \
+	  printf 'Remove the trained runs in data/runs (%s)? [y/N] ' "$$(du -sh data/runs | cut -f1)"; \
+	  read answer || true; \
+	fi; \
+	case "$$answer" in \
+	  y | yes) rm -rf data/runs ;; \
+	  *) echo "data/runs is kept; make clean RUNS=yes removes it" ;; \
+	esac
