@@ -1,0 +1,47 @@
+"""Names of the hand joints, fingers, bones and hands, in MediaPipe's order.
+
+A recording has 42 joints: the left hand's 21, then the right hand's 21. "Left" and "right"
+are the signer's own hands.
+
+Source: MediaPipe Hands landmark model, https://ai.google.dev/edge/mediapipe.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+JOINTS = (
+    "wrist",
+    "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip",
+    "index_mcp", "index_pip", "index_dip", "index_tip",
+    "middle_mcp", "middle_pip", "middle_dip", "middle_tip",
+    "ring_mcp", "ring_pip", "ring_dip", "ring_tip",
+    "pinky_mcp", "pinky_pip", "pinky_dip", "pinky_tip",
+)  # fmt: skip
+
+HANDS = ("left", "right")
+
+JOINT_NAMES = tuple(f"{hand}.{joint}" for hand in HANDS for joint in JOINTS)
+
+# The wrist belongs to no finger.
+FINGERS = {
+    finger: tuple(range(1 + 4 * i, 5 + 4 * i))
+    for i, finger in enumerate(("thumb", "index", "middle", "ring", "pinky"))
+}
+
+# (child, parent): each finger is a chain that starts at the wrist.
+BONES = tuple((c, 0 if c % 4 == 1 else c - 1) for c in range(1, len(JOINTS)))
+
+
+def hand_index(names: Sequence[str]) -> np.ndarray:
+    """The hand of each named joint: int array (joints,), 0 for left and 1 for right.
+
+    Raises ValueError for a name that is not one of the 42, such as "wrist" without a hand.
+    """
+    unknown = [name for name in names if name not in JOINT_NAMES]
+    if unknown:
+        raise ValueError(
+            f"expected joint names such as 'left.index_tip', got {unknown[:3]}: "
+            "see jointprune.skeleton.JOINT_NAMES for all 42"
+        )
+    return np.array([HANDS.index(name.split(".")[0]) for name in names], dtype=np.int64)

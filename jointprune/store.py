@@ -1,0 +1,273 @@
+"""`SignDataset`: recordings of signs as arrays, and the one format they have on disk.
+
+A store is a folder of four files:
+
+- `poses.npy`    float32 (clips, frames, joints, coords), in shoulder widths, 0 where missing
+- `present.npy`  bool (clips, frames, joints): was this joint found in this frame?
+- `clips.csv`    one row a clip, columns as in `COLUMNS`
+- `meta.json`    version, shape, joint and class names, units, sources, checksum
+
+A clip shorter than the longest is padded at its end with zeros that are not present; its
+own length is `clips["frames"]`.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointprune.skeleton import HANDS, hand_index
+from jointprune.workspace import Workspace
+
+VERSION = 1
+COLUMNS = {
+    "clip": str,  # unique name, such as "ase/A"
+    "label": str,  # name of the sign, one of the classes
+    "signer": str,
+    "group": str,  # what folds keep apart: a signer or a language
+    "split": str,  # the split its authors published, or ""
+    "source_file": str,
+    "frames": int,  # frames in the store, before padding
+    "original_frames": int,  # frames as recorded
+    "fps": float,
+}
+# A group signs with both hands if both are seen in more than this share of its frames.
+TWO_HANDED = 0.25
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SignDataset:
+    """Clips of signs; arrays may be memory-mapped and are not to be written to."""
+
+    poses: np.ndarray  # float32 (clips, frames, joints, coords)
+    present: np.ndarray  # bool (clips, frames, joints)
+    labels: np.ndarray  # int (clips,), index into `classes`
+    signers: np.ndarray  # str (clips,)
+    groups: np.ndarray  # str (clips,)
+    classes: tuple[str, ...]
+    joints: tuple[str, ...]
+    clips: pd.DataFrame
+    meta: dict
+
+    def __repr__(self) -> str:
+        shape = " x ".join(str(size) for size in self.poses.shape)
+        groups, classes = len(set(self.groups)), len(self.classes)
+        return f"SignDataset({shape}, {groups} groups, {classes} classes)"
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the store's content: arrays, table and meta."""
+        return self.meta["sha256"]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of each clip before padding, int (clips,)."""
+        return self.clips["frames"].to_numpy()
+
+    def hand_presence(self) -> pd.DataFrame:
+        """Share of a group's frames in which a hand is seen: index group; left, right, both."""
+        hands = hand_index(self.joints)
+        seen = {h: self.present[:, :, hands == i].any(axis=-1) for i, h in enumerate(HANDS)}
+        seen["both"] = seen["left"] & seen["right"]
+        # Padding is never present, so only the divisor has to leave it out.
+        frames = pd.DataFrame({name: array.sum(axis=1) for name, array in seen.items()})
+        frames["frames"] = self.lengths
+        totals = frames.groupby(self.groups).sum()
+        return totals[list(seen)].div(totals["frames"], axis=0).rename_axis("group")
+
+    def two_handed(self) -> list[str]:
+        """Groups that sign with both hands: seen together in over a quarter of the frames."""
+        both = self.hand_presence()["both"]
+        return sorted(both.index[both > TWO_HANDED])
+
+    def fold_groups(self, n: int, seed: int) -> list[list[str]]:
+        """Deal the groups into `n` folds whose sizes differ by at most one group.
+
+        Two-handed groups are dealt first, so that no fold gets two of them while there are
+        no more of them than folds. The same seed always gives the same folds.
+        """
+        names = sorted(set(self.groups))
+        if not 2 <= n <= len(names):
+            raise ValueError(
+                f"expected 2 to {len(names)} folds for {len(names)} groups, got {n}: "
+                "no group may be on both sides of a split"
+            )
+        rng = np.random.default_rng(seed)
+        two_handed = self.two_handed()
+        others = [name for name in names if name not in two_handed]
+        folds = [[] for _ in range(n)]
+        for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
+            min(folds, key=len).append(str(name))
+        return [sorted(fold) for fold in folds]
+
+    def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`n` splits (train_clips, test_clips), int indices; no group is on both sides."""
+        inside = [np.isin(self.groups, fold) for fold in self.fold_groups(n, seed)]
+        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in inside]
+
+
+def save_dataset(
+    folder: Path | str,
+    *,
+    poses: np.ndarray,
+    present: np.ndarray,
+    clips: pd.DataFrame,
+    classes: tuple[str, ...],
+    joints: tuple[str, ...],
+    meta: dict,
+) -> SignDataset:
+    """Validate a dataset, write it to `folder` whole or not at all, and load it back.
+
+    An existing store is replaced only once the new one is complete. `meta` holds what
+    the source knows of itself (units, checksums, edits); version, shape, names and checksum
+    are added here. Raises ValueError for content that breaks the format.
+    """
+    folder = Path(folder)
+    clips = _typed(clips, folder)
+    known = {"version": VERSION, "shape": list(poses.shape)}
+    meta = {**meta, **known, "classes": list(classes), "joints": list(joints)}
+    _check_structure(poses, present, clips, meta, folder)
+    _check_values(poses, present, clips, folder)
+    table = clips.to_csv(index=False, lineterminator="\n").encode()
+    meta["sha256"] = _content_sha256(poses, present, table, meta)
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        np.save(new / "poses.npy", poses)
+        np.save(new / "present.npy", present)
+        (new / "clips.csv").write_bytes(table)
+        (new / "meta.json").write_text(
+            json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
+        )
+        _replace_folder(new, folder, Path(temporary) / "old")
+    return load_dataset(folder)
+
+
+def load_dataset(
+    name: Path | str,
+    workspace: Workspace = Workspace("."),  # noqa: B008 (frozen)
+) -> SignDataset:
+    """Open the store `name` of a workspace, or any store's folder; arrays are memory-mapped.
+
+    Raises FileNotFoundError if there is none, ValueError if its parts do not fit together.
+    """
+    is_path = isinstance(name, Path) or os.path.dirname(name)
+    folder = Path(name) if is_path else workspace.processed / name
+    parts = [folder / part for part in ("meta.json", "clips.csv", "poses.npy", "present.npy")]
+    absent = [part.name for part in parts if not part.is_file()]
+    if absent:
+        raise FileNotFoundError(
+            f"no dataset in {folder} ({', '.join(absent)} missing): "
+            "run notebooks/01_data_preparation.ipynb first"
+        )
+    meta = json.loads(parts[0].read_text(encoding="utf-8"))
+    # A sign may be called "NA" or "null": words are never missing values.
+    clips = pd.read_csv(parts[1], dtype=COLUMNS, keep_default_na=False)
+    poses, present = (np.load(p, mmap_mode="r", allow_pickle=False) for p in parts[2:])
+    _check_structure(poses, present, clips, meta, folder)
+    return SignDataset(
+        poses=poses,
+        present=present,
+        labels=pd.Index(meta["classes"]).get_indexer(clips["label"]).astype(np.int64),
+        signers=clips["signer"].to_numpy(dtype=str),
+        groups=clips["group"].to_numpy(dtype=str),
+        classes=tuple(meta["classes"]),
+        joints=tuple(meta["joints"]),
+        clips=clips,
+        meta=meta,
+    )
+
+
+def _typed(clips: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The table with exactly the columns of the format, in their order and types."""
+    if set(clips.columns) != set(COLUMNS):
+        raise ValueError(f"{folder}: expected clip columns {list(COLUMNS)}, got {list(clips)}")
+    return clips[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+
+
+def _check_structure(
+    poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, meta: dict, folder: Path
+) -> None:
+    """Cheap checks, made on every load: version, types, shapes, names, counts."""
+    if meta.get("version") != VERSION:
+        raise ValueError(
+            f"{folder}: expected store version {VERSION}, got {meta.get('version')}: "
+            "prepare the dataset again with notebooks/01_data_preparation.ipynb"
+        )
+    expected = (len(clips), poses.shape[1] if poses.ndim == 4 else 0, len(meta["joints"]))
+    facts = {
+        "poses' type": (np.dtype(np.float32), poses.dtype),
+        "present's type": (np.dtype(bool), present.dtype),
+        "poses' shape as noted in meta.json": (tuple(meta["shape"]), poses.shape),
+        "poses' clips, frames, joints": (expected, poses.shape[:3]),
+        "present's shape": (poses.shape[:3], present.shape),
+        "clip columns": (list(COLUMNS), list(clips.columns)),
+        "different classes": (len(meta["classes"]), len(set(meta["classes"]))),
+        "different joints": (len(meta["joints"]), len(set(meta["joints"]))),
+    }
+    for what, (wanted, got) in facts.items():
+        if wanted != got:
+            raise ValueError(f"{folder}: expected {what} to be {wanted}, got {got}")
+    hand_index(meta["joints"])
+    _check_table(clips, meta["classes"], poses.shape[1], folder)
+
+
+def _check_table(clips: pd.DataFrame, classes: list[str], frames: int, folder: Path) -> None:
+    """Every clip is named once, has a known label, a group, and a length that fits."""
+    problems = {
+        "a clip name that occurs once": clips["clip"].duplicated(),
+        f"a label out of {len(classes)} classes": ~clips["label"].isin(classes),
+        "a group": clips["group"].str.strip() == "",
+        "a signer": clips["signer"].str.strip() == "",
+        f"1 to {frames} frames": ~clips["frames"].between(1, frames),
+    }
+    for wanted, wrong in problems.items():
+        if wrong.any():
+            row = clips[wrong].iloc[0].to_dict()
+            raise ValueError(f"{folder}: expected every clip to have {wanted}, got {row}")
+
+
+def _check_values(
+    poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, folder: Path
+) -> None:
+    """Full checks, made before writing: finite values, and zeros wherever a joint is missing."""
+    padding = np.arange(poses.shape[1]) >= clips["frames"].to_numpy()[:, None]
+    problems = {
+        "finite poses": ~np.isfinite(poses),
+        "poses of 0 where a joint is not present": (poses != 0) & ~present[..., None],
+        "no joint present after its last frame": present & padding[..., None],
+    }
+    for wanted, wrong in problems.items():
+        if wrong.any():
+            clip = clips["clip"][int(np.argwhere(wrong)[0, 0])]
+            raise ValueError(f"{folder}: expected {wanted}, got otherwise in clip {clip}")
+
+
+def _content_sha256(poses: np.ndarray, present: np.ndarray, table: bytes, meta: dict) -> str:
+    """One checksum over all that a store says; the same content gives the same on any machine."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for part in (table, np.ascontiguousarray(poses), np.ascontiguousarray(present)):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _replace_folder(new: Path, folder: Path, old: Path) -> None:
+    """Put `new` where `folder` is; the store that was there comes back if that fails."""
+    try:
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(new, folder)
+    except BaseException:  # Ctrl-C as well as a full disk
+        if old.exists() and not folder.exists():
+            os.rename(old, folder)
+        raise

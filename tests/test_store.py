@@ -1,0 +1,219 @@
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jointprune.store import load_dataset, save_dataset
+from jointprune.workspace import Workspace
+
+
+def folder_content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_saved_is_what_is_loaded(toy, tmp_path):
+    save_dataset(tmp_path / "toy", **toy)
+    data = load_dataset(tmp_path / "toy")
+    assert np.array_equal(data.poses, toy["poses"])
+    assert np.array_equal(data.present, toy["present"])
+    assert [data.classes[label] for label in data.labels] == toy["clips"]["label"].tolist()
+    assert data.groups.tolist() == toy["clips"]["group"].tolist()
+    assert data.lengths.tolist() == toy["clips"]["frames"].tolist()
+    assert data.joints == toy["joints"] and data.meta["name"] == "toy"
+    assert len(data) == 24 and "24 x 8 x 42 x 2" in repr(data)
+
+
+def test_arrays_are_memory_mapped_and_read_only(toy_dataset):
+    assert isinstance(toy_dataset.poses, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        toy_dataset.poses[0] = 1
+
+
+def test_a_dataset_is_found_by_name_in_its_workspace(toy, tmp_path):
+    workspace = Workspace(str(tmp_path))
+    saved = save_dataset(workspace.processed / "toy", **toy)
+    assert load_dataset("toy", workspace).sha256 == saved.sha256
+
+
+def test_an_absent_dataset_names_the_notebook_that_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing .*01_data_preparation\.ipynb"):
+        load_dataset("nothing", Workspace(str(tmp_path)))
+
+
+def test_signs_named_like_missing_values_stay_words(toy, tmp_path):
+    toy["clips"] = toy["clips"].replace({"label": {"no": "NA", "yes": "null"}})
+    toy["classes"] = ("hello", "NA", "thanks", "null")
+    data = save_dataset(tmp_path / "toy", **toy)
+    assert set(data.clips["label"]) == set(data.classes)
+
+
+def test_the_checksum_follows_the_content_and_nothing_else(toy, tmp_path):
+    first = save_dataset(tmp_path / "a", **toy).sha256
+    assert save_dataset(tmp_path / "b", **toy).sha256 == first
+    changed = [save_dataset(tmp_path / "c", **{**toy, "poses": toy["poses"] * 2}).sha256]
+    toy["clips"].loc[0, "signer"] = "another"
+    changed.append(save_dataset(tmp_path / "d", **toy).sha256)
+    toy["present"][0, 0, 30] = False
+    toy["poses"][0, 0, 30] = 0
+    changed.append(save_dataset(tmp_path / "e", **toy).sha256)
+    assert len({first, *changed}) == 4
+
+
+def test_a_store_is_replaced_whole_while_a_reader_keeps_the_old_one(toy, toy_dataset, tmp_path):
+    before = toy_dataset.poses.copy()
+    save_dataset(tmp_path / "toy", **{**toy, "poses": toy["poses"] * 2})
+    assert np.array_equal(toy_dataset.poses, before)
+    assert np.array_equal(load_dataset(tmp_path / "toy").poses, before * 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+@pytest.mark.parametrize("broken_write", ["numpy.save", "os.rename"])
+def test_a_write_that_breaks_leaves_the_old_store_and_no_other(
+    toy, toy_dataset, tmp_path, monkeypatch, broken_write
+):
+    rename = os.rename
+
+    def full_disk(path, target):
+        if Path(path).name in ("poses.npy", "new"):
+            raise OSError("No space left on device")
+        rename(path, target)  # the old store can be moved, only the new one cannot
+
+    before = folder_content(tmp_path / "toy")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(broken_write, full_disk)
+        save_dataset(tmp_path / "toy", **{**toy, "poses": toy["poses"] * 2})
+    assert folder_content(tmp_path / "toy") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+def _nan(toy):
+    toy["poses"][3, 0, 30, 1] = np.nan
+
+
+def _value_where_missing(toy):
+    toy["poses"][20, 0, 0] = 1
+
+
+def _present_in_padding(toy):
+    toy["present"][0, -1, 30] = True
+
+
+def _unknown_label(toy):
+    toy["clips"].loc[2, "label"] = "goodbye"
+
+
+def _twice_the_same_clip(toy):
+    toy["clips"].loc[1, "clip"] = toy["clips"].loc[0, "clip"]
+
+
+def _no_group(toy):
+    toy["clips"].loc[5, "group"] = " "
+
+
+def _too_long(toy):
+    toy["clips"].loc[5, "frames"] = 9
+
+
+def _missing_column(toy):
+    toy["clips"] = toy["clips"].drop(columns="fps")
+
+
+def _doubles(toy):
+    toy["poses"] = toy["poses"].astype(np.float64)
+
+
+def _one_hand(toy):
+    toy["joints"] = toy["joints"][:21]
+
+
+def _flat(toy):
+    toy["poses"] = toy["poses"].reshape(24, 8, 84)
+
+
+def _unknown_joint(toy):
+    toy["joints"] = ("left.elbow", *toy["joints"][1:])
+
+
+REFUSED = {
+    _nan: r"finite poses.*both/thanks-1|finite poses.*both/no-1",
+    _value_where_missing: r"0 where a joint is not present.*two/thanks-0",
+    _present_in_padding: r"no joint present after its last frame.*both/hello-0",
+    _unknown_label: r"label out of 4 classes.*goodbye",
+    _twice_the_same_clip: r"clip name that occurs once.*both/hello-0",
+    _no_group: "to have a group",
+    _too_long: "1 to 8 frames.*'frames': 9",
+    _missing_column: "expected clip columns",
+    _doubles: "float32, got float64",
+    _one_hand: r"\(24, 8, 21\), got \(24, 8, 42\)",
+    _flat: "poses",
+    _unknown_joint: "got .'left.elbow'.",
+}
+
+
+@pytest.mark.parametrize("spoil", REFUSED, ids=lambda f: f.__name__.strip("_"))
+def test_broken_content_is_refused_before_anything_is_written(toy, tmp_path, spoil):
+    spoil(toy)
+    with pytest.raises(ValueError, match=REFUSED[spoil]):
+        save_dataset(tmp_path / "toy", **toy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_another_version_says_what_to_do(toy_dataset, tmp_path):
+    meta = tmp_path / "toy" / "meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "version": 99}))
+    with pytest.raises(ValueError, match=r"version 1, got 99: prepare the dataset again"):
+        load_dataset(tmp_path / "toy")
+
+
+def test_a_store_whose_parts_do_not_fit_is_refused(toy, toy_dataset, tmp_path):
+    (tmp_path / "toy" / "present.npy").unlink()  # still mapped by `toy_dataset`
+    np.save(tmp_path / "toy" / "present.npy", toy["present"][:-1])
+    with pytest.raises(ValueError, match=re.escape("(24, 8, 42), got (23, 8, 42)")):
+        load_dataset(tmp_path / "toy")
+
+
+def test_pickled_arrays_are_never_loaded(toy_dataset, tmp_path):
+    (tmp_path / "toy" / "poses.npy").unlink()  # still mapped by `toy_dataset`
+    np.save(tmp_path / "toy" / "poses.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"[Pp]ython objects|allow_pickle"):
+        load_dataset(tmp_path / "toy")
+
+
+def test_hand_presence_counts_frames_without_padding(toy_dataset):
+    presence = toy_dataset.hand_presence()
+    assert presence.loc["both"].tolist() == [1, 1, 1]
+    assert presence.loc["one"].tolist() == [0, 1, 0]
+    assert toy_dataset.two_handed() == ["both"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_folds_keep_languages_apart_and_spread_the_two_handed(dataset, seed):
+    folds = dataset.folds(4, seed)
+    two_handed = set(dataset.two_handed())
+    assert two_handed == {"cse", "csq", "tsm"}
+    for train, test in folds:
+        assert not set(dataset.groups[train]) & set(dataset.groups[test])
+        assert len(set(dataset.groups[test])) == 4
+        assert len(two_handed & set(dataset.groups[test])) <= 1
+        assert sorted([*train, *test]) == list(range(410))
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(410))
+
+
+def test_a_seed_fixes_the_folds_and_another_changes_them(dataset):
+    assert dataset.fold_groups(4, 0) == dataset.fold_groups(4, 0)
+    assert len({str(dataset.fold_groups(4, seed)) for seed in range(5)}) > 1
+
+
+def test_fold_sizes_differ_by_at_most_one_group(dataset):
+    for n in range(2, 17):
+        sizes = [len(fold) for fold in dataset.fold_groups(n, 1)]
+        assert sum(sizes) == 16 and max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 4])
+def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
+    with pytest.raises(ValueError, match=f"2 to 3 folds for 3 groups, got {n}"):
+        toy_dataset.folds(n, 0)
