@@ -1,0 +1,186 @@
+"""Gates that close joints: the pruning layer, its penalty, and the mask it replaces.
+
+The interface is that of the quick start (`JointPruningLayer`, `l0_penalty`); the mask is
+the hard-concrete gate of Louizos, Welling and Kingma, "Learning sparse neural networks
+through L0 regularization" (ICLR 2018, arXiv 1712.01312), one gate a joint.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Stretch of the binary concrete distribution, so that 0 and 1 carry probability mass.
+GAMMA, ZETA = -0.1, 1.1
+
+
+class JointPruningLayer(nn.Module):
+    """One hard-concrete gate per joint, multiplied onto the keypoints.
+
+    Args:
+        num_joints: joints of the input, J.
+        temperature: beta of the concrete distribution; the paper's 2/3.
+        hard: round each sampled gate to 0 or 1, gradients straight through.
+        init_keep_prob: P(gate > 0) of every joint before training, in (0, 1).
+        tied: gate index per joint, length J; joints with one index share a gate.
+            None gives every joint its own.
+
+    `joint_logits` (gates,) is the one parameter. In training mode gates are sampled, once
+    a call and for the whole batch; in evaluation mode they are the distribution's
+    deterministic estimate, so two evaluations agree and a gate can be exactly 0 or 1.
+    """
+
+    def __init__(
+        self,
+        num_joints: int,
+        temperature: float = 2 / 3,
+        hard: bool = False,
+        init_keep_prob: float = 0.9,
+        tied: Sequence[int] | None = None,
+    ):
+        super().__init__()
+        if not 0 < init_keep_prob < 1:
+            raise ValueError(f"expected init_keep_prob between 0 and 1, got {init_keep_prob}")
+        if temperature <= 0:
+            raise ValueError(f"expected a temperature above 0, got {temperature}")
+        gate_of = torch.arange(num_joints) if tied is None else torch.as_tensor(tied)
+        if gate_of.shape != (num_joints,):
+            raise ValueError(
+                f"expected one gate index for each of {num_joints} joints, "
+                f"got {tuple(gate_of.shape)}"
+            )
+        gates = int(gate_of.max()) + 1
+        if gate_of.unique().numel() != gates:
+            raise ValueError(f"expected gate indices 0..{gates - 1}, each used at least once")
+        self.num_joints, self.temperature, self.hard = num_joints, temperature, hard
+        self.shift = temperature * math.log(-GAMMA / ZETA)
+        start = math.log(init_keep_prob / (1 - init_keep_prob)) + self.shift
+        self.joint_logits = nn.Parameter(torch.full((gates,), start))
+        self.register_buffer("gate_of", gate_of)
+        self.register_buffer("frozen", torch.tensor(False))
+        self.register_buffer("frozen_gates", torch.ones(num_joints))
+
+    def forward(self, skeleton_keypoints: Tensor) -> Tensor:
+        """Keypoints (B, T, J, P) or flattened (B, T, J*P) times their gates, shape kept."""
+        x = skeleton_keypoints
+        if x.ndim not in (3, 4):
+            raise ValueError(f"expected (B, T, J, P) or (B, T, J*P), got {tuple(x.shape)}")
+        joints = self.num_joints
+        if x.ndim == 4 and x.shape[2] != joints:
+            raise ValueError(
+                f"expected {joints} joints, got {x.shape[2]}: pass every joint the layer was "
+                "made for, left hand first"
+            )
+        if x.ndim == 3 and x.shape[2] % joints:
+            raise ValueError(
+                f"expected a last dimension that is a multiple of {joints} joints, got "
+                f"{x.shape[2]}: flatten (joints, coordinates) with joints outermost"
+            )
+        return (x.reshape(*x.shape[:2], joints, -1) * self.gates()[:, None]).reshape(x.shape)
+
+    def gates(self) -> Tensor:
+        """Gate of each joint in [0, 1], shape (J,): sampled in training, else deterministic.
+
+        Source: Louizos et al. 2018, eqs. 10, 11 and 13.
+        """
+        if self.frozen:
+            return self.frozen_gates
+        logits = self.joint_logits
+        if self.training:
+            u = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
+            logits = (logits + u.log() - (-u).log1p()) / self.temperature
+        gates = (logits.sigmoid() * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
+        if self.hard:
+            gates = gates + ((gates > 0.5).to(gates) - gates).detach()
+        return gates[self.gate_of]
+
+    def keep_probability(self) -> Tensor:
+        """P(gate > 0) for each joint, shape (J,); its mean is the penalty.
+
+        Source: Louizos et al. 2018, eq. 12.
+        """
+        if self.frozen:
+            return self.frozen_gates
+        return (self.joint_logits - self.shift).sigmoid()[self.gate_of]
+
+    def kept_joints(self) -> list[int]:
+        """Indices of the joints whose gate is open (above 0) in evaluation."""
+        if self.frozen:
+            return self.frozen_gates.nonzero().flatten().tolist()
+        threshold = math.log(-GAMMA / ZETA)  # the logit at which the estimate leaves 0
+        return (self.joint_logits > threshold)[self.gate_of].nonzero().flatten().tolist()
+
+    def get_summary(self) -> dict:
+        """`num_active`, `num_total`, `pruning_ratio` (closed share) and `avg_prob`."""
+        active = len(self.kept_joints())
+        return {
+            "num_active": active,
+            "num_total": self.num_joints,
+            "pruning_ratio": 1 - active / self.num_joints,
+            "avg_prob": self.keep_probability().mean().item(),
+        }
+
+    @torch.no_grad()
+    def freeze_top(self, k: int) -> None:
+        """Open the k likeliest joints for good and close the others: gates become exact 1 and 0.
+
+        Equal logits are settled by the lower index. With tied gates k has to be a number
+        of joints that whole gates can make up.
+        """
+        if not 1 <= k <= self.num_joints:
+            raise ValueError(f"expected 1 to {self.num_joints} joints to keep, got {k}")
+        sizes = torch.bincount(self.gate_of)
+        order = self.joint_logits.argsort(descending=True, stable=True)
+        kept_counts = sizes[order].cumsum(0)
+        if k not in kept_counts.tolist():
+            raise ValueError(
+                f"expected a count that whole tied gates make up, got {k}: the nearest are "
+                f"{sorted(kept_counts.tolist(), key=lambda n: abs(n - k))[:2]}"
+            )
+        kept_gates = order[: kept_counts.tolist().index(k) + 1]
+        self.freeze(torch.isin(self.gate_of, kept_gates).nonzero().flatten().tolist())
+
+    @torch.no_grad()
+    def freeze(self, kept: Sequence[int]) -> None:
+        """Open exactly the joints `kept` (indices) for good, gates exact 1 and 0."""
+        self.frozen_gates.zero_()
+        self.frozen_gates[list(kept)] = 1
+        self.frozen.fill_(True)
+
+
+def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tensor:
+    """`weight` nats for keeping all joints open: weight x mean keep probability, a scalar.
+
+    The mean over joints makes the value independent of J, and nothing of the batch enters.
+    """
+    return weight * pruning_layer.keep_probability().mean()
+
+
+class QuickStartMask(nn.Module):
+    """The quick start's mask, kept to show that it does not prune. Do not use it.
+
+    A softmax over joints sums to 1, so every joint is scaled by about 1/J and no gate can
+    open or close alone; noise stays on in evaluation. Source: QUICK_START.md, step 1.
+    """
+
+    def __init__(self, num_joints: int, temperature: float = 1.0, init_keep_prob: float = 0.9):
+        super().__init__()
+        self.num_joints, self.temperature = num_joints, temperature
+        start = math.log(init_keep_prob / (1 - init_keep_prob))
+        self.joint_logits = nn.Parameter(torch.full((num_joints,), start))
+
+    def gates(self) -> Tensor:
+        """The mask (J,): a sample of a distribution over joints, in evaluation too."""
+        return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
+
+    def keep_probability(self) -> Tensor:
+        """What the quick start calls a keep probability, shape (J,): nothing the mask does."""
+        return self.joint_logits.sigmoid()
+
+    def kept_joints(self) -> list[int]:
+        """What the quick start calls kept, by a threshold that nothing in the mask obeys."""
+        return (self.keep_probability() > 0.5).nonzero().flatten().tolist()
+
+    get_summary = JointPruningLayer.get_summary

@@ -1,0 +1,152 @@
+"""From stored recordings to what a network reads: resampling, augmentation, normalisation.
+
+Everything here works on joints that are given: nothing looks at a joint that was dropped.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jointprune.store import SignDataset
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random changes made to a training clip; each is drawn anew per clip."""
+
+    rotation: float = 15.0  # degrees either way, in the image plane, about the shoulders' middle
+    scale: float = 0.15  # log-size either way; half of it as a change of aspect
+    shear: float = 0.15
+    jitter: float = 0.025  # s.d. of noise per joint and frame, shoulder widths
+    crop: float = 0.4  # at most this share is cut off at each end of a clip
+
+
+# Letters are held in the middle of a clip: evaluation leaves this share off at each end.
+EVALUATION_CROP = 0.15
+
+
+def resample(
+    poses: np.ndarray, present: np.ndarray, lengths: np.ndarray, window: np.ndarray, frames: int
+) -> tuple[Tensor, Tensor]:
+    """Clips of any length to `frames` frames by linear interpolation within a window.
+
+    Args:
+        poses: (B, F, J, P) zero-padded clips; present: (B, F, J) bool.
+        lengths: (B,) true frames of each clip.
+        window: (B, 2) first and last moment to read, as shares of the clip in [0, 1].
+
+    Returns poses (B, frames, J, P) float32 and present (B, frames, J) bool. Between a
+    present and a missing joint the present one is held: a zero is never mixed in.
+    """
+    share = window[:, :1] + (window[:, 1:] - window[:, :1]) * np.linspace(0, 1, frames)
+    # Rounded, so that a moment which falls on a frame reads that frame alone.
+    moment = (share * (lengths[:, None] - 1)).round(9)
+    before, after = np.floor(moment).astype(np.int64), np.ceil(moment).astype(np.int64)
+    clip = np.arange(len(poses))[:, None]
+    here, there = present[clip, before], present[clip, after]
+    weight = (moment - before).astype(np.float32)[..., None]
+    weight = np.where(here & ~there, 0, np.where(there & ~here, 1, weight))[..., None]
+    mixed = poses[clip, before] * (1 - weight) + poses[clip, after] * weight
+    return torch.from_numpy(mixed.astype(np.float32)), torch.from_numpy(here | there)
+
+
+def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> Tensor:
+    """Rotate, scale, shear and jitter each clip; poses (B, T, J, 2), missing joints stay 0."""
+    clips = len(poses)
+
+    def draw(width: float) -> Tensor:
+        return (torch.rand(clips, generator=generator) * 2 - 1) * width
+
+    angle = torch.deg2rad(draw(ranges.rotation))
+    size, aspect, shear = draw(ranges.scale).exp(), draw(ranges.scale / 2).exp(), draw(ranges.shear)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(clips)
+    turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
+    stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
+    moved = poses.flatten(1, 2) @ (turn @ stretch).mT
+    noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
+    return (moved.view(poses.shape) + noise) * present[..., None]
+
+
+def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:
+    """Frame features that know the weighted joints only, shape (B, T, J*P + 2*P + 2).
+
+    Args:
+        poses: (B, T, J, P) in shoulder widths.
+        weight: (B, T, J), gate x presence: 0 for a joint that is missing or closed.
+        hand: (J, 2) one-hot membership, left then right.
+        floor: smallest spread of a clip, shoulder widths; a collapsed hand is not blown up.
+
+    Each hand is centred on its own joints' weighted mean in each frame, and a clip is
+    scaled by the weighted root-mean-square spread of its joints about those centres.
+    The features are the centred joints, then each hand's centre and its presence. A
+    joint of weight 0 changes none of them.
+    """
+    membership = weight[..., None] * hand  # (B, T, J, 2)
+    mass = membership.sum(2)  # (B, T, 2)
+    centre = torch.einsum("btjh,btjp->bthp", membership, poses) / mass.clamp(min=1e-6)[..., None]
+    spread = (poses - hand @ centre) * weight[..., None]
+    square = (spread * (poses - hand @ centre)).sum((1, 2, 3)) / mass.sum((1, 2)).clamp(min=1e-6)
+    shape = spread / (square + floor**2).sqrt()[:, None, None, None]
+    seen = mass.clamp(max=1)
+    return torch.cat([shape.flatten(2), (centre * seen[..., None]).flatten(2), seen], -1)
+
+
+class ClipBatches:
+    """Batches `(poses, present, labels)` of a dataset's clips, resampled to `frames` frames.
+
+    With `augmentation` the clips are shuffled, cropped in time and changed anew in each
+    pass, all from one seed, and the last short batch is dropped; without it they come
+    whole and in order. Only a batch's clips are ever read into memory.
+
+    Args:
+        joints: indices of the joints to read, None for all; no other joint is looked at.
+    """
+
+    def __init__(
+        self,
+        data: SignDataset,
+        clips: np.ndarray,
+        frames: int,
+        batch_size: int,
+        joints: list[int] | None = None,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ):
+        self.data, self.clips, self.frames = data, np.asarray(clips), frames
+        self.joints = np.arange(len(data.joints)) if joints is None else np.asarray(joints)
+        self.augmentation = augmentation
+        self.batch_size = min(batch_size, len(self.clips))
+        self.lengths = np.asarray(data.lengths)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.clips), self.batch_size)
+        return whole + (rest > 0 and self.augmentation is None)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        order = self.clips
+        if self.augmentation is not None:
+            order = order[torch.randperm(len(order), generator=self.generator).numpy()]
+        for batch in range(len(self)):
+            yield self._batch(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+
+    def _batch(self, clips: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        if self.augmentation is None:
+            cut = torch.full((len(clips), 2), EVALUATION_CROP)
+        else:
+            cut = torch.rand(len(clips), 2, generator=self.generator) * self.augmentation.crop
+        window = np.stack([cut[:, 0], 1 - cut[:, 1]], -1)
+        picked = np.ix_(clips, np.arange(self.data.poses.shape[1]), self.joints)
+        poses, present = resample(
+            self.data.poses[picked],
+            self.data.present[picked],
+            self.lengths[clips],
+            window,
+            self.frames,
+        )
+        if self.augmentation is not None:
+            poses = augment(poses, present, self.augmentation, self.generator)
+        return poses, present, torch.as_tensor(np.asarray(self.data.labels)[clips]).long()

@@ -1,0 +1,231 @@
+"""Ways to rank joints, behind one signature, and the retraining that judges them.
+
+| method | what it does |
+|---|---|
+| `hard-concrete` | gates learned with the classifier, by keep probability (arXiv 1712.01312) |
+| `random` | a uniform draw |
+| `stratified-random` | a draw spread evenly over hands and finger levels |
+| `hand-matched-random` | the same, with as many joints on each hand as `hard-concrete` took |
+| names of `HAND_MADE` | sets from anatomy |
+
+A method is a function `(data, train_clips, seed, k, config, workspace) -> (J,) scores`;
+every method sees training clips only.
+"""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from jointprune.classifier import TrainingConfig
+from jointprune.experiments import Run, Trial, gate_path, make_run, run_many
+from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
+from jointprune.statistics import paired_difference
+from jointprune.store import SignDataset
+from jointprune.workspace import Workspace
+
+# Finger level of each of a hand's 21 joints: base (with the wrist), middle, far, tip.
+LEVELS = np.array([0, *[0, 1, 2, 3] * 5])
+
+TIPS = ("thumb_tip", "index_tip", "middle_tip", "ring_tip", "pinky_tip")
+KNUCKLES = ("thumb_mcp", "index_mcp", "middle_mcp", "ring_mcp", "pinky_mcp")
+
+# Joints a hand, and the hands they are taken from.
+HAND_MADE = {
+    "fingertips+wrist": (("wrist", *TIPS), HANDS),
+    "fingertips": (TIPS, HANDS),
+    "knuckles": (("wrist", *KNUCKLES), HANDS),
+    "right hand": (JOINTS, ("right",)),
+}
+
+
+def rank_joints(
+    method: str,
+    data: SignDataset,
+    train_clips: np.ndarray,
+    seed: int,
+    k: int | None = None,
+    config: TrainingConfig | None = None,
+    workspace: Workspace | None = None,
+) -> np.ndarray:
+    """Score of each joint by one of METHODS, shape (J,), higher = keep.
+
+    Args:
+        train_clips: indices of the clips that may be looked at.
+        k: the budget the ranking is for; methods that do not need one ignore it.
+        config, workspace: of the network a learned method trains, and where it is kept.
+    """
+    if method not in METHODS:
+        raise ValueError(f"expected a method out of {sorted(METHODS)}, got {method!r}")
+    return METHODS[method](
+        data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
+    )
+
+
+def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
+    """Indices of the k highest scores, ascending; equal scores go to the lower index."""
+    return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
+
+
+def gated_run(
+    data: SignDataset, train_clips, test_clips, seed: int, k: int, config: TrainingConfig
+) -> Run:
+    """The run that learns gates down to a budget of k joints on the training clips."""
+    gated = replace(config, mask="hard-concrete", budget=k)
+    return make_run(data, train_clips, test_clips, seed, gated)
+
+
+def gated_trials(data: SignDataset, folds, seeds, k: int, config: TrainingConfig) -> list[Trial]:
+    """One gated run a fold and seed; their own test predictions are those without retraining."""
+    return [
+        Trial("learned, not retrained", k, fold, gated_run(data, *clips, seed, k, config))
+        for fold, clips in enumerate(folds)
+        for seed in seeds
+    ]
+
+
+def retraining_trials(
+    name: str,
+    method: str,
+    k: int,
+    data: SignDataset,
+    folds,
+    seeds,
+    config: TrainingConfig,
+    workspace: Workspace,
+) -> list[Trial]:
+    """Select K joints inside each training fold, and a run from scratch on those alone."""
+    trials = []
+    for fold, (train, test) in enumerate(folds):
+        for seed in seeds:
+            scores = rank_joints(method, data, train, seed, k, config, workspace)
+            kept = top_joints(scores, k)
+            trials.append(Trial(name, k, fold, make_run(data, train, test, seed, config, kept)))
+    return trials
+
+
+def _hard_concrete(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
+    run = gated_run(data, train_clips, others, seed, k or len(data.joints) // 4, config)
+    run_many([run], data, workspace, "gates")
+    path = gate_path(run, data, workspace)
+    last = path[path.epoch == path.epoch.max()].set_index("joint").keep_probability
+    # Gates that ended alike are told apart by how long they stayed open.
+    return (last + 1e-3 * path.groupby("joint").keep_probability.mean())[
+        list(data.joints)
+    ].to_numpy()
+
+
+def leave_out_parts(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Joint indices of each part to leave out: every joint, each finger of both hands, each hand.
+
+    Names are "left.index_tip", "index" and "left".
+    """
+    parts = {name: (j,) for j, name in enumerate(joints)}
+    for part in (*FINGERS, *HANDS):
+        parts[part] = tuple(
+            j for j, name in enumerate(joints) if part in name.replace(".", "_").split("_")
+        )
+    return parts
+
+
+def without_trials(
+    parts: dict[str, tuple[int, ...]], data: SignDataset, folds, seeds, config: TrainingConfig
+) -> list[Trial]:
+    """Runs trained from scratch without each part, one a fold and seed."""
+    trials = []
+    for name, left_out in parts.items():
+        kept = [j for j in range(len(data.joints)) if j not in left_out]
+        for fold, clips in enumerate(folds):
+            runs = [make_run(data, *clips, seed, config, kept) for seed in seeds]
+            trials += [Trial(f"without {name}", len(kept), fold, run) for run in runs]
+    return trials
+
+
+def loss_without(
+    name: str,
+    part: tuple[int, ...],
+    full: pd.DataFrame,
+    masked: pd.DataFrame,
+    retrained: pd.DataFrame,
+) -> dict:
+    """Accuracy lost without a part: kind, name, loss, low, high (masked), retrained_loss or None.
+
+    The three tables are predictions of all joints, and without parts by masking and by retraining.
+    """
+    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
+    row = {"kind": kind, "name": name, "retrained_loss": None}
+    k = int(full["k"].iloc[0])
+    without = (f"without {name}", k - len(part))
+    for key, table in (("loss", masked), ("retrained_loss", retrained)):
+        again = table[table["method"] == without[0]]
+        if again.empty:
+            continue
+        both = pd.concat([full[full["seed"].isin(again["seed"])], again])
+        found = paired_difference(both, ("full", k), without)
+        row[key] = found["difference"]
+        if key == "loss":
+            row |= {"low": found["low"], "high": found["high"]}
+    return row
+
+
+def hand_made_size(method: str) -> int:
+    """Joints in one of HAND_MADE, its K."""
+    names, hands = HAND_MADE[method]
+    return len(names) * len(hands)
+
+
+def _random(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    return _generator(train_clips, seed).random(len(data.joints))
+
+
+def _stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    """Round by round one joint of each finger level on each hand, in random order."""
+    generator = _generator(train_clips, seed)
+    hand = hand_index(data.joints)
+    level = LEVELS[[JOINT_NAMES.index(name) % len(LEVELS) for name in data.joints]]
+    stratum = {(h, v): generator.permutation(np.flatnonzero((hand == h) & (level == v)))
+               for v in np.unique(level) for h in (0, 1)}  # fmt: skip
+    order = []
+    for turn in range(max(map(len, stratum.values()))):
+        for v in generator.permutation(np.unique(level)):
+            for h in generator.permutation(2):
+                order.extend(stratum[h, v][turn : turn + 1])
+    scores = np.empty(len(order))
+    scores[order] = np.arange(len(order), 0, -1)
+    return scores
+
+
+def _hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    learned = top_joints(_hard_concrete(data, train_clips, seed, k, config, workspace), k)
+    hand = hand_index(data.joints)
+    scores = _stratified(data, train_clips, seed, k, config, workspace)
+    for h, count in enumerate(np.bincount(hand[list(learned)], minlength=2)):
+        mine = np.flatnonzero(hand == h)
+        scores[mine[np.argsort(-scores[mine])[:count]]] += len(scores)
+    return scores
+
+
+def _hand_made(names: tuple[str, ...], hands: tuple[str, ...]):
+    chosen = {f"{hand}.{name}" for hand in hands for name in names}
+
+    def scores(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+        return np.array([float(name in chosen) for name in data.joints])
+
+    return scores
+
+
+METHODS = {
+    "hard-concrete": _hard_concrete,
+    "random": _random,
+    "stratified-random": _stratified,
+    "hand-matched-random": _hand_matched,
+    **{name: _hand_made(*parts) for name, parts in HAND_MADE.items()},
+}
+
+
+def _generator(train_clips, seed: int) -> np.random.Generator:
+    """One draw a seed and training fold."""
+    clips = np.sort(np.asarray(train_clips, dtype=np.int64))
+    return np.random.default_rng([seed, zlib.crc32(clips.tobytes())])

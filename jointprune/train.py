@@ -1,0 +1,72 @@
+"""Train one named experiment from the command line: `python -m jointprune.train --help`.
+
+Writes CSV and TensorBoard logs and checkpoints under `build/train/EXPERIMENT`.
+"""
+
+import argparse
+import warnings
+from dataclasses import asdict, replace
+
+import lightning
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.experiments import EXPERIMENTS, batches_of, joint_indices, make_run
+from jointprune.preprocessing import ClipBatches
+from jointprune.store import load_dataset
+from jointprune.workspace import ROOT, Workspace
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m jointprune.train", description=__doc__)
+    parser.add_argument("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment")
+    parser.add_argument("--dataset", default="fingerspelling", help="a prepared dataset's name")
+    parser.add_argument("--workspace", default=".", help="folder that holds data/")
+    parser.add_argument("--folds", type=int, default=4, help="parts to split the groups into")
+    parser.add_argument("--fold", type=int, default=0, help="the part to test on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=0, help="0: the experiment's own")
+    options = parser.parse_args(arguments)
+    if not 0 <= options.fold < options.folds:
+        parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
+    checkpoint = train_experiment(options)
+    summary = SignClassificationLightning.load_from_checkpoint(
+        checkpoint
+    ).joint_pruning.get_summary()
+    print(f"Kept {summary['num_active']}/{summary['num_total']} joints")
+    print(f"Pruning ratio: {summary['pruning_ratio']:.1%}")
+    print(f"Checkpoint: {checkpoint}")
+
+
+def train_experiment(options: argparse.Namespace) -> str:
+    """Train with progress, logs and checkpoints; returns the last checkpoint's path."""
+    workspace = Workspace(options.workspace)
+    data = load_dataset(options.dataset, workspace)
+    config = EXPERIMENTS[options.experiment]
+    config = replace(config, epochs=options.epochs or config.epochs)
+    train, test = data.folds(options.folds, seed=0)[options.fold]
+    run = make_run(data, train, test, options.seed, config)
+    folder = (ROOT if options.workspace == "." else workspace.path) / "build" / "train"
+    lightning.seed_everything(run.seed, verbose=False)
+    model = SignClassificationLightning(asdict(run.config))
+    checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
+    loggers = [CSVLogger(folder, options.experiment)]
+    loggers.append(TensorBoardLogger(folder, options.experiment, version=loggers[0].version))
+    trainer = lightning.Trainer(
+        max_epochs=run.config.epochs,
+        gradient_clip_val=1.0,
+        logger=loggers,
+        callbacks=[checkpoints],
+        log_every_n_steps=1,
+    )
+    c = run.config
+    held_out = ClipBatches(data, test, c.frames, 256, joint_indices(c, data))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(model, batches_of(run, data), held_out)
+    return checkpoints.last_model_path
+
+
+if __name__ == "__main__":
+    main()

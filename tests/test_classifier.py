@@ -1,0 +1,169 @@
+"""Settings, gates inside the whole model, schedules, and checkpoints that cannot run code."""
+
+import pickle
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jointprune.classifier import SignClassificationLightning, TrainingConfig, one_cycle
+from jointprune.experiments import fit, make_run
+from jointprune.skeleton import JOINT_NAMES
+
+TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
+GATED = replace(TINY, mask="hard-concrete")
+
+
+def model_of(config: TrainingConfig) -> SignClassificationLightning:
+    return SignClassificationLightning(asdict(config))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rate": 1}, r"expected settings out of .*'skel_learning_rate'.*got \['learning"),
+        ({"num_pose_points": 21}, r"expected 21 joint names \(num_pose_points\), got 42"),
+        ({"mask": "soft"}, "expected a mask out of .*, got 'soft'"),
+        ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
+        ({"budget": -1}, "expected a budget of 0 to 42 joints, got -1"),
+    ],
+)
+def test_settings_that_make_no_model_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SignClassificationLightning(settings)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 21, 2), (2, 4, 42, 3), (2, 4, 84)])
+def test_keypoints_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"expected keypoints \(B, T, 42, 2\), got"):
+        model_of(TINY)(torch.zeros(shape))
+
+
+@torch.no_grad()
+def test_a_closed_joint_reaches_no_logit_and_every_open_one_does():
+    """Through the normaliser too: neither a hand's centre nor the scale knows the joint."""
+    torch.manual_seed(0)
+    model = model_of(GATED).eval()
+    closed = [0, 4, 9, 21, 30]
+    model.joint_pruning.joint_logits[closed] = -10
+    poses = torch.randn(3, 4, 42, 2)
+    logits = model(poses)
+    for joint in range(42):
+        moved = poses.clone()
+        moved[:, :, joint] = 100 * torch.randn(3, 4, 2)
+        same = torch.equal(model(moved), logits)
+        assert same == (joint in closed), JOINT_NAMES[joint]
+
+
+@torch.no_grad()
+def test_a_missing_joint_reaches_no_logit():
+    torch.manual_seed(0)
+    model, poses = model_of(TINY).eval(), torch.randn(3, 4, 42, 2)
+    present = torch.rand(3, 4, 42) < 0.6
+    other = torch.where(present[..., None], poses, 100.0)
+    assert torch.equal(model(other, present), model(poses, present))
+    assert torch.equal(model(poses), model(poses, torch.ones(3, 4, 42, dtype=torch.bool)))
+
+
+def test_tied_gates_join_the_same_joint_of_both_hands():
+    layer = model_of(replace(GATED, tied=True)).joint_pruning
+    assert layer.gate_of.tolist() == [*range(21), *range(21)]
+
+
+def test_an_open_model_has_every_gate_at_1_and_none_to_learn():
+    layer = model_of(TINY).train().joint_pruning
+    assert layer.gates().tolist() == [1.0] * 42
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0, 0), (0.3, 0.4), (0.75, 1), (1, 1)])
+def test_the_penalty_rises_linearly_until_the_ramps_end(progress, share, monkeypatch):
+    model = model_of(replace(GATED, penalty=3.0, init_keep_prob=0.8, ramp_end=0.75))
+    monkeypatch.setattr(model, "progress", lambda: progress)
+    assert model.gate_cost().item() == pytest.approx(3.0 * share * 0.8, rel=1e-5)
+
+
+def test_a_joints_price_rises_while_more_are_open_than_the_budget_allows(monkeypatch):
+    """One unit of price a step and unit of excess; none while the budget still allows all."""
+    model = model_of(replace(GATED, budget=12, init_keep_prob=0.9))
+    monkeypatch.setattr(model, "progress", lambda: 0.0)
+    assert model.gate_cost().item() == 0
+    assert model.price == 0
+    monkeypatch.setattr(model, "progress", lambda: 1.0)
+    excess = 0.9 - 12 / 42
+    for step in (1, 2, 3):
+        cost = model.gate_cost()
+        assert model.price.item() == pytest.approx(step * excess, rel=1e-5)
+        assert cost.item() == pytest.approx(step * excess * 0.9 + 50 * excess**2, rel=1e-5)
+    model.joint_pruning.joint_logits.data[10:] = -10
+    model.gate_cost()
+    assert model.price.item() < 3 * excess
+
+
+def test_the_learning_rate_rises_over_the_warmup_and_falls_to_0():
+    values = [one_cycle(p) for p in (0, 0.15, 0.3, 0.65, 1)]
+    assert values == pytest.approx([0.04, 0.52, 1, 0.5, 0], abs=1e-12)
+    assert one_cycle(1.1) == one_cycle(1)
+    assert one_cycle(0.1, warmup=0.1) == 1
+
+
+@pytest.fixture
+def trained(toy_dataset) -> SignClassificationLightning:
+    """A tiny model trained towards a budget of 12 joints on two of the toy's groups."""
+    torch.set_num_threads(1)
+    train, test = toy_dataset.folds(3, seed=0)[0]
+    model, _ = fit(make_run(toy_dataset, train, test, 0, replace(GATED, budget=12)), toy_dataset)
+    return model
+
+
+def test_training_towards_a_budget_raises_the_price_and_moves_the_gates(trained):
+    assert trained.price > 0
+    assert trained.joint_pruning.keep_probability().mean() < 0.9
+    trained.joint_pruning.freeze_top(12)
+    assert trained.joint_pruning.get_summary()["num_active"] == 12
+
+
+def test_the_gates_have_their_own_learning_rate_and_no_weight_decay(trained):
+    others, gates = trained.trainer.optimizers[0].param_groups
+    assert gates["params"] == [trained.joint_pruning.joint_logits]
+    assert (gates["lr"], gates["weight_decay"]) == (GATED.gate_learning_rate, 0.0)
+    assert others["weight_decay"] == GATED.weight_decay
+    assert others["lr"] == pytest.approx(0, abs=1e-6)  # the cycle has ended, the gates' has not
+    assert len(others["params"]) == len(list(trained.parameters())) - 1
+
+
+def test_a_training_curve_names_what_the_quick_start_logs(trained):
+    assert {"pruning_ratio", "num_active_joints"} <= set(trained.trainer.callback_metrics)
+
+
+def test_a_checkpoint_needs_no_arguments_and_gives_the_same_model(trained, tmp_path):
+    trained.joint_pruning.freeze_top(12)
+    trained.trainer.save_checkpoint(tmp_path / "x.ckpt")
+    model = SignClassificationLightning.load_from_checkpoint(tmp_path / "x.ckpt").eval()
+    assert model.config == trained.config
+    assert model.joint_pruning.get_summary() == trained.joint_pruning.get_summary()
+    assert model.joint_pruning.get_summary()["num_active"] == 12
+    poses = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 4, 42, 2))).float()
+    with torch.no_grad():
+        assert torch.equal(model(poses), trained.eval()(poses))
+
+
+class Trespass:
+    """Unpickled without care, it makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    model = model_of(TINY)
+    marker, checkpoint = tmp_path / "trespassed", tmp_path / "evil.ckpt"
+    content = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    torch.save({**content, "extra": Trespass(marker)}, checkpoint)
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        SignClassificationLightning.load_from_checkpoint(checkpoint)
+    assert not marker.exists()

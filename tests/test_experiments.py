@@ -1,0 +1,230 @@
+"""Runs named by content, kept whole or not at all, and the same however they are resumed."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from jointprune import experiments
+from jointprune.classifier import TrainingConfig
+from jointprune.experiments import (
+    Run,
+    Trial,
+    batches_of,
+    gate_path,
+    make_run,
+    prediction_rows,
+    predictions,
+    run_many,
+    trained_model,
+)
+from jointprune.preprocessing import ClipBatches
+from jointprune.workspace import Workspace
+
+TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
+GATED = replace(TINY, mask="hard-concrete", budget=12)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(str(tmp_path / "work"))
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """One core, so that runs are trained inside this process."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+def toy_runs(data, config=GATED) -> list[Run]:
+    """One run a fold of the toy, on three folds."""
+    folds = enumerate(data.folds(3, seed=0))
+    return [make_run(data, *clips, seed, config) for seed, clips in folds]
+
+
+def content(run: Run, data, workspace: Workspace) -> tuple[bytes, str]:
+    """What a run learned: its probabilities bit by bit, and its gates."""
+    folder = run.folder(data, workspace)
+    return np.load(folder / "probabilities.npy").tobytes(), (folder / "gates.csv").read_text()
+
+
+def entries(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in workspace.runs.iterdir())
+
+
+def test_a_runs_name_changes_with_all_that_decides_what_it_learns(toy_dataset, workspace):
+    run = Run(TINY, (0, 1, 2), (3, 4), seed=0)
+    other_data = replace(toy_dataset, meta={**toy_dataset.meta, "sha256": "other"})
+    folders = [
+        run.folder(toy_dataset, workspace),
+        run.folder(other_data, workspace),
+        *(
+            other.folder(toy_dataset, workspace)
+            for other in (
+                replace(run, seed=1),
+                replace(run, train=(0, 1)),
+                replace(run, test=(3, 5)),
+                *(replace(run, config=config) for config in other_configs()),
+            )
+        ),
+    ]
+    assert len({folder.name for folder in folders}) == len(folders)
+    assert {folder.parent for folder in folders} == {workspace.runs}
+
+
+def other_configs() -> list[TrainingConfig]:
+    """TINY with one setting changed, for each setting there is."""
+    changed = {"mask": "hard-concrete", "tied": True, "matmul_precision": "highest"}
+    names = set(asdict(TINY)) - {"num_pose_points", "joints", "budget"} - set(changed)
+    settings = [{name: getattr(TINY, name) * 2} for name in sorted(names)]
+    fewer = {"joints": TINY.joints[:5], "num_pose_points": 5}
+    swapped = {"joints": TINY.joints[::-1]}
+    single = [{name: value} for name, value in changed.items()]
+    return [replace(TINY, **s) for s in (*settings, *single, {"budget": 7}, fewer, swapped)]
+
+
+def test_a_runs_name_changes_with_the_training_codes_contract(toy_dataset, workspace, monkeypatch):
+    run = Run(TINY, (0, 1, 2), (3, 4), seed=0)
+    before = run.folder(toy_dataset, workspace)
+    monkeypatch.setattr(experiments, "CONTRACT", experiments.CONTRACT + 1)
+    assert run.folder(toy_dataset, workspace) != before
+
+
+def test_a_runs_name_depends_on_nothing_else(toy_dataset, workspace, tmp_path):
+    """Neither on where it lies, nor on how the same clips and settings were passed."""
+    train, test = np.arange(0, 8, dtype=np.int32), [8, 9]
+    run = make_run(toy_dataset, train, test, 0, TINY, kept=[40, 3, 21])
+    same = make_run(toy_dataset, train.tolist(), np.array(test), 0,
+                    TrainingConfig.from_mapping(asdict(TINY)), kept=np.array([3, 21, 40]))  # fmt: skip
+    moved = replace(toy_dataset, poses=np.array(toy_dataset.poses))
+    elsewhere = Workspace(str(tmp_path / "elsewhere"))
+    assert run == same
+    assert run.folder(toy_dataset, workspace).name == same.folder(moved, elsewhere).name
+
+
+def test_a_run_reads_its_own_joints_by_name(toy_dataset):
+    run = make_run(toy_dataset, range(8), [8, 9], 0, TINY, kept=[40, 3, 21])
+    assert run.config.joints == ("left.thumb_ip", "right.wrist", "right.pinky_dip")
+    assert (run.config.num_pose_points, run.config.num_classes) == (3, 4)
+    assert batches_of(run, toy_dataset).joints.tolist() == [3, 21, 40]
+
+
+def test_clips_on_both_sides_are_refused():
+    with pytest.raises(ValueError, match="no clip on both sides, got 2 shared"):
+        Run(TINY, (0, 1, 2), (1, 2, 3), seed=0)
+
+
+def test_a_trained_run_holds_a_model_that_predicts_what_was_kept(toy_dataset, workspace, alone):
+    run = toy_runs(toy_dataset)[0]
+    run_many([run], toy_dataset, workspace)
+    model = trained_model(run, toy_dataset, workspace)
+    assert model.joint_pruning.get_summary()["num_active"] == 12
+    batches = ClipBatches(toy_dataset, run.test, model.config.frames, 256)
+    with torch.no_grad():
+        again = np.concatenate([model(p, s).softmax(-1).numpy() for p, s, _ in batches])
+    kept = np.load(run.folder(toy_dataset, workspace) / "probabilities.npy")
+    np.testing.assert_array_equal(kept, again)
+    np.testing.assert_allclose(kept.sum(1), 1, atol=1e-5)
+
+
+def test_a_gate_path_has_a_row_for_each_joint_and_epoch(toy_dataset, workspace, alone):
+    run = toy_runs(toy_dataset)[0]
+    run_many([run], toy_dataset, workspace)
+    path = gate_path(run, toy_dataset, workspace)
+    assert list(path) == ["epoch", "joint", "keep_probability", "active"]
+    assert path.joint.tolist() == list(toy_dataset.joints) * 2
+    assert path.epoch.tolist() == [0] * 42 + [1] * 42
+    assert path.keep_probability.between(0, 1).all()
+    assert set(path.active) <= {0, 1}
+
+
+@pytest.mark.parametrize("where", ["save_checkpoint", "save", "to_csv", "rename"])
+def test_an_interrupted_run_leaves_nothing_behind(
+    where, toy_dataset, workspace, alone, monkeypatch
+):
+    """Ctrl-C in any step of saving: no folder, no scratch, and the run before it is kept."""
+    first, second, _ = toy_runs(toy_dataset)
+    run_many([first], toy_dataset, workspace)
+    owner = {"save_checkpoint": experiments.lightning.Trainer, "save": np,
+             "to_csv": pd.DataFrame, "rename": Path}[where]  # fmt: skip
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_many([first, second], toy_dataset, workspace)
+    assert entries(workspace) == [first.folder(toy_dataset, workspace).name]
+
+
+def test_runs_are_the_same_resumed_alone_and_on_two_cores(toy_dataset, tmp_path, monkeypatch):
+    runs = toy_runs(toy_dataset)
+    places = {name: Workspace(str(tmp_path / name)) for name in ("resumed", "parallel", "alone")}
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    run_many(runs, toy_dataset, places["alone"])
+    run_many(runs[1:2], toy_dataset, places["resumed"])
+    run_many(runs, toy_dataset, places["resumed"])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    run_many(runs, toy_dataset, places["parallel"])
+    for run in runs:
+        contents = [content(run, toy_dataset, place) for place in places.values()]
+        assert contents[0] == contents[1] == contents[2]
+    assert content(runs[0], toy_dataset, places["alone"]) != contents[0]  # not all alike
+
+
+def test_what_is_trained_is_not_trained_again(toy_dataset, workspace, alone, monkeypatch):
+    runs = toy_runs(toy_dataset, TINY)[:1]
+    run_many(runs * 2, toy_dataset, workspace)
+    assert entries(workspace) == [runs[0].folder(toy_dataset, workspace).name]
+
+    def train(*_):
+        raise RuntimeError("trained again")
+
+    monkeypatch.setattr(experiments, "train", train)
+    run_many(runs, toy_dataset, workspace)
+
+
+def test_an_untrained_run_says_how_to_train_it(toy_dataset, workspace):
+    run = toy_runs(toy_dataset)[0]
+    for read in (trained_model, gate_path):
+        with pytest.raises(FileNotFoundError, match="is not trained yet: pass the run to run_many"):
+            read(run, toy_dataset, workspace)
+
+
+def test_prediction_rows_are_those_written_out_by_hand(toy_dataset):
+    """Clips 2, 8 and 23 of the toy sign "no", "hello" and "yes"."""
+    trial = Trial("learned", 12, 3, Run(TINY, (0, 1), (2, 8, 23), seed=5))
+    probabilities = np.array(
+        [[0.1, 0.7, 0.2, 0.0], [0.25, 0.0, 0.0, 0.75], [0, 0, 0.66666, 0.33334]]
+    )
+    table = prediction_rows(trial, probabilities, toy_dataset)
+    assert table.to_dict("list") == {
+        "method": ["learned"] * 3,
+        "k": [12] * 3,
+        "fold": [3] * 3,
+        "seed": [5] * 3,
+        "clip": ["both/no-0", "one/hello-0", "two/yes-1"],
+        "group": ["both", "one", "two"],
+        "label": ["no", "hello", "yes"],
+        "predicted": ["no", "yes", "thanks"],
+        "p_true": [0.7, 0.25, 0.3333],
+        "p_predicted": [0.7, 0.75, 0.6667],
+    }
+
+
+def test_predictions_have_a_row_for_every_test_clip_of_every_trial(toy_dataset, workspace, alone):
+    runs = toy_runs(toy_dataset, TINY)
+    run_many(runs, toy_dataset, workspace)
+    table = predictions(
+        [Trial("full", 42, f, r) for f, r in enumerate(runs)], toy_dataset, workspace
+    )
+    assert sorted(table.clip) == sorted(toy_dataset.clips["clip"])
+    assert table.groupby("fold").clip.apply(list).tolist() == [
+        toy_dataset.clips["clip"][list(run.test)].tolist() for run in runs
+    ]
+    assert (table.p_true <= table.p_predicted).all()
+    assert ((table.label == table.predicted) == (table.p_true == table.p_predicted)).all()
