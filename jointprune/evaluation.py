@@ -1,0 +1,98 @@
+"""Predictions, one row a clip and run, turned into tables of accuracy.
+
+A predictions table has the columns of `COLUMNS`: one row for each method, K, fold, seed
+and test clip. Accuracy is a fraction: the mean over clips and seeds of correctness.
+"""
+
+from collections.abc import Hashable
+
+import pandas as pd
+
+from jointprune.statistics import cluster_bootstrap
+
+COLUMNS = (
+    "method", "k", "fold", "seed", "clip", "group",
+    "label", "predicted", "p_true", "p_predicted",
+)  # fmt: skip
+METHOD = ["method", "k"]
+
+
+def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The table itself, if it is whole; ValueError for lacking columns or repeated rows."""
+    lacking = [name for name in COLUMNS if name not in predictions.columns]
+    if lacking or predictions.empty:
+        raise ValueError(
+            f"expected predictions with columns {', '.join(COLUMNS)}, got {len(predictions)} "
+            f"rows without {lacking}: read data/results/*_predictions.csv"
+        )
+    repeated = predictions.duplicated([*METHOD, "fold", "seed", "clip"])
+    if repeated.any():
+        row = predictions[repeated].iloc[0]
+        raise ValueError(
+            f"expected one row a method, k, fold, seed and clip, got {int(repeated.sum())} "
+            f"repeated; first: {row['method']!r} k={row['k']} fold={row['fold']} "
+            f"seed={row['seed']} clip={row['clip']!r}: give every draw its own seed"
+        )
+    return predictions
+
+
+def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, k, mean, low, high, runs: 95 % interval clustered by group.
+
+    `runs` counts trained models, the pairs of fold and seed.
+    """
+    predictions = check_predictions(predictions)
+    rows = []
+    for (method, k), part in predictions.groupby(METHOD, sort=False):
+        runs = len(part[["fold", "seed"]].drop_duplicates())
+        rows.append({"method": method, "k": int(k), **_interval(part, "group"), "runs": runs})
+    return pd.DataFrame(rows)
+
+
+def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, k, group, mean, low, high: one row a group.
+
+    Inside a group the clips are resampled, each with all its seeds: the interval says how
+    far other recordings of this group could have gone, not another group.
+    """
+    predictions = check_predictions(predictions)
+    rows = [
+        {**_named(key, "group"), **_interval(part, "clip")}
+        for key, part in predictions.groupby([*METHOD, "group"], sort=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, k, label, mean: recall of each class."""
+    predictions = check_predictions(predictions)
+    correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
+    return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
+
+
+def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Share of each true class (rows) called each class (columns); a row sums to 1.
+
+    Of one method at one K: select it first, mixing methods is refused.
+    """
+    predictions = check_predictions(predictions)
+    mixed = predictions[METHOD].drop_duplicates()
+    if len(mixed) > 1:
+        raise ValueError(
+            f"expected predictions of one method, got {mixed.to_numpy().tolist()}: "
+            "select one with predictions.query('method == \"full\"')"
+        )
+    shares = pd.crosstab(predictions["label"], predictions["predicted"], normalize="index")
+    names = sorted(set(predictions["label"]) | set(predictions["predicted"]))
+    return shares.reindex(index=sorted(set(predictions["label"])), columns=names, fill_value=0.0)
+
+
+def _interval(part: pd.DataFrame, clusters: str) -> dict[str, float]:
+    """mean, low, high of correctness, resampling the column `clusters`."""
+    found = cluster_bootstrap(part["predicted"] == part["label"], part[clusters])
+    return {"mean": found.mean, "low": found.low, "high": found.high}
+
+
+def _named(key: tuple[Hashable, ...], last: str) -> dict:
+    method, k, value = key
+    return {"method": method, "k": int(k), last: value}

@@ -1,0 +1,140 @@
+"""Intervals and tests against closed forms and hand-made cases."""
+
+import numpy as np
+import pandas as pd
+import paper_facts
+import pytest
+
+from jointprune.statistics import (
+    COMPARISONS,
+    cluster_bootstrap,
+    compare,
+    holm,
+    pair,
+    paired_difference,
+    sign_flip,
+)
+
+
+def few(a=(1, 1, 0, 1), b=(1, 0, 0, 0), groups=("x", "x", "y", "y")):
+    """Two methods, four clips, one run; 1 means right."""
+    rows = []
+    for method, right in (("a", a), ("b", b)):
+        for clip, (hit, group) in enumerate(zip(right, groups, strict=True)):
+            rows.append((method, 12, 0, 0, str(clip), group, "A", "A" if hit else "B"))
+    columns = ["method", "k", "fold", "seed", "clip", "group", "label", "predicted"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_one_cluster_a_value_has_the_width_of_normal_theory():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    found = cluster_bootstrap(values, np.arange(400))
+    error = values.std() / np.sqrt(400)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+    assert found.lower_bound == pytest.approx(values.mean() - 1.645 * error, abs=0.1 * error)
+
+
+def test_one_cluster_a_value_is_the_plain_bootstrap():
+    values = np.random.default_rng(1).random(60)
+    plain = np.random.default_rng(2).choice(values, (10_000, 60)).mean(axis=1)
+    found = cluster_bootstrap(values, np.arange(60))
+    assert (found.low, found.high) == pytest.approx(np.percentile(plain, [2.5, 97.5]), abs=0.005)
+
+
+def test_identical_clusters_leave_no_width():
+    found = cluster_bootstrap(np.tile([0.0, 1.0, 1.0], 8), np.repeat(np.arange(8), 3))
+    assert found.low == pytest.approx(2 / 3)
+    assert found.high == pytest.approx(2 / 3)
+
+
+def test_copies_of_a_clip_inside_its_cluster_do_not_narrow_the_interval():
+    values = np.random.default_rng(3).random(20)
+    once = cluster_bootstrap(values, np.arange(20))
+    copied = cluster_bootstrap(np.repeat(values, 50), np.repeat(np.arange(20), 50))
+    assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
+
+
+def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
+    rng = np.random.default_rng(4)
+    hits = 0
+    for _ in range(300):
+        means = np.repeat(rng.normal(0, 1, 30), 4)
+        found = cluster_bootstrap(means + rng.normal(0, 1, 120), np.arange(120) // 4, n=500)
+        hits += found.low <= 0 <= found.high
+    assert 0.90 <= hits / 300 <= 0.98
+
+
+def test_sign_flips_count_the_patterns_of_signs():
+    # Four clusters that all gain: 2 of 16 patterns reach |sum|, 1 of 16 reaches the sum.
+    gains = np.array([1.0, 2.0, 3.0, 4.0])
+    assert sign_flip(gains, np.arange(4)) == pytest.approx(2 / 16, abs=0.01)
+    assert sign_flip(gains, np.arange(4), one_sided=True) == pytest.approx(1 / 16, abs=0.01)
+    assert sign_flip([1.0, -1.0], [0, 1]) == 1.0
+
+
+def test_rows_without_their_cluster_are_refused():
+    with pytest.raises(ValueError, match="expected one cluster a value"):
+        cluster_bootstrap([1.0, 2.0], [0])
+    with pytest.raises(ValueError, match="at least one"):
+        cluster_bootstrap([], [])
+
+
+def test_a_difference_is_the_mean_over_paired_clips():
+    found = paired_difference(few(), ("a", 12), ("b", 12))
+    assert found["difference"] == pytest.approx(0.5)
+    assert found["runs"] == 1
+    # Each group gains 1 clip of 2, so every draw of groups gives the same mean.
+    assert (found["low"], found["high"]) == pytest.approx((0.5, 0.5))
+
+
+def test_pairing_ignores_the_order_of_rows():
+    shuffled = few().sample(frac=1, random_state=0)
+    assert pair(shuffled, ("a", 12), ("b", 12))["difference"].sum() == 2
+
+
+def test_a_clip_without_its_partner_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match=r"1 rows without a partner; first: clip '3'"):
+        paired_difference(few().iloc[:-1], ("a", 12), ("b", 12))
+
+
+def test_a_method_that_was_not_run_is_an_error_that_lists_what_was():
+    with pytest.raises(ValueError, match=r"'c' with k=12, got only \[\('a', 12\)"):
+        paired_difference(few(), ("c", 12), ("b", 12))
+
+
+def test_two_predictions_of_one_clip_are_refused():
+    twice = pd.concat([few(), few().iloc[:1]])
+    with pytest.raises(ValueError, match="one prediction a clip"):
+        paired_difference(twice, ("a", 12), ("b", 12))
+
+
+@pytest.mark.parametrize(("loss", "shown"), [(0.0, True), (0.10, False)])
+def test_noninferiority_needs_the_bound_above_the_margin(loss, shown):
+    share = {("learned", 12): 0.6 - loss, ("full", 42): 0.6}
+    table = paper_facts.predictions(share)
+    found = paired_difference(table, ("learned", 12), ("full", 42), 0.02, test="non-inferiority")
+    assert found["noninferior"] is shown
+    assert found["noninferior"] == (found["lower_bound"] > -0.02)
+    assert (found["p"] < 0.05) is shown
+
+
+def test_an_insignificant_loss_is_not_called_harmless():
+    table = paper_facts.predictions(
+        {("learned", 12): 0.58, ("full", 42): 0.6}, letters=("A", "B", "C"), seeds=1
+    )
+    found = paired_difference(table, ("learned", 12), ("full", 42), 0.02)
+    assert found["p"] > 0.05
+    assert not found["noninferior"]
+
+
+def test_holm_multiplies_by_the_number_of_tests_left():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_the_family_is_the_declared_one():
+    found = compare(paper_facts.predictions())
+    assert [record["name"] for record in found] == [c.name for c in COMPARISONS]
+    assert [record["margin"] for record in found] == [0.02, 0.02, 0.0, 0.0]
+    assert all(record["p_holm"] >= record["p"] for record in found)
+    assert all(record["runs"] == 20 for record in found)
