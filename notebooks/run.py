@@ -1,0 +1,125 @@
+"""Run the five notebooks in order: `python notebooks/run.py PROFILE [--only 05]`.
+
+A profile is `notebooks/params/PROFILE.yaml`: a section `common`, given to every notebook, and a
+section for each notebook by its stem. The sources stay as they are; what papermill executes goes
+to `build/executed` (smoke: `build/smoke/executed`), with an HTML page beside it.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import papermill
+import yaml
+from jupyter_client.manager import AsyncKernelManager
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+
+NOTEBOOKS = Path(__file__).resolve().parent
+ROOT = NOTEBOOKS.parent
+
+
+class LocalKernelManager(AsyncKernelManager):
+    """Talks to the kernel through sockets of this user's own, not through ports open to others."""
+
+    transport = "ipc"
+
+
+def notebook_paths(only: str = "") -> list[Path]:
+    """The numbered notebooks in order; `only` keeps those whose name starts with it."""
+    paths = [p for p in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if p.name.startswith(only)]
+    if not paths:
+        raise ValueError(f"expected the start of a notebook's name such as 05, got {only!r}")
+    return paths
+
+
+def load_profile(name: str) -> dict[str, dict]:
+    """Sections of a profile: `common`, and one for each notebook that needs its own settings."""
+    path = NOTEBOOKS / "params" / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise ValueError(f"expected a profile out of {known}, got {name!r}")
+    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+    unknown = set(profile) - {"common"} - {p.stem for p in notebook_paths()}
+    if unknown:
+        raise ValueError(f"{path.name}: sections {sorted(unknown)} belong to no notebook")
+    return profile
+
+
+def parameters_for(notebook: Path, profile: dict[str, dict]) -> dict:
+    """What the profile passes to a notebook, each name known to its parameters cell.
+
+    papermill itself only warns about an unknown name and runs on with the default.
+    """
+    passed = {**profile["common"], **profile.get(notebook.stem, {})}
+    known = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(passed) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{notebook.name}: expected parameters out of {sorted(known)}, got {unknown}: "
+            f"mend notebooks/params or the notebook's parameters cell"
+        )
+    return passed
+
+
+def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
+    """Run one notebook into `folder` and export its HTML page; returns the executed notebook.
+
+    The kernel is the Python that runs this: `python3` is looked up under `sys.prefix` first. Text
+    that cells print, progress bars included, passes through as it comes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    executed, page = folder / notebook.name, folder / f"{notebook.stem}.html"
+    page.unlink(missing_ok=True)  # after a failure, no page of an earlier run is left beside it
+    papermill.execute_notebook(
+        str(notebook),
+        str(executed),
+        parameters,
+        kernel_name="python3",
+        cwd=str(NOTEBOOKS),
+        progress_bar=False,  # the notebooks' own bars say more
+        stdout_file=sys.stdout,
+        stderr_file=sys.stderr,
+        coalesce_streams=True,  # a progress bar leaves its last state, not every one
+        kernel_manager_class=LocalKernelManager,
+    )
+    page.write_text(HTMLExporter().from_filename(str(executed))[0], encoding="utf-8")
+    return executed
+
+
+def run_all(profile_name: str, only: str = "") -> None:
+    """Run the notebooks of a profile; the first failure ends it with the notebook's own error."""
+    profile = load_profile(profile_name)
+    workspace = profile["common"]["workspace"]
+    folder = ROOT / ("build" if workspace == "." else workspace) / "executed"
+    # All parameters are compared before the first minute is spent.
+    jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
+    for notebook, parameters in jobs:
+        print(f"== {notebook.stem}", flush=True)
+        start = time.perf_counter()
+        try:
+            execute(notebook, parameters, folder)
+        except PapermillExecutionError as error:
+            sys.exit(
+                f"{error}\n{notebook.name} failed: {error.ename}: {error.evalue}\n"
+                f"Its output up to there: {(folder / notebook.name).relative_to(ROOT)}"
+            )
+        print(f"== {notebook.stem}: {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the notebooks in order through papermill.")
+    parser.add_argument("profile", help="a file of notebooks/params, without .yaml")
+    parser.add_argument("--only", default="", help="start of the name of the one to run, as 05")
+    arguments = parser.parse_args()
+    try:
+        run_all(arguments.profile, arguments.only)
+    except ValueError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped. What is trained is kept: the same command goes on from here.")
+
+
+if __name__ == "__main__":
+    main()

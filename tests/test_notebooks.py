@@ -1,0 +1,161 @@
+"""The five notebooks: how they are written, and that they run in the smoke profile."""
+
+import ast
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from jointprune.workspace import ROOT, Workspace
+
+_spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks" / "run.py")
+run = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(run)
+
+STEMS = (
+    "01_data_preparation",
+    "02_baseline",
+    "03_pruning_training",
+    "04_joint_ablation",
+    "05_paper_figures",
+)
+PATHS = {stem: ROOT / "notebooks" / f"{stem}.ipynb" for stem in STEMS}
+PROFILES = sorted(path.stem for path in (ROOT / "notebooks" / "params").glob("*.yaml"))
+STRIP = 'nbstripout --extra-keys "metadata.papermill cell.metadata.papermill" notebooks/*.ipynb'
+LONGEST_CELL = 15  # lines
+
+
+def read(stem: str) -> nbformat.NotebookNode:
+    return nbformat.read(PATHS[stem], as_version=4)
+
+
+def code_cells(stem: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(stem).cells if cell.cell_type == "code"]
+
+
+def tree_state() -> dict[str, tuple[int, int]]:
+    """Size and time of every file that a smoke run must leave alone."""
+    ours_to_change = (".git/", ".venv/", "build/smoke/")
+    caches = {"__pycache__", ".pytest_cache", ".ruff_cache"}
+    state = {}
+    for path in ROOT.rglob("*"):
+        name = path.relative_to(ROOT).as_posix()
+        if path.is_file() and not name.startswith(ours_to_change) and not caches & {*path.parts}:
+            state[name] = (path.stat().st_size, path.stat().st_mtime_ns)
+    return state
+
+
+@pytest.fixture(scope="module")
+def smoke_run() -> tuple[subprocess.CompletedProcess, dict, dict]:
+    """A smoke run from nothing, with the tree's state before and after it."""
+    shutil.rmtree(ROOT / "build" / "smoke", ignore_errors=True)
+    before = tree_state()
+    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), "smoke"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done, before, tree_state()
+
+
+def test_there_are_these_five_notebooks_in_this_order():
+    assert [path.stem for path in run.notebook_paths()] == list(STEMS)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_is_committed_without_outputs(stem):
+    notebook = read(stem)
+    for cell in code_cells(stem):
+        assert cell.outputs == [] and cell.execution_count is None, f"strip it: {STRIP}"
+    stamped = [part for part in (notebook, *notebook.cells) if "papermill" in part.metadata]
+    assert not stamped, f"strip it: {STRIP}"
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_is_prose_and_thin_cells_without_definitions(stem):
+    assert read(stem).cells[0].cell_type == "markdown"
+    for cell in code_cells(stem):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        assert not any(isinstance(n, definitions) for n in ast.walk(ast.parse(cell.source)))
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_has_one_cell_of_parameters(stem):
+    tagged = [cell for cell in code_cells(stem) if "parameters" in cell.metadata.get("tags", ())]
+    assert len(tagged) == 1
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_knows_every_parameter_that_a_profile_passes(stem, profile):
+    run.parameters_for(PATHS[stem], run.load_profile(profile))
+
+
+def test_a_parameter_that_a_notebook_does_not_know_is_refused():
+    with pytest.raises(ValueError, match=r"02_baseline.*expected parameters out of.*got \['sedes'"):
+        run.parameters_for(PATHS["02_baseline"], {"common": {"sedes": 5}})
+
+
+def test_a_profile_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ValueError, match=r"default.*smoke.*got 'smok'"):
+        run.load_profile("smok")
+
+
+def test_the_default_profile_writes_where_the_paper_reads():
+    assert run.load_profile("default")["common"] == {"workspace": ".", "smoke": False}
+    assert run.load_profile("smoke")["common"] == {"workspace": "build/smoke", "smoke": True}
+
+
+def test_the_figures_notebook_imports_nothing_that_reads_recordings_or_trains():
+    imported = set()
+    for node in ast.walk(ast.parse("\n".join(cell.source for cell in code_cells(STEMS[-1])))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    rooms = {name.split(".")[1] for name in imported if name.startswith("jointprune.")}
+    assert rooms <= {"workspace", "figures", "numbers", "claims", "evaluation", "statistics"}
+
+
+@pytest.mark.slow
+def test_the_kernel_is_the_python_that_runs_the_notebooks(tmp_path):
+    cell = nbformat.v4.new_code_cell("import sys; print(sys.executable)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "which.ipynb")
+    executed = run.execute(tmp_path / "which.ipynb", {}, tmp_path / "executed")
+    assert nbformat.read(executed, as_version=4).cells[0].outputs[0].text.strip() == sys.executable
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", STEMS[1:])
+def test_a_notebook_without_its_input_names_the_one_that_makes_it(stem, tmp_path):
+    empty = {"workspace": str(tmp_path / "empty"), "smoke": True}
+    with pytest.raises(PapermillExecutionError) as failure:
+        run.execute(PATHS[stem], empty, tmp_path / "executed")
+    named = re.search(r"notebook(?:s/| )(0[1-4])", failure.value.evalue)
+    assert named and named.group(1) < stem, failure.value.evalue
+
+
+@pytest.mark.slow
+def test_the_five_run_in_the_smoke_profile_and_write_only_under_build_smoke(smoke_run):
+    done, before, after = smoke_run
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == set()
+    for stem in STEMS:
+        assert (ROOT / "build" / "smoke" / "executed" / f"{stem}.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_figures_are_drawn_from_results_alone(smoke_run, tmp_path):
+    made = Workspace("build/smoke")
+    shutil.copytree(made.results, tmp_path / "data" / "results")
+    parameters = {"workspace": str(tmp_path), "smoke": True}
+    run.execute(PATHS["05_paper_figures"], parameters, tmp_path / "executed")
+    names = {path.name for path in made.figures.iterdir()}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == names
+    pictures = [p for p in made.figures.iterdir() if p.suffix in (".pdf", ".png")]
+    assert pictures
+    for picture in pictures:
+        assert picture.read_bytes() == (tmp_path / "figures" / picture.name).read_bytes()
