@@ -1,0 +1,121 @@
+"""Speed as ratios: `make bench` prints them and writes `data/results/bench.json`.
+
+Each pair of measurements is taken in turn, three times over, in processes of their own; a ratio
+is that of the medians. Under five minutes on two cores.
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from pose_format import Pose
+
+from jointprune.sources import fingerspelling
+from jointprune.workspace import Workspace
+
+HERE = Path(__file__).resolve().parent
+REPEATS = 3
+# By hidden size; the first epoch warms up, the median of the others counts.
+SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
+THREADS = 2
+# float32 throughout, as the peer computes; and what our runs are set to.
+PRECISIONS = {"same_precision": "highest", "as_shipped": "medium"}
+
+
+def run_script(name: str, **options) -> str:
+    """What a script beside this one prints; its own complaint goes to the terminal."""
+    arguments = [f"--{key}={value}" for key, value in options.items()]
+    command = [sys.executable, str(HERE / name), *arguments, f"--threads={THREADS}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def peer_speed(hidden: int) -> float:
+    """Training samples a second of the quick start's recipe."""
+    printed = run_script("peer_hf_bert.py", hidden=hidden, **SIZES[hidden])
+    return float(re.search(r"([\d.]+) samples/s", printed).group(1))
+
+
+def our_speed(hidden: int, precision: str) -> dict[str, float]:
+    """The facts that `ours.py` prints in its last line."""
+    printed = run_script("ours.py", hidden=hidden, precision=precision, **SIZES[hidden])
+    return json.loads(printed.splitlines()[-1])
+
+
+def training(hidden: int) -> dict:
+    """Our training speed against the peer's at one size, and shares of the machine's limit."""
+    peers, ours = [], {name: [] for name in PRECISIONS}
+    for _ in range(REPEATS):
+        peers.append(peer_speed(hidden))
+        for name, precision in PRECISIONS.items():
+            ours[name].append(our_speed(hidden, precision))
+    peer = statistics.median(peers)
+    facts = {"peer_samples_per_second": peer}
+    for name, measured in ours.items():
+        median = {key: statistics.median(m[key] for m in measured) for key in measured[0]}
+        facts[name] = median | {"ratio": median["samples_per_second"] / peer}
+    return facts
+
+
+def read_bare(wheel: Path) -> None:
+    """Read the 410 files with pose-format and do nothing with them."""
+    with zipfile.ZipFile(wheel) as archive:
+        index = archive.read(fingerspelling.FOLDER + "index.csv").decode("utf-8")
+        for name in fingerspelling.read_index(index)["source_file"]:
+            Pose.read(archive.read(fingerspelling.FOLDER + name))
+
+
+def preparation(wheel: Path) -> tuple[dict, str]:
+    """Seconds of making the store against bare reading of the same files; the store's checksum."""
+    seconds = {"prepare": [], "read": []}
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            data = fingerspelling.prepare(wheel, Path(folder) / "store")
+            seconds["prepare"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        read_bare(wheel)
+        seconds["read"].append(time.perf_counter() - start)
+    prepare, read = (statistics.median(s) for s in seconds.values())
+    facts = {"prepare_seconds": prepare, "read_seconds": read, "ratio": prepare / read}
+    return facts, data.sha256
+
+
+def report(facts: dict) -> str:
+    """The ratios, one line each, beside what they aim at."""
+    lines = []
+    for size, goal in (("128", 2.0), ("512", 1.4)):
+        speeds = facts["training"][size]
+        for name in PRECISIONS:
+            ours = speeds[name]
+            lines.append(
+                f"training, hidden {size}, {name.replace('_', ' ')}: {ours['ratio']:.2f} x the peer"
+                f" (goal {goal}), {ours['gemm_share']:.0%} of the machine's matrix-product rate,"
+                f" gates {ours['gate_share']:.1%} of a step (goal under 3%)"
+            )
+    ratio = facts["preparation"]["ratio"]
+    return "\n".join([*lines, f"preparation: {ratio:.2f} x bare reading (goal at most 1.5)"])
+
+
+def main() -> None:
+    workspace = Workspace()
+    prepared, sha256 = preparation(fingerspelling.fetch(workspace.raw))
+    facts = {
+        "training": {str(hidden): training(hidden) for hidden in SIZES},
+        "preparation": prepared,
+    }
+    config = {"repeats": REPEATS, "sizes": SIZES, "threads": THREADS, "precisions": PRECISIONS}
+    workspace.write_json("bench.json", facts, data_sha256=sha256, config=config, smoke=False)
+    print(report(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Our training speed, measured like `peer_hf_bert.py` measures its own: one JSON line.
+
+The same work: random keypoints of the same size, AdamW, batches of 64, a Lightning trainer, the
+median epoch after a warm-up epoch. Ours also resamples and augments each clip, trains the gates
+and clips the gradient, as a real run does.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from jointprune.classifier import SignClassificationLightning, TrainingConfig
+from jointprune.experiments import GatePath, Run, batches_of, make_run
+from jointprune.gates import JointPruningLayer, l0_penalty
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.store import SignDataset
+
+CLASSES, BATCH, FRAMES = 26, 64, 16  # the peer's defaults
+STORED_FRAMES = 26  # a usual clip of the lexicon, resampled to the peer's frames
+
+
+class EpochClock(lightning.Callback):
+    """Seconds of each training epoch."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def on_train_epoch_start(self, trainer, model):
+        self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer, model):
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def random_dataset(clips: int) -> SignDataset:
+    """Clips of noise, every joint present."""
+    rng = np.random.default_rng(0)
+    poses = rng.normal(size=(clips, STORED_FRAMES, len(JOINT_NAMES), 2)).astype(np.float32)
+    names = np.array(["noise"] * clips)
+    return SignDataset(
+        poses=poses,
+        present=np.ones(poses.shape[:3], dtype=bool),
+        labels=rng.integers(CLASSES, size=clips),
+        signers=names,
+        groups=names,
+        classes=tuple(f"sign {i}" for i in range(CLASSES)),
+        joints=JOINT_NAMES,
+        clips=pd.DataFrame({"frames": np.full(clips, STORED_FRAMES)}),
+        meta={},
+    )
+
+
+def train(run: Run, data: SignDataset) -> float:
+    """Training samples a second: the trainer of `experiments.fit`, with a clock."""
+    model = SignClassificationLightning(asdict(run.config))
+    batches, clock = batches_of(run, data), EpochClock()
+    lightning.Trainer(
+        max_epochs=run.config.epochs,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        gradient_clip_val=1.0,
+        callbacks=[GatePath(), clock],
+    ).fit(model, batches)
+    return len(batches) * BATCH / statistics.median(clock.seconds[1:])
+
+
+def flops_per_sample(config: TrainingConfig) -> float:
+    """Floating-point operations of the matrix products, forward and backward, for one clip."""
+    model = SignClassificationLightning(asdict(config))
+    poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
+    with FlopCounterMode(display=False) as counter:
+        functional.cross_entropy(model(poses), torch.zeros(BATCH, dtype=torch.long)).backward()
+    return counter.get_total_flops() / BATCH
+
+
+def median_seconds(work, repeats: int) -> float:
+    """Median duration of `work()`, after one call that is not counted."""
+    work()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def gemm_rate(size: int = 2048) -> float:
+    """Floating-point operations a second of a large square matrix product, as torch does it."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return 2 * size**3 / median_seconds(lambda: a @ b, 5)
+
+
+def gate_seconds(config: TrainingConfig) -> float:
+    """Seconds a step spends on gates: mask, penalty, both backward, and the logged summary."""
+    layer = JointPruningLayer(config.num_pose_points)
+    poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
+
+    def work():
+        (layer(poses).sum() + l0_penalty(layer)).backward()
+        layer.get_summary()
+
+    return median_seconds(work, 50)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--clips", type=int, default=640)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="highest", help="float32 matmul precision of torch")
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.set_float32_matmul_precision(a.precision)
+    torch.manual_seed(0)
+    config = TrainingConfig(
+        hidden=a.hidden, frames=FRAMES, epochs=a.epochs, batch_size=BATCH, mask="hard-concrete"
+    )
+    data = random_dataset(a.clips)
+    run = make_run(data, range(a.clips), (), 0, config)
+    rate, gemm = train(run, data), gemm_rate()
+    facts = {
+        "samples_per_second": rate,
+        "gemm_flops_per_second": gemm,
+        "gemm_share": flops_per_sample(run.config) * rate / gemm,
+        "gate_share": gate_seconds(run.config) * rate / BATCH,
+    }
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

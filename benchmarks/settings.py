@@ -1,0 +1,89 @@
+"""Settings tried on training languages alone: `python benchmarks/settings.py`.
+
+For each outer fold the other three folds are split again: a candidate is trained on two of them
+and tested on the third. The fold held out takes no part in its own scores. Two of four folds
+make six training sets, each tested on both remaining folds, so that six models serve all four
+outer folds. Writes `data/results/settings.json`; about ten minutes on two cores.
+"""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from jointprune.classifier import TrainingConfig
+from jointprune.experiments import Trial, make_run, predictions, run_many
+from jointprune.store import load_dataset
+from jointprune.workspace import Workspace
+
+SEEDS = (0, 1)
+CANDIDATES = {
+    "default": {},
+    "frames 8": {"frames": 8},
+    "frames 16": {"frames": 16},
+    "hidden 64": {"hidden": 64},
+    "hidden 128": {"hidden": 128},
+    "layers 1": {"layers": 1},
+    "dropout 0.1": {"dropout": 0.1},
+    "dropout 0.4": {"dropout": 0.4},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "label smoothing 0.3": {"label_smoothing": 0.3},
+    "epochs 150": {"epochs": 150},
+    "batch 32": {"batch_size": 32},
+}
+
+
+def inner_trials(data, folds: list[np.ndarray], config: TrainingConfig) -> list[Trial]:
+    """Runs on each pair of folds, tested on the clips of the two others."""
+    trials = []
+    for a, b in combinations(range(len(folds)), 2):
+        rest = [c for f, clips in enumerate(folds) if f not in (a, b) for c in clips]
+        for seed in SEEDS:
+            run = make_run(data, [*folds[a], *folds[b]], sorted(rest), seed, config)
+            trials.append(Trial(f"{a}{b}", len(data.joints), 0, run))
+    return trials
+
+
+def inner_scores(table: pd.DataFrame, fold_of: dict[str, int]) -> list[float]:
+    """Accuracy on inner test folds for each outer fold, from predictions of `inner_trials`."""
+    tested = table["group"].map(fold_of)
+    pair = table["method"].map(lambda name: {int(name[0]), int(name[1])})
+    correct = table["predicted"] == table["label"]
+    scores = []
+    for outer in range(len(set(fold_of.values()))):
+        inner = [outer not in two and fold != outer for two, fold in zip(pair, tested, strict=True)]
+        scores.append(round(float(correct[inner].mean()), 4))
+    return scores
+
+
+def main() -> None:
+    workspace, scratch = Workspace("."), Workspace("build/settings")
+    data = load_dataset("fingerspelling", workspace)
+    split = workspace.read_json("dataset.json")["config"]
+    folds = [test for _, test in data.folds(split["folds"], split["fold_seed"])]
+    fold_of = {data.groups[clip]: fold for fold, clips in enumerate(folds) for clip in clips}
+    trials = {
+        name: inner_trials(data, folds, replace(TrainingConfig(), **changes))
+        for name, changes in CANDIDATES.items()
+    }
+    run_many([t.run for some in trials.values() for t in some], data, scratch, "settings")
+    scores = {
+        name: inner_scores(predictions(some, data, scratch), fold_of)
+        for name, some in trials.items()
+    }
+    facts = {
+        "tried": {name: {"changes": CANDIDATES[name], "by_outer_fold": s, "mean": float(np.mean(s))}
+                  for name, s in scores.items()},
+        "best_by_outer_fold": [max(scores, key=lambda n: scores[n][f]) for f in range(len(folds))],
+    }  # fmt: skip
+    config = {"seeds": len(SEEDS), **split}
+    workspace.write_json(
+        "settings.json", facts, data_sha256=data.sha256, config=config, smoke=False
+    )
+    for name, s in scores.items():
+        print(f"{name:22s} {np.mean(s):.3f}  " + " ".join(f"{v:.3f}" for v in s))
+
+
+if __name__ == "__main__":
+    main()
