@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments import EXPERIMENTS, batches_of, joint_indices, make_run
+from jointprune.experiments import EXPERIMENTS, LIBRARY_NOISE, batches_of, joint_indices, make_run
 from jointprune.preprocessing import ClipBatches
 from jointprune.store import load_dataset
 from jointprune.workspace import ROOT, Workspace
@@ -63,8 +63,12 @@ def train_experiment(options: argparse.Namespace) -> str:
     c = run.config
     held_out = ClipBatches(data, test, c.frames, 256, joint_indices(c, data))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        for message in LIBRARY_NOISE:
+            warnings.filterwarnings("ignore", message=message)
         trainer.fit(model, batches_of(run, data), held_out)
+    if c.budget:
+        model.joint_pruning.freeze_top(c.budget)
+        trainer.save_checkpoint(checkpoints.last_model_path)
     return checkpoints.last_model_path
 
 

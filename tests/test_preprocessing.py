@@ -101,8 +101,9 @@ def test_features_are_the_ones_written_out_by_hand():
     weight = torch.tensor([[[0.0, 1.0, 1.0]]])
     hand = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     features = normalise(poses, weight, hand, floor=0.0)
-    expected = [0, 0, -1, 0, 1, 0] + [0, 0, 1, 0] + [0, 1]
-    torch.testing.assert_close(features[0, 0], torch.tensor(expected, dtype=torch.float32))
+    joints, centres, seen = [0, 0, -1, 0, 1, 0], [0, 0, 1, 0], [0, 1]
+    expected = torch.tensor([*joints, *centres, *seen], dtype=torch.float32)
+    torch.testing.assert_close(features[0, 0], expected)
 
 
 def test_a_joint_of_weight_0_never_matters():
