@@ -31,16 +31,16 @@ class TrainingConfig:
     joints: tuple[str, ...] = JOINT_NAMES  # the input's joints, in order
     num_classes: int = 26
     coords: int = 2
-    frames: int = 12
+    frames: int = 16
     hidden: int = 96
     layers: int = 2
     heads: int = 4
     dropout: float = 0.2
     epochs: int = 100
     batch_size: int = 64
-    skel_learning_rate: float = 1e-3
+    skel_learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    label_smoothing: float = 0.2
+    label_smoothing: float = 0.3
     mask: str = "open"  # or "hard-concrete", or "quick-start" to see it fail
     tied: bool = False  # both hands share a gate
     init_keep_prob: float = 0.9
@@ -160,7 +160,7 @@ class SignClassificationLightning(lightning.LightningModule):
                 {"params": others, "lr": c.skel_learning_rate, "weight_decay": c.weight_decay},
                 {"params": gates, "lr": c.gate_learning_rate, "weight_decay": 0.0},
             ],
-            foreach=True,
+            fused=True,
         )
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -191,6 +191,8 @@ def slice_joints(
     Its outputs are those of `model` with every other gate closed; gates of kept joints
     keep their values. `kept` defaults to the joints whose gates are open.
     """
+    if model.config.mask == "quick-start":
+        raise ValueError("expected gates that close joints, got the quick start's mask")
     kept = model.joint_pruning.kept_joints() if kept is None else list(kept)
     total = model.config.num_pose_points
     if not kept or kept != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:

@@ -8,7 +8,8 @@ from collections.abc import Hashable
 
 import pandas as pd
 
-from jointprune.statistics import cluster_bootstrap
+from jointprune.skeleton import FINGERS, HANDS
+from jointprune.statistics import cluster_bootstrap, paired_difference
 
 COLUMNS = (
     "method", "k", "fold", "seed", "clip", "group",
@@ -96,3 +97,30 @@ def _interval(part: pd.DataFrame, clusters: str) -> dict[str, float]:
 def _named(key: tuple[Hashable, ...], last: str) -> dict:
     method, k, value = key
     return {"method": method, "k": int(k), last: value}
+
+
+def loss_without(
+    name: str,
+    part: tuple[int, ...],
+    full: pd.DataFrame,
+    masked: pd.DataFrame,
+    retrained: pd.DataFrame,
+) -> dict:
+    """Accuracy lost without a part: kind, name, loss, low, high (masked), retrained_loss or None.
+
+    The three tables are predictions of all joints, and without parts by masking and by retraining.
+    """
+    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
+    row = {"kind": kind, "name": name, "retrained_loss": None}
+    k = int(full["k"].iloc[0])
+    without = (f"without {name}", k - len(part))
+    for key, table in (("loss", masked), ("retrained_loss", retrained)):
+        again = table[table["method"] == without[0]]
+        if again.empty:
+            continue
+        both = pd.concat([full[full["seed"].isin(again["seed"])], again])
+        found = paired_difference(both, ("full", k), without)
+        row[key] = found["difference"]
+        if key == "loss":
+            row |= {"low": found["low"], "high": found["high"]}
+    return row

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jointprune.classifier import SignClassificationLightning, TrainingConfig
 from jointprune.preprocessing import Augmentation, ClipBatches
@@ -97,7 +97,6 @@ def run_many(
     missing = [run for folder, run in todo.items() if not folder.is_dir()]
     if not missing:
         return
-    workspace.runs.mkdir(parents=True, exist_ok=True)
     workers = Parallel(n_jobs=os.cpu_count(), return_as="generator_unordered")
     jobs = workers(delayed(train)(run, data, workspace) for run in missing)
     bar = tqdm(jobs, total=len(todo), initial=len(todo) - len(missing), desc=description)
@@ -112,6 +111,7 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     model, path = fit(run, data)
     if run.config.budget:
         model.joint_pruning.freeze_top(run.config.budget)
+    workspace.runs.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".run-", dir=workspace.runs))
     try:
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
@@ -128,7 +128,9 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     return folder
 
 
-def fit(run: Run, data: SignDataset) -> tuple[SignClassificationLightning, pd.DataFrame]:
+def fit(
+    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = ()
+) -> tuple[SignClassificationLightning, pd.DataFrame]:
     """The trained model and its gates after each epoch (epoch, joint, keep_probability, active)."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
@@ -145,7 +147,7 @@ def fit(run: Run, data: SignDataset) -> tuple[SignClassificationLightning, pd.Da
         enable_progress_bar=False,
         enable_model_summary=False,
         gradient_clip_val=1.0,
-        callbacks=[path],
+        callbacks=[path, *callbacks],
     )
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(run.config.matmul_precision)

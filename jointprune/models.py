@@ -29,8 +29,8 @@ class Dropout(nn.Module):
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
         bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
         dropped = round(self.p * 2**16)
-        keep = bits >= dropped - 2**15
-        return x * keep * (1 / (1 - dropped / 2**16))
+        keep = (bits >= dropped - 2**15).to(x.dtype)
+        return x * keep.mul_(1 / (1 - dropped / 2**16))
 
 
 class SkeletonTransformer(nn.Module):

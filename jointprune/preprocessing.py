@@ -139,10 +139,9 @@ class ClipBatches:
         else:
             cut = torch.rand(len(clips), 2, generator=self.generator) * self.augmentation.crop
         window = np.stack([cut[:, 0], 1 - cut[:, 1]], -1)
-        picked = np.ix_(clips, np.arange(self.data.poses.shape[1]), self.joints)
         poses, present = resample(
-            self.data.poses[picked],
-            self.data.present[picked],
+            self.data.poses[clips][:, :, self.joints],
+            self.data.present[clips][:, :, self.joints],
             self.lengths[clips],
             window,
             self.frames,

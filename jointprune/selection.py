@@ -16,12 +16,10 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from jointprune.classifier import TrainingConfig
 from jointprune.experiments import Run, Trial, gate_path, make_run, run_many
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
-from jointprune.statistics import paired_difference
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace
 
@@ -141,33 +139,6 @@ def without_trials(
             runs = [make_run(data, *clips, seed, config, kept) for seed in seeds]
             trials += [Trial(f"without {name}", len(kept), fold, run) for run in runs]
     return trials
-
-
-def loss_without(
-    name: str,
-    part: tuple[int, ...],
-    full: pd.DataFrame,
-    masked: pd.DataFrame,
-    retrained: pd.DataFrame,
-) -> dict:
-    """Accuracy lost without a part: kind, name, loss, low, high (masked), retrained_loss or None.
-
-    The three tables are predictions of all joints, and without parts by masking and by retraining.
-    """
-    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
-    row = {"kind": kind, "name": name, "retrained_loss": None}
-    k = int(full["k"].iloc[0])
-    without = (f"without {name}", k - len(part))
-    for key, table in (("loss", masked), ("retrained_loss", retrained)):
-        again = table[table["method"] == without[0]]
-        if again.empty:
-            continue
-        both = pd.concat([full[full["seed"].isin(again["seed"])], again])
-        found = paired_difference(both, ("full", k), without)
-        row[key] = found["difference"]
-        if key == "loss":
-            row |= {"low": found["low"], "high": found["high"]}
-    return row
 
 
 def hand_made_size(method: str) -> int:

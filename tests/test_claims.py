@@ -46,7 +46,7 @@ def test_a_bound_that_holm_does_not_bear_out_claims_nothing():
         (2, 0.70, "is more accurate than", "shown"),
         (2, 0.55, "No difference is shown between", "not shown"),
         (2, 0.40, "is less accurate than", "opposite shown"),
-        (3, 0.40, "is less accurate than", "shown"),
+        (4, 0.40, "is less accurate than", "shown"),
     ],
 )
 def test_superiority_and_difference_read_as_measured(index, a, words, verdict):
