@@ -43,7 +43,7 @@ def method_name(method: str, k: int) -> str:
     """The words used in sentences: ("learned", 12) as "12 learned joints"."""
     if method == "full":
         return f"all {k} joints"
-    if method in ("learned", "stratified-random"):
+    if method in ("learned", "stratified-random", "hand-matched-random"):
         return f"{k} {method} joints"
     return f"the {k} hand-picked joints {method}"
 
@@ -85,7 +85,7 @@ def quick_start_claim(quick_start: dict, dataset: str) -> Claim:
     end, accuracy = quick_start["pruning_ratio"]["end"], quick_start["accuracy"]["mean"]
     closed = "closes no joint" if end < 0.005 else f"reports {percent(end)} % of joints closed"
     return Claim(
-        f"The quick start's mask, run as printed, {closed} at the end of training; the "
+        f"The quick start's mask inside our network {closed} at the end of training; the "
         f"classifier behind it reaches {percent(accuracy)} % accuracy.",
         dataset,
         f"pruning ratio {percent(end)} %, accuracy {percent(accuracy)} %",

@@ -63,6 +63,19 @@ class TrainingConfig:
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
             )
 
+        if self.tied and self.budget % 2:
+            raise ValueError(
+                f"expected an even budget, as tied gates keep a joint on both hands, "
+                f"got {self.budget}"
+            )
+        if self.hidden % self.heads:
+            raise ValueError(
+                f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
+            )
+        for name in ("frames", "layers", "epochs", "batch_size", "ramp_end"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
+
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
         """The record of a mapping; settings it does not name keep their defaults."""
@@ -145,11 +158,12 @@ class SignClassificationLightning(lightning.LightningModule):
         """Share of the planned steps that are done, in [0, 1]."""
         return min(1.0, self.trainer.global_step / self.trainer.estimated_stepping_batches)
 
-    def validation_step(self, batch, _) -> None:
+    def test_step(self, batch, _) -> None:
         poses, present, labels = batch
         logits = self(poses, present)
-        self.log("val_loss", functional.cross_entropy(logits, labels))
-        self.log("val_accuracy", (logits.argmax(1) == labels).float().mean(), prog_bar=True)
+        self.log("test_loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
+        correct = (logits.argmax(1) == labels).float().mean()
+        self.log("test_accuracy", correct, batch_size=len(labels))
 
     def configure_optimizers(self):
         gates = [self.joint_pruning.joint_logits]

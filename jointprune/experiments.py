@@ -8,7 +8,6 @@ under its final name only when whole, so an interrupted run is simply trained ag
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -20,22 +19,21 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
 from jointprune.classifier import SignClassificationLightning, TrainingConfig
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, sync
 
 # Raise it when training code changes what a run with the same settings would learn.
 CONTRACT = 1
 
-# Lightning's remarks on what is meant so: clips come from memory, a run is tested once after its
-# last epoch; and its old way of asking torch 2.13 about trees.
+# Lightning's remark on what is meant so (clips come from memory), and its old way of asking torch
+# 2.13 about trees.
 LIBRARY_NOISE = (
     ".*does not have many workers",
-    "You defined a `validation_step` but have no `val_dataloader`",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
@@ -97,7 +95,7 @@ def run_many(
     missing = [run for folder, run in todo.items() if not folder.is_dir()]
     if not missing:
         return
-    workers = Parallel(n_jobs=os.cpu_count(), return_as="generator_unordered")
+    workers = Parallel(n_jobs=cpu_count(), return_as="generator_unordered")
     jobs = workers(delayed(train)(run, data, workspace) for run in missing)
     bar = tqdm(jobs, total=len(todo), initial=len(todo) - len(missing), desc=description)
     for _ in bar:
@@ -107,17 +105,22 @@ def run_many(
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     """Train one run on one thread and keep it; returns its folder."""
     folder = run.folder(data, workspace)
+    if folder.is_dir():  # another process was faster
+        return folder
     torch.set_num_threads(1)
-    model, path = fit(run, data)
-    if run.config.budget:
-        model.joint_pruning.freeze_top(run.config.budget)
     workspace.runs.mkdir(parents=True, exist_ok=True)
+    # Made before training: a folder that cannot be written is better found out first.
     scratch = Path(tempfile.mkdtemp(prefix=".run-", dir=workspace.runs))
     try:
+        model, path = fit(run, data)
+        if run.config.budget:
+            model.joint_pruning.freeze_top(run.config.budget)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
         np.save(scratch / "probabilities.npy", predict(model, data, run.test))
         path.to_csv(scratch / "gates.csv", index=False)
         (scratch / "run.json").write_text(json.dumps(asdict(run) | {"contract": CONTRACT}))
+        for file in scratch.iterdir():
+            sync(file)  # on disk before the name that vouches for it
         try:
             scratch.rename(folder)
         except OSError:
@@ -277,7 +280,7 @@ def _trained(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     folder = run.folder(data, workspace)
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} is not trained yet: pass the run to run_many first, or run the "
-            "notebooks in order"
+            f"{folder} is not trained yet: run notebooks 02 and 03 first, or pass the run to "
+            "run_many"
         )
     return folder

@@ -156,7 +156,7 @@ def _ablation_numbers(facts: dict) -> dict[str, Number]:
 
 
 def tex(results: dict[str, dict]) -> str:
-    """The whole of numbers.tex: percent and points without their sign, for text or maths."""
+    """The whole of numbers.tex: percent and points without the unit, for text or maths."""
     lines = ["% Written by `make numbers` from data/results; do not edit."]
     for name, number in collect(results).items():
         lines.append(f"\\newcommand{{\\{name}}}{{\\ensuremath{{{number.text}}}}}% {number.source}")
@@ -170,12 +170,13 @@ def write_tex(results: dict[str, dict], path: Path) -> Path:
 
 def headline(results: dict[str, dict]) -> str:
     """A table of accuracy by K and method, then the verdicts: plain text and Markdown alike."""
-    rows = [("joints", "chosen", "accuracy (%)", "95 % interval")]
+    rows = [("joints", "chosen", "accuracy (%)", "95 % interval", "runs")]
     ordered = sorted(results["ablation"]["accuracy"], key=lambda row: (-row["k"], -row["mean"]))
     for row in ordered:
         interval = f"{percent(row['low'])} to {percent(row['high'])}"
-        rows.append((str(row["k"]), row["method"], percent(row["mean"]), interval))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        mean, runs = percent(row["mean"]), str(row["runs"])
+        rows.append((str(row["k"]), row["method"], mean, interval, runs))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
     rows.insert(1, tuple("-" * width for width in widths))
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

@@ -98,11 +98,12 @@ class ClipBatches:
     """Batches `(poses, present, labels)` of a dataset's clips, resampled to `frames` frames.
 
     With `augmentation` the clips are shuffled, cropped in time and changed anew in each
-    pass, all from one seed, and the last short batch is dropped; without it they come
-    whole and in order. Only a batch's clips are ever read into memory.
+    pass, all from one seed, and the last short batch is dropped; without it they come in
+    order, all of them, less EVALUATION_CROP at each end. Only a batch's clips are ever
+    read into memory.
 
     Args:
-        joints: indices of the joints to read, None for all; no other joint is looked at.
+        joints: indices of the joints to hand on, None for all; no other has any influence.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from jointprune.classifier import TrainingConfig
-from jointprune.experiments import Run, Trial, gate_path, make_run, run_many
+from jointprune.experiments import Run, Trial, make_run, run_many, trained_model
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace
@@ -63,6 +63,8 @@ def rank_joints(
 
 def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
     """Indices of the k highest scores, ascending; equal scores go to the lower index."""
+    if not 1 <= k <= len(scores):
+        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}")
     return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
 
 
@@ -107,12 +109,8 @@ def _hard_concrete(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
     run = gated_run(data, train_clips, others, seed, k or len(data.joints) // 4, config)
     run_many([run], data, workspace, "gates")
-    path = gate_path(run, data, workspace)
-    last = path[path.epoch == path.epoch.max()].set_index("joint").keep_probability
-    # Gates that ended alike are told apart by how long they stayed open.
-    return (last + 1e-3 * path.groupby("joint").keep_probability.mean())[
-        list(data.joints)
-    ].to_numpy()
+    layer = trained_model(run, data, workspace).joint_pruning
+    return layer.joint_logits[layer.gate_of].detach().numpy()
 
 
 def leave_out_parts(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -182,6 +180,8 @@ def _hand_made(names: tuple[str, ...], hands: tuple[str, ...]):
     chosen = {f"{hand}.{name}" for hand in hands for name in names}
 
     def scores(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+        if k is not None and k != len(chosen):
+            raise ValueError(f"expected k = {len(chosen)}, the size of the set, got {k}")
         return np.array([float(name in chosen) for name in data.joints])
 
     return scores

@@ -1,7 +1,9 @@
 """Intervals and tests that respect what is independent: the group (language or signer).
 
 Clips of one group share a signer, and seeds share clips, so rows are never resampled
-alone: groups are. The statistic is always the mean over clips and seeds.
+alone: groups are. The statistic is always the mean over clips and seeds. The groups of one
+test fold also share their trained models, which this leaves out: intervals are, if anything,
+somewhat too narrow.
 """
 
 from dataclasses import asdict, dataclass
@@ -92,7 +94,7 @@ def sign_flip(
     """P value of "the mean of `values` is 0" (one-sided: "is at most 0").
 
     Under the null a cluster's differences are as likely to have the other sign, so whole
-    clusters are flipped at random; exact whatever the number of clusters.
+    clusters are flipped at random; exact for independent, symmetric clusters, however few.
     Source: Canay, Romano, Shaikh 2017; the added one is Phipson, Smyth 2010.
     """
     sums, _ = _totals(np.asarray(values, dtype=float), clusters)

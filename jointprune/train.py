@@ -1,6 +1,7 @@
 """Train one named experiment from the command line: `python -m jointprune.train --help`.
 
-Writes CSV and TensorBoard logs and checkpoints under `build/train/EXPERIMENT`.
+Writes CSV and TensorBoard logs and checkpoints under `data/runs/cli/EXPERIMENT`. The held-out
+fold is looked at once, after the last epoch.
 """
 
 import argparse
@@ -15,19 +16,23 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments import EXPERIMENTS, LIBRARY_NOISE, batches_of, joint_indices, make_run
 from jointprune.preprocessing import ClipBatches
 from jointprune.store import load_dataset
-from jointprune.workspace import ROOT, Workspace
+from jointprune.workspace import Workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m jointprune.train", description=__doc__)
     parser.add_argument("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment")
     parser.add_argument("--dataset", default="fingerspelling", help="a prepared dataset's name")
-    parser.add_argument("--workspace", default=".", help="folder that holds data/")
+    parser.add_argument(
+        "--workspace", default=".", help="folder that holds data/, from the repository's root"
+    )
     parser.add_argument("--folds", type=int, default=4, help="parts to split the groups into")
     parser.add_argument("--fold", type=int, default=0, help="the part to test on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=0, help="0: the experiment's own")
     options = parser.parse_args(arguments)
+    if options.folds < 2 or options.epochs < 0:
+        parser.error("expected at least 2 folds, and epochs of 0 (the experiment's own) or more")
     if not 0 <= options.fold < options.folds:
         parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
     checkpoint = train_experiment(options)
@@ -47,7 +52,7 @@ def train_experiment(options: argparse.Namespace) -> str:
     config = replace(config, epochs=options.epochs or config.epochs)
     train, test = data.folds(options.folds, seed=0)[options.fold]
     run = make_run(data, train, test, options.seed, config)
-    folder = (ROOT if options.workspace == "." else workspace.path) / "build" / "train"
+    folder = workspace.runs / "cli"
     lightning.seed_everything(run.seed, verbose=False)
     model = SignClassificationLightning(asdict(run.config))
     checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
@@ -65,10 +70,11 @@ def train_experiment(options: argparse.Namespace) -> str:
     with warnings.catch_warnings():
         for message in LIBRARY_NOISE:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(model, batches_of(run, data), held_out)
-    if c.budget:
-        model.joint_pruning.freeze_top(c.budget)
-        trainer.save_checkpoint(checkpoints.last_model_path)
+        trainer.fit(model, batches_of(run, data))
+        if c.budget:
+            model.joint_pruning.freeze_top(c.budget)
+            trainer.save_checkpoint(checkpoints.last_model_path)
+        trainer.test(model, held_out)
     return checkpoints.last_model_path
 
 

@@ -22,6 +22,7 @@ WRITERS = {
     "baseline.json": "notebooks/02_baseline.ipynb",
     "baseline_predictions.csv": "notebooks/02_baseline.ipynb",
     "pruning.json": "notebooks/03_pruning_training.ipynb",
+    "pruning_predictions.csv": "notebooks/03_pruning_training.ipynb",
     "gate_paths.csv": "notebooks/03_pruning_training.ipynb",
     "ablation.json": "notebooks/04_joint_ablation.ipynb",
     "ablation_predictions.csv": "notebooks/04_joint_ablation.ipynb",
@@ -29,6 +30,12 @@ WRITERS = {
     "bench.json": "benchmarks/bench.py (make bench)",
     "published.json": "python -m jointprune.numbers --publish (make publish)",
 }
+
+
+def sync(path: Path) -> None:
+    """Have a file's content on disk, so that a power cut cannot empty it behind a new name."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -40,6 +47,7 @@ def atomic_path(path: Path):
     temporary = Path(name)
     try:
         yield temporary
+        sync(temporary)
         temporary.chmod(0o644)  # mkstemp makes private files; results are to be read
         os.replace(temporary, path)
     finally:
@@ -99,6 +107,11 @@ class Workspace:
     ) -> Path:
         """Write `facts` with their history to `results/name`, whole or not at all."""
         self._check_name(name)
+        if smoke and self.path == ROOT:
+            raise ValueError(
+                "expected a workspace of its own for smoke results, got the repository's: "
+                'pass workspace="build/smoke"'
+            )
         history = {
             "smoke": smoke,
             "commit": current_commit(),

@@ -167,3 +167,16 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         SignClassificationLightning.load_from_checkpoint(checkpoint)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tied": True, "budget": 25}, "expected an even budget"),
+        ({"hidden": 10, "heads": 4}, "expected hidden to be a multiple of 4 heads, got 10"),
+        ({"epochs": 0}, "expected epochs above 0, got 0"),
+    ],
+)
+def test_settings_that_would_fail_after_training_are_refused_before(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**settings)

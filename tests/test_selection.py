@@ -142,7 +142,8 @@ def test_no_method_looks_at_a_test_clip(toy_dataset, train_clips, workspace, tmp
     poses[others], labels[others] = np.nan, 0
     poisoned = replace(toy_dataset, poses=poses, labels=labels)
     elsewhere = Workspace(str(tmp_path / "poisoned"))
-    arguments = (train_clips, 0, 12, TINY)
+    k = hand_made_size(method) if method in HAND_MADE else 12
+    arguments = (train_clips, 0, k, TINY)
     scores = rank_joints(method, toy_dataset, *arguments, workspace)
     assert scores.shape == (42,)
     np.testing.assert_array_equal(scores, rank_joints(method, poisoned, *arguments, elsewhere))
@@ -158,6 +159,17 @@ def test_the_learned_selection_is_what_its_own_run_kept_open(
     scores = rank_joints("hard-concrete", toy_dataset, train_clips, seed, 12, TINY, workspace)
     kept = trained_model(trial.run, toy_dataset, workspace).joint_pruning.kept_joints()
     assert top_joints(scores, 12) == tuple(kept)
+
+
+def test_a_set_made_by_hand_is_never_cut_or_padded(toy_dataset, train_clips):
+    with pytest.raises(ValueError, match="expected k = 12, the size of the set, got 8"):
+        rank_joints("fingertips+wrist", toy_dataset, train_clips, 0, 8)
+
+
+@pytest.mark.parametrize("k", [0, -1, 43])
+def test_more_joints_than_there_are_or_none_are_refused(k):
+    with pytest.raises(ValueError, match=f"expected 1 to 42 joints to keep, got {k}"):
+        top_joints(np.zeros(42), k)
 
 
 def test_an_unknown_method_is_refused(toy_dataset):

@@ -26,10 +26,11 @@ def arguments(tmp_path, toy, monkeypatch) -> list[str]:
 
 def test_the_command_trains_logs_and_leaves_a_checkpoint(arguments, tmp_path, capsys):
     train.main(arguments)
-    folder = tmp_path / "build" / "train" / "pruning_experiment" / "version_0"
+    folder = tmp_path / "data" / "runs" / "cli" / "pruning_experiment" / "version_0"
     curve = pd.read_csv(folder / "metrics.csv")
-    assert {"pruning_ratio", "num_active_joints", "val_accuracy", "val_loss"} <= set(curve)
-    assert sorted(set(curve["epoch"])) == [0, 1]
+    assert {"pruning_ratio", "num_active_joints", "test_accuracy", "test_loss"} <= set(curve)
+    assert curve["epoch"][curve["pruning_ratio"].notna()].tolist() == [0, 1]
+    assert curve["test_accuracy"].notna().sum() == 1  # the held-out fold is looked at once
     assert list(folder.glob("events.out.tfevents.*"))
     *_, kept, ratio, last = capsys.readouterr().out.strip().splitlines()
     checkpoint = Path(last.removeprefix("Checkpoint: "))
@@ -48,6 +49,8 @@ def test_asked_for_12_joints_the_checkpoint_keeps_12(arguments, capsys):
     ("option", "message"),
     [
         (("--fold", "3"), "expected a fold of 0 to 2, got 3"),
+        (("--folds", "1"), "expected at least 2 folds"),
+        (("--epochs", "-1"), "epochs of 0"),
         (("--experiment", "magic"), "invalid choice: 'magic'"),
     ],
 )
