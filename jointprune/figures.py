@@ -129,21 +129,24 @@ def accuracy_against_k(accuracy: list[dict]) -> Figure:
 
     `accuracy` holds rows with method, k, mean, low, high.
     """
-    fig, ax = _figure(COLUMN, 2.9)
+    fig, ax = _figure(COLUMN, 3.1)
     table = pd.DataFrame(accuracy)
     full = table[table["method"] == "full"].iloc[0]
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
     methods = sorted(set(table["method"]) - {"full"}, key=list(LOOKS).index)
-    beside = np.linspace(-0.4, 0.4, len(methods)) if len(methods) > 1 else [0.0]
-    for method, shift in zip(methods, beside, strict=True):
+    # Methods of the same K stand beside each other, in the order of the legend.
+    table["place"] = table["method"].map(list(LOOKS).index)
+    shared = table.groupby("k")["place"]
+    table["x"] = table["k"] + 0.5 * (shared.rank() - (shared.transform("count") + 1) / 2)
+    for method in methods:
         rows = table[table["method"] == method].sort_values("k")
-        _interval(ax, rows["k"] + shift, rows, label=method, **LOOKS[method])
+        _interval(ax, rows["x"], rows, label=method, **LOOKS[method])
     budgets = sorted(set(table["k"]) - {full["k"]})
     ax.set_xticks(budgets, budgets)
     ax.set_xlabel("joints kept, K")
     _accuracy_axis(ax)
-    fig.legend(loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=2)
     return fig
 
 
