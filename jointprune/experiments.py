@@ -87,6 +87,21 @@ def make_run(data: SignDataset, train, test, seed: int, config: TrainingConfig, 
     return Run(config, tuple(map(int, train)), tuple(map(int, test)), seed)
 
 
+def trials_of(
+    method: str, data: SignDataset, folds, seeds, config: TrainingConfig, kept=None
+) -> list[Trial]:
+    """One run a fold and seed, all alike; K is the budget, or else the joints that are read.
+
+    `folds` are pairs (train_clips, test_clips), `kept` indices of joints or None for all.
+    """
+    runs = [
+        (fold, make_run(data, *clips, seed, config, kept))
+        for fold, clips in enumerate(folds)
+        for seed in seeds
+    ]
+    return [Trial(method, r.config.budget or r.config.num_pose_points, f, r) for f, r in runs]
+
+
 def run_many(
     runs: Iterable[Run], data: SignDataset, workspace: Workspace, description: str = "training"
 ) -> None:
@@ -132,25 +147,27 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
 
 
 def fit(
-    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = ()
+    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = (), **shown
 ) -> tuple[SignClassificationLightning, pd.DataFrame]:
-    """The trained model and its gates after each epoch (epoch, joint, keep_probability, active)."""
+    """The trained model and its gates after each epoch (epoch, joint, keep_probability, active).
+
+    Nothing is logged, shown or kept on the way, unless `shown`, arguments of Lightning's
+    trainer, asks for it.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     batches = batches_of(run, data)
     path = GatePath()
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         gradient_clip_val=1.0,
         callbacks=[path, *callbacks],
+        **{"accelerator": "cpu", "devices": 1, **quiet, **shown},
     )
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(run.config.matmul_precision)
@@ -180,9 +197,15 @@ def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
 @torch.no_grad()
 def predict(model: SignClassificationLightning, data: SignDataset, clips) -> np.ndarray:
     """Class probabilities (clips, classes) float32, in evaluation mode and full precision."""
-    model.eval()
-    joints = joint_indices(model.config, data)
-    batches = ClipBatches(data, clips, model.config.frames, 256, joints)
+    return _probabilities(model.eval(), evaluation_batches(model.config, data, clips))
+
+
+def evaluation_batches(config: TrainingConfig, data: SignDataset, clips) -> ClipBatches:
+    """Clips in order and unchanged, for a model of these settings."""
+    return ClipBatches(data, clips, config.frames, 256, joint_indices(config, data))
+
+
+def _probabilities(model: SignClassificationLightning, batches) -> np.ndarray:
     return np.concatenate(
         [model(poses, present).softmax(-1).numpy() for poses, present, _ in batches]
     )
@@ -248,11 +271,12 @@ def masked_predictions(
     rows = []
     for trial in tqdm(list(trials), desc="closing gates"):
         model = trained_model(trial.run, data, workspace)
+        batches = list(evaluation_batches(model.config, data, trial.run.test))
         joints = range(len(trial.run.config.joints))
         for name, closed in parts.items():
             model.joint_pruning.freeze([j for j in joints if j not in closed])
             part = replace(trial, method=f"without {name}", k=len(joints) - len(closed))
-            rows.append(prediction_rows(part, predict(model, data, trial.run.test), data))
+            rows.append(prediction_rows(part, _probabilities(model, batches), data))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from jointprune.classifier import TrainingConfig
-from jointprune.experiments import Run, Trial, make_run, run_many, trained_model
+from jointprune.experiments import Trial, make_run, run_many, trained_model, trials_of
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace
@@ -51,7 +51,7 @@ def rank_joints(
 
     Args:
         train_clips: indices of the clips that may be looked at.
-        k: the budget the ranking is for; methods that do not need one ignore it.
+        k: the budget the ranking is for; a set made by hand takes none but its own size.
         config, workspace: of the network a learned method trains, and where it is kept.
     """
     if method not in METHODS:
@@ -68,21 +68,14 @@ def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
     return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
 
 
-def gated_run(
-    data: SignDataset, train_clips, test_clips, seed: int, k: int, config: TrainingConfig
-) -> Run:
-    """The run that learns gates down to a budget of k joints on the training clips."""
-    gated = replace(config, mask="hard-concrete", budget=k)
-    return make_run(data, train_clips, test_clips, seed, gated)
+def gated(config: TrainingConfig, k: int) -> TrainingConfig:
+    """The same settings with gates that are learned down to a budget of k joints."""
+    return replace(config, mask="hard-concrete", budget=k)
 
 
 def gated_trials(data: SignDataset, folds, seeds, k: int, config: TrainingConfig) -> list[Trial]:
     """One gated run a fold and seed; their own test predictions are those without retraining."""
-    return [
-        Trial("learned, not retrained", k, fold, gated_run(data, *clips, seed, k, config))
-        for fold, clips in enumerate(folds)
-        for seed in seeds
-    ]
+    return trials_of("learned, not retrained", data, folds, seeds, gated(config, k))
 
 
 def retraining_trials(
@@ -105,14 +98,6 @@ def retraining_trials(
     return trials
 
 
-def _hard_concrete(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
-    run = gated_run(data, train_clips, others, seed, k or len(data.joints) // 4, config)
-    run_many([run], data, workspace, "gates")
-    layer = trained_model(run, data, workspace).joint_pruning
-    return layer.joint_logits[layer.gate_of].detach().numpy()
-
-
 def leave_out_parts(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Joint indices of each part to leave out: every joint, each finger of both hands, each hand.
 
@@ -130,19 +115,30 @@ def without_trials(
     parts: dict[str, tuple[int, ...]], data: SignDataset, folds, seeds, config: TrainingConfig
 ) -> list[Trial]:
     """Runs trained from scratch without each part, one a fold and seed."""
-    trials = []
-    for name, left_out in parts.items():
-        kept = [j for j in range(len(data.joints)) if j not in left_out]
-        for fold, clips in enumerate(folds):
-            runs = [make_run(data, *clips, seed, config, kept) for seed in seeds]
-            trials += [Trial(f"without {name}", len(kept), fold, run) for run in runs]
-    return trials
+    kept = {
+        name: [j for j in range(len(data.joints)) if j not in left_out]
+        for name, left_out in parts.items()
+    }
+    return [
+        trial
+        for name, joints in kept.items()
+        for trial in trials_of(f"without {name}", data, folds, seeds, config, joints)
+    ]
 
 
 def hand_made_size(method: str) -> int:
     """Joints in one of HAND_MADE, its K."""
     names, hands = HAND_MADE[method]
     return len(names) * len(hands)
+
+
+def _hard_concrete(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
+    settings = gated(config, k or len(data.joints) // 4)
+    run = make_run(data, train_clips, others, seed, settings)
+    run_many([run], data, workspace, "gates")
+    layer = trained_model(run, data, workspace).joint_pruning
+    return layer.joint_logits[layer.gate_of].detach().numpy()
 
 
 def _random(data, train_clips, seed, k, config, workspace) -> np.ndarray:

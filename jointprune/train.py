@@ -5,16 +5,13 @@ fold is looked at once, after the last epoch.
 """
 
 import argparse
-import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-import lightning
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments import EXPERIMENTS, LIBRARY_NOISE, batches_of, joint_indices, make_run
-from jointprune.preprocessing import ClipBatches
+from jointprune.experiments import EXPERIMENTS, evaluation_batches, fit, make_run
 from jointprune.store import load_dataset
 from jointprune.workspace import Workspace
 
@@ -53,28 +50,25 @@ def train_experiment(options: argparse.Namespace) -> str:
     train, test = data.folds(options.folds, seed=0)[options.fold]
     run = make_run(data, train, test, options.seed, config)
     folder = workspace.runs / "cli"
-    lightning.seed_everything(run.seed, verbose=False)
-    model = SignClassificationLightning(asdict(run.config))
     checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
     loggers = [CSVLogger(folder, options.experiment)]
     loggers.append(TensorBoardLogger(folder, options.experiment, version=loggers[0].version))
-    trainer = lightning.Trainer(
-        max_epochs=run.config.epochs,
-        gradient_clip_val=1.0,
+    model, _ = fit(
+        run,
+        data,
+        [checkpoints],
+        accelerator="auto",
+        devices="auto",
         logger=loggers,
-        callbacks=[checkpoints],
+        enable_checkpointing=True,
+        enable_progress_bar=True,
+        enable_model_summary=True,
         log_every_n_steps=1,
     )
-    c = run.config
-    held_out = ClipBatches(data, test, c.frames, 256, joint_indices(c, data))
-    with warnings.catch_warnings():
-        for message in LIBRARY_NOISE:
-            warnings.filterwarnings("ignore", message=message)
-        trainer.fit(model, batches_of(run, data))
-        if c.budget:
-            model.joint_pruning.freeze_top(c.budget)
-            trainer.save_checkpoint(checkpoints.last_model_path)
-        trainer.test(model, held_out)
+    if config.budget:
+        model.joint_pruning.freeze_top(config.budget)
+        model.trainer.save_checkpoint(checkpoints.last_model_path)
+    model.trainer.test(model, evaluation_batches(run.config, data, test))
     return checkpoints.last_model_path
 
 
