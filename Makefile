@@ -45,7 +45,7 @@ data: env ## fetch the recordings into data/raw (96 MB, checked by hash)
 
 reproduce: data ## everything: the five notebooks, figures, numbers, the headline table
 	@$(PY) notebooks/run.py default
-	@$(PY) -m jointprune.numbers
+	@$(PY) -m jointprune.numbers --show
 
 test: data ## ruff and pytest, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
@@ -57,9 +57,9 @@ smoke: data ## the five notebooks, tiny, writing only under build/smoke
 
 figures: env ## redraw figures and numbers from data/results, without training
 	@$(PY) notebooks/run.py default --only 05
-	@$(PY) -m jointprune.numbers
+	@$(PY) -m jointprune.numbers --show
 
-numbers: env ## write numbers.tex, claims.md and the README's results from data/results
+numbers: env ## write numbers.tex, claims, joints.json and the README's results from data/results
 	@$(PY) -m jointprune.numbers
 
 check: env ## compare fresh results with the published ones

@@ -18,7 +18,8 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from jointprune.classifier import SignClassificationLightning, TrainingConfig
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import TrainingConfig
 from jointprune.experiments import Run, batches_of, fit, make_run
 from jointprune.gates import JointPruningLayer, l0_penalty
 from jointprune.skeleton import JOINT_NAMES

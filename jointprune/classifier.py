@@ -2,89 +2,25 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 
 import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from jointprune.config import TrainingConfig
 from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
-from jointprune.models import SkeletonTransformer, slice_projection
-from jointprune.skeleton import JOINT_NAMES, hand_index
+from jointprune.masks import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
+from jointprune.models import ENCODERS
+from jointprune.preprocessing import normalise
 
 # Dual ascent of a budget: the price of a joint rises by PRICE_STEP nats a step for each excess
 # share of the joints; the quadratic wall of PRICE_DAMPING nats keeps it from swinging.
 PRICE_STEP, PRICE_DAMPING = 1.0, 50.0
 
-MASKS = ("open", "hard-concrete", "quick-start")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Every setting of one training run; how they were chosen: data/results/settings.json.
-
-    `num_pose_points` and `skel_learning_rate` are the quick start's names.
-    """
-
-    num_pose_points: int = 42
-    joints: tuple[str, ...] = JOINT_NAMES  # the input's joints, in order
-    num_classes: int = 26
-    coords: int = 2
-    frames: int = 16
-    hidden: int = 96
-    layers: int = 2
-    heads: int = 4
-    dropout: float = 0.2
-    epochs: int = 100
-    batch_size: int = 64
-    skel_learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.3
-    mask: str = "open"  # or "hard-concrete", or "quick-start" to see it fail
-    tied: bool = False  # both hands share a gate
-    init_keep_prob: float = 0.9
-    gate_learning_rate: float = 0.05  # gates have a few hundred steps to travel 4 logits
-    penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
-    ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
-    budget: int = 0  # joints to arrive at; 0: the penalty alone decides
-    matmul_precision: str = "medium"  # of torch.set_float32_matmul_precision, in training
-
-    def __post_init__(self):
-        if self.mask not in MASKS:
-            raise ValueError(f"expected a mask out of {MASKS}, got {self.mask!r}")
-        if len(self.joints) != self.num_pose_points:
-            raise ValueError(
-                f"expected {self.num_pose_points} joint names (num_pose_points), "
-                f"got {len(self.joints)}: pass `joints`, left hand first"
-            )
-        if not 0 <= self.budget <= self.num_pose_points:
-            raise ValueError(
-                f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
-            )
-
-        if self.tied and self.budget % 2:
-            raise ValueError(
-                f"expected an even budget, as tied gates keep a joint on both hands, "
-                f"got {self.budget}"
-            )
-        if self.hidden % self.heads:
-            raise ValueError(
-                f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
-            )
-        for name in ("frames", "layers", "epochs", "batch_size", "ramp_end"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
-
-    @classmethod
-    def from_mapping(cls, config: Mapping) -> "TrainingConfig":
-        """The record of a mapping; settings it does not name keep their defaults."""
-        unknown = set(config) - {field.name for field in fields(cls)}
-        if unknown:
-            known = sorted(field.name for field in fields(cls))
-            raise ValueError(f"expected settings out of {known}, got {sorted(unknown)}")
-        lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
-        return cls(**{**config, **lists})
+# Masks whose open joints cost something in the loss; concrete keeps K by its draw.
+PRICED = ("hard-concrete", "stg", "quick-start")
 
 
 class SignClassificationLightning(lightning.LightningModule):
@@ -101,10 +37,9 @@ class SignClassificationLightning(lightning.LightningModule):
         self.save_hyperparameters({"config": _plain(self.config)})
         c = self.config
         self.joint_pruning = _mask(c)
-        self.encoder = SkeletonTransformer(
-            torch.eye(2)[torch.as_tensor(hand_index(c.joints))],
-            c.coords, c.frames, c.num_classes, c.hidden, c.layers, c.heads, c.dropout,
-        )  # fmt: skip
+        self.encoder = ENCODERS[c.encoder](
+            c.joints, c.coords, c.frames, c.num_classes, c.hidden, c.layers, c.heads, c.dropout
+        )
         # Price of a joint, in nats; rises while more are open than the budget allows.
         self.register_buffer("price", torch.tensor(0.0))
 
@@ -119,19 +54,22 @@ class SignClassificationLightning(lightning.LightningModule):
                 f"expected keypoints (B, T, {expected[0]}, {expected[1]}), "
                 f"got {tuple(skeleton_keypoints.shape)}"
             )
-        weight = self.joint_pruning.gates().expand(skeleton_keypoints.shape[:3])
+        gates = self.joint_pruning.gates(len(skeleton_keypoints))  # (J,) or (B, J)
+        weight = gates.unsqueeze(-2).expand(skeleton_keypoints.shape[:3])
         if present is not None:
             weight = weight * present
         return self.encoder(skeleton_keypoints, weight)
 
     def training_step(self, batch, _) -> Tensor:
         poses, present, labels = batch
+        self.joint_pruning.anneal(self.progress())
         loss = functional.cross_entropy(
             self(poses, present), labels, label_smoothing=self.config.label_smoothing
         )
+        if self.config.mask in PRICED:
+            loss = loss + self.gate_cost()
         if self.config.mask == "open":
             return loss
-        loss = loss + self.gate_cost()
         summary = self.joint_pruning.get_summary()
         self.log("pruning_ratio", summary["pruning_ratio"], on_step=False, on_epoch=True)
         self.log("num_active_joints", float(summary["num_active"]), on_step=False, on_epoch=True)
@@ -153,6 +91,20 @@ class SignClassificationLightning(lightning.LightningModule):
         with torch.no_grad():
             self.price.add_(PRICE_STEP * excess).clamp_(min=0)
         return self.price * share + PRICE_DAMPING * excess.clamp(min=0) ** 2
+
+    def on_train_batch_start(self, batch, _) -> None:
+        """The group lasso standardises by the first batch it sees."""
+        if self.config.mask == "group-lasso" and self.trainer.global_step == 0:
+            poses, present, _ = batch
+            self.joint_pruning.standardise(normalise(poses, present.float(), self.encoder.hand))
+
+    def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure=None) -> None:
+        """The optimiser's step, and after it the proximal step of the group lasso."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.config.mask == "group-lasso":
+            ramp = min(1.0, self.progress() / self.config.ramp_end)
+            step = optimizer.param_groups[0]["lr"] * ramp * self.config.shrinkage
+            self.joint_pruning.shrink(self.encoder.project.weight, step)
 
     def progress(self) -> float:
         """Share of the planned steps that are done, in [0, 1]."""
@@ -202,8 +154,8 @@ def slice_joints(
 ) -> SignClassificationLightning:
     """A physically smaller model that reads only the joints `kept` (indices, ascending).
 
-    Its outputs are those of `model` with every other gate closed; gates of kept joints
-    keep their values. `kept` defaults to the joints whose gates are open.
+    Its outputs in evaluation are those of `model` with every other gate closed; gates of kept
+    joints are fixed at their values. `kept` defaults to the joints whose gates are open.
     """
     if model.config.mask == "quick-start":
         raise ValueError("expected gates that close joints, got the quick start's mask")
@@ -214,28 +166,37 @@ def slice_joints(
     config = _plain(model.config) | {
         "num_pose_points": len(kept),
         "joints": [model.config.joints[j] for j in kept],
+        "mask": "open",
         "tied": False,
         "budget": 0,
     }
     small = SignClassificationLightning(config).to(model.device).train(model.training)
-    slice_projection(model.encoder, small.encoder, kept)
-    large_mask, small_mask = model.joint_pruning, small.joint_pruning
+    model.encoder.copy_kept(small.encoder, kept)
     with torch.no_grad():
-        small_mask.joint_logits.copy_(large_mask.joint_logits[large_mask.gate_of[kept]])
-        small_mask.frozen.copy_(large_mask.frozen)
-        small_mask.frozen_gates.copy_(large_mask.frozen_gates[kept])
+        model.joint_pruning.eval()
+        small.joint_pruning.frozen_gates.copy_(model.joint_pruning.gates()[kept])
+        model.joint_pruning.train(model.training)
     return small
 
 
 def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
-    joints = config.num_pose_points
-    if config.mask == "quick-start":
-        return QuickStartMask(joints, init_keep_prob=config.init_keep_prob)
+    joints, init = config.num_pose_points, config.init_keep_prob
+    match config.mask:
+        case "quick-start":
+            return QuickStartMask(joints, init_keep_prob=init)
+        case "concrete":
+            return ConcreteSubset(joints, config.budget)
+        case "group-lasso":
+            return ProjectionLasso(joints, config.coords)
+        case "any-subset":
+            return RandomSubsets(joints)
+        case "stg":
+            return StochasticGates(joints, init_keep_prob=init)
     tied = None
     if config.tied:
         short = [name.split(".")[1] for name in config.joints]
         tied = [sorted(set(short), key=short.index).index(name) for name in short]
-    layer = JointPruningLayer(joints, init_keep_prob=config.init_keep_prob, tied=tied)
+    layer = JointPruningLayer(joints, init_keep_prob=init, tied=tied)
     if config.mask == "open":
         layer.freeze(range(joints))
     return layer

@@ -7,15 +7,27 @@ and test clip. Accuracy is a fraction: the mean over clips and seeds of correctn
 from collections.abc import Hashable
 
 import pandas as pd
+import torch
+from torchmetrics.functional.classification import binary_calibration_error
 
 from jointprune.skeleton import FINGERS, HANDS
-from jointprune.statistics import cluster_bootstrap, paired_difference
+from jointprune.statistics import (
+    cluster_bootstrap,
+    difference_of,
+    holm,
+    pair,
+    paired_difference,
+    shared,
+)
 
 COLUMNS = (
     "method", "k", "fold", "seed", "clip", "group",
     "label", "predicted", "p_true", "p_predicted",
 )  # fmt: skip
 METHOD = ["method", "k"]
+BINS = 15  # of equal width, as in Guo et al. 2017
+# What is compared apart: its column, and the column that is resampled inside it.
+PARTS = {"sign": ("label", "group"), "language": ("group", "clip")}
 
 
 def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -71,6 +83,45 @@ def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
     return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
 
 
+def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, k, ece: the expected calibration error of the predicted class.
+
+    The mean gap between probability and accuracy, |mean p_predicted - accuracy|, over 15 bins of
+    p_predicted of equal width, each weighted by its clips; seeds are pooled. 0 is calibrated.
+    Source: Guo et al. 2017, by torchmetrics.
+    """
+    predictions = check_predictions(predictions)
+    rows = []
+    for (method, k), part in predictions.groupby(METHOD, sort=False):
+        probability = torch.tensor(part["p_predicted"].to_numpy())
+        right = torch.tensor((part["predicted"] == part["label"]).to_numpy())
+        ece = float(binary_calibration_error(probability, right, n_bins=BINS))
+        rows.append({"method": method, "k": int(k), "ece": ece})
+    return pd.DataFrame(rows)
+
+
+def changes(
+    predictions: pd.DataFrame, a: tuple[str, int], b: tuple[str, int], by: str
+) -> list[dict]:
+    """Where `a` gains and loses against `b`: one row a sign or a language, worst loss first.
+
+    `by` is "sign" (its languages are resampled) or "language" (its clips are, each with all
+    its seeds: about other recordings of this language, not another language). Rows: name,
+    difference, low, high, p, and p_holm over the rows.
+    """
+    if by not in PARTS:
+        raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: name one")
+    column, clusters = PARTS[by]
+    rows = []
+    for name, part in pair(predictions, a, b).groupby(column):
+        found = difference_of(part, clusters=clusters)
+        kept = {key: found[key] for key in ("difference", "low", "high", "p")}
+        rows.append({"name": name, **kept})
+    adjusted = holm([row["p"] for row in rows])
+    rows = [{**row, "p_holm": float(p)} for row, p in zip(rows, adjusted, strict=True)]
+    return sorted(rows, key=lambda row: row["difference"])
+
+
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """Share of each true class (rows) called each class (columns); a row sums to 1.
 
@@ -101,24 +152,25 @@ def _named(key: tuple[Hashable, ...], last: str) -> dict:
 
 def loss_without(
     name: str,
-    part: tuple[int, ...],
+    left: int,
     full: pd.DataFrame,
     masked: pd.DataFrame,
     retrained: pd.DataFrame,
 ) -> dict:
     """Accuracy lost without a part: kind, name, loss, low, high (masked), retrained_loss or None.
 
-    The three tables are predictions of all joints, and without parts by masking and by retraining.
+    `left` joints remain. The three tables are predictions of all joints, and without parts by
+    masking and by retraining.
     """
     kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
     row = {"kind": kind, "name": name, "retrained_loss": None}
     k = int(full["k"].iloc[0])
-    without = (f"without {name}", k - len(part))
+    without = (f"without {name}", left)
     for key, table in (("loss", masked), ("retrained_loss", retrained)):
         again = table[table["method"] == without[0]]
         if again.empty:
             continue
-        both = pd.concat([full[full["seed"].isin(again["seed"])], again])
+        both = shared(pd.concat([full, again]), ("full", k), without)
         found = paired_difference(both, ("full", k), without)
         row[key] = found["difference"]
         if key == "loss":

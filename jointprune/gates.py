@@ -55,9 +55,7 @@ class JointPruningLayer(nn.Module):
         if gate_of.unique().numel() != gates:
             raise ValueError(f"expected gate indices 0..{gates - 1}, each used at least once")
         self.num_joints, self.temperature, self.hard = num_joints, temperature, hard
-        self.shift = temperature * math.log(-GAMMA / ZETA)
-        start = math.log(init_keep_prob / (1 - init_keep_prob)) + self.shift
-        self.joint_logits = nn.Parameter(torch.full((gates,), start))
+        self.joint_logits = nn.Parameter(torch.full((gates,), self._logit(init_keep_prob)))
         self.register_buffer("gate_of", gate_of)
         self.register_buffer("frozen", torch.tensor(False))
         self.register_buffer("frozen_gates", torch.ones(num_joints))
@@ -80,37 +78,52 @@ class JointPruningLayer(nn.Module):
             )
         return (x.reshape(*x.shape[:2], joints, -1) * self.gates()[:, None]).reshape(x.shape)
 
-    def gates(self) -> Tensor:
-        """Gate of each joint in [0, 1], shape (J,): sampled in training, else deterministic.
+    def gates(self, clips: int = 1) -> Tensor:
+        """Gate of each joint in [0, 1], (J,): sampled in training, else deterministic.
 
-        Source: Louizos et al. 2018, eqs. 10, 11 and 13.
+        One draw serves a whole batch, whatever its `clips`; a mask that draws for each
+        clip returns (clips, J) in training.
         """
         if self.frozen:
             return self.frozen_gates
-        logits = self.joint_logits
-        if self.training:
-            u = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
-            logits = (logits + u.log() - (-u).log1p()) / self.temperature
-        gates = (logits.sigmoid() * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
+        gates = self._gates(self.joint_logits)
         if self.hard:
             gates = gates + ((gates > 0.5).to(gates) - gates).detach()
         return gates[self.gate_of]
 
     def keep_probability(self) -> Tensor:
-        """P(gate > 0) for each joint, shape (J,); its mean is the penalty.
-
-        Source: Louizos et al. 2018, eq. 12.
-        """
+        """P(gate > 0) for each joint, shape (J,); its mean is the penalty."""
         if self.frozen:
             return self.frozen_gates
-        return (self.joint_logits - self.shift).sigmoid()[self.gate_of]
+        return self._keep(self.joint_logits)[self.gate_of]
 
     def kept_joints(self) -> list[int]:
         """Indices of the joints whose gate is open (above 0) in evaluation."""
         if self.frozen:
             return self.frozen_gates.nonzero().flatten().tolist()
-        threshold = math.log(-GAMMA / ZETA)  # the logit at which the estimate leaves 0
-        return (self.joint_logits > threshold)[self.gate_of].nonzero().flatten().tolist()
+        return (self.joint_logits > self.threshold)[self.gate_of].nonzero().flatten().tolist()
+
+    def anneal(self, progress: float) -> None:
+        """Told the share of training that is done; the temperature here stays as it is."""
+
+    # The distribution: all that another kind of gate has to replace (jointprune.masks).
+
+    threshold = math.log(-GAMMA / ZETA)  # the logit at which the estimate leaves 0
+
+    def _logit(self, keep: float) -> float:
+        """The logit at which P(gate > 0) is `keep`."""
+        return math.log(keep / (1 - keep)) + self.temperature * self.threshold
+
+    def _gates(self, logits: Tensor) -> Tensor:
+        """Sampled gates in training, else the estimate. Source: Louizos et al., eqs. 10-13."""
+        if self.training:
+            u = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
+            logits = (logits + u.log() - (-u).log1p()) / self.temperature
+        return (logits.sigmoid() * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
+
+    def _keep(self, logits: Tensor) -> Tensor:
+        """P(gate > 0) of each gate. Source: Louizos et al., eq. 12."""
+        return (logits - self.temperature * self.threshold).sigmoid()
 
     def get_summary(self) -> dict:
         """`num_active`, `num_total`, `pruning_ratio` (closed share) and `avg_prob`."""
@@ -171,7 +184,7 @@ class QuickStartMask(nn.Module):
         start = math.log(init_keep_prob / (1 - init_keep_prob))
         self.joint_logits = nn.Parameter(torch.full((num_joints,), start))
 
-    def gates(self) -> Tensor:
+    def gates(self, clips: int = 1) -> Tensor:
         """The mask (J,): a sample of a distribution over joints, in evaluation too."""
         return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
 
@@ -184,3 +197,4 @@ class QuickStartMask(nn.Module):
         return (self.keep_probability() > 0.5).nonzero().flatten().tolist()
 
     get_summary = JointPruningLayer.get_summary
+    anneal = JointPruningLayer.anneal

@@ -1,10 +1,24 @@
-"""The encoder: a frame becomes one token, a transformer reads them, one head names the sign."""
+"""Encoders: skeleton clips and the weight of each joint to class logits, by one call.
+
+`ENCODERS` names them. All are called as `encoder(poses (B, T, J, P), weight (B, T, J))` and
+return logits (B, classes); all are made from the same arguments:
+
+    joints: names of the input's joints, J of them, in order; coords: coordinates of each, P.
+    frames: frames a clip, T.
+    classes, hidden, layers, heads, dropout: sizes, with their meaning at each encoder.
+
+A joint of weight 0 has no influence. `encoder.copy_kept(small, kept)` hands the weights to
+the encoder of the joints `kept` (indices) alone: the same function with the rest gone.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jointprune.preprocessing import normalise
+from jointprune.preprocessing import centred, normalise
+from jointprune.skeleton import bone_distance, hand_index
 
 SHARPNESS = 12.0
 
@@ -29,73 +43,208 @@ class Dropout(nn.Module):
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
         bits = words.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
         dropped = round(self.p * 2**16)
-        keep = (bits >= dropped - 2**15).to(x.dtype)
+        # Written as 0 and 1 in floats at once: a pass over memory less than bool, then float.
+        keep = torch.ge(bits, dropped - 2**15, out=torch.empty_like(x))
         return x * keep.mul_(1 / (1 - dropped / 2**16))
 
 
-class SkeletonTransformer(nn.Module):
-    """Skeleton clips to class logits.
+class Head(nn.Module):
+    """Frame tokens (B, T, width) to logits (B, classes), the same for all encoders.
 
-    Args:
-        hand: (J, 2) one-hot hand membership of the input's joints, left then right.
-        coords: coordinates a joint, P.
-        frames: frames a clip, T; the position embedding has this length.
-        hidden, layers, heads: of the transformer; 512, 2, 4 is the paper's size.
-        dropout: after attention, inside and after the feed-forward block, on attention
-            weights: the places of BERT, less the one on the input embedding.
-
-    Blocks normalise first; frames are pooled by learned attention, since a sign is held
-    in some frames and approached in others. A logit is SHARPNESS times the cosine between the
-    clip and the sign's own vector (Chen et al. 2019, arXiv 1904.04232): bounded logits are
-    less sure of signers that they never saw.
+    Frames are pooled by learned attention, since a sign is held in some frames and approached
+    in others. A logit is SHARPNESS times the cosine between the clip and the sign's own vector
+    (Chen et al. 2019, arXiv 1904.04232): bounded logits are less sure of signers never seen.
     """
 
-    def __init__(
-        self,
-        hand: Tensor,
-        coords: int,
-        frames: int,
-        classes: int,
-        hidden: int,
-        layers: int,
-        heads: int,
-        dropout: float,
-    ):
+    def __init__(self, width: int, classes: int):
         super().__init__()
-        self.register_buffer("hand", hand)
-        self.coords = coords
-        self.project = nn.Linear(len(hand) * coords + 2 * coords + 2, hidden)
-        self.position = nn.Parameter(torch.randn(frames, hidden) * 0.02)
-        self.blocks = nn.Sequential(*(_block(hidden, heads, dropout) for _ in range(layers)))
-        self.norm = nn.LayerNorm(hidden)
-        self.attend = nn.Linear(hidden, 1)
-        self.signs = nn.Parameter(torch.randn(classes, hidden))
+        self.norm = nn.LayerNorm(width)
+        self.attend = nn.Linear(width, 1)
+        self.signs = nn.Parameter(torch.randn(classes, width))
 
-    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
-        """Logits (B, classes) of poses (B, T, J, P) whose joints count by weight (B, T, J)."""
-        tokens = self.project(normalise(poses, weight, self.hand)) + self.position
-        tokens = self.norm(self.blocks(tokens))
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = self.norm(tokens)
         clip = (tokens * self.attend(tokens).softmax(1)).sum(1)
         return SHARPNESS * functional.linear(
             functional.normalize(clip, dim=-1), functional.normalize(self.signs, dim=-1)
         )
 
 
-def _block(hidden: int, heads: int, dropout: float) -> nn.TransformerEncoderLayer:
-    block = nn.TransformerEncoderLayer(
-        hidden, heads, 4 * hidden, dropout, activation="relu", batch_first=True, norm_first=True
-    )
-    block.dropout, block.dropout1, block.dropout2 = (Dropout(dropout) for _ in range(3))
-    return block
+class FrameEncoder(nn.Module):
+    """What encoders share that flatten a frame into one token of width `hidden`."""
+
+    def __init__(self, joints: Sequence[str], coords: int, hidden: int):
+        super().__init__()
+        self.register_buffer("hand", _membership(joints))
+        self.coords = coords
+        self.project = nn.Linear(len(joints) * coords + 2 * coords + 2, hidden)
+
+    def tokens(self, poses: Tensor, weight: Tensor) -> Tensor:
+        """Frames as tokens (B, T, hidden)."""
+        return self.project(normalise(poses, weight, self.hand))
+
+    def copy_kept(self, small: "FrameEncoder", kept: list[int]) -> None:
+        state, columns = self.state_dict(), torch.arange(self.project.in_features)
+        own, rest = columns.split([len(self.hand) * self.coords, 2 * self.coords + 2])
+        read = torch.cat([own.view(-1, self.coords)[kept].flatten(), rest])
+        state |= {"project.weight": self.project.weight[:, read], "hand": self.hand[kept]}
+        small.load_state_dict(state)
 
 
-@torch.no_grad()
-def slice_projection(encoder: SkeletonTransformer, small: SkeletonTransformer, kept: list[int]):
-    """Copy `encoder`'s weights into `small`, which reads only the joints `kept`."""
-    joints, coords = len(encoder.hand), encoder.coords
-    columns = torch.arange(joints * coords).view(joints, coords)[kept].flatten()
-    rest = torch.arange(joints * coords, encoder.project.in_features)
-    state = encoder.state_dict()
-    state["project.weight"] = state["project.weight"][:, torch.cat([columns, rest])]
-    state["hand"] = state["hand"][kept]
-    small.load_state_dict(state)
+class SkeletonTransformer(FrameEncoder):
+    """A transformer over frame tokens: hidden 512, 2 layers, 4 heads is the paper's size.
+
+    Dropout comes after attention, inside and after the feed-forward layer and on attention
+    weights: the places of BERT, less the one on the input embedding.
+    """
+
+    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+        super().__init__(joints, coords, hidden)
+        self.position = nn.Parameter(torch.randn(frames, hidden) * 0.02)
+        self.blocks = nn.Sequential(*(Block(hidden, heads, dropout) for _ in range(layers)))
+        self.head = Head(hidden, classes)
+
+    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+        return self.head(self.blocks(self.tokens(poses, weight) + self.position))
+
+
+class Block(nn.Module):
+    """Self-attention, then a feed-forward layer: normalised before, dropped out and added after.
+
+    Tokens (B, T, hidden) to the same shape. In function and starting weights this is
+    `nn.TransformerEncoderLayer(norm_first=True)`, a tenth faster in training by `Dropout`.
+    """
+
+    def __init__(self, hidden: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_feed = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.read = nn.Linear(hidden, 3 * hidden)  # queries, keys and values
+        self.write = nn.Linear(hidden, hidden)
+        self.widen, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+        self.dropout = Dropout(dropout)
+        nn.init.xavier_uniform_(self.read.weight)
+        for linear in (self.read, self.write):
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = tokens + self.dropout(self.attention(self.norm_attention(tokens)))
+        wide = self.widen(self.norm_feed(tokens)).relu()
+        return tokens + self.dropout(self.narrow(self.dropout(wide)))
+
+    def attention(self, tokens: Tensor) -> Tensor:
+        """Every frame's mixture of all frames, by heads of equal width (B, T, hidden)."""
+        split = self.read(tokens).unflatten(-1, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind()  # each (B, heads, T, width)
+        share = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
+        return self.write((self.dropout(share) @ value).transpose(1, 2).flatten(2))
+
+
+class SkeletonGRU(FrameEncoder):
+    """A GRU (Cho et al. 2014, arXiv 1406.1078) over frame tokens, both ways, each hidden / 2 wide.
+
+    Heads and frames are not used.
+    """
+
+    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+        super().__init__(joints, coords, hidden)
+        if hidden % 2:
+            raise ValueError(f"expected hidden to be even, a half a direction, got {hidden}")
+        between = dropout if layers > 1 else 0.0  # torch warns of one that has no place
+        self.recurrent = nn.GRU(
+            hidden, hidden // 2, layers, batch_first=True, dropout=between, bidirectional=True
+        )
+        self.dropout = Dropout(dropout)
+        self.head = Head(hidden, classes)
+
+    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+        read, _ = self.recurrent(self.dropout(self.tokens(poses, weight)))
+        return self.head(self.dropout(read))
+
+
+class SkeletonGraph(nn.Module):
+    """A graph of joints in each frame: work and memory grow with the joints.
+
+    Each joint is embedded by a matrix of its own; blocks mix joints, then frames; a hand is the
+    weighted mean of its joints, each scaled by channel. `hidden` is the width of a joint, `heads`
+    the graphs a block learns. In the line of ST-GCN (Yan et al. 2018, arXiv 1801.07455) with the
+    learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
+    """
+
+    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+        super().__init__()
+        self.register_buffer("hand", _membership(joints))
+        size = len(joints), coords + 2, hidden  # of a joint: place, weight and a constant
+        self.embed = nn.Parameter(torch.randn(size) * size[1] ** -0.5)
+        self.readout = nn.Parameter(1 + torch.randn(len(joints), hidden))
+        far = torch.from_numpy(bone_distance(joints)).float()
+        self.blocks = nn.ModuleList(JointBlock(far, hidden, heads, dropout) for _ in range(layers))
+        self.gather = nn.Linear(2 * hidden + 2 * coords + 2, 2 * hidden)
+        self.head = Head(2 * hidden, classes)
+
+    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+        shape, place = centred(poses, weight, self.hand)
+        known = torch.cat([shape, weight[..., None], torch.ones_like(weight)[..., None]], -1)
+        # Joints come first from here on: mixing them is then a plain matrix product.
+        tokens = torch.einsum("btjp,jpc->jbtc", known, self.embed)
+        mass = weight.permute(2, 0, 1)
+        for block in self.blocks:
+            tokens = block(tokens, mass)
+        tokens = tokens * self.readout[:, None, None]
+        membership = weight[..., None] * self.hand
+        share = membership / membership.sum(2, keepdim=True).clamp(min=1e-6)
+        hands = torch.einsum("btjh,jbtc->bthc", share, tokens).flatten(2)
+        return self.head(self.gather(torch.cat([hands, place], -1)))
+
+    def copy_kept(self, small: "SkeletonGraph", kept: list[int]) -> None:
+        state = self.state_dict()
+        for name in ("hand", "embed", "readout"):
+            state[name] = state[name][kept]
+        for name in (name for name in state if name.endswith("closeness")):
+            state[name] = state[name][:, kept][:, :, kept]
+        small.load_state_dict(state)
+
+
+class JointBlock(nn.Module):
+    """Joints read each other, then each its neighbouring frames; the result is added.
+
+    Tokens (J, B, T, hidden) and weight (J, B, T) to new tokens. A joint reads the weighted mean
+    of all joints, each counted by exp(closeness) x weight. Closeness starts at minus the bones
+    between and is learned, one graph for each of `heads` groups of channels. It links every
+    pair, so that a dropped joint cuts nothing off.
+    """
+
+    def __init__(self, far: Tensor, hidden: int, heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.closeness = nn.Parameter(-far.repeat(heads, 1, 1))
+        self.mix = nn.Linear(hidden, hidden)
+        self.along = nn.Conv2d(hidden, hidden, (3, 1), padding=(1, 0))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, tokens: Tensor, weight: Tensor) -> Tensor:
+        mixed = self.mix(self.neighbours(self.norm(tokens), weight)).relu()
+        # (J x B, hidden, T, 1) with channels last in memory: convolved without a copy.
+        image = mixed.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)
+        moved = self.along(image).permute(0, 2, 3, 1).reshape(tokens.shape)
+        return tokens + self.dropout(moved)
+
+    def neighbours(self, tokens: Tensor, weight: Tensor) -> Tensor:
+        """Each joint's weighted mean of all joints, (J, B, T, hidden)."""
+        count = self.closeness.exp()
+        groups = (tokens * weight[..., None]).unflatten(-1, (len(count), -1))
+        total = torch.einsum("hij,jbthc->ibthc", count, groups)
+        mass = torch.einsum("hij,jbt->ibth", count, weight).clamp(min=1e-6)
+        return (total / mass[..., None]).flatten(-2)
+
+
+def _membership(joints: Sequence[str]) -> Tensor:
+    """(J, 2) one-hot hand of each joint, left then right."""
+    return torch.eye(2)[torch.as_tensor(hand_index(joints))]
+
+
+ENCODERS = {
+    "transformer": SkeletonTransformer,
+    "recurrent": SkeletonGRU,
+    "graph": SkeletonGraph,
+}

@@ -73,6 +73,18 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
 def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:
     """Frame features that know the weighted joints only, shape (B, T, J*P + 2*P + 2).
 
+    The centred joints, flattened, then each hand's centre and its presence; arguments and
+    what they mean as in `centred`.
+    """
+    shape, place = centred(poses, weight, hand, floor)
+    return torch.cat([shape.flatten(2), place], -1)
+
+
+def centred(
+    poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01
+) -> tuple[Tensor, Tensor]:
+    """Joints (B, T, J, P) about their hand's centre; both hands' places (B, T, 2*P + 2).
+
     Args:
         poses: (B, T, J, P) in shoulder widths.
         weight: (B, T, J), gate x presence: 0 for a joint that is missing or closed.
@@ -81,8 +93,7 @@ def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) 
 
     Each hand is centred on its own joints' weighted mean in each frame, and a clip is
     scaled by the weighted root-mean-square spread of its joints about those centres.
-    The features are the centred joints, then each hand's centre and its presence. A
-    joint of weight 0 changes none of them.
+    A place is each hand's centre, then its presence. A joint of weight 0 changes nothing.
     """
     membership = weight[..., None] * hand  # (B, T, J, 2)
     mass = membership.sum(2)  # (B, T, 2)
@@ -91,7 +102,7 @@ def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) 
     square = (spread * (poses - hand @ centre)).sum((1, 2, 3)) / mass.sum((1, 2)).clamp(min=1e-6)
     shape = spread / (square + floor**2).sqrt()[:, None, None, None]
     seen = mass.clamp(max=1)
-    return torch.cat([shape.flatten(2), (centre * seen[..., None]).flatten(2), seen], -1)
+    return shape, torch.cat([(centre * seen[..., None]).flatten(2), seen], -1)
 
 
 class ClipBatches:

@@ -1,45 +1,94 @@
-"""Ways to rank joints, behind one signature, and the retraining that judges them.
+"""Ways to choose joints, behind one signature, and the retraining that judges them.
 
-| method | what it does |
-|---|---|
-| `hard-concrete` | gates learned with the classifier, by keep probability (arXiv 1712.01312) |
-| `random` | a uniform draw |
-| `stratified-random` | a draw spread evenly over hands and finger levels |
-| `hand-matched-random` | the same, with as many joints on each hand as `hard-concrete` took |
-| names of `HAND_MADE` | sets from anatomy |
+| method | what it does | source, defaults |
+|---|---|---|
+| `hard-concrete-budget` | gates trained down to K open joints | arXiv 1712.01312; price by dual ascent, arXiv 2204.00408 |
+| `hard-concrete` | the same gates under a fixed penalty of 1 nat | arXiv 1712.01312; init 0.9, beta 2/3 |
+| `stg` | Gaussian gates under a fixed penalty of 1 nat | arXiv 1810.04247; sigma 1/2 |
+| `concrete` | Gumbel top-K, no joint picked twice | arXiv 1901.09346, 1901.10517; temperature 10 to 0.1 |
+| `group-lasso` | a joint's block of the input projection shrinks to 0 | Yuan, Lin 2006; standardised, proximal |
+| `lassonet` | a sparse MLP's path over lambda, on pooled features | arXiv 1907.12207, library `lassonet` |
+| `permutation` | loss when a joint is shuffled between clips | Breiman 2001, library `captum` |
+| `integrated-gradients` | loss along the path from no joint to all | arXiv 1703.01365, library `captum` |
+| `greedy` | drops the least missed joint, one by one, on the any-subset network | Guyon, Elisseeff 2003 |
+| `any-subset` | what a joint's presence takes off the loss of random subsets | linear fit on 256 subsets |
+| `hard-concrete-tied` | budgeted gates, each shared by both hands | K even |
+| `hard-concrete-cascade` | budgeted gates in rounds, 42 to 21 to 12 to 6 | |
+| `signing-hand` | budgeted gates on the right hand alone, K of its 21 | |
+| `anatomy`, `right-hand-anatomy` | tips, wrist, knuckles, then the rest: both hands, or right first | by hand |
+| `knuckles` | wrist-side joints first | by hand |
+| `variance` | joints that move most about their hand's mean | |
+| `random` | a uniform draw | |
+| `stratified-random` | a draw spread evenly over hands and finger levels | |
+| `hand-matched-random` | the same, with as many joints a hand as `hard-concrete-budget` took | |
 
-A method is a function `(data, train_clips, seed, k, config, workspace) -> (J,) scores`;
-every method sees training clips only.
-"""
+A method is a function `(data, train_clips, seed, k, config, workspace) -> (J,) scores`, higher =
+keep, that looks at training clips only. To add one: write it in `jointprune.rankers`, name it
+in `LEARNED` or `DRAWN`; or hand your own function to `rank_joints`.
+"""  # noqa: E501 (a table)
 
-import zlib
-from dataclasses import replace
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
+import torch
+from joblib import delayed
+from tqdm import tqdm
 
-from jointprune.classifier import TrainingConfig
-from jointprune.experiments import Trial, make_run, run_many, trained_model, trials_of
-from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
+from jointprune.config import TrainingConfig
+from jointprune.experiments import CONTRACT, Trial, make_run, on_every_core
+from jointprune.rankers import drawn, importance, sparse
+from jointprune.rankers.trained import by_cascade, by_mask
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, atomic_path
 
-# Finger level of each of a hand's 21 joints: base (with the wrist), middle, far, tip.
-LEVELS = np.array([0, *[0, 1, 2, 3] * 5])
+budgeted = by_mask("hard-concrete", budget=True)
 
-TIPS = ("thumb_tip", "index_tip", "middle_tip", "ring_tip", "pinky_tip")
-KNUCKLES = ("thumb_mcp", "index_mcp", "middle_mcp", "ring_mcp", "pinky_mcp")
 
-# Joints a hand, and the hands they are taken from.
-HAND_MADE = {
-    "fingertips+wrist": (("wrist", *TIPS), HANDS),
-    "fingertips": (TIPS, HANDS),
-    "knuckles": (("wrist", *KNUCKLES), HANDS),
-    "right hand": (JOINTS, ("right",)),
+def hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    """A stratified draw with as many joints on each hand as the budgeted gates took."""
+    learned = budgeted(data, train_clips, seed, k, config, workspace)
+    scores = drawn.stratified(data, train_clips, seed, k, config, workspace)
+    return drawn.spread_like(learned, k, scores, data.joints)
+
+
+LEARNED = {
+    "hard-concrete-budget": budgeted,
+    "hard-concrete": by_mask("hard-concrete"),
+    "stg": by_mask("stg"),
+    "concrete": by_mask("concrete", budget=True),
+    "group-lasso": by_mask("group-lasso"),
+    "lassonet": sparse.lassonet,
+    "permutation": importance.permutation,
+    "integrated-gradients": importance.integrated_gradients,
+    "greedy": importance.greedy,
+    "any-subset": importance.any_subset,
+    "hard-concrete-tied": by_mask("hard-concrete", budget=True, tied=True),
+    "hard-concrete-cascade": by_cascade(21, 12, 6),
+    "signing-hand": by_mask("hard-concrete", budget=True, hand=1),
+    "hand-matched-random": hand_matched,
 }
+DRAWN = {
+    "anatomy": drawn.anatomy,
+    "right-hand-anatomy": drawn.right_hand_first,
+    "knuckles": drawn.knuckles,
+    "variance": drawn.variance,
+    "random": drawn.random,
+    "stratified-random": drawn.stratified,
+}
+METHODS = LEARNED | DRAWN
+# Rankings made for one K; the others order all joints once.
+FOR_ONE_K = {
+    "hard-concrete-budget", "concrete", "hard-concrete-tied", "signing-hand", "hand-matched-random",
+}  # fmt: skip
+
+Ranker = Callable[..., np.ndarray]
 
 
 def rank_joints(
-    method: str,
+    method: str | Ranker,
     data: SignDataset,
     train_clips: np.ndarray,
     seed: int,
@@ -47,18 +96,51 @@ def rank_joints(
     config: TrainingConfig | None = None,
     workspace: Workspace | None = None,
 ) -> np.ndarray:
-    """Score of each joint by one of METHODS, shape (J,), higher = keep.
+    """Score of each joint, shape (J,), higher = keep.
 
     Args:
+        method: one of METHODS (a learned one is asked once and its answer kept), or a function
+            like them.
         train_clips: indices of the clips that may be looked at.
-        k: the budget the ranking is for; a set made by hand takes none but its own size.
+        k: the budget the ranking is for; most methods order all joints whatever it is.
         config, workspace: of the network a learned method trains, and where it is kept.
     """
+    config, workspace = config or TrainingConfig(), workspace or Workspace()
+    if callable(method):
+        return method(data, train_clips, seed, k, config, workspace)
     if method not in METHODS:
         raise ValueError(f"expected a method out of {sorted(METHODS)}, got {method!r}")
-    return METHODS[method](
-        data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
-    )
+    if method in DRAWN:
+        return DRAWN[method](data, train_clips, seed, k, config, workspace)
+    k = k if method in FOR_ONE_K else None
+    asked = [CONTRACT, data.sha256, method, list(map(int, train_clips)), seed, k, asdict(config)]
+    name = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    path = workspace.runs / "rankings" / f"{name}.npy"
+    if not path.is_file():
+        scores = LEARNED[method](data, train_clips, seed, k, config, workspace)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.save(file, scores)
+    return np.load(path)
+
+
+def rank_many(
+    method: str | Ranker, k: int | None, data: SignDataset, folds, seeds,
+    config: TrainingConfig, workspace: Workspace,
+) -> dict[tuple[int, int], np.ndarray]:  # fmt: skip
+    """Scores by (fold, seed), each ranked inside its training fold, on every core with one bar."""
+    cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
+    jobs = [
+        delayed(_rank_alone)(method, data, folds[fold][0], seed, k, config, workspace)
+        for fold, seed in cells
+    ]
+    found = on_every_core(jobs)
+    name = f"{method if isinstance(method, str) else method.__name__} {k or ''}"
+    return dict(zip(cells, tqdm(found, total=len(jobs), desc=f"ranking, {name}"), strict=True))
+
+
+def _rank_alone(*arguments) -> np.ndarray:
+    torch.set_num_threads(1)
+    return rank_joints(*arguments)
 
 
 def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
@@ -68,131 +150,17 @@ def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
     return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
 
 
-def gated(config: TrainingConfig, k: int) -> TrainingConfig:
-    """The same settings with gates that are learned down to a budget of k joints."""
-    return replace(config, mask="hard-concrete", budget=k)
-
-
-def gated_trials(data: SignDataset, folds, seeds, k: int, config: TrainingConfig) -> list[Trial]:
-    """One gated run a fold and seed; their own test predictions are those without retraining."""
-    return trials_of("learned, not retrained", data, folds, seeds, gated(config, k))
+def select_many(method, k: int, *where) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The K joints chosen in each (fold, seed); arguments as of `rank_many`."""
+    return {cell: top_joints(scores, k) for cell, scores in rank_many(method, k, *where).items()}
 
 
 def retraining_trials(
-    name: str,
-    method: str,
-    k: int,
-    data: SignDataset,
-    folds,
-    seeds,
-    config: TrainingConfig,
-    workspace: Workspace,
-) -> list[Trial]:
-    """Select K joints inside each training fold, and a run from scratch on those alone."""
-    trials = []
-    for fold, (train, test) in enumerate(folds):
-        for seed in seeds:
-            scores = rank_joints(method, data, train, seed, k, config, workspace)
-            kept = top_joints(scores, k)
-            trials.append(Trial(name, k, fold, make_run(data, train, test, seed, config, kept)))
-    return trials
-
-
-def leave_out_parts(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Joint indices of each part to leave out: every joint, each finger of both hands, each hand.
-
-    Names are "left.index_tip", "index" and "left".
-    """
-    parts = {name: (j,) for j, name in enumerate(joints)}
-    for part in (*FINGERS, *HANDS):
-        parts[part] = tuple(
-            j for j, name in enumerate(joints) if part in name.replace(".", "_").split("_")
-        )
-    return parts
-
-
-def without_trials(
-    parts: dict[str, tuple[int, ...]], data: SignDataset, folds, seeds, config: TrainingConfig
-) -> list[Trial]:
-    """Runs trained from scratch without each part, one a fold and seed."""
-    kept = {
-        name: [j for j in range(len(data.joints)) if j not in left_out]
-        for name, left_out in parts.items()
-    }
+    name: str, chosen: dict[tuple[int, int], tuple[int, ...]],
+    data: SignDataset, folds, config: TrainingConfig,
+) -> list[Trial]:  # fmt: skip
+    """A run from scratch on the joints chosen in each (fold, seed), called `name`."""
     return [
-        trial
-        for name, joints in kept.items()
-        for trial in trials_of(f"without {name}", data, folds, seeds, config, joints)
+        Trial(name, len(kept), fold, make_run(data, *folds[fold], seed, config, kept))
+        for (fold, seed), kept in chosen.items()
     ]
-
-
-def hand_made_size(method: str) -> int:
-    """Joints in one of HAND_MADE, its K."""
-    names, hands = HAND_MADE[method]
-    return len(names) * len(hands)
-
-
-def _hard_concrete(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
-    settings = gated(config, k or len(data.joints) // 4)
-    run = make_run(data, train_clips, others, seed, settings)
-    run_many([run], data, workspace, "gates")
-    layer = trained_model(run, data, workspace).joint_pruning
-    return layer.joint_logits[layer.gate_of].detach().numpy()
-
-
-def _random(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    return _generator(train_clips, seed).random(len(data.joints))
-
-
-def _stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Round by round one joint of each finger level on each hand, in random order."""
-    generator = _generator(train_clips, seed)
-    hand = hand_index(data.joints)
-    level = LEVELS[[JOINT_NAMES.index(name) % len(LEVELS) for name in data.joints]]
-    stratum = {(h, v): generator.permutation(np.flatnonzero((hand == h) & (level == v)))
-               for v in np.unique(level) for h in (0, 1)}  # fmt: skip
-    order = []
-    for turn in range(max(map(len, stratum.values()))):
-        for v in generator.permutation(np.unique(level)):
-            for h in generator.permutation(2):
-                order.extend(stratum[h, v][turn : turn + 1])
-    scores = np.empty(len(order))
-    scores[order] = np.arange(len(order), 0, -1)
-    return scores
-
-
-def _hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    learned = top_joints(_hard_concrete(data, train_clips, seed, k, config, workspace), k)
-    hand = hand_index(data.joints)
-    scores = _stratified(data, train_clips, seed, k, config, workspace)
-    for h, count in enumerate(np.bincount(hand[list(learned)], minlength=2)):
-        mine = np.flatnonzero(hand == h)
-        scores[mine[np.argsort(-scores[mine])[:count]]] += len(scores)
-    return scores
-
-
-def _hand_made(names: tuple[str, ...], hands: tuple[str, ...]):
-    chosen = {f"{hand}.{name}" for hand in hands for name in names}
-
-    def scores(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-        if k is not None and k != len(chosen):
-            raise ValueError(f"expected k = {len(chosen)}, the size of the set, got {k}")
-        return np.array([float(name in chosen) for name in data.joints])
-
-    return scores
-
-
-METHODS = {
-    "hard-concrete": _hard_concrete,
-    "random": _random,
-    "stratified-random": _stratified,
-    "hand-matched-random": _hand_matched,
-    **{name: _hand_made(*parts) for name, parts in HAND_MADE.items()},
-}
-
-
-def _generator(train_clips, seed: int) -> np.random.Generator:
-    """One draw a seed and training fold."""
-    clips = np.sort(np.asarray(train_clips, dtype=np.int64))
-    return np.random.default_rng([seed, zlib.crc32(clips.tobytes())])

@@ -45,3 +45,17 @@ def hand_index(names: Sequence[str]) -> np.ndarray:
             "see jointprune.skeleton.JOINT_NAMES for all 42"
         )
     return np.array([HANDS.index(name.split(".")[0]) for name in names], dtype=np.int64)
+
+
+def bone_distance(names: Sequence[str]) -> np.ndarray:
+    """Bones on the way between any two named joints: int array (joints, joints).
+
+    The wrists of both hands count as one bone apart.
+    """
+    hand = hand_index(names)
+    joint = np.array([JOINT_NAMES.index(name) for name in names]) % len(JOINTS)
+    finger = (joint - 1) // 4  # -1 for the wrist, at depth 0
+    depth = np.where(joint == 0, 0, (joint - 1) % 4 + 1)
+    same = (hand[:, None] == hand) & (finger[:, None] == finger)
+    around = depth[:, None] + depth + (hand[:, None] != hand)  # by the wrist or both wrists
+    return np.where(same, abs(depth[:, None] - depth), around)

@@ -72,6 +72,16 @@ class SignDataset:
         """Frames of each clip before padding, int (clips,)."""
         return self.clips["frames"].to_numpy()
 
+    @property
+    def informative(self) -> np.ndarray:
+        """Which joints carry what is signed, bool (joints,); known of planted data only."""
+        if "informative" not in self.meta:
+            raise ValueError(
+                "expected a planted dataset, whose informative joints are known, got "
+                f"{self.meta.get('name', self)!r}: see load_dataset('planted')"
+            )
+        return np.isin(self.joints, self.meta["informative"])
+
     def hand_presence(self) -> pd.DataFrame:
         """Share of a group's frames in which a hand is seen: index group; left, right, both."""
         hands = hand_index(self.joints)

@@ -1,27 +1,46 @@
 """Made-up results in the shape of data/results, for the tests of the paper side.
 
-16 languages of 26 letters, 4 folds, 5 seeds. Accuracies are drawn around known values, so
+16 languages of 26 letters, 4 folds, 3 seeds. Accuracies are drawn around known values, so
 the verdicts are known too; none of the numbers comes from a recording.
 """
+
+import copy
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from jointprune.evaluation import accuracy_table, by_group
+from jointprune.evaluation import accuracy_table, by_group, calibration, changes
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
-from jointprune.statistics import compare
+from jointprune.verdicts import compare, k_star
 from jointprune.workspace import Workspace
 
 GROUPS = tuple("ase bfi bzs cse csq dse fsl gsg hks ils ise lls pso sgg ssp tsm".split())
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-ACCURACY = {
-    ("full", 42): 0.66, ("learned", 25): 0.66, ("learned", 12): 0.65, ("learned", 6): 0.55,
-    ("stratified-random", 25): 0.62, ("stratified-random", 12): 0.56,
-    ("stratified-random", 6): 0.43, ("hand-matched-random", 12): 0.60,
-    ("fingertips+wrist", 12): 0.64, ("fingertips", 10): 0.60,
-    ("knuckles", 12): 0.45, ("right hand", 21): 0.63,
+BUDGETS = (2, 4, 6, 8, 12, 16, 21, 30)
+CURVES = {
+    "learned": (0.38, 0.55, 0.60, 0.63, 0.65, 0.655, 0.66, 0.66),
+    "greedy": (0.36, 0.54, 0.585, 0.62, 0.64, 0.65, 0.66, 0.665),
+    "anatomy": (0.30, 0.42, 0.52, 0.58, 0.62, 0.63, 0.64, 0.65),
+    "stratified-random": (0.15, 0.22, 0.36, 0.45, 0.56, 0.58, 0.61, 0.64),
+    "learned, not retrained": (0.16, 0.32, 0.44, 0.52, 0.60, 0.62, 0.645, 0.66),
+    "greedy, masked": (0.20, 0.38, 0.48, 0.53, 0.57, 0.585, 0.59, 0.595),
+    "stratified-random, masked": (0.10, 0.16, 0.26, 0.36, 0.46, 0.50, 0.55, 0.58),
+}
+AT_TWELVE = {
+    "random": 0.51, "hand-matched-random": 0.60, "hard-concrete": 0.645, "stg": 0.63,
+    "concrete": 0.61, "group-lasso": 0.59, "lassonet": 0.57, "permutation": 0.62,
+    "integrated-gradients": 0.615, "any-subset": 0.63, "knuckles": 0.40, "learned, tied": 0.62,
+    "learned, cascade": 0.65, "learned, signing hand": 0.625,
 }  # fmt: skip
-SHA = "ab" * 32
+ACCURACY = {
+    ("full", 42): 0.66, ("right hand", 21): 0.63, ("learned, signing hand", 6): 0.59,
+    **{(method, k): mean for method, means in CURVES.items()
+       for k, mean in zip(BUDGETS, means, strict=True)},
+    **{(method, 12): mean for method, mean in AT_TWELVE.items()},
+}  # fmt: skip
+SHA, PLANTED_SHA = "ab" * 32, "cd" * 32
+HISTORY = ("smoke", "commit", "data_sha256", "config")
 
 
 def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5, rng_seed=0):
@@ -75,51 +94,171 @@ def left_out():
     return rows
 
 
-def results(smoke=False, table=None):
-    """The four JSON results as `numbers.load_results` gives them."""
-    table = predictions() if table is None else table
-    full = accuracy_table(table[table["method"] == "full"]).iloc[0]
-    languages = by_group(table[table["method"] == "full"]).set_index("group")
-    course = {"start": 0.0, "quarter": 0.12, "half": 0.33, "end": 0.714}
-    shares = {name: (0.9 if name.endswith("tip") else 0.1) for name in JOINT_NAMES}
-    facts = {
-        "dataset": {
-            "dataset": "fingerspelling", "clips": 410, "groups": 16, "classes": 26,
-            "description": "16 manual alphabets (fingerspelling lexicon)",
-            "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
-            "missing": {"left": 0.79, "right": 0.08, "by_group": {}},
-            "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],
-            "folds": [list(GROUPS[fold::4]) for fold in range(4)],
-        },
-        "baseline": {
-            "accuracy": {key: float(full[key]) for key in ("mean", "low", "high")},
-            "chance": 1 / 26, "by_group": languages[["mean", "low", "high"]].to_dict("index"),
-            "runs": 20, "seeds": 5, "folds": 4, "parameters": 345678,
-        },
-        "pruning": {
-            "epochs": 100, "joints": 42, "frequency": {"12": shares},
-            "quick_start": {"accuracy": {"mean": 0.05},
-                            "pruning_ratio": dict.fromkeys(course, 0.0)},
-            "corrected": {"accuracy": {"mean": 0.64}, "pruning_ratio": course},
-            "penalty": {"accuracy": {"mean": 0.65}, "pruning_ratio": {**course, "end": 0.45}},
-        },
-        "ablation": {
-            "accuracy": accuracy_table(table).to_dict("records"),
-            "paired": compare(table), "leave_out": left_out(),
-        },
+def frequency(k):
+    """Shares that add up to k: tips of the right hand first, then its other joints, then left."""
+    order = sorted(JOINT_NAMES, key=lambda name: (name[0] == "l", not name.endswith("tip")))
+    weights = np.clip(1.6 - np.arange(len(order)) / max(k, 1), 0.02, 1.0)
+    return dict(zip(order, (np.minimum(1, weights * k / weights.sum())).round(3), strict=True))
+
+
+def stabilities():
+    """Index by method and K: learned far from chance, random at it."""
+    rows = []
+    for method, start in (("learned", 0.62), ("greedy", 0.45), ("stratified-random", 0.005)):
+        for step, k in enumerate(BUDGETS):
+            index = start * (1 - 0.05 * step)
+            rows.append({"method": method, "k": k, "index": index, "low": index - 0.04,
+                         "high": index + 0.04, "selections": 12, "floor": 1.15 * index,
+                         "chance": 0.0})  # fmt: skip
+    return rows
+
+
+def encoders():
+    """The joint-graph encoder gains from joints chosen elsewhere, the recurrent one does not."""
+    means = {"transformer": (0.66, 0.65, 0.56, None), "graph": (0.62, 0.60, 0.52, 0.61),
+             "recurrent": (0.63, 0.54, 0.55, None)}  # fmt: skip
+    return [
+        {"encoder": encoder, "joints": joints, "k": 42 if joints == "full" else 12, "mean": mean,
+         "low": mean - 0.08, "high": mean + 0.08, "runs": 8,
+         "overlap": 0.65 if joints == "own" else None}
+        for encoder, row in means.items()
+        for joints, mean in zip(("full", "learned", "stratified-random", "own"), row, strict=True)
+        if mean is not None
+    ]  # fmt: skip
+
+
+def planted():
+    """Gates find 8 planted joints and stop at them; random and variance do not."""
+    found = {"hard-concrete-budget": 0.98, "greedy": 0.96, "stg": 0.94, "concrete": 0.80,
+             "group-lasso": 0.75, "lassonet": 0.70, "permutation": 0.92,
+             "integrated-gradients": 0.90, "any-subset": 0.95, "hard-concrete": 0.97,
+             "variance": 0.15, "random": 0.19}  # fmt: skip
+    stops = {
+        "hard-concrete": (8.3, 0.96, 1.0),
+        "stg": (11.0, 0.72, 0.98),
+        "lassonet": (29, 0.27, 1),
+    }
+    rows = []
+    for method, share in found.items():
+        k, precision, recall = stops.get(method, (None, None, None))
+        rows.append({"method": method, "precision": share, "recall": share, "seeds": 5,
+                     "low": max(share - 0.1, 0.0), "high": min(share + 0.1, 1.0), "stop_k": k,
+                     "stop_precision": precision, "stop_recall": recall})  # fmt: skip
+    informative = [*JOINT_NAMES[4:20:4], *JOINT_NAMES[22:40:5]]
+    return {"clips": 320, "signs": 20, "signers": 16, "informative": informative,
+            "k": len(informative), "recovery": rows}  # fmt: skip
+
+
+def cost():
+    """Fewer joints speed up the joint-graph encoder alone."""
+    whole = {"transformer": (345_678, 13.4e6, 1.9), "graph": (61_234, 55.1e6, 7.8),
+             "recurrent": (198_765, 6.2e6, 1.1)}  # fmt: skip
+    part = {"transformer": (0.05, 0.02, 0.01), "graph": (0.04, 0.95, 0.85),
+            "recurrent": (0.08, 0.04, 0.02)}  # fmt: skip
+    rows = []
+    for encoder, k in pd.MultiIndex.from_product([whole, (2, 6, 12, 21, 42)]):
+        left = [1 - share * (1 - k / 42) for share in part[encoder]]
+        parameters, flops, time = (a * b for a, b in zip(whole[encoder], left, strict=True))
+        rows.append({"encoder": encoder, "k": k, "parameters": round(parameters),
+                     "flops": round(flops), "input_bytes": 8 * k, "latency_ms": time,
+                     "latency_low": 0.96 * time, "latency_high": 1.05 * time})  # fmt: skip
+    return {"frames": 16, "threads": 1, "rows": rows, "projection_share": 0.012}
+
+
+GALLERY = {
+    "cases": [
+        {"name": "softmax over joints", "broken": {"value": 0.024, "words": "largest gate"},
+         "mended": {"value": 1.0, "words": "largest gate"}},
+        {"name": "gates start at 0.9", "broken": {"value": 42, "words": "joints open"},
+         "mended": {"value": 19.5, "words": "joints open"}},
+    ]
+}  # fmt: skip
+
+
+def results(smoke=False):
+    """The JSON results as `numbers.load_results` gives them; the caller may change them."""
+    return {
+        name: {"smoke": smoke, "commit": "unknown", "config": {},
+               "data_sha256": PLANTED_SHA if name == "planted" else SHA, **copy.deepcopy(part)}
+        for name, part in _facts().items()
     }  # fmt: skip
-    history = {"smoke": smoke, "commit": "unknown", "data_sha256": SHA, "config": {}}
-    return {name: {**history, **part} for name, part in facts.items()}
+
+
+@cache
+def _facts():
+    return {
+        "dataset": _dataset(), "baseline": _baseline(), "pruning": _pruning(),
+        "ablation": _ablation(), "planted": planted(), "cost": cost(), "gallery": GALLERY,
+    }  # fmt: skip
+
+
+def _dataset():
+    return {
+        "dataset": "fingerspelling", "clips": 410, "groups": 16, "classes": 26,
+        "description": "16 manual alphabets (fingerspelling lexicon)",
+        "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
+        "missing": {"left": 0.79, "right": 0.08, "by_group": {}},
+        "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],
+        "folds": [list(GROUPS[fold::4]) for fold in range(4)],
+    }  # fmt: skip
+
+
+def _baseline():
+    of_full = every_prediction()[lambda table: table["method"] == "full"]
+    full = accuracy_table(of_full).iloc[0]
+    by_language = by_group(of_full).set_index("group")
+    return {
+        "accuracy": {key: float(full[key]) for key in ("mean", "low", "high")},
+        "chance": 1 / 26, "by_group": by_language[["mean", "low", "high"]].to_dict("index"),
+        "runs": 12, "seeds": 3, "folds": 4, "parameters": 345678,
+    }  # fmt: skip
+
+
+def _pruning():
+    course = {"start": 0.0, "quarter": 0.12, "half": 0.33, "end": 0.714}
+    return {
+        "epochs": 100,
+        "joints": 42,
+        "budgets": list(BUDGETS),
+        "frequency": {str(k): frequency(k) for k in BUDGETS},
+        "quick_start": {"accuracy": {"mean": 0.05}, "pruning_ratio": dict.fromkeys(course, 0.0)},
+        "corrected": {"accuracy": {"mean": 0.64}, "pruning_ratio": course},
+        "penalty": {"accuracy": {"mean": 0.65}, "pruning_ratio": {**course, "end": 0.45}},
+    }
+
+
+def _ablation():
+    table = every_prediction()
+    learned, full = ("learned", 12), ("full", 42)
+    pair = table[
+        (table["method"] == "full") | ((table["method"] == "learned") & (table["k"] == 12))
+    ]
+    by_hand = [{hand: sum(share for name, share in frequency(k).items() if name.startswith(hand))
+                for hand in HANDS} for k in BUDGETS]  # fmt: skip
+    return {
+        "accuracy": accuracy_table(table).to_dict("records"),
+        "paired": compare(table),
+        "k_star": [k_star(table, BUDGETS, margin) for margin in (0.02, 0.01)],
+        "stability": stabilities(),
+        "calibration": calibration(pair).to_dict("records"),
+        "changes": {by: changes(pair, learned, full, by) for by in ("sign", "language")},
+        "hands": [{"k": k, **row} for k, row in zip(BUDGETS, by_hand, strict=True)],
+        "leave_out": left_out(), "encoders": encoders(),
+    }  # fmt: skip
+
+
+@cache
+def every_prediction():
+    return predictions(seeds=3)
 
 
 def write(workspace: Workspace, smoke=False):
     """Write every results file that notebook 05 and `numbers` read; returns the results."""
-    table = predictions()
-    facts = results(smoke, table)
+    table, facts = every_prediction(), results(smoke)
     for name, part in facts.items():
-        content = {key: part[key] for key in part if key not in ("smoke", "commit", "config")}
-        content.pop("data_sha256")
-        workspace.write_json(f"{name}.json", content, data_sha256=SHA, config={}, smoke=smoke)
+        content = {key: value for key, value in part.items() if key not in HISTORY}
+        history = {"data_sha256": part["data_sha256"], "config": {}, "smoke": smoke}
+        workspace.write_json(f"{name}.json", content, **history)
     workspace.write_csv("baseline_predictions.csv", table[table["method"] == "full"])
     workspace.write_csv("ablation_predictions.csv", table[table["method"] != "full"])
     workspace.write_csv("gate_paths.csv", gate_paths())

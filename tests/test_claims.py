@@ -1,56 +1,152 @@
 """A sentence says what its test allows."""
 
+import re
+
 import paper_facts
 import pytest
 
-from jointprune.claims import all_claims, claims_text, comparison_claim, points, promise_claim
-from jointprune.statistics import COMPARISONS, paired_difference
+from jointprune.claims import all_claims, claims_tex, claims_text, latex, method_words, points
+from jointprune.claims.encoders import cost_claims, encoder_claims
+from jointprune.claims.measured import (
+    calibration_claim,
+    planted_claims,
+    promise_claim,
+    signing_hand_claim,
+)
+from jointprune.claims.tested import (
+    baseline_claim,
+    changes_claim,
+    comparison_claim,
+    k_star_claim,
+    stability_claim,
+)
+from jointprune.claims.words import listed, method_name, one_row
+from jointprune.verdicts import COMPARISONS, compare, k_star
 
 DATASET = "16 manual alphabets (fingerspelling lexicon)"
+TERMS = {comparison.name: comparison for comparison in COMPARISONS}
 
 
-def record(index, a, b, p_holm=None):
+def record(name, a, b, **changed):
     """One declared comparison on made-up predictions with these accuracies."""
-    terms = COMPARISONS[index]
-    table = paper_facts.predictions({terms.a: a, terms.b: b})
-    found = paired_difference(table, terms.a, terms.b, terms.margin, test=terms.test)
-    return {"name": terms.name, **found, "p_holm": found["p"] if p_holm is None else p_holm}
+    terms = TERMS[name]
+    table = paper_facts.predictions({terms.a: a, terms.b: b}, seeds=3)
+    return {**compare(table, (terms,))[0], **changed}
 
 
 def test_a_failed_noninferiority_reads_as_a_negative_sentence():
-    claim = comparison_claim(record(0, a=0.50, b=0.65), DATASET)
+    claim = comparison_claim(record("learned-12 vs full", a=0.50, b=0.65), DATASET)
     assert claim.sentence.startswith("Keeping 12 learned joints costs more than 2 points")
     assert claim.verdict == "opposite shown"
 
 
 def test_an_undecided_noninferiority_is_not_shown():
-    claim = comparison_claim(record(0, a=0.635, b=0.65), DATASET)
+    claim = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET)
     assert claim.sentence.startswith("It is not shown that keeping 12 learned joints costs at most")
     assert claim.verdict == "not shown"
 
 
-def test_a_shown_noninferiority_says_at_most():
-    claim = comparison_claim(record(1, a=0.66, b=0.65), DATASET)
-    assert claim.sentence.startswith("Keeping 25 learned joints costs at most 2 points")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("learned-21 vs full", "at most 2 points "),
+     ("learned-21 vs full at 1 point", "at most 1 point ")],
+)  # fmt: skip
+def test_a_shown_noninferiority_says_at_most(name, words):
+    claim = comparison_claim(record(name, a=0.70, b=0.65), DATASET)
+    assert claim.sentence.startswith(f"Keeping 21 learned joints costs {words}")
     assert claim.verdict == "shown"
 
 
 def test_a_bound_that_holm_does_not_bear_out_claims_nothing():
-    claim = comparison_claim(record(1, a=0.66, b=0.65, p_holm=0.2), DATASET)
+    claim = comparison_claim(record("learned-21 vs full", a=0.70, b=0.65, p_holm=0.2), DATASET)
     assert claim.verdict == "not shown"
 
 
 @pytest.mark.parametrize(
-    ("index", "a", "words", "verdict"),
+    ("name", "a", "words", "verdict"),
     [
-        (2, 0.70, "is more accurate than", "shown"),
-        (2, 0.55, "No difference is shown between", "not shown"),
-        (2, 0.40, "is less accurate than", "opposite shown"),
-        (4, 0.40, "is less accurate than", "shown"),
+        ("learned-12 vs stratified-random-12", 0.70, "is more accurate than", "shown"),
+        ("learned-12 vs stratified-random-12", 0.55, "No difference is shown", "not shown"),
+        ("learned-12 vs stratified-random-12", 0.40, "is less accurate than", "opposite shown"),
+        ("learned-12 vs greedy-12", 0.40, "is less accurate than", "shown"),
     ],
 )
-def test_superiority_and_difference_read_as_measured(index, a, words, verdict):
-    claim = comparison_claim(record(index, a=a, b=0.55), DATASET)
+def test_superiority_and_difference_read_as_measured(name, a, words, verdict):
+    claim = comparison_claim(record(name, a=a, b=0.55), DATASET)
+    assert words in claim.sentence
+    assert claim.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "joints", "sentence", "verdict"),
+    [
+        (0.66, 42, "6 of 42 joints suffice at a 2-point margin, so that 85.7 % can be", "shown"),
+        (0.50, 42, "No set smaller than all 42 joints is shown to suffice at a 2-p", "not shown"),
+        (0.66, 21, "6 of 21 joints of the signing hand suffice at a 2-point", "shown"),
+        (0.50, 21, "No set smaller than all 21 joints of the signing hand is shown", "not shown"),
+    ],
+)
+def test_x_of_42_is_claimed_only_where_the_sequence_of_tests_gets_there(
+    accuracy, joints, sentence, verdict
+):
+    method, full = ("learned", ("full", 42)) if joints == 42 else ("hand", ("right hand", 21))
+    rates = {full: 0.60, (method, 12): accuracy, (method, 6): accuracy}
+    found = k_star(paper_facts.predictions(rates, seeds=2), (6, 12), 0.02, method, full)
+    claim = k_star_claim(found, DATASET)
+    assert claim.sentence.startswith(sentence)
+    assert claim.verdict == verdict
+    assert claim.numbers.count(" passes (") == (2 if verdict == "shown" else 0)
+    assert ("K = 6 not reached" in claim.numbers) == (verdict == "not shown")
+    spread = found["bootstrap"]
+    assert f"put it between {spread['low']} and {spread['high']}" in claim.sentence
+
+
+def test_accuracy_at_chance_is_not_above_it():
+    accuracy = {"mean": 0.05, "low": 0.03, "high": 0.07}
+    facts = {"accuracy": accuracy, "chance": 1 / 26, "folds": 4, "seeds": 5}
+    claim = baseline_claim(facts, DATASET)
+    assert "is not shown to be above chance" in claim.sentence
+    assert claim.verdict == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "verdict"),
+    [
+        (0.02, 0.10, "more than by chance", "shown"),
+        (-0.02, 0.10, "are not shown to agree", "not shown"),
+        (-0.09, -0.01, "less than by chance", "opposite shown"),
+    ],
+)
+def test_selections_agree_only_if_their_interval_lies_above_chance(low, high, words, verdict):
+    row = {"method": "learned", "k": 12, "index": (low + high) / 2, "low": low, "high": high,
+           "selections": 20, "floor": 0.1}  # fmt: skip
+    claim = stability_claim([row], DATASET)
+    assert words in claim.sentence
+    assert claim.verdict == verdict
+
+
+def test_one_seed_alone_has_no_floor_to_tell():
+    row = {"method": "learned", "k": 12, "index": 0.5, "low": 0.4, "high": 0.6,
+           "selections": 4, "floor": None}  # fmt: skip
+    assert stability_claim([row], DATASET).numbers.endswith("4 selections")
+
+
+def change(name, difference, p_holm):
+    return {"name": name, "difference": difference, "low": difference - 0.02,
+            "high": difference + 0.02, "p": p_holm, "p_holm": p_holm}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "verdict"),
+    [
+        ([("A", 0.3, 0.01), ("B", -0.3, 0.2)], "the sign A is better recognised", "shown"),
+        ([("A", 0.3, 0.01), ("B", -0.3, 0.01), ("C", -0.2, 0.04)],
+         "the sign A is better and the signs B and C are worse recognised", "shown"),
+        ([("A", 0.3, 0.06), ("B", -0.01, 0.01)], "No sign is shown to be recognised", "not shown"),
+    ],
+)  # fmt: skip
+def test_winners_and_losers_are_named_only_where_their_test_bears_it(rows, words, verdict):
+    claim = changes_claim([change(*row) for row in rows], "sign", DATASET)
     assert words in claim.sentence
     assert claim.verdict == verdict
 
@@ -61,11 +157,104 @@ def test_gates_that_close_nothing_do_not_follow_the_promise():
     assert "do not follow" in promise_claim(still, "a fixed penalty", DATASET).sentence
 
 
+@pytest.mark.parametrize(("recall", "verb"), [(0.95, "find"), (0.94, "do not find")])
+def test_gates_find_the_planted_joints_only_from_the_declared_share_on(recall, verb):
+    facts = paper_facts.planted()
+    facts["recovery"][0]["recall"] = recall
+    found, stop = planted_claims(facts)
+    assert found.sentence.startswith(f"Learned gates {verb} the {facts['k']} of 42 planted joints")
+    assert "gates at a fixed price (8.3) stops at them" in stop.sentence
+    assert "planted recordings" in found.dataset
+
+
+def test_methods_that_all_have_to_be_told_stop_nowhere():
+    facts = paper_facts.planted()
+    facts["recovery"] = [{**row, "stop_k": None} for row in facts["recovery"]]
+    assert "no method stops at them" in planted_claims(facts)[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [(0.08, "grows from 5.0 % to 8.0 %"), (0.03, "falls from"), (0.0501, "stays at 5.0 %")],
+)
+def test_calibration_is_worded_by_its_course(after, words):
+    rows = [{"method": "full", "k": 42, "ece": 0.05}, {"method": "learned", "k": 12, "ece": after}]
+    assert words in calibration_claim(rows, DATASET).sentence
+
+
+@pytest.mark.parametrize(
+    ("few", "words"),
+    [(0.62, "8 of its 21 joints (62.0 %) are the fewest within 2 points"),
+     (0.55, "no smaller set of its joints that was tried is within 2 points")],
+)  # fmt: skip
+def test_the_signing_hand_alone_is_judged_by_its_own_21(few, words):
+    ends = {"low": 0.5, "high": 0.7, "runs": 8}
+    rows = [{"method": "right hand", "k": 21, "mean": 0.63, **ends},
+            {"method": "learned, signing hand", "k": 8, "mean": few, **ends}]  # fmt: skip
+    claim = signing_hand_claim(rows, DATASET)
+    assert words in claim.sentence
+    assert claim.verdict == "described"
+
+
+def test_joints_carry_over_only_where_they_do_better_than_random_ones():
+    graph, recurrent = encoder_claims(paper_facts.encoders(), DATASET)
+    assert "carry over to the joint-graph encoder: 60.0 % against 52.0 %" in graph.sentence
+    assert "do not carry over to the recurrent encoder: 54.0 % against 55.0 %" in recurrent.sentence
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"), [(0.95, "do not make"), (0.85, "make"), (1.2, "do not make")]
+)
+def test_fewer_joints_are_called_faster_only_by_a_tenth_of_the_time(ratio, words):
+    facts = paper_facts.cost()
+    facts["rows"][0]["latency_ms"] = ratio * facts["rows"][4]["latency_ms"]
+    sentence = cost_claims(facts)[0].sentence
+    assert sentence.startswith(f"Fewer joints {words} the flattening transformer faster: with 2 of")
+    assert "1.2 % of the operations" in sentence
+
+
 def test_every_claim_names_its_dataset_and_none_a_sign_language():
     facts = paper_facts.results()
-    assert all(claim.dataset == DATASET for claim in all_claims(facts))
-    assert "Turkish" not in claims_text(facts)
+    datasets = {claim.dataset for claim in all_claims(facts)}
+    assert {text.split(" ")[0] for text in datasets} == {"16", "planted", "one"}
+    assert "Turkish" not in claims_text(facts) + claims_tex(facts)
     assert claims_text(facts).count("- verdict: ") == len(all_claims(facts))
+
+
+def test_claims_tex_holds_one_macro_of_letters_a_claim_with_braces_that_close():
+    facts = paper_facts.results()
+    lines = claims_tex(facts).splitlines()[1:]
+    names = [re.match(r"\\newcommand\{\\(JPClaim[A-Za-z]+)\}\{", line)[1] for line in lines]
+    assert len(set(names)) == len(names) == len(all_claims(facts))
+    for line in lines:
+        body = re.sub(r"\\[{}%]", "", line)
+        code = body.split("%")[0]  # an unescaped % starts the comment
+        assert code.count("{") == code.count("}") and code.endswith("}")
+    assert {line.rsplit("% ", 1)[1].split(";")[0] for line in lines} >= {"shown", "described"}
+
+
+def test_latex_special_letters_are_escaped():
+    assert latex("50 % of a_b & {c} $ # ~ ^") == (
+        r"50 \% of a\_b \& \{c\} \$ \# \textasciitilde{} \textasciicircum{}"
+    )
+    assert latex("(-2.4 points), 10-20, hand-made, p < 0.1") == (
+        r"(\ensuremath{-}2.4 points), 10-20, hand-made, p \ensuremath{<} 0.1"
+    )
+
+
+def test_a_method_is_called_by_words():
+    assert method_words("stg") == "stochastic gates (STG)"
+    assert method_words("greedy, masked") == "greedy elimination, not retrained"
+    assert method_name("anatomy", 12) == "12 joints picked by hand (anatomy)"
+    assert method_name("greedy", 12) == "12 joints chosen by greedy elimination"
+    assert [listed(list(names)) for names in ("", "A", "AB", "ABC")] == [
+        "", "A", "A and B", "A, B and C",
+    ]  # fmt: skip
+
+
+def test_a_result_that_is_not_there_is_asked_for():
+    with pytest.raises(ValueError, match=r"expected one row with .'k': 3. in the results, got 0"):
+        one_row([{"k": 2}], k=3)
 
 
 def test_a_rounded_nothing_has_no_sign():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from jointprune.classifier import SignClassificationLightning, TrainingConfig, one_cycle
+from jointprune.classifier import SignClassificationLightning, one_cycle
+from jointprune.config import TrainingConfig
 from jointprune.experiments import fit, make_run
 from jointprune.skeleton import JOINT_NAMES
 

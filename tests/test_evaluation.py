@@ -1,10 +1,26 @@
 """Tables of accuracy against cases counted by hand."""
 
+import numpy as np
 import pandas as pd
 import paper_facts
 import pytest
+import torch
+from torchmetrics.functional.classification import multiclass_calibration_error
 
-from jointprune.evaluation import COLUMNS, accuracy_table, by_class, by_group, confusion
+from jointprune.evaluation import (
+    COLUMNS,
+    accuracy_table,
+    by_class,
+    by_group,
+    calibration,
+    changes,
+    confusion,
+    loss_without,
+)
+from jointprune.statistics import cluster_draws, holm, paired_difference
+
+LEARNED, FULL = ("learned", 12), ("full", 42)
+TWO = {LEARNED: 0.55, FULL: 0.66}
 
 
 @pytest.fixture
@@ -31,7 +47,7 @@ def test_the_interval_resamples_groups_not_clips(table):
 
 
 def test_runs_count_folds_times_seeds():
-    assert set(accuracy_table(paper_facts.predictions())["runs"]) == {20}
+    assert set(accuracy_table(paper_facts.predictions(TWO))["runs"]) == {20}
 
 
 def test_groups_and_classes_are_counted_apart(table):
@@ -40,7 +56,7 @@ def test_groups_and_classes_are_counted_apart(table):
 
 
 def test_the_mean_over_balanced_groups_is_the_accuracy():
-    found = paper_facts.predictions()
+    found = paper_facts.predictions(TWO)
     mean = by_group(found).groupby(["method", "k"])["mean"].mean()
     overall = accuracy_table(found).set_index(["method", "k"])["mean"]
     pd.testing.assert_series_equal(mean.sort_index(), overall.sort_index())
@@ -67,3 +83,90 @@ def test_a_lacking_column_is_named(table):
 def test_repeated_rows_are_refused(table):
     with pytest.raises(ValueError, match="clip='x/A'"):
         by_group(pd.concat([table, table.iloc[:1]]))
+
+
+def test_calibration_error_worked_by_hand(table):
+    # Bins of 1/15. Clips of 0.91 and 0.92 share one, half of them right: gap 0.915 - 0.5.
+    # Clips of 0.50 and 0.52 share another, both right: gap 1 - 0.51. Half of the clips in each.
+    table = table.assign(p_predicted=[0.91, 0.50, 0.92, 0.52])
+    row = calibration(table).iloc[0]
+    assert (row["method"], row["k"]) == ("full", 42)
+    assert row["ece"] == pytest.approx((0.415 + 0.49) / 2)
+
+
+def test_calibration_error_is_that_of_the_top_label_of_all_classes():
+    rng = np.random.default_rng(0)
+    chances = torch.tensor(rng.dirichlet(np.full(5, 0.5), 300))
+    truth = torch.tensor(rng.integers(5, size=300))
+    expected = multiclass_calibration_error(chances, truth, num_classes=5, n_bins=15)
+    top, called = chances.max(dim=1)
+    columns = {"clip": range(300), "label": truth, "predicted": called, "p_predicted": top}
+    shared_columns = {"method": "full", "k": 42, "fold": 0, "seed": 0, "group": "x", "p_true": 0.0}
+    found = calibration(pd.DataFrame(columns).assign(**shared_columns))
+    assert found["ece"].iloc[0] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_each_method_has_its_own_calibration_error(table):
+    sure = table.assign(method="learned", k=12, p_predicted=1.0)  # 3 of 4 right: gap 1/4
+    found = calibration(pd.concat([table, sure])).set_index(["method", "k"])["ece"]
+    assert found[LEARNED] == pytest.approx(0.25)
+    assert found[FULL] == pytest.approx(calibration(table)["ece"].iloc[0])
+
+
+def without_sign(letter, predictions):
+    """Wrong on every clip of `letter`."""
+    return predictions["predicted"].mask(predictions["label"] == letter, "?")
+
+
+def test_a_lost_sign_is_found_and_the_others_have_not_changed():
+    full = paper_facts.predictions({FULL: 0.66})
+    learned = full.assign(method="learned", k=12, predicted=without_sign("C", full))
+    rows = changes(pd.concat([full, learned]), LEARNED, FULL, "sign")
+    assert len(rows) == 26
+    worst, rest = rows[0], rows[1:]
+    share = (full["predicted"] == full["label"])[full["label"] == "C"].mean()
+    assert (worst["name"], worst["difference"]) == ("C", pytest.approx(-share))
+    assert worst["high"] < 0
+    assert worst["p_holm"] < 0.05
+    assert all(row["difference"] == 0 and row["p"] == row["p_holm"] == 1 for row in rest)
+
+
+@pytest.mark.parametrize(("by", "count"), [("sign", 26), ("language", 16)])
+def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, count):
+    table = paper_facts.predictions(TWO)
+    rows = changes(table, LEARNED, FULL, by)
+    assert len(rows) == count  # of one size each, so their plain mean is the whole
+    whole = paired_difference(table, LEARNED, FULL)["difference"]
+    assert np.mean([row["difference"] for row in rows]) == pytest.approx(whole)
+    assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p"] for row in rows]))
+    assert [row["difference"] for row in rows] == sorted(row["difference"] for row in rows)
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in rows)
+
+
+def test_changes_by_anything_else_are_refused():
+    with pytest.raises(ValueError, match=r"one of \['language', 'sign'\], got 'signer'"):
+        changes(paper_facts.predictions(TWO), LEARNED, FULL, "signer")
+
+
+def test_a_part_left_out_is_compared_on_the_seeds_it_was_retrained_with():
+    full = paper_facts.predictions({FULL: 0.66}, seeds=3)
+    without = full.assign(method="without right", k=21, predicted=without_sign("A", full))
+    again = without[without["seed"] < 2].assign(predicted=full["predicted"])
+    row = loss_without("right", 21, full, without, again)
+    expected = paired_difference(pd.concat([full, without]), FULL, ("without right", 21))
+    assert (row["kind"], row["name"], row["retrained_loss"]) == ("hand", "right", 0.0)
+    assert [row[key] for key in ("loss", "low", "high")] == [
+        expected[key] for key in ("difference", "low", "high")
+    ]
+    nothing = loss_without("right", 21, full, without, again.iloc[:0])
+    assert nothing["retrained_loss"] is None
+
+
+def test_a_hundred_tables_share_their_draws():
+    # Drawing is nearly all of the time; 16 groups and 26 clips of a group are drawn once each.
+    once = paper_facts.predictions(TWO, seeds=1)
+    many = pd.concat([once.assign(method=f"method {i}") for i in range(50)], ignore_index=True)
+    cluster_draws.cache_clear()
+    assert len(accuracy_table(many)) == 100
+    assert len(by_group(many)) == 100 * 16
+    assert cluster_draws.cache_info().misses == 2

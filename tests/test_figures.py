@@ -1,5 +1,7 @@
 """Figures: drawn at print size, the same bytes each time, nothing lost on the way."""
 
+from functools import cache
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -10,6 +12,7 @@ import paper_facts
 import pytest
 
 from jointprune import figures
+from jointprune.claims import MAIN, method_words, retrained
 from jointprune.evaluation import by_group
 from jointprune.skeleton import BONES, JOINT_NAMES, JOINTS
 
@@ -20,28 +23,51 @@ def close_figures():
     plt.close("all")
 
 
+STEMS = (
+    "fig1_kept_joints", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
+    "fig5_languages", "fig6_stability", "fig7_planted", "fig8_cost",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def table():
-    return paper_facts.predictions()
+def facts():
+    return paper_facts.results()
 
 
-def draw(stem, table):
+def draw(stem):
     """The figure of the paper with this stem, from made-up results."""
-    facts = paper_facts.results(table=table)
-    shown = table[table["method"].isin(["full", "learned"]) & table["k"].isin([42, 12])]
+    facts = paper_facts.results()
+    ablation = facts["ablation"]
     return {
-        "fig1": lambda: figures.kept_joints(facts["pruning"]["frequency"]["12"], 12),
-        "fig2": lambda: figures.accuracy_against_k(facts["ablation"]["accuracy"]),
-        "fig3": lambda: figures.gates(paper_facts.gate_paths()),
-        "fig4": lambda: figures.leave_out(facts["ablation"]["leave_out"]),
-        "fig5": lambda: figures.languages(by_group(shown)),
+        "fig1_kept_joints": lambda: figures.kept_joints(facts["pruning"]["frequency"]["12"], 12),
+        "fig2_accuracy_against_k": lambda: figures.accuracy_against_k(
+            ablation["accuracy"], ablation["k_star"]
+        ),
+        "fig3_gates": lambda: figures.gates(paper_facts.gate_paths()),
+        "fig4_leave_out": lambda: figures.leave_out(ablation["leave_out"]),
+        "fig5_languages": lambda: figures.languages(by_language(), ablation["changes"]),
+        "fig6_stability": lambda: figures.stability(ablation["stability"]),
+        "fig7_planted": lambda: figures.planted(
+            facts["planted"]["recovery"], facts["planted"]["k"]
+        ),
+        "fig8_cost": lambda: figures.cost(facts["cost"]),
+        "changes": lambda: figures.changes(ablation["changes"]),
     }[stem]()
 
 
-@pytest.mark.parametrize("stem", ["fig1", "fig2", "fig3", "fig4", "fig5"])
-def test_a_figure_drawn_twice_has_the_same_bytes(stem, table, tmp_path):
-    for folder in ("once", "again"):
-        figures.save(draw(stem, table), stem, tmp_path / folder)
+drawn_once = cache(draw)  # for tests that only look
+
+
+def by_language():
+    table = paper_facts.every_prediction()
+    shown = [("full", 42), ("learned", 12), ("stratified-random", 12)]
+    return by_group(table[table.set_index(["method", "k"]).index.isin(shown)])
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_figure_drawn_twice_has_the_same_bytes(stem, tmp_path):
+    figures.save(drawn_once(stem), stem, tmp_path / "once")
+    figures.save(draw(stem), stem, tmp_path / "again")
     for kind in ("pdf", "png"):
         name = f"{stem}.{kind}"
         once = (tmp_path / "once" / name).read_bytes()
@@ -49,9 +75,9 @@ def test_a_figure_drawn_twice_has_the_same_bytes(stem, table, tmp_path):
         assert b"CreationDate" not in once
 
 
-@pytest.mark.parametrize("stem", ["fig1", "fig2", "fig3", "fig4", "fig5"])
-def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem, table):
-    fig = draw(stem, table)
+@pytest.mark.parametrize("stem", [*STEMS, "changes"])
+def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem):
+    fig = draw(stem)  # not saved before: a figure keeps extents of the resolution it was saved in
     assert fig.get_figwidth() in (figures.COLUMN, figures.PAGE)
     fig.canvas.draw()
     for ax in fig.axes:
@@ -65,8 +91,8 @@ def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem, 
                 assert not any(box.overlaps(other) for other in boxes[i + 1 :])
 
 
-def test_fonts_are_embedded_as_truetype(table, tmp_path):
-    pdf = figures.save(draw("fig1", table), "fig1", tmp_path)[0].read_bytes()
+def test_fonts_are_embedded_as_truetype(tmp_path):
+    pdf = figures.save(drawn_once("fig1_kept_joints"), "fig1", tmp_path)[0].read_bytes()
     assert b"/FontFile2" in pdf or b"/CIDFontType2" in pdf
     assert b"/Subtype /Type3" not in pdf
 
@@ -103,14 +129,69 @@ def test_the_colour_of_a_joint_is_its_share():
     assert np.allclose(np.concatenate([left, right]), np.arange(42) / 41)
 
 
-def test_every_left_out_part_is_drawn(table):
-    fig = draw("fig4", table)
+def test_every_left_out_part_is_drawn():
+    fig = drawn_once("fig4_leave_out")
     masked = [sum(len(bars[0].get_xdata()) for bars in ax.containers) for ax in fig.axes]
     assert masked == [42, 12]
 
 
-def test_an_unknown_method_is_not_dropped_in_silence():
-    rows = [{"method": "full", "k": 42, "mean": 0.6, "low": 0.5, "high": 0.7},
-            {"method": "guess", "k": 12, "mean": 0.6, "low": 0.5, "high": 0.7}]  # fmt: skip
-    with pytest.raises(ValueError, match="guess"):
-        figures.accuracy_against_k(rows)
+def heights(ax):
+    """The points drawn with bars, as a set of rounded y values a line."""
+    return [set(np.round(bars[0].get_ydata(), 9)) for bars in ax.containers]
+
+
+def test_every_main_method_is_drawn_at_every_budget_and_no_mean_is_changed(facts):
+    curves = drawn_once("fig2_accuracy_against_k").axes[0]
+    rows = facts["ablation"]["accuracy"]
+    for method, drawn in zip(MAIN, heights(curves), strict=True):
+        assert drawn == {round(row["mean"], 9) for row in rows if row["method"] == method}
+
+
+def test_a_method_without_a_look_of_its_own_is_named_beside_its_dot(facts):
+    guess = {"method": "guess", "k": 12, "mean": 0.6, "low": 0.5, "high": 0.7, "runs": 2}
+    rows = [*facts["ablation"]["accuracy"], guess]
+    dots = figures.accuracy_against_k(rows, facts["ablation"]["k_star"]).axes[2]
+    names = [label.get_text() for label in dots.get_yticklabels()]
+    at_twelve = {row["method"] for row in rows if row["k"] == 12 and retrained(row["method"])}
+    assert set(names) == {method_words(method) for method in at_twelve}
+    assert len(names) == len(dots.containers) == len(at_twelve)
+
+
+@pytest.mark.parametrize(("k", "words"), [(12, "K* = 12"), (42, "K* = 42:\nno smaller set shown")])
+def test_the_mark_at_k_star_says_when_nothing_smaller_is_shown(facts, k, words):
+    record = {"k": k, "joints": 42, "bootstrap": {"low": 8, "median": 12, "high": 42}}
+    ax = figures.accuracy_against_k(facts["ablation"]["accuracy"], [record]).axes[0]
+    assert [text.get_text().strip() for text in ax.texts] == [words]
+
+
+def test_selections_of_one_seed_are_drawn_without_a_floor(facts):
+    rows = [{**row, "floor": None} for row in facts["ablation"]["stability"]]
+    ax = figures.stability(rows).axes[0]
+    hollow = [line for line in ax.get_lines() if line.get_markerfacecolor() == "white"]
+    assert np.isnan(np.concatenate([line.get_ydata() for line in hollow])).all()
+
+
+def test_filled_marks_are_the_changes_that_holm_leaves():
+    rows = [{"name": name, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": p}
+            for name, p in (("A", 0.01), ("B", 0.5), ("C", 0.04))]  # fmt: skip
+    filled, hollow = figures.changes({"sign": rows, "language": rows}).axes[1].containers
+    assert list(filled[0].get_xdata()) == [0, 2]
+    assert list(hollow[0].get_xdata()) == [1]
+    assert hollow[0].get_markerfacecolor() == "white" != filled[0].get_markerfacecolor()
+
+
+def test_cost_is_drawn_relative_to_all_joints(facts):
+    panels = drawn_once("fig8_cost").axes
+    rows = [row for row in facts["cost"]["rows"] if row["encoder"] == "graph"]
+    for ax, key in zip(panels, ("latency_ms", "flops", "parameters"), strict=True):
+        line = ax.get_lines()[1]  # encoders in their order in the facts
+        assert np.allclose(line.get_ydata(), [row[key] / rows[-1][key] for row in rows])
+    assert "flattening transformer: 1.9 ms" in [
+        text.get_text() for text in panels[0].get_legend().get_texts()
+    ]
+
+
+def test_each_method_with_a_curve_has_a_look_of_its_own():
+    assert set(MAIN) < set(figures.LOOKS)
+    for key in ("color", "marker", "linestyle"):
+        assert len({str(figures.LOOKS[method][key]) for method in MAIN}) == len(MAIN)

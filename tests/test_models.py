@@ -1,13 +1,16 @@
-"""Dropout against the binomial law; sliced models against masked ones."""
+"""Dropout against the binomial law, a block against torch's, sliced models against masked ones."""
 
 import math
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 
-from jointprune.classifier import SignClassificationLightning, TrainingConfig, slice_joints
-from jointprune.models import Dropout
+from jointprune.classifier import SignClassificationLightning, slice_joints
+from jointprune.config import TrainingConfig
+from jointprune.models import ENCODERS, Block, Dropout
+from jointprune.skeleton import JOINT_NAMES, bone_distance
 
 TINY = TrainingConfig(hidden=16, frames=4, num_classes=4)
 
@@ -50,11 +53,46 @@ def test_an_impossible_dropout_is_refused(p):
         Dropout(p)
 
 
+@torch.no_grad()
+def test_a_block_is_torchs_encoder_layer_in_evaluation():
+    torch.manual_seed(0)
+    torchs = torch.nn.TransformerEncoderLayer(24, 3, 96, 0.2, batch_first=True, norm_first=True)
+    ours = Block(24, heads=3, dropout=0.2)
+    names = {
+        "self_attn.in_proj_": "read.", "self_attn.out_proj.": "write.", "linear1.": "widen.",
+        "linear2.": "narrow.", "norm1.": "norm_attention.", "norm2.": "norm_feed.",
+    }  # fmt: skip
+    state = {}
+    for name, value in torchs.state_dict().items():
+        old = next(old for old in names if name.startswith(old))
+        state[name.replace(old, names[old])] = value
+    ours.load_state_dict(state)
+    tokens = torch.randn(5, 7, 24)
+    torch.testing.assert_close(ours.eval()(tokens), torchs.eval()(tokens), atol=1e-6, rtol=1e-6)
+
+
+def test_a_blocks_dropout_reaches_the_attention_weights():
+    """Frames that ask for nothing share alike; values of 1 sum to what was not dropped."""
+    block = Block(8, heads=2, dropout=0.5).train()
+    block.write = torch.nn.Identity()
+    with torch.no_grad():
+        block.read.weight.zero_()
+        block.read.bias.copy_(torch.cat([torch.zeros(16), torch.ones(8)]))
+    torch.manual_seed(0)
+    total = block.attention(torch.randn(200, 16, 8))
+    # 16 shares of 1/16, each kept with probability 1/2 and doubled: variance 1/16.
+    assert set((total * 8).unique().tolist()) <= set(range(17))
+    assert abs(total.mean().item() - 1) < 4 * math.sqrt(1 / 16 / (200 * 16 * 2))
+
+
 def gated_model(**settings) -> SignClassificationLightning:
     """An untrained model in evaluation mode whose gates lie anywhere between 0 and 1."""
     torch.manual_seed(1)
     model = SignClassificationLightning(asdict(replace(TINY, mask="hard-concrete", **settings)))
     torch.nn.init.uniform_(model.joint_pruning.joint_logits, -4, 4)
+    for name, learned in model.encoder.named_parameters():
+        if name.endswith("closeness"):
+            torch.nn.init.uniform_(learned, -2, 1)
     return model.eval()
 
 
@@ -74,9 +112,10 @@ def random_kept(seed: int) -> list[int]:
 
 @pytest.mark.parametrize("coords", [2, 3])
 @pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_a_sliced_model_gives_the_outputs_of_the_masked_one(tied, coords):
-    model = gated_model(tied=tied, coords=coords)
+def test_a_sliced_model_gives_the_outputs_of_the_masked_one(encoder, tied, coords):
+    model = gated_model(encoder=encoder, tied=tied, coords=coords)
     poses, present = clips(coords)
     kept = model.joint_pruning.kept_joints()
     assert 1 < len(kept) < 42
@@ -88,11 +127,11 @@ def test_a_sliced_model_gives_the_outputs_of_the_masked_one(tied, coords):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_any_joints_can_be_sliced_out_with_their_gates_as_they_are(seed, tied):
+def test_any_joints_can_be_sliced_out_with_their_gates_as_they_are(seed, encoder):
     """Closing a gate and never seeing its joint are the same to the masked model."""
-    model, kept = gated_model(tied=tied), random_kept(seed)
+    model, kept = gated_model(encoder=encoder), random_kept(seed)
     poses, present = clips()
     opened = torch.zeros(42, dtype=torch.bool)
     opened[kept] = True
@@ -137,9 +176,57 @@ def test_joints_that_cannot_be_kept_are_refused(kept):
         slice_joints(gated_model(), kept)
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_a_clips_logits_do_not_depend_on_its_batch():
-    model = gated_model()
+def test_a_joint_of_weight_0_has_no_influence_wherever_it_lies(encoder):
+    model = gated_model(encoder=encoder)
+    poses, present = clips()
+    opened = torch.zeros(42, dtype=torch.bool)
+    opened[model.joint_pruning.kept_joints()] = True
+    hidden = ~(present & opened)
+    moved = torch.where(hidden[..., None], 7 - 3 * poses, poses)
+    torch.testing.assert_close(model(moved, present), model(poses, present), atol=0, rtol=0)
+    elsewhere = torch.where(hidden[..., None], poses, 7 - 3 * poses)
+    assert not torch.equal(model(elsewhere, present), model(poses, present))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_weight_of_an_encoder_learns(encoder):
+    model = gated_model(encoder=encoder).train()
+    model(*clips()).square().mean().backward()
+    still = [name for name, p in model.encoder.named_parameters() if not p.grad.any()]
+    # A shift of all frames' scores changes no softmax.
+    assert set(still) <= {"head.attend.bias"}
+    assert model.joint_pruning.joint_logits.grad.any()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@torch.no_grad()
+def test_a_clip_without_any_joint_has_finite_logits(encoder):
+    model = gated_model(encoder=encoder)
+    poses, present = clips()
+    assert model(poses, torch.zeros_like(present)).isfinite().all()
+
+
+@torch.no_grad()
+def test_the_graph_counts_near_joints_more_before_it_learned():
+    encoder = ENCODERS["graph"](JOINT_NAMES, 2, 4, 4, 8, 1, 2, 0.0)
+    tokens, weight = torch.randn(42, 1, 1, 8), torch.ones(42, 1, 1)
+    count = torch.from_numpy(np.exp(-bone_distance(JOINT_NAMES))).float()
+    expected = (count / count.sum(1, keepdim=True)) @ tokens[:, 0, 0]
+    mixed = encoder.blocks[0].neighbours(tokens, weight)[:, 0, 0]
+    torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_gru_of_odd_width_is_refused():
+    with pytest.raises(ValueError, match="hidden to be even"):
+        ENCODERS["recurrent"](JOINT_NAMES, 2, 4, 4, 9, 1, 1, 0.0)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@torch.no_grad()
+def test_a_clips_logits_do_not_depend_on_its_batch(encoder):
+    model = gated_model(encoder=encoder)
     poses, present = clips()
     alone = torch.cat([model(p[None], s[None]) for p, s in zip(poses, present, strict=True)])
     torch.testing.assert_close(alone, model(poses, present), atol=1e-5, rtol=1e-5)

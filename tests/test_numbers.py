@@ -1,14 +1,19 @@
 """Numbers reach the paper once, by name, and only from a full run."""
 
-import copy
+import json
 import re
 
+import numpy as np
 import paper_facts
 import pytest
 
 from jointprune import numbers
-from jointprune.claims import claims_text, write_claims
+from jointprune.claims import letters
+from jointprune.numbers.__main__ import main
+from jointprune.skeleton import JOINT_NAMES
 from jointprune.workspace import ROOT, Workspace
+
+FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +21,32 @@ def facts():
     return paper_facts.results()
 
 
-@pytest.fixture
-def paper(tmp_path, facts):
-    """A workspace with full results, the paper's files and published numbers."""
-    workspace = Workspace(str(tmp_path))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workspace with full results, the paper's files and published numbers; tests leave it so."""
+    workspace = Workspace(str(tmp_path_factory.mktemp("paper")))
     paper_facts.write(workspace)
-    numbers.write_tex(facts, workspace.figures / "numbers.tex")
-    write_claims(facts, workspace.figures / "claims.md")
     readme = workspace.path / "README.md"
     readme.write_text(f"# x\n{numbers.BEGIN}\nold\n{numbers.END}\nrest\n", encoding="utf-8")
-    numbers.write_readme_block(facts, readme)
-    numbers.publish(facts, workspace)
+    results = numbers.load_results(workspace)
+    numbers.write_paper(results, workspace)
+    numbers.publish(results, workspace)
     return workspace
+
+
+def value_at(results, source):
+    """What stands at a source such as "data/results/x.json:rows[method=a, b; k=2].mean"."""
+    name, path = re.fullmatch(r"data/results/(\w+)\.json:(.*)", source).groups()
+    found = results[name]
+    for step in re.findall(r"\w+\[[^]]*\]|\w+", path):
+        key, _, where = step.rstrip("]").partition("[")
+        found = found[key]
+        if where:
+            wanted = dict(pair.split("=", 1) for pair in where.split("; "))
+            matches = [r for r in found if {k: str(r[k]) for k in wanted} == wanted]
+            assert len(matches) == 1, source
+            found = matches[0]
+    return len(found) if isinstance(found, list) else found
 
 
 def test_macro_names_hold_letters_only_and_are_unique(facts):
@@ -37,63 +56,88 @@ def test_macro_names_hold_letters_only_and_are_unique(facts):
     assert len(names) == len(set(names)) == len(numbers.collect(facts))
 
 
+def test_two_numbers_of_one_name_are_refused():
+    changed = paper_facts.results()
+    twins = changed["ablation"]["calibration"]
+    twins.append({**twins[0], "method": f"({twins[0]['method']})"})
+    with pytest.raises(ValueError, match=r"got .'JPCalibrationErrorFullFortyTwo'. twice"):
+        numbers.collect(changed)
+
+
 def test_a_number_in_a_name_is_spelled():
-    assert numbers.letters("learned-12 vs full") == "LearnedTwelveVsFull"
-    assert [numbers.letters(k) for k in (0, 19, 20, 42)] == [
-        "Zero", "Nineteen", "Twenty", "FortyTwo",
-    ]  # fmt: skip
+    assert letters("learned-12 vs full") == "LearnedTwelveVsFull"
+    assert [letters(k) for k in (0, 19, 20, 42)] == ["Zero", "Nineteen", "Twenty", "FortyTwo"]
 
 
 def test_a_macro_stands_beside_its_source(facts):
-    line = r"\newcommand{\JPClips}{\ensuremath{410}}% data/results/dataset.json:clips"
-    assert line in numbers.tex(facts).splitlines()
+    lines = numbers.tex(facts).splitlines()
+    assert r"\newcommand{\JPClips}{\ensuremath{410}}% data/results/dataset.json:clips" in lines
+    k_star = next(line for line in lines if r"{\JPKStarOfFortyTwoAtTwo}" in line)
+    assert k_star.endswith("% data/results/ablation.json:k_star[joints=42; margin=0.02].k")
 
 
 def test_every_source_points_at_its_value(facts):
     for number in numbers.collect(facts).values():
-        name, place = re.fullmatch(r"data/results/(\w+)\.json:(.*)", number.source).groups()
-        found = facts[name]
-        for step in re.findall(r"\w+\[[^]]*\]|\w+", place):
-            key, _, which = step.partition("[")
-            found = found[key]
-            if key == "accuracy" and which:
-                method, k = which[:-1].rsplit(" k=", 1)
-                found = next(r for r in found if (r["method"], r["k"]) == (method, int(k)))
-            if key == "paired":
-                found = next(record for record in found if record["name"] == which[:-1])
-        assert number.value == (len(found) if isinstance(found, list) else found)
+        assert number.value == value_at(facts, number.source), number.source
+
+
+def test_every_row_of_the_results_reaches_the_paper(facts):
+    """Each list of facts gives at least one macro a row; what a row holds is checked above."""
+    sources = [number.source for number in numbers.collect(facts).values()]
+    ablation = facts["ablation"]
+    rows = {
+        f"ablation.json:{key}[": ablation[key]
+        for key in ("accuracy", "paired", "k_star", "stability", "calibration", "hands", "encoders")
+    }
+    rows |= {
+        f"ablation.json:changes.{key}[": ablation["changes"][key] for key in ("sign", "language")
+    }
+    rows |= {"cost.json:rows[": facts["cost"]["rows"],
+             "planted.json:recovery[": facts["planted"]["recovery"],
+             "gallery.json:cases[": facts["gallery"]["cases"]}  # fmt: skip
+    for start, expected in rows.items():
+        places = {source.split("]")[0] for source in sources if start in source}
+        assert len(places) == len(expected), start
 
 
 def test_smoke_results_are_refused_in_the_paper(tmp_path):
     smoke = paper_facts.results(smoke=True)
-    for write, path in (
-        (numbers.write_tex, ROOT / "figures" / "numbers.tex"),
-        (write_claims, ROOT / "figures" / "claims.md"),
-        (numbers.write_readme_block, ROOT / "README.md"),
-        (numbers.publish, Workspace(str(tmp_path))),
-    ):
+    for write in (numbers.write_paper, numbers.publish):
         with pytest.raises(ValueError, match="got a smoke run"):
-            write(smoke, path)
-    assert numbers.write_tex(smoke, tmp_path / "numbers.tex").is_file()
+            write(smoke, Workspace("."))
+    elsewhere = Workspace(str(tmp_path))
+    assert [path.name for path in numbers.write_paper(smoke, elsewhere)] == list(FILES)
 
 
-def test_results_of_two_runs_are_not_mixed(paper):
-    old = paper.read_json("baseline.json")
-    facts = {key: old[key] for key in ("accuracy", "chance")}
-    paper.write_json("baseline.json", facts, data_sha256="cd" * 32, config={}, smoke=False)
-    with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
-        numbers.load_results(paper)
+@pytest.mark.parametrize(("changed", "refused"), [("baseline", True), ("planted", False)])
+def test_results_of_two_runs_are_not_mixed(made, tmp_path, changed, refused):
+    workspace = Workspace(str(tmp_path))
+    for path in made.results.glob("*.json"):
+        workspace.results.mkdir(parents=True, exist_ok=True)
+        (workspace.results / path.name).write_bytes(path.read_bytes())
+    old = json.loads((workspace.results / f"{changed}.json").read_text(encoding="utf-8"))
+    old["data_sha256"] = "ef" * 32
+    (workspace.results / f"{changed}.json").write_text(json.dumps(old), encoding="utf-8")
+    if refused:
+        with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
+            numbers.load_results(workspace)
+    else:
+        assert numbers.load_results(workspace)["planted"]["data_sha256"] == "ef" * 32
 
 
-def test_results_come_back_as_written(paper, facts):
-    assert numbers.collect(numbers.load_results(paper)) == numbers.collect(facts)
+def test_results_come_back_as_written(made, facts):
+    back = numbers.load_results(made)
+    assert numbers.collect(back) == numbers.collect(facts)
+    commit = made.read_json("pruning.json")["commit"]
+    facts = {**facts, "pruning": {**facts["pruning"], "commit": commit}}
+    assert numbers.paper_texts(back, made) == numbers.paper_texts(facts, made)
 
 
-def test_only_the_block_between_the_markers_changes(paper, facts):
-    text = (paper.path / "README.md").read_text(encoding="utf-8")
+def test_only_the_block_between_the_markers_changes(made, facts):
+    text = (made.path / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"# x\n{numbers.BEGIN}\n")
     assert text.endswith(f"\n{numbers.END}\nrest\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert numbers.readme_block(facts, text) == text
 
 
@@ -102,42 +146,109 @@ def test_a_readme_without_markers_is_refused(facts):
         numbers.readme_block(facts, "# no markers\n")
 
 
-def test_published_numbers_agree_with_themselves(paper, facts):
-    assert numbers.differences(facts, paper.read_json("published.json")) == []
-    assert numbers.stale_files(facts, paper.path) == []
+def test_published_numbers_agree_with_themselves(made):
+    results = numbers.load_results(made)
+    assert numbers.differences(results, made.read_json("published.json")) == []
+    assert numbers.stale_files(results, made) == []
 
 
-@pytest.mark.parametrize(("shift", "named"), [(0.02, False), (0.04, True)])
-def test_a_score_may_move_within_its_tolerance(paper, facts, shift, named):
-    moved = copy.deepcopy(facts)
-    moved["baseline"]["accuracy"]["mean"] += shift
-    found = numbers.differences(moved, paper.read_json("published.json"))
-    assert any(line.startswith("JPBaselineAccuracy: ") for line in found) is named
+def raise_baseline(facts, by):
+    facts["baseline"]["accuracy"]["mean"] += by
 
 
-def test_a_count_and_the_data_may_not_move(paper, facts):
-    moved = copy.deepcopy(facts)
-    moved["dataset"]["clips"] = 411
-    moved["dataset"]["data_sha256"] = "other"
-    found = numbers.differences(moved, paper.read_json("published.json"))
-    assert [line.split(":")[0] for line in found] == ["data_sha256", "JPClips"]
+@pytest.mark.parametrize(
+    ("move", "named"),
+    [
+        (lambda f: raise_baseline(f, 0.02), ()),
+        (lambda f: raise_baseline(f, 0.04), ("JPBaselineAccuracy",)),
+        (lambda f: f["dataset"].update(clips=411, data_sha256="other"), ("data_sha256", "JPClips")),
+        (lambda f: f["cost"]["rows"][0].update(latency_ms=1e3), ()),
+        (lambda f: f["cost"]["rows"][0].update(flops=1), ("JPCostTransformerTwoFlops",)),
+        (lambda f: f["ablation"]["paired"][0].update(p_holm=1.0), ()),
+        (lambda f: f["ablation"]["stability"][0].update(index=0.9), ("JPStabilityLearnedTwo",)),
+        (lambda f: f["ablation"]["k_star"][0].update(k=2), ("JPKStarOfFortyTwoAtTwo",)),
+        (lambda f: f["ablation"]["calibration"].pop(0), ("JPCalibrationErrorFullFortyTwo",)),
+    ],
+)  # fmt: skip
+def test_a_number_may_move_as_far_as_its_kind_allows(made, move, named):
+    moved = paper_facts.results()
+    move(moved)
+    found = numbers.differences(moved, made.read_json("published.json"))
+    assert tuple(line.split(":")[0] for line in found) == named
 
 
-def test_a_stale_file_is_named(paper, facts):
-    (paper.figures / "claims.md").write_text("by hand", encoding="utf-8")
-    (paper.figures / "numbers.tex").unlink()
-    found = numbers.stale_files(facts, paper.path)
-    assert [line.split(" ")[0] for line in found] == ["figures/numbers.tex", "figures/claims.md"]
+@pytest.mark.parametrize("name", FILES)
+def test_a_stale_file_is_named_and_written_again_byte_for_byte(made, name):
+    results, path = numbers.load_results(made), made.figures / name
+    content = path.read_bytes()
+    for stale in (lambda: path.write_text("by hand", encoding="utf-8"), path.unlink):
+        stale()
+        found = numbers.stale_files(results, made)
+        assert [line.split(" ")[0] for line in found] == [f"figures/{name}"]
+    numbers.write_paper(results, made)
+    assert path.read_bytes() == content
 
 
-def test_the_headline_shows_every_method_and_verdict(facts):
+def test_the_headline_shows_every_retrained_method_and_tested_claim(facts):
     text = numbers.headline(facts)
-    assert all(row["method"] in text for row in facts["ablation"]["accuracy"])
+    full = next(row for row in facts["ablation"]["accuracy"] if row["method"] == "full")
+    assert f"| 42     | {100 * full['mean']:.1f} [" in text
+    rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
+    for words in ("concrete top-K", "LassoNet", "learned, hands tied", "hand-matched random"):
+        assert text.count(f"| {words} ") == 1
+    assert "not retrained" not in text
+    assert text.count("\n- ") == 14  # K* twice, all joints, 8 comparisons, stability, changes
     assert "Keeping 12 learned joints is more accurate" in text
+
+
+def test_a_published_selection_takes_the_joints_of_most_runs_and_ties_to_the_lower_index(facts):
+    share = dict.fromkeys(JOINT_NAMES, 0.5) | {"right.pinky_tip": 0.9, "left.wrist": 0.1}
+    changed = paper_facts.results()
+    changed["pruning"]["frequency"]["4"] = share
+    found = json.loads(numbers.joints_json(changed))
+    assert [row["k"] for row in found["selections"]] == list(paper_facts.BUDGETS)
+    four = found["selections"][1]
+    assert four["indices"] == [1, 2, 3, 41]
+    assert four["joints"] == ["left.thumb_cmc", "left.thumb_mcp", "left.thumb_ip",
+                              "right.pinky_tip"]  # fmt: skip
+    assert four["hands"] == ["left", "left", "left", "right"]
+    assert four["accuracy"]["mean"] == value_at(
+        facts, "data/results/ablation.json:accuracy[method=learned; k=4].mean"
+    )
+    assert found["dataset"] == facts["dataset"]["description"]
+
+
+def test_a_selection_is_applied_with_two_lines_of_plain_python(made):
+    """The two lines of figures/README.md, run as they stand there."""
+    readme = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
+    landmarks = np.arange(3 * 42 * 2).reshape(3, 42, 2)
+    scope = {"landmarks": landmarks}
+    exec(code.replace("figures/joints.json", str(made.figures / "joints.json")), scope)
+    names = next(
+        row["joints"]
+        for row in json.loads((made.figures / "joints.json").read_text(encoding="utf-8"))[
+            "selections"
+        ]
+        if row["k"] == 12
+    )
+    assert (scope["kept"] == landmarks[:, [JOINT_NAMES.index(n) for n in names]]).all()
+    assert scope["kept"].shape == (3, 12, 2)
+
+
+def test_the_command_line_shows_writes_and_checks(made, monkeypatch, capsys):
+    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda root: made)
+    (made.figures / "claims.md").unlink()
+    assert main(["--show"]) == 0
+    assert not (made.figures / "claims.md").exists()
+    assert main(["--check"]) == 1
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    assert "agree with those published" in capsys.readouterr().out
 
 
 def test_committed_files_say_what_the_committed_results_say():
     facts = numbers.load_results(Workspace("."))
     assert facts["dataset"]["smoke"] is False
-    assert (ROOT / "figures/claims.md").read_text(encoding="utf-8") == claims_text(facts)
-    assert numbers.stale_files(facts, ROOT) == []
+    assert numbers.stale_files(facts, Workspace(".")) == []

@@ -5,18 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jointprune.classifier import TrainingConfig
-from jointprune.experiments import trained_model
+from jointprune.config import TrainingConfig
+from jointprune.experiments import make_run, trained_model
+from jointprune.rankers.drawn import ANATOMY
 from jointprune.selection import (
-    HAND_MADE,
+    FOR_ONE_K,
+    LEARNED,
     METHODS,
-    gated_trials,
-    hand_made_size,
     rank_joints,
+    rank_many,
     retraining_trials,
+    select_many,
     top_joints,
 )
-from jointprune.skeleton import FINGERS, JOINT_NAMES, hand_index
+from jointprune.skeleton import FINGERS, JOINT_NAMES, JOINTS, hand_index
 from jointprune.workspace import Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8, gate_learning_rate=0.5)
@@ -91,28 +93,91 @@ def test_uniform_draws_take_every_joint_alike(toy_dataset):
     assert np.abs(counts / draws - p).max() < 4.5 * np.sqrt(p * (1 - p) / draws)
 
 
-TIPS = ("thumb_tip", "index_tip", "middle_tip", "ring_tip", "pinky_tip")
-MCPS = ("thumb_mcp", "index_mcp", "middle_mcp", "ring_mcp", "pinky_mcp")
+def names_of(method, data, train_clips, k, *rest) -> set[str]:
+    kept = top_joints(rank_joints(method, data, train_clips, 0, k, *rest), k)
+    return {data.joints[j] for j in kept}
 
 
-@pytest.mark.parametrize(
-    ("method", "names"),
-    [
-        ("fingertips+wrist", [f"{h}.{n}" for h in ("left", "right") for n in ("wrist", *TIPS)]),
-        ("fingertips", [f"{h}.{n}" for h in ("left", "right") for n in TIPS]),
-        ("knuckles", [f"{h}.{n}" for h in ("left", "right") for n in ("wrist", *MCPS)]),
-        ("right hand", JOINT_NAMES[21:]),
-    ],
-)
-def test_hand_made_sets_have_their_joints_by_name(toy_dataset, train_clips, method, names):
-    k = hand_made_size(method)
-    assert k == len(names)
-    kept = top_joints(rank_joints(method, toy_dataset, train_clips, 0, k), k)
-    assert [JOINT_NAMES[j] for j in kept] == list(names)
+def test_anatomy_orders_every_joint_of_a_hand_once():
+    assert sorted(ANATOMY) == sorted(JOINTS)
 
 
-def test_every_hand_made_set_is_a_method():
-    assert set(HAND_MADE) < set(METHODS)
+def test_anatomy_takes_both_hands_tips_then_the_wrists(toy_dataset, train_clips):
+    tips = {f"{hand}.{f}_tip" for hand in ("left", "right") for f in FINGERS}
+    assert names_of("anatomy", toy_dataset, train_clips, 10) == tips
+    wrists = {"left.wrist", "right.wrist"}
+    assert names_of("anatomy", toy_dataset, train_clips, 12) == tips | wrists
+    assert names_of("anatomy", toy_dataset, train_clips, 1) == {"right.index_tip"}
+
+
+def test_right_hand_anatomy_takes_the_whole_right_hand_first(toy_dataset, train_clips):
+    right = {f"right.{joint}" for joint in JOINTS}
+    assert names_of("right-hand-anatomy", toy_dataset, train_clips, 21) == right
+    five = names_of("right-hand-anatomy", toy_dataset, train_clips, 5)
+    assert five == {f"right.{f}_tip" for f in FINGERS}
+
+
+def test_knuckles_are_where_the_fingers_begin(toy_dataset, train_clips):
+    begin = {
+        f"{h}.{j}" for h in ("left", "right") for j in ("wrist", *(f"{f}_mcp" for f in FINGERS))
+    }
+    assert names_of("knuckles", toy_dataset, train_clips, 12) == begin
+
+
+def test_the_signing_hands_gates_never_take_the_other_hand(toy_dataset, train_clips, workspace):
+    names = names_of("signing-hand", toy_dataset, train_clips, 6, TINY, workspace)
+    assert len(names) == 6 and all(name.startswith("right.") for name in names)
+
+
+def test_tied_gates_keep_pairs(toy_dataset, train_clips, workspace):
+    names = names_of("hard-concrete-tied", toy_dataset, train_clips, 12, TINY, workspace)
+    short = {name.split(".")[1] for name in names}
+    assert names == {f"{hand}.{joint}" for hand in ("left", "right") for joint in short}
+
+
+def test_a_cascades_smaller_selections_lie_inside_its_larger_ones(
+    toy_dataset, train_clips, workspace
+):
+    scores = rank_joints("hard-concrete-cascade", toy_dataset, train_clips, 0, 6, TINY, workspace)
+    six, twelve, half = (set(top_joints(scores, k)) for k in (6, 12, 21))
+    assert six < twelve < half
+    first = rank_joints("hard-concrete-budget", toy_dataset, train_clips, 0, 21, TINY, workspace)
+    assert half == set(top_joints(first, 21))
+
+
+def test_a_reader_can_pass_a_function_of_their_own(toy_dataset, train_clips, workspace):
+    def by_movement(data, clips, seed, k, config, workspace):
+        return np.asarray(data.poses)[clips].std((0, 1, 3))
+
+    scores = rank_joints(by_movement, toy_dataset, train_clips, 0, workspace=workspace)
+    np.testing.assert_array_equal(scores, np.asarray(toy_dataset.poses)[train_clips].std((0, 1, 3)))
+
+
+def test_a_ranking_is_made_once_and_for_each_k_only_where_k_matters(
+    toy_dataset, train_clips, workspace, monkeypatch
+):
+    made = []
+
+    def counted(data, clips, seed, k, config, workspace):
+        made.append(k)
+        return np.arange(42.0)
+
+    monkeypatch.setitem(LEARNED, "greedy", counted)
+    monkeypatch.setitem(LEARNED, "concrete", counted)
+    assert "concrete" in FOR_ONE_K and "greedy" not in FOR_ONE_K
+    for method in ("greedy", "concrete"):
+        for k in (4, 8, 4):
+            rank_joints(method, toy_dataset, train_clips, 0, k, TINY, workspace)
+    assert made == [None, 4, 8]
+
+
+def test_ranking_many_is_ranking_each(toy_dataset, workspace):
+    folds = toy_dataset.folds(3, seed=0)
+    found = rank_many("stratified-random", 12, toy_dataset, folds, (0, 1), TINY, workspace)
+    assert list(found) == [(fold, seed) for fold in range(3) for seed in (0, 1)]
+    for (fold, seed), scores in found.items():
+        alone = rank_joints("stratified-random", toy_dataset, folds[fold][0], seed)
+        np.testing.assert_array_equal(scores, alone)
 
 
 @pytest.mark.parametrize("k", [5, 12])
@@ -125,7 +190,7 @@ def test_a_hand_matched_draw_has_the_learned_selections_count_on_each_hand(
         arguments = (method, toy_dataset, train_clips, 0, k, TINY, workspace)
         return list(top_joints(rank_joints(*arguments), k))
 
-    learned, drawn = kept("hard-concrete"), kept("hand-matched-random")
+    learned, drawn = kept("hard-concrete-budget"), kept("hand-matched-random")
     assert (
         np.bincount(HAND[drawn], minlength=2).tolist()
         == np.bincount(HAND[learned], minlength=2).tolist()
@@ -142,8 +207,7 @@ def test_no_method_looks_at_a_test_clip(toy_dataset, train_clips, workspace, tmp
     poses[others], labels[others] = np.nan, 0
     poisoned = replace(toy_dataset, poses=poses, labels=labels)
     elsewhere = Workspace(str(tmp_path / "poisoned"))
-    k = hand_made_size(method) if method in HAND_MADE else 12
-    arguments = (train_clips, 0, k, TINY)
+    arguments = (train_clips, 0, 12, TINY)
     scores = rank_joints(method, toy_dataset, *arguments, workspace)
     assert scores.shape == (42,)
     np.testing.assert_array_equal(scores, rank_joints(method, poisoned, *arguments, elsewhere))
@@ -154,16 +218,14 @@ def test_no_method_looks_at_a_test_clip(toy_dataset, train_clips, workspace, tmp
 def test_the_learned_selection_is_what_its_own_run_kept_open(
     toy_dataset, train_clips, workspace, seed
 ):
-    folds = [(train_clips, np.setdiff1d(np.arange(len(toy_dataset)), train_clips))]
-    (trial,) = gated_trials(toy_dataset, folds, (seed,), 12, TINY)
-    scores = rank_joints("hard-concrete", toy_dataset, train_clips, seed, 12, TINY, workspace)
-    kept = trained_model(trial.run, toy_dataset, workspace).joint_pruning.kept_joints()
+    """The run of the ranking is the one that is tested without retraining: trained once."""
+    test = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
+    settings = replace(TINY, mask="hard-concrete", budget=12)
+    run = make_run(toy_dataset, train_clips, test, seed, settings)
+    method = "hard-concrete-budget"
+    scores = rank_joints(method, toy_dataset, train_clips, seed, 12, TINY, workspace)
+    kept = trained_model(run, toy_dataset, workspace).joint_pruning.kept_joints()
     assert top_joints(scores, 12) == tuple(kept)
-
-
-def test_a_set_made_by_hand_is_never_cut_or_padded(toy_dataset, train_clips):
-    with pytest.raises(ValueError, match="expected k = 12, the size of the set, got 8"):
-        rank_joints("fingertips+wrist", toy_dataset, train_clips, 0, 8)
 
 
 @pytest.mark.parametrize("k", [0, -1, 43])
@@ -173,15 +235,14 @@ def test_more_joints_than_there_are_or_none_are_refused(k):
 
 
 def test_an_unknown_method_is_refused(toy_dataset):
-    with pytest.raises(ValueError, match=r"expected a method out of \['fingertips'.*got 'oracle'"):
+    with pytest.raises(ValueError, match=r"expected a method out of \['anatomy'.*got 'oracle'"):
         rank_joints("oracle", toy_dataset, [0, 1], 0)
 
 
 def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_dataset, workspace):
     folds = toy_dataset.folds(3, seed=0)
-    trials = retraining_trials(
-        "fingertips", "fingertips", 10, toy_dataset, folds, (0, 1), TINY, workspace
-    )
+    chosen = select_many("anatomy", 10, toy_dataset, folds, (0, 1), TINY, workspace)
+    trials = retraining_trials("fingertips", chosen, toy_dataset, folds, TINY)
     assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
     for trial in trials:
         train, test = folds[trial.fold]
@@ -189,12 +250,3 @@ def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_d
         assert (trial.method, trial.k, trial.run.config.num_pose_points) == ("fingertips", 10, 10)
         assert all(name.endswith("_tip") for name in trial.run.config.joints)
         assert trial.run.config.mask == "open"
-
-
-def test_gated_trials_are_the_runs_that_the_ranking_reads(toy_dataset, workspace):
-    """Learning to rank and testing without retraining share one run, trained once."""
-    folds = toy_dataset.folds(3, seed=0)
-    trial = gated_trials(toy_dataset, folds[:1], (0,), 12, TINY)[0]
-    assert (trial.run.config.mask, trial.run.config.budget) == ("hard-concrete", 12)
-    rank_joints("hard-concrete", toy_dataset, folds[0][0], 0, 12, TINY, workspace)
-    assert trial.run.folder(toy_dataset, workspace).is_dir()

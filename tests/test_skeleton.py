@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from jointprune.skeleton import BONES, FINGERS, HANDS, JOINT_NAMES, JOINTS, hand_index
+from jointprune.skeleton import (
+    BONES,
+    FINGERS,
+    HANDS,
+    JOINT_NAMES,
+    JOINTS,
+    bone_distance,
+    hand_index,
+)
 
 
 def test_joints_stand_at_mediapipes_numbers():
@@ -41,3 +49,17 @@ def test_hand_index_tells_left_from_right():
 def test_a_joint_without_its_hand_is_refused():
     with pytest.raises(ValueError, match=r"'left\.index_tip', got \['wrist'\]"):
         hand_index(["left.wrist", "wrist"])
+
+
+def test_bones_between_joints_are_those_of_the_shortest_way():
+    right = len(JOINTS)
+    links = [*BONES, *((a + right, b + right) for a, b in BONES), (0, right)]
+    steps = np.where(np.eye(42), 0, np.inf)
+    for a, b in links:
+        steps[a, b] = steps[b, a] = 1
+    for via in range(42):  # Floyd and Warshall
+        steps = np.minimum(steps, steps[:, via, None] + steps[via])
+    np.testing.assert_array_equal(bone_distance(JOINT_NAMES), steps)
+    some = [41, 3, 20, 0]
+    names = [JOINT_NAMES[j] for j in some]
+    np.testing.assert_array_equal(bone_distance(names), steps[np.ix_(some, some)])

@@ -6,13 +6,16 @@ import paper_facts
 import pytest
 
 from jointprune.statistics import (
-    COMPARISONS,
     cluster_bootstrap,
-    compare,
+    cluster_draws,
+    difference_of,
     holm,
+    mcnemar,
     pair,
     paired_difference,
+    shared,
     sign_flip,
+    sign_patterns,
 )
 
 
@@ -132,9 +135,80 @@ def test_holm_multiplies_by_the_number_of_tests_left():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_the_family_is_the_declared_one():
-    found = compare(paper_facts.predictions())
-    assert [record["name"] for record in found] == [c.name for c in COMPARISONS]
-    assert [record["margin"] for record in found] == [0.02, 0.02, 0.0, 0.0, 0.0]
-    assert all(record["p_holm"] >= record["p"] for record in found)
-    assert all(record["runs"] == 20 for record in found)
+def test_draws_keep_the_number_of_clusters_and_signs_are_fair():
+    drawn, signs = cluster_draws(16, 2000, 0), sign_patterns(16, 2000, 0)
+    assert np.all(drawn.sum(axis=1) == 16)
+    assert drawn.mean(axis=0) == pytest.approx(np.ones(16), abs=0.1)
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    assert signs.mean(axis=0) == pytest.approx(np.zeros(16), abs=0.1)
+
+
+def test_draws_that_are_shared_cannot_be_changed():
+    for shared_array in (cluster_draws(4, 10, 0), sign_patterns(4, 10, 0)):
+        with pytest.raises(ValueError, match="read-only"):
+            shared_array[0] = 0
+
+
+def test_a_pair_says_who_is_right():
+    pairs = pair(few(), ("a", 12), ("b", 12)).sort_values("clip")
+    assert pairs["right_a"].tolist() == [True, True, False, True]
+    assert pairs["right_b"].tolist() == [True, False, False, False]
+    assert pairs["difference"].tolist() == [0, 1, 0, 1]
+    assert set(pairs["label"]) == {"A"}
+
+
+def test_clusters_inside_a_group_are_resampled_when_told():
+    pairs = pair(few(), ("a", 12), ("b", 12))
+    found = difference_of(pairs, clusters="clip")
+    assert found["difference"] == pytest.approx(0.5)
+    # Two of four clips gain: draws of clips differ, draws of the two groups do not.
+    assert (found["low"], found["high"]) == (0.0, 1.0)
+
+
+def test_a_method_with_fewer_seeds_is_compared_on_those_it_shares():
+    both = paper_facts.predictions({("learned", 12): 0.6, ("full", 42): 0.66})
+    fewer = both[(both["method"] == "full") | both["seed"].isin([1, 3])]
+    with pytest.raises(ValueError, match=r"or compare shared\(predictions, a, b\)"):
+        paired_difference(fewer, ("learned", 12), ("full", 42))
+    other = fewer.assign(method="other")  # rows of other methods are left out
+    table = shared(pd.concat([fewer, other]), ("learned", 12), ("full", 42))
+    by_hand = both[both["seed"].isin([1, 3])]
+    assert len(table) == len(by_hand)
+    expected = paired_difference(by_hand, ("learned", 12), ("full", 42))
+    assert paired_difference(table, ("learned", 12), ("full", 42)) == expected
+    assert expected["runs"] == 8
+
+
+def test_methods_that_share_no_run_are_refused():
+    table = few()
+    table["seed"] = (table["method"] == "b").astype(int)
+    with pytest.raises(ValueError, match=r"share a fold and seed, got \[\(0, 0\)\] and"):
+        shared(table, ("a", 12), ("b", 12))
+
+
+def seeds_of_clips(right_a, right_b):
+    """Pairs of clips (rows) over seeds (columns); 1 means right."""
+    rows = [
+        {"clip": clip, "seed": seed, "right_a": bool(a), "right_b": bool(b)}
+        for clip, (hits_a, hits_b) in enumerate(zip(right_a, right_b, strict=True))
+        for seed, (a, b) in enumerate(zip(hits_a, hits_b, strict=True))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_mcnemar_counts_the_tails_of_a_fair_coin():
+    # 6 clips only a, 1 only b, 3 both: P(at most 1 of 7 heads) = 8 / 128, two-sided 16 / 128.
+    found = mcnemar(seeds_of_clips([[1]] * 9 + [[0]], [[0]] * 6 + [[1]] * 4))
+    assert found == {"only_a": 6, "only_b": 1, "p": pytest.approx(16 / 128)}
+
+
+def test_mcnemar_takes_a_clip_once_by_most_of_its_seeds():
+    a, b = [[1, 1, 0], [1, 0, 0], [1, 1, 1]], [[0, 0, 1], [0, 0, 0], [1, 1, 1]]
+    assert mcnemar(seeds_of_clips(a, b)) == {"only_a": 1, "only_b": 0, "p": 1.0}
+    tie = mcnemar(seeds_of_clips([[1, 0]], [[0, 0]]))
+    assert (tie["only_a"], tie["p"]) == (0, 1.0)
+
+
+def test_mcnemar_does_not_gain_from_repeating_seeds():
+    once = mcnemar(seeds_of_clips([[1]] * 5, [[0]] * 5))
+    assert mcnemar(seeds_of_clips([[1] * 7] * 5, [[0] * 7] * 5)) == once

@@ -217,3 +217,14 @@ def test_fold_sizes_differ_by_at_most_one_group(dataset):
 def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
     with pytest.raises(ValueError, match=f"2 to 3 folds for 3 groups, got {n}"):
         toy_dataset.folds(n, 0)
+
+
+def test_the_informative_joints_are_those_its_source_names(toy, tmp_path):
+    toy["meta"]["informative"] = ["right.index_tip", "left.wrist"]
+    informative = save_dataset(tmp_path / "toy", **toy).informative
+    assert np.flatnonzero(informative).tolist() == [0, 29]
+
+
+def test_data_without_a_known_truth_says_so(toy_dataset):
+    with pytest.raises(ValueError, match=r"expected a planted dataset.*got 'toy'"):
+        _ = toy_dataset.informative

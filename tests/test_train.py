@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from jointprune import train
-from jointprune.classifier import SignClassificationLightning, TrainingConfig
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import TrainingConfig
 from jointprune.store import save_dataset
 
 TINY = TrainingConfig(

@@ -1,0 +1,189 @@
+"""Claims whose wording is chosen by a test's verdict.
+
+The same comparison reads as a finding, as "not shown", or as its opposite.
+"""
+
+from jointprune.claims.words import (
+    Claim,
+    letters,
+    listed,
+    method_name,
+    one_row,
+    p_value,
+    percent,
+    points,
+)
+from jointprune.verdicts import ALPHA
+
+
+def baseline_claim(baseline: dict, dataset: str) -> Claim:
+    """All joints against chance: shown if the whole interval lies above chance."""
+    accuracy, chance = baseline["accuracy"], baseline["chance"]
+    shown = accuracy["low"] > chance
+    relation = "is above" if shown else "is not shown to be above"
+    return Claim(
+        "Baseline",
+        f"Accuracy with all joints on alphabets left out of training {relation} chance: "
+        f"{percent(accuracy['mean'])} % against {percent(chance)} %.",
+        dataset,
+        f"{percent(accuracy['mean'])} % [{percent(accuracy['low'])}, {percent(accuracy['high'])}]"
+        f", {baseline['folds']} folds x {baseline['seeds']} seeds",
+        "95 % bootstrap interval clustered by language, against chance",
+        "shown" if shown else "not shown",
+    )
+
+
+def k_star_claim(record: dict, dataset: str) -> Claim:
+    """X of 42: the smallest budget shown to cost at most the margin, or that none is shown."""
+    k, joints, spread = record["k"], record["joints"], record["bootstrap"]
+    size = f"{100 * record['margin']:g}"
+    margin = f"{size}-point margin"
+    whole = f"{joints} joints" if joints == 42 else f"{joints} joints of the signing hand"
+    moves = f"resampled languages put it between {spread['low']:g} and {spread['high']:g}"
+    if k < joints:
+        sentence = (
+            f"{k} of {whole} suffice at a {margin}, so that {percent(record['pruned'])} % can be "
+            f"dropped ({moves})."
+        )
+    else:
+        sentence = f"No set smaller than all {whole} is shown to suffice at a {margin} ({moves})."
+    return Claim(
+        f"Suffice{letters(joints)}At{letters(size)}",
+        sentence,
+        dataset,
+        "; ".join(_steps(record["steps"]))
+        + f"; median over resampled languages {spread['median']:g}; each seed alone "
+        + ", ".join(f"{alone:g}" for alone in record["by_seed"]),
+        "non-inferiority in fixed sequence from the largest budget down, stopped by the first "
+        "that fails, each one-sided at 5 %; bootstrap and sign flips clustered by language",
+        "shown" if k < joints else "not shown",
+    )
+
+
+def _steps(steps: list[dict]) -> list[str]:
+    """Each test up to the first that fails; what lies behind it is not tested."""
+    passed = [step for step in steps if step["passes"]]
+    verbs = ["passes"] * len(passed) + ["fails"]
+    words = [
+        f"K = {step['k']} {verb} ({points(step['difference'])} points, one-sided 95 % bound "
+        f"{points(step['lower_bound'])}, {p_value(step['p'])})"
+        for step, verb in zip(steps, verbs, strict=False)
+    ]
+    return [*words, *(f"K = {step['k']} not reached" for step in steps[len(verbs) :])]
+
+
+def comparison_claim(record: dict, dataset: str) -> Claim:
+    """The sentence of one declared comparison, worded by its verdict."""
+    a, b = (method_name(record[side]["method"], record[side]["k"]) for side in "ab")
+    wordings = {"non-inferiority": _noninferiority, "superiority": _superiority}
+    sentence, verdict = wordings.get(record["test"], _difference)(record, a, b)
+    clips = record["mcnemar"]
+    return Claim(
+        f"Paired{letters(record['name'])}",
+        sentence,
+        dataset,
+        f"difference {points(record['difference'])} points "
+        f"[{points(record['low'])}, {points(record['high'])}], one-sided 95 % bound "
+        f"{points(record['lower_bound'])}, {record['runs']} paired runs; {clips['only_a']} clips "
+        f"right by most seeds of the first alone, {clips['only_b']} of the second alone",
+        f"{record['test']}{_margin(record)}; bootstrap and sign flips clustered by language, "
+        f"p = {record['p']:.4f}, Holm {record['p_holm']:.4f}; beside it McNemar's test of no "
+        f"difference, which takes clips as independent, {p_value(clips['p'])}",
+        verdict,
+    )
+
+
+def _noninferiority(record: dict, a: str, b: str) -> tuple[str, str]:
+    margin = f"{_points_of(record['margin'])} against {b}"
+    measured = f"({points(record['difference'])} points)"
+    if record["noninferior"] and record["p_holm"] < ALPHA:
+        return f"Keeping {a} costs at most {margin} {measured}.", "shown"
+    if record["high"] < -record["margin"]:
+        return f"Keeping {a} costs more than {margin} {measured}.", "opposite shown"
+    return f"It is not shown that keeping {a} costs at most {margin} {measured}.", "not shown"
+
+
+def _superiority(record: dict, a: str, b: str) -> tuple[str, str]:
+    sentence, verdict = _difference(record, a, b)
+    worse = verdict == "shown" and record["difference"] < 0
+    return sentence, "opposite shown" if worse else verdict
+
+
+def _difference(record: dict, a: str, b: str) -> tuple[str, str]:
+    measured = f"({points(record['difference'])} points)"
+    if record["p_holm"] < ALPHA and record["low"] > 0:
+        return f"Keeping {a} is more accurate than keeping {b} {measured}.", "shown"
+    if record["p_holm"] < ALPHA and record["high"] < 0:
+        return f"Keeping {a} is less accurate than keeping {b} {measured}.", "shown"
+    return f"No difference is shown between {a} and {b} {measured}.", "not shown"
+
+
+def _points_of(margin: float) -> str:
+    """0.01 as "1 point", 0.02 as "2 points"."""
+    return f"{100 * margin:g} point{'' if round(100 * margin, 6) == 1 else 's'}"
+
+
+def _margin(record: dict) -> str:
+    return f" at {_points_of(record['margin'])}" if record["margin"] else ""
+
+
+def stability_claim(rows: list[dict], dataset: str) -> Claim:
+    """Whether 12 learned joints are the same over folds and seeds beyond chance."""
+    row = one_row(rows, method="learned", k=12)
+    index = f"index {row['index']:.2f} on a scale from 0, chance, to 1, the same joints always"
+    if row["low"] > 0:
+        words, verdict = "agree over folds and seeds more than by chance", "shown"
+    elif row["high"] < 0:
+        words, verdict = "agree over folds and seeds less than by chance", "opposite shown"
+    else:
+        words, verdict = "are not shown to agree over folds and seeds beyond chance", "not shown"
+    floor = "" if row["floor"] is None else f"; between seeds on the same clips {row['floor']:.3f}"
+    return Claim(
+        "Stability",
+        f"Learned selections of 12 joints {words} ({index}).",
+        dataset,
+        f"index {row['index']:.3f} [{row['low']:.3f}, {row['high']:.3f}], {row['selections']} "
+        f"selections{floor}",
+        "95 % interval of the index of Nogueira, Sechidis and Brown (2018) against chance; folds "
+        "share training clips, which the interval does not know",
+        verdict,
+    )
+
+
+def changes_claim(rows: list[dict], kind: str, dataset: str) -> Claim:
+    """Which signs (or languages) win or lose with 12 learned joints, named only where shown."""
+    better = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["low"] > 0]
+    worse = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["high"] < 0]
+    groups = [f"{_named(kind, names)} {words}" for names, words in
+              ((better, "better"), (worse, "worse")) if names]  # fmt: skip
+    if groups:
+        sentence = (
+            f"With 12 learned joints {' and '.join(groups)} recognised than with all 42 joints."
+        )
+    else:
+        sentence = (
+            f"No {kind} is shown to be recognised better or worse with 12 learned joints than "
+            "with all 42."
+        )
+    ranked = sorted(rows, key=lambda row: row["difference"])
+    return Claim(
+        f"Changes{letters(kind)}",
+        sentence,
+        dataset,
+        f"{len(rows)} {kind}s; largest loss {_change(ranked[0])}; largest gain "
+        f"{_change(ranked[-1])}",
+        f"sign flips of paired differences, Holm over the {kind}s",
+        "shown" if groups else "not shown",
+    )
+
+
+def _named(kind: str, names: list[str]) -> str:
+    """ "the signs A and B are"."""
+    return f"the {kind} {names[0]} is" if len(names) == 1 else f"the {kind}s {listed(names)} are"
+
+
+def _change(row: dict) -> str:
+    return (
+        f"{row['name']} {points(row['difference'])} points [{points(row['low'])}, "
+        f"{points(row['high'])}], Holm {row['p_holm']:.4f}"
+    )

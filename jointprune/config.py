@@ -1,0 +1,87 @@
+"""The settings of one training run, checked before anything is trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from jointprune.models import ENCODERS
+from jointprune.skeleton import JOINT_NAMES
+
+MASKS = (
+    "open", "hard-concrete", "stg", "concrete", "group-lasso", "any-subset", "quick-start"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Every setting of one training run; how they were chosen: data/results/settings.json.
+
+    `num_pose_points` and `skel_learning_rate` are the quick start's names.
+    """
+
+    num_pose_points: int = 42
+    joints: tuple[str, ...] = JOINT_NAMES  # the input's joints, in order
+    num_classes: int = 26
+    coords: int = 2
+    frames: int = 16
+    hidden: int = 96
+    layers: int = 2
+    heads: int = 4
+    dropout: float = 0.2
+    encoder: str = "transformer"  # or another of models.ENCODERS
+    epochs: int = 60
+    batch_size: int = 64
+    skel_learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.3
+    mask: str = "open"  # or another of MASKS
+    tied: bool = False  # both hands share a gate
+    init_keep_prob: float = 0.9
+    gate_learning_rate: float = 0.05  # gates have a few hundred steps to travel 4 logits
+    penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
+    shrinkage: float = 4.0  # lambda of the group lasso: a step shrinks by it x learning rate
+    ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
+    budget: int = 0  # joints to arrive at; 0: the penalty alone decides
+    matmul_precision: str = "medium"  # of torch.set_float32_matmul_precision, in training
+
+    def __post_init__(self):
+        if self.mask not in MASKS:
+            raise ValueError(f"expected a mask out of {MASKS}, got {self.mask!r}")
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"expected an encoder out of {[*ENCODERS]}, got {self.encoder!r}")
+        if self.mask == "group-lasso" and self.encoder == "graph":
+            raise ValueError(
+                "expected an encoder with one input projection for the mask 'group-lasso', got "
+                "'graph': take 'transformer' or 'recurrent'"
+            )
+        if len(self.joints) != self.num_pose_points:
+            raise ValueError(
+                f"expected {self.num_pose_points} joint names (num_pose_points), "
+                f"got {len(self.joints)}: pass `joints`, left hand first"
+            )
+        if not 0 <= self.budget <= self.num_pose_points:
+            raise ValueError(
+                f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
+            )
+
+        if self.tied and self.budget % 2:
+            raise ValueError(
+                f"expected an even budget, as tied gates keep a joint on both hands, "
+                f"got {self.budget}"
+            )
+        if self.hidden % self.heads:
+            raise ValueError(
+                f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
+            )
+        for name in ("frames", "layers", "epochs", "batch_size", "ramp_end"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
+
+    @classmethod
+    def from_mapping(cls, config: Mapping) -> "TrainingConfig":
+        """The record of a mapping; settings it does not name keep their defaults."""
+        unknown = set(config) - {field.name for field in fields(cls)}
+        if unknown:
+            known = sorted(field.name for field in fields(cls))
+            raise ValueError(f"expected settings out of {known}, got {sorted(unknown)}")
+        lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
+        return cls(**{**config, **lists})

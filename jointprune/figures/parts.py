@@ -1,0 +1,114 @@
+"""What is lost and won: by joint, finger and hand, by language and by sign."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jointprune.claims import method_words
+from jointprune.figures.looks import PAGE, accuracy_axis, interval, lines_across, look, page
+from jointprune.skeleton import FINGERS, JOINTS
+from jointprune.verdicts import ALPHA
+
+HAND_LOOKS = {
+    "both": {"color": "#000000", "marker": "D"},
+    "left": {"color": "#E69F00", "marker": "o"},
+    "right": {"color": "#0072B2", "marker": "s"},
+}
+
+
+def leave_out(rows: list[dict]) -> Figure:
+    """fig4: accuracy lost without each joint, finger or hand, with 95 % intervals.
+
+    Filled: the joint masked in the trained model; hollow: the model retrained without it.
+    """
+    fig, axes = page(PAGE, 3.6, 1, 2, width_ratios=[3, 2])
+    table = pd.DataFrame(rows)
+    joints, parts = (table[table["kind"] == "joint"], table[table["kind"] != "joint"])
+    _losses(axes[0], joints, list(JOINTS))
+    _losses(axes[1], parts, [*FINGERS, "hand"])
+    legends = [ax.get_legend_handles_labels() for ax in axes]
+    known = {label: handle for pair in legends for handle, label in zip(*pair, strict=True)}
+    fig.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
+    """Losses in points, one line a name of `names`, left and right hand beside each other.
+
+    A name is "left.index_tip", "left.index" or "left"; without a hand it is of both.
+    """
+    split = (
+        table["name"].str.extract(r"^(?:(left|right)\.?)?(.*)$").replace("", "hand").fillna("both")
+    )
+    ax.axvline(0, color="#999999", linewidth=0.6)
+    for hand, shift in (("left", -0.17), ("both", 0.0), ("right", 0.17)):
+        of_hand = table[split[0] == hand]
+        if of_hand.empty:
+            continue
+        y = split.loc[of_hand.index, 1].map(names.index).to_numpy(dtype=float) + shift
+        loss, ends = 100 * of_hand["loss"].to_numpy(), 100 * of_hand[["low", "high"]].to_numpy().T
+        bars, style = np.abs(ends - loss), HAND_LOOKS[hand]
+        ax.errorbar(loss, y, xerr=bars, linestyle="none", elinewidth=0.7,
+                    label=f"{hand}, masked", **style)  # fmt: skip
+        again = pd.to_numeric(of_hand["retrained_loss"])
+        if again.notna().any():
+            ax.plot(100 * again, y, linestyle="none", markerfacecolor="white",
+                    label=f"{hand}, retrained", **style)  # fmt: skip
+    ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel("accuracy lost (points)")
+    ax.grid(axis="y", color="#eeeeee", linewidth=0.5)
+    ax.set_axisbelow(True)
+
+
+def languages(table: pd.DataFrame, rows: dict[str, list[dict]]) -> Figure:
+    """fig5: accuracy by language and method; below, who wins and loses, by language and sign.
+
+    `table` has columns method, k, group, mean, low, high, as `evaluation.by_group` makes it;
+    `rows` is as for `changes`. Languages are ordered by accuracy with all joints.
+    """
+    fig, (top, *below) = page(PAGE, 5.2, 3, 1, height_ratios=[3, 2, 2])
+    ranked = table[table["method"] == "full"].sort_values("mean", ascending=False)
+    order = list(ranked["group"])
+    methods = list(dict.fromkeys(zip(table["method"], table["k"], strict=True)))
+    for (method, k), shift in zip(methods, np.linspace(-0.22, 0.22, len(methods)), strict=True):
+        part = table[(table["method"] == method) & (table["k"] == k)]
+        label = "all joints" if method == "full" else f"{method_words(method)}, {k} joints"
+        style = {**look(method), "linestyle": "none", "label": label}
+        interval(top, part["group"].map(order.index) + shift, part, **style)
+    top.set_xticks(range(len(order)), order)
+    top.set_xlim(-0.6, len(order) - 0.4)
+    accuracy_axis(top)
+    top.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    _changes(below, rows, order)
+    return fig
+
+
+def changes(rows: dict[str, list[dict]]) -> Figure:
+    """Winners and losers with 12 learned joints instead of 42, by language and by sign.
+
+    `rows["language"]` and `rows["sign"]` hold name, difference, low, high, p_holm. Filled marks:
+    different after Holm's correction over the panel.
+    """
+    fig, axes = page(PAGE, 3.0, 2, 1)
+    _changes(axes, rows, [row["name"] for row in rows["language"]])
+    return fig
+
+
+def _changes(axes, rows: dict[str, list[dict]], languages: list[str]) -> None:
+    """Languages in the order given, signs by their difference."""
+    signs = sorted(rows["sign"], key=lambda row: -row["difference"])
+    orders = {"language": languages, "sign": [row["name"] for row in signs]}
+    for ax, (kind, order) in zip(axes, orders.items(), strict=True):
+        table = pd.DataFrame(rows[kind]).set_index("name").loc[order].reset_index()
+        shown = table["p_holm"] < ALPHA
+        style = {**look("learned"), "linestyle": "none"}
+        for part, fill in ((table[shown], {}), (table[~shown], {"markerfacecolor": "white"})):
+            interval(ax, part.index, part, "difference", 100, **style, **fill)
+        ax.axhline(0, color="#999999", linewidth=0.6)
+        ax.set_xticks(range(len(order)), order)
+        ax.set_xlim(-0.6, len(order) - 0.4)
+        ax.set_xlabel("language (ISO 639-3)" if kind == "language" else "sign")
+        ax.set_ylabel("change (points)")
+        lines_across(ax)

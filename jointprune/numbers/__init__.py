@@ -1,0 +1,19 @@
+"""From results to the paper: each number once, by name, with its source beside it.
+
+`python -m jointprune.numbers` writes `figures/numbers.tex`, `claims.md`, `claims.tex`,
+`joints.json` and the README's results block; `--show` prints that block alone, `--check`
+compares all of it with `data/results/published.json`, which `--publish` writes.
+"""
+
+from jointprune.numbers.facts import collect
+from jointprune.numbers.paper import (
+    differences,
+    paper_texts,
+    publish,
+    stale_files,
+    tex,
+    write_paper,
+)
+from jointprune.numbers.readme import BEGIN, END, headline, readme_block
+from jointprune.numbers.selections import joints_json
+from jointprune.numbers.values import Number, load_results

@@ -1,0 +1,91 @@
+"""The paper's files, all made of the results by one function: written, or compared."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from jointprune.claims import claims_tex, claims_text
+from jointprune.numbers.facts import collect
+from jointprune.numbers.readme import readme_block
+from jointprune.numbers.selections import joints_json
+from jointprune.numbers.values import TOLERANCES
+from jointprune.workspace import ROOT, Workspace, atomic_path
+
+
+def tex(results: dict[str, dict]) -> str:
+    """The whole of numbers.tex: percent and points without the unit, for text or maths."""
+    lines = ["% Written by `make numbers` from data/results; do not edit."]
+    for name, number in collect(results).items():
+        lines.append(f"\\newcommand{{\\{name}}}{{\\ensuremath{{{number.text}}}}}% {number.source}")
+    return "\n".join(lines) + "\n"
+
+
+def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
+    """What each file of the paper says; README.md where the workspace has one."""
+    texts = {
+        workspace.figures / "numbers.tex": tex(results),
+        workspace.figures / "claims.md": claims_text(results),
+        workspace.figures / "claims.tex": claims_tex(results),
+        workspace.figures / "joints.json": joints_json(results),
+    }
+    readme = workspace.path / "README.md"
+    if readme.is_file():
+        texts[readme] = readme_block(results, readme.read_text(encoding="utf-8"))
+    return texts
+
+
+def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
+    """Write numbers.tex, claims.md, claims.tex, joints.json and the README's results block.
+
+    Each whole or not at all; ValueError for a smoke run's results in the repository itself.
+    """
+    if results["dataset"]["smoke"] and workspace.path == ROOT:
+        raise ValueError(
+            f"expected results of a full run for {ROOT}, got a smoke run: run `make reproduce`, "
+            "or write below build/smoke"
+        )
+    texts = paper_texts(results, workspace)
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def stale_files(results: dict[str, dict], workspace: Workspace) -> list[str]:
+    """Which of the paper's files do not say what the results say, one line a file."""
+    return [
+        f"{path.relative_to(workspace.path)} differs from what data/results says: "
+        "run `make numbers`"
+        for path, text in paper_texts(results, workspace).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def differences(results: dict[str, dict], published: dict) -> list[str]:
+    """What differs from the published numbers beyond its tolerance, one line a number."""
+    found = []
+    if results["dataset"]["data_sha256"] != published["data_sha256"]:
+        found.append(f"data_sha256: published {published['data_sha256']}, "
+                     f"got {results['dataset']['data_sha256']}")  # fmt: skip
+    fresh, old = collect(results), published["numbers"]
+    for name in sorted(set(fresh) ^ set(old)):
+        found.append(f"{name}: {'not published' if name in fresh else 'published, not found now'}")
+    for name in (name for name in fresh if name in old):
+        allowed = published["tolerances"][fresh[name].kind]
+        if allowed is not None and abs(fresh[name].value - old[name]["value"]) > allowed:
+            found.append(f"{name}: published {old[name]['value']:g}, got {fresh[name].value:g}, "
+                         f"allowed {allowed:g} ({fresh[name].source})")  # fmt: skip
+    return found
+
+
+def publish(results: dict[str, dict], workspace: Workspace) -> Path:
+    """Write published.json: every number with its kind and source, and the tolerances."""
+    if results["dataset"]["smoke"]:
+        raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
+    numbers = {name: asdict(number) for name, number in collect(results).items()}
+    return workspace.write_json(
+        "published.json",
+        {"numbers": numbers, "tolerances": TOLERANCES},
+        data_sha256=results["dataset"]["data_sha256"],
+        config=results["ablation"]["config"],
+        smoke=False,
+    )

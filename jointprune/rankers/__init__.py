@@ -1,0 +1,1 @@
+"""Rankers: functions from training clips to one score a joint; `selection.METHODS` names them."""

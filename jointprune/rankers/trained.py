@@ -1,0 +1,64 @@
+"""Rankings learned with the classifier: gates of several kinds, and the group lasso."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from jointprune.experiments import make_run, train, trained_model
+from jointprune.gates import JointPruningLayer
+from jointprune.skeleton import hand_index
+
+
+def by_mask(mask: str, *, budget: bool = False, tied: bool = False, hand: int | None = None):
+    """The ranker by the logits of a mask of `classifier.MASKS`, trained down to k with a budget.
+
+    `tied` gates serve both hands; with `hand` (0 left, 1 right) the network reads that one alone,
+    and the other's joints come last.
+    """
+
+    def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+        settings = replace(config, mask=mask, tied=tied)
+        every = range(len(data.joints)) if hand is None else np.flatnonzero(
+            hand_index(data.joints) == hand)  # fmt: skip
+        wanted = (k or len(every) // 4) if budget else 0
+        settings = replace(settings, budget=min(wanted, len(every)))
+        return learned_scores(data, train_clips, seed, settings, list(every), workspace)
+
+    return rank
+
+
+def by_cascade(*budgets: int):
+    """The ranker that prunes in rounds: gates down to each budget, on what the last round left."""
+
+    def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+        scores, left = np.zeros(len(data.joints)), list(range(len(data.joints)))
+        for survived, budget in enumerate(budgets, start=1):
+            settings = replace(config, mask="hard-concrete", budget=budget)
+            found = learned_scores(data, train_clips, seed, settings, left, workspace)
+            left = sorted(np.argsort(-found, kind="stable")[:budget].tolist())
+            scores[left] = survived + _within_one(found[left])
+        return scores
+
+    return rank
+
+
+def learned_scores(data, train_clips, seed, settings, joints: list[int], workspace) -> np.ndarray:
+    """Logits (J,) of a gated training on `joints` alone; those of the others lie below them all."""
+    layer = learned_gates(data, train_clips, seed, settings, workspace, joints)
+    logits = layer.joint_logits[layer.gate_of].detach().numpy()
+    scores = np.full(len(data.joints), logits.min() - 1, dtype=float)
+    scores[joints] = logits
+    return scores
+
+
+def learned_gates(data, train_clips, seed, settings, workspace, joints=None) -> JointPruningLayer:
+    """The gates of a training on these clips; its test clips are all that it may not see."""
+    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
+    run = make_run(data, train_clips, others, seed, settings, joints)
+    train(run, data, workspace)
+    return trained_model(run, data, workspace).joint_pruning
+
+
+def _within_one(values: np.ndarray) -> np.ndarray:
+    """The values in their order, in [0, 1)."""
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable") / len(values)

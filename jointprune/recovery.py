@@ -1,0 +1,90 @@
+"""How well each method finds joints that were planted, and which ones know when to stop."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from joblib import delayed
+from tqdm import tqdm
+
+from jointprune.config import TrainingConfig
+from jointprune.experiments import on_every_core
+from jointprune.rankers.sparse import lassonet_stop
+from jointprune.rankers.trained import learned_gates
+from jointprune.selection import METHODS, rank_joints, top_joints
+from jointprune.store import SignDataset
+from jointprune.workspace import Workspace
+
+# Those whose K is another question: pairs of hands, the signing hand, rounds to a fixed K.
+LEFT_OUT = ("hard-concrete-tied", "hard-concrete-cascade", "signing-hand", "hand-matched-random")
+# Masks that settle on a number of joints under their default price, K unknown. LassoNet settles
+# by held-out accuracy.
+STOPPING = ("hard-concrete", "stg", "group-lasso")
+
+
+def recovery(
+    datasets: list[SignDataset], config: TrainingConfig, workspace: Workspace
+) -> list[dict]:
+    """One row a method, best first: what share of its top K joints are informative.
+
+    Each dataset's first fold of four (signers apart) gives the training clips, K is the true
+    number, so that precision and recall are equal; low and high are the worst and best dataset.
+    `stop_k`, `stop_precision` and `stop_recall` are of the set a method settles on by itself,
+    None for those that have to be told K.
+    """
+    methods = [name for name in METHODS if name not in LEFT_OUT]
+    jobs = [(data, name) for name in methods for data in datasets]
+    found = on_every_core([delayed(_one)(data, name, config, workspace) for data, name in jobs])
+    rows = list(tqdm(found, total=len(jobs), desc="planted truth"))
+    size = len(datasets)
+    table = [_row(name, rows[i * size : (i + 1) * size]) for i, name in enumerate(methods)]
+    return sorted(table, key=lambda row: -row["precision"])
+
+
+def overlap(chosen, informative: np.ndarray) -> tuple[float, float]:
+    """Precision and recall of chosen joints (indices) against the truth, bool (joints,)."""
+    right = informative[list(chosen)].sum()
+    return float(right / max(len(chosen), 1)), float(right / informative.sum())
+
+
+def facts(datasets: list[SignDataset], found: list[dict]) -> dict:
+    """What `planted.json` holds."""
+    first = datasets[0]
+    return {
+        "clips": len(first),
+        "signs": len(first.classes),
+        "signers": len(set(first.signers)),
+        "k": int(first.informative.sum()),
+        "informative": [name for name, true in zip(first.joints, first.informative, strict=True)
+                        if true],
+        "recovery": found,
+    }  # fmt: skip
+
+
+def _one(data: SignDataset, method: str, config: TrainingConfig, workspace: Workspace) -> dict:
+    """One method on one dataset."""
+    torch.set_num_threads(1)
+    clips, truth = data.folds(4, 0)[0][0], data.informative
+    k = int(truth.sum())
+    chosen = top_joints(rank_joints(method, data, clips, 0, k, config, workspace), k)
+    row = {"precision": overlap(chosen, truth)[0], "recall": overlap(chosen, truth)[1]}
+    kept = None
+    if method in STOPPING:
+        kept = learned_gates(data, clips, 0, replace(config, mask=method), workspace).kept_joints()
+    elif method == "lassonet":
+        kept = np.flatnonzero(lassonet_stop(data, clips, 0, config))
+    if kept is not None:
+        precision, recall = overlap(kept, truth)
+        row |= {"stop_k": len(kept), "stop_precision": precision, "stop_recall": recall}
+    return row
+
+
+def _row(method: str, rows: list[dict]) -> dict:
+    """The datasets' rows of one method as one: means, and the range of precision."""
+    precision = [row["precision"] for row in rows]
+    ends = {"low": min(precision), "high": max(precision), "seeds": len(rows)}
+    names = ("precision", "recall", "stop_k", "stop_precision", "stop_recall")
+    means = {
+        key: float(np.mean([row[key] for row in rows])) if key in rows[0] else None for key in names
+    }
+    return {"method": method, **means, **ends}

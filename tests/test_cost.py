@@ -1,0 +1,95 @@
+"""The cost sheet against work counted by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from jointprune import cost
+from jointprune.classifier import TrainingConfig
+from jointprune.cost import clip_flops, projection_share, sheet, sliced
+
+T, H, C = 8, 16, 4
+SMALL = {"frames": T, "hidden": H, "num_classes": C}
+CONFIGS = [TrainingConfig(encoder=name, **SMALL) for name in ("transformer", "recurrent", "graph")]
+TRANSFORMER, RECURRENT, GRAPH = CONFIGS
+
+
+def reading(k: int) -> int:
+    """Operations that centre k joints (the centres, then taken off twice) and project frames."""
+    return 3 * 2 * T * k * 2 * 2 + 2 * T * (2 * k + 6) * H
+
+
+def head(width: int) -> int:
+    return 2 * T * width + 2 * width * C
+
+
+@pytest.mark.parametrize("k", [2, 12, 42])
+def test_a_transformers_work_is_that_of_its_matrix_products(k):
+    layer = 2 * T * H * (3 * H + H + 4 * H + 4 * H) + 2 * 2 * T * T * H
+    expected = reading(k) + TRANSFORMER.layers * layer + head(H)
+    assert clip_flops(sliced(TRANSFORMER, k)) == expected
+
+
+@pytest.mark.parametrize("k", [2, 12, 42])
+def test_a_grus_kernels_are_counted(k):
+    half = H // 2
+    layer = 2 * 2 * T * 3 * half * (H + half)  # both directions, three gates
+    expected = reading(k) + RECURRENT.layers * layer + head(H)
+    assert clip_flops(sliced(RECURRENT, k)) == expected
+
+
+@pytest.mark.parametrize("k", [2, 12, 42])
+def test_a_graphs_work_grows_with_the_joints(k):
+    embedding, centring = 2 * T * k * 4 * H, 3 * 2 * T * k * 2 * 2
+    neighbours = 2 * T * k * k * (H + GRAPH.heads)
+    block = neighbours + 2 * T * k * H * H + 2 * T * k * H * 3 * H
+    pooled = 2 * T * 2 * k * H + 2 * T * (2 * H + 6) * 2 * H
+    expected = centring + embedding + GRAPH.layers * block + pooled + head(2 * H)
+    assert clip_flops(sliced(GRAPH, k)) == expected
+
+
+def test_the_projections_share_is_its_work_over_all_work():
+    whole = clip_flops(sliced(TRANSFORMER, 42))
+    assert projection_share(TRANSFORMER) == round(2 * T * 90 * H / whole, 4)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_sheet_has_a_row_for_each_encoder_and_budget():
+    threads = torch.get_num_threads()
+    facts = sheet(CONFIGS, (2, 42), rounds=3)
+    assert torch.get_num_threads() == threads
+    assert (facts["frames"], facts["threads"]) == (T, 1)
+    rows = {(row["encoder"], row["k"]): row for row in facts["rows"]}
+    assert set(rows) == {(c.encoder, k) for c in CONFIGS for k in (2, 42)}
+    for (encoder, k), row in rows.items():
+        assert row["input_bytes"] == k * 2 * 4
+        assert 0 < row["latency_low"] <= row["latency_ms"] <= row["latency_high"]
+        config = next(c for c in CONFIGS if c.encoder == encoder)
+        encoded = sliced(config, k).encoder.parameters()
+        assert row["parameters"] == sum(p.numel() for p in encoded)
+
+
+def test_models_are_timed_in_turn(monkeypatch):
+    """With a clock that ticks 1 s a reading, each model takes one tick in every round."""
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: next(ticks))
+    called = []
+
+    class Model(torch.nn.Module):
+        config = TRANSFORMER
+
+        def forward(self, poses, present):
+            called.append(self)
+
+    models = [Model(), Model()]
+    times = cost.latencies(models, rounds=4)
+    np.testing.assert_array_equal(times, np.full((4, 2), 1000.0))
+    assert called == models * (len(called) // 2)
+
+
+@pytest.mark.parametrize(
+    "configs", [[GRAPH], [TRANSFORMER, TRANSFORMER], [TRANSFORMER, TrainingConfig(encoder="graph")]]
+)
+def test_a_sheet_that_cannot_be_compared_is_refused(configs):
+    with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
+        sheet(configs, (2,), rounds=1)
