@@ -5,6 +5,8 @@ counted in floating-point operations of one clip, a multiply-add as two, in matr
 convolutions (the GRU's among them); norms, softmax and other elementwise work is left out.
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
+from jointprune.experiments import CONTRACT
+from jointprune.workspace import Workspace, atomic_path
 
 FLOAT_BYTES = 4
 
@@ -58,6 +62,20 @@ def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int
         "rows": rows,
         "projection_share": projection_share(flattening[0]),
     }
+
+
+def sheet_once(
+    configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
+) -> dict:
+    """`sheet`, measured once and kept with the runs, so that a second run prints the same."""
+    asked = json.dumps([CONTRACT, [asdict(c) for c in configs], list(budgets)], sort_keys=True)
+    name = f"cost-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
+    path = workspace.runs / name
+    if not path.is_file():
+        facts = sheet(configs, budgets)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sliced(config: TrainingConfig, k: int) -> SignClassificationLightning:

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments import EXPERIMENTS, evaluation_batches, fit, make_run
-from jointprune.store import load_dataset
+from jointprune.sources import load_dataset
 from jointprune.workspace import Workspace
 
 

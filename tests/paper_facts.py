@@ -12,7 +12,7 @@ import pandas as pd
 
 from jointprune.evaluation import accuracy_table, by_group, calibration, changes
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
-from jointprune.verdicts import compare, k_star
+from jointprune.verdicts import compare, detectable_loss, k_star
 from jointprune.workspace import Workspace
 
 GROUPS = tuple("ase bfi bzs cse csq dse fsl gsg hks ils ise lls pso sgg ssp tsm".split())
@@ -197,7 +197,9 @@ def _dataset():
         "dataset": "fingerspelling", "clips": 410, "groups": 16, "classes": 26,
         "description": "16 manual alphabets (fingerspelling lexicon)",
         "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
-        "missing": {"left": 0.79, "right": 0.08, "by_group": {}},
+        "missing": {"left": 0.79, "right": 0.08,
+                    "by_group": {"ase": {"left": 1.0, "right": 0.0},
+                                 "cse": {"left": 0.2, "right": 0.1}}},
         "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],
         "folds": [list(GROUPS[fold::4]) for fold in range(4)],
     }  # fmt: skip
@@ -244,6 +246,7 @@ def _ablation():
         "changes": {by: changes(pair, learned, full, by) for by in ("sign", "language")},
         "hands": [{"k": k, **row} for k, row in zip(BUDGETS, by_hand, strict=True)],
         "leave_out": left_out(), "encoders": encoders(),
+        "power": detectable_loss(table, learned, full),
     }  # fmt: skip
 
 

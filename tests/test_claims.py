@@ -259,3 +259,14 @@ def test_a_result_that_is_not_there_is_asked_for():
 
 def test_a_rounded_nothing_has_no_sign():
     assert [points(x) for x in (-0.0004, 0.0, 0.0123, -0.02)] == ["0.0", "0.0", "+1.2", "-2.0"]
+
+
+def test_the_limits_are_said_with_their_numbers():
+    """One group of the two whose hands are listed never shows its left hand; power is computed."""
+    facts = paper_facts.results()
+    facts["ablation"]["power"] |= {"loss": 0.0314, "seeds": 7}
+    text = claims_text(facts)
+    limits = text[text.index("# Limits") :]
+    assert "13 of 16 alphabets are one-handed, and in 1 of them" in limits
+    assert "x 7 seeds in 16 languages" in limits and "3.1 points in 80.0 %" in limits
+    assert "AUTSL" in limits

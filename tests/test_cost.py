@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from jointprune import cost
-from jointprune.classifier import TrainingConfig
+from jointprune.config import TrainingConfig
 from jointprune.cost import clip_flops, projection_share, sheet, sliced
+from jointprune.workspace import Workspace
 
 T, H, C = 8, 16, 4
 SMALL = {"frames": T, "hidden": H, "num_classes": C}
@@ -93,3 +94,12 @@ def test_models_are_timed_in_turn(monkeypatch):
 def test_a_sheet_that_cannot_be_compared_is_refused(configs):
     with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
         sheet(configs, (2,), rounds=1)
+
+
+def test_a_sheet_is_measured_once_for_the_same_settings(tmp_path):
+    workspace = Workspace(str(tmp_path))
+    settings = [TrainingConfig(hidden=16, frames=4)]
+    first = cost.sheet_once(settings, (2, 42), workspace)
+    assert cost.sheet_once(settings, (2, 42), workspace) == first  # times are never twice the same
+    other = cost.sheet_once(settings, (2, 12), workspace)
+    assert [row["k"] for row in other["rows"]] == [2, 12]

@@ -5,12 +5,12 @@ import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from jointprune import experiments
 from jointprune.config import TrainingConfig
 from jointprune.experiments import (
     CONTRACT,
@@ -23,7 +23,9 @@ from jointprune.experiments import (
     predictions,
     run_many,
     trained_model,
+    training,
 )
+from jointprune.experiments import run as naming
 from jointprune.preprocessing import ClipBatches
 from jointprune.workspace import ROOT, Workspace
 
@@ -97,7 +99,7 @@ def other_configs() -> list[TrainingConfig]:
 def test_a_runs_name_changes_with_the_training_codes_contract(toy_dataset, workspace, monkeypatch):
     run = Run(TINY, (0, 1, 2), (3, 4), seed=0)
     before = run.folder(toy_dataset, workspace)
-    monkeypatch.setattr(experiments, "CONTRACT", experiments.CONTRACT + 1)
+    monkeypatch.setattr(naming, "CONTRACT", CONTRACT + 1)
     assert run.folder(toy_dataset, workspace) != before
 
 
@@ -158,7 +160,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     """Ctrl-C in any step of saving: no folder, no scratch, and the run before it is kept."""
     first, second, _ = toy_runs(toy_dataset)
     run_many([first], toy_dataset, workspace)
-    owner = {"save_checkpoint": experiments.lightning.Trainer, "save": np,
+    owner = {"save_checkpoint": lightning.Trainer, "save": np,
              "to_csv": pd.DataFrame, "rename": Path}[where]  # fmt: skip
 
     def interrupt(*args, **kwargs):
@@ -195,7 +197,7 @@ def test_what_is_trained_is_not_trained_again(toy_dataset, workspace, alone, mon
     def train(*_):
         raise RuntimeError("trained again")
 
-    monkeypatch.setattr(experiments, "train", train)
+    monkeypatch.setattr(training, "train", train)
     run_many(runs, toy_dataset, workspace)
 
 
@@ -244,7 +246,7 @@ def test_predictions_have_a_row_for_every_test_clip_of_every_trial(toy_dataset, 
 def test_changed_training_code_raises_the_contract():
     """The code a run's name does not hold, less comments and docstrings, as of CONTRACT.
 
-    If this fails and the change alters what a run learns, raise CONTRACT in experiments.py, so
+    If this fails and the change alters what a run learns, raise CONTRACT in experiments/run.py, so
     that no older run is taken for one of the new code; then note the new digest here.
     """
     rooms = ("gates", "masks", "preprocessing", "models", "config", "classifier")

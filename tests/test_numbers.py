@@ -198,7 +198,9 @@ def test_the_headline_shows_every_retrained_method_and_tested_claim(facts):
     for words in ("concrete top-K", "LassoNet", "learned, hands tied", "hand-matched random"):
         assert text.count(f"| {words} ") == 1
     assert "not retrained" not in text
-    assert text.count("\n- ") == 14  # K* twice, all joints, 8 comparisons, stability, changes
+    claims, limits = text.split("\nLimits:\n")
+    assert claims.count("\n- ") == 14  # K* twice, all joints, 8 comparisons, stability, changes
+    assert limits.count("\n- ") == 7
     assert "Keeping 12 learned joints is more accurate" in text
 
 

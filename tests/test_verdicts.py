@@ -9,7 +9,7 @@ import paper_facts
 import pytest
 
 from jointprune.statistics import cluster_bootstrap, holm, mcnemar, pair, sign_flip
-from jointprune.verdicts import COMPARISONS, compare, k_star, noninferior
+from jointprune.verdicts import COMPARISONS, compare, detectable_loss, k_star, noninferior
 
 GROUPS, CLIPS = 8, 50
 
@@ -154,3 +154,22 @@ def test_a_budget_with_fewer_seeds_than_the_full_set_is_refused():
     fewer = table[(table["method"] == "full") | (table["seed"] == 0)]
     with pytest.raises(ValueError, match="without a partner"):
         k_star(fewer, (12,), 0.02)
+
+
+def test_the_detectable_loss_is_two_and_a_half_standard_errors():
+    """Eight groups losing 0 to 7 of 50 clips: the s.e. of their mean, by hand."""
+    table = graded({12: lambda group, seed: group})
+    error = np.std(np.arange(8) / 50) / np.sqrt(8)
+    found = detectable_loss(table)
+    assert found["loss"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
+    assert (found["clips"], found["seeds"], found["joints"]) == (400, 2, 42)
+    assert detectable_loss(table, power=0.9)["loss"] > found["loss"]
+
+
+def test_a_loss_of_that_size_is_found_as_often_as_it_says():
+    """Normal losses of 200 groups: the one-sided bootstrap bound excludes 0 in 80 % of samples."""
+    rng, groups, spread = np.random.default_rng(0), 200, 0.1
+    loss = (1.6449 + 0.8416) * spread / np.sqrt(groups)
+    samples = rng.normal(-loss, spread, (300, groups))
+    upper = [cluster_bootstrap(-row, np.arange(groups), n=500).lower_bound for row in samples]
+    assert np.mean(np.array(upper) > 0) == pytest.approx(0.8, abs=0.07)

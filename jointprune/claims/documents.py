@@ -3,6 +3,7 @@
 import re
 
 from jointprune.claims.encoders import cost_claims, encoder_claims
+from jointprune.claims.limits import limits
 from jointprune.claims.measured import (
     calibration_claim,
     hands_claim,
@@ -50,7 +51,7 @@ def all_claims(results: dict[str, dict]) -> list[Claim]:
 
 
 def claims_text(results: dict[str, dict]) -> str:
-    """The whole of claims.md."""
+    """The whole of claims.md: every claim with what it rests on, then the limits."""
     lines = ["# Claims", "", "Written by `make numbers` from `data/results/`; do not edit.", ""]
     for claim in all_claims(results):
         lines += [
@@ -62,6 +63,7 @@ def claims_text(results: dict[str, dict]) -> str:
             f"- verdict: {claim.verdict}",
             "",
         ]
+    lines += ["# Limits", "", *(f"- {sentence}" for sentence in limits(results)), ""]
     return "\n".join(lines)
 
 

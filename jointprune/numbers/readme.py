@@ -1,13 +1,13 @@
 """The README's results: two tables and the verdicts."""
 
-from jointprune.claims import MAIN, all_claims, method_words, one_row, percent, retrained
+from jointprune.claims import MAIN, all_claims, limits, method_words, one_row, percent, retrained
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 OTHERS_AT = 12
 
 
 def headline(results: dict[str, dict]) -> str:
-    """Accuracy by K, other methods at 12, then the tested claims: text and Markdown alike."""
+    """Accuracy by K, other methods at 12, tested claims and limits: text and Markdown alike."""
     dataset, accuracy = results["dataset"], results["ablation"]["accuracy"]
     tested = [claim for claim in all_claims(results) if claim.verdict != "described"]
     return "\n".join([
@@ -21,6 +21,10 @@ def headline(results: dict[str, dict]) -> str:
         *_table(_others(accuracy)),
         "",
         *(f"- {claim.sentence}" for claim in tested),
+        "",
+        "Limits:",
+        "",
+        *(f"- {sentence}" for sentence in limits(results)),
     ])  # fmt: skip
 
 

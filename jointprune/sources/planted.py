@@ -41,7 +41,6 @@ from jointprune.workspace import Workspace
 VERSION = 1
 # Clips made at a time; bounds the memory, and is part of what a seed means.
 CHUNK = 256
-FPS = 25.0
 # Degrees: a swivel that tells signs apart; a decoy's, and what difficulty 1 adds to it; and how
 # far execution slips from either at difficulty 1 (s.d.).
 SWIVEL, DECOY, MORE_DECOY, SLIP = 75, 80, 10, 25
@@ -110,9 +109,8 @@ def open_planted(parameters: Planted, workspace: Workspace) -> SignDataset:
         data = load_dataset(folder)
     except (FileNotFoundError, ValueError):  # absent, damaged or of an older format
         return generate(parameters, folder)
-    if data.meta.get("generator") != parameters.generator:
-        return generate(parameters, folder)
-    return data
+    same = data.meta.get("generator") == parameters.generator
+    return data if same else generate(parameters, folder)
 
 
 def generate(parameters: Planted, folder: Path | str) -> SignDataset:
@@ -232,9 +230,8 @@ def _table(p: Planted) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     labels = np.array(_names("sign", p.signs))[sign]
     people = np.array(_names("signer", p.signers))[signer]
     clip = [f"{s}/{c}/{t}" for s, c, t in zip(people, labels, take, strict=True)]
-    table = {"clip": clip, "label": labels, "signer": people, "group": people}
-    frame = pd.DataFrame({**table, "split": "", "source_file": "", "fps": FPS})
-    return frame, sign, signer
+    names = {"clip": clip, "label": labels, "signer": people, "group": people}
+    return pd.DataFrame({**names, "split": "", "source_file": "", "fps": 25.0}), sign, signer
 
 
 def _names(word: str, count: int) -> tuple[str, ...]:
@@ -244,13 +241,10 @@ def _names(word: str, count: int) -> tuple[str, ...]:
 
 def _check_names(names: tuple[str, ...]) -> None:
     """Refuse names that no swivel can be planted in."""
-    able = [name for name in JOINT_NAMES if not name.endswith("wrist")]
-    if unknown := [name for name in names if name not in able]:
-        raise ValueError(f"expected joints such as {able[0]!r} and no wrist, got {unknown}")
+    if unknown := [n for n in names if n not in JOINT_NAMES or n.endswith("wrist")]:
+        raise ValueError(f"expected joints such as 'left.thumb_tip' and no wrist, got {unknown}")
     joints = [JOINT_NAMES.index(name) for name in names]
     for i, joint in enumerate(joints):
         if touches(joint, joints[:i]):
-            raise ValueError(
-                f"expected informative joints that are no neighbours in a finger, got "
-                f"{names[i]!r} beside its neighbour, or twice, in {list(names)}"
-            )
+            got = f"{names[i]!r} beside its neighbour, or twice, in {list(names)}"
+            raise ValueError(f"expected joints that are no neighbours in a finger, got {got}")

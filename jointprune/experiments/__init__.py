@@ -1,0 +1,18 @@
+"""Training runs: named by their content, kept once trained, resumed after any interruption.
+
+A run folder holds `run.json` (what it is), `model.ckpt`, `probabilities.npy` (test clips,
+classes) and `gates.csv` (keep probability of each joint after each epoch). It appears
+under its final name only when whole, so an interrupted run is simply trained again.
+"""
+
+from jointprune.experiments.answers import (
+    evaluation_batches,
+    gate_path,
+    masked_predictions,
+    predict,
+    prediction_rows,
+    predictions,
+    trained_model,
+)
+from jointprune.experiments.run import CONTRACT, EXPERIMENTS, Run, Trial, make_run, trials_of
+from jointprune.experiments.training import batches_of, fit, on_every_core, run_many, train

@@ -1,0 +1,96 @@
+"""What a training run is: its settings, clips and seed, and the folder that is named by them."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from jointprune.config import TrainingConfig
+from jointprune.store import SignDataset
+from jointprune.workspace import Workspace
+
+# Raise it when training code changes what a run with the same settings would learn.
+CONTRACT = 2
+
+EXPERIMENTS = {
+    "baseline": TrainingConfig(),
+    "pruning_experiment": TrainingConfig(mask="hard-concrete", budget=12),
+    "penalty": TrainingConfig(mask="hard-concrete"),
+    "quick_start": TrainingConfig(mask="quick-start", penalty=0.001),
+    "recurrent": TrainingConfig(encoder="recurrent"),
+    "graph": TrainingConfig(
+        encoder="graph", hidden=32, layers=3, dropout=0.1, skel_learning_rate=6e-3
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: settings, the clips it learns from and is tested on, and a seed."""
+
+    config: TrainingConfig
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+    seed: int
+
+    def __post_init__(self):
+        if shared := set(self.train) & set(self.test):
+            raise ValueError(f"expected no clip on both sides, got {len(shared)} shared")
+
+    def folder(self, data: SignDataset, workspace: Workspace) -> Path:
+        """Where the run lies, named by all that decides what it learns."""
+        content = json.dumps([CONTRACT, data.sha256, asdict(self)], sort_keys=True)
+        return workspace.runs / hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run's place in a comparison: which method chose its K joints, in which fold."""
+
+    method: str
+    k: int
+    fold: int
+    run: Run
+
+
+def make_run(data: SignDataset, train, test, seed: int, config: TrainingConfig, kept=None) -> Run:
+    """A run on a dataset's clips, on all joints or on the indices `kept` alone."""
+    joints = data.joints if kept is None else tuple(data.joints[j] for j in sorted(kept))
+    config = replace(
+        config,
+        joints=joints,
+        num_pose_points=len(joints),
+        num_classes=len(data.classes),
+        coords=data.poses.shape[-1],
+    )
+    return Run(config, tuple(map(int, train)), tuple(map(int, test)), seed)
+
+
+def trials_of(
+    method: str, data: SignDataset, folds, seeds, config: TrainingConfig, kept=None
+) -> list[Trial]:
+    """One run a fold and seed, all alike; K is the budget, or else the joints that are read.
+
+    `folds` are pairs (train_clips, test_clips), `kept` indices of joints or None for all.
+    """
+    runs = [
+        (fold, make_run(data, *clips, seed, config, kept))
+        for fold, clips in enumerate(folds)
+        for seed in seeds
+    ]
+    return [Trial(method, r.config.budget or r.config.num_pose_points, f, r) for f, r in runs]
+
+
+def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
+    """Where a model's joints lie in the dataset."""
+    return [data.joints.index(name) for name in config.joints]
+
+
+def trained_folder(run: Run, data: SignDataset, workspace: Workspace) -> Path:
+    folder = run.folder(data, workspace)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not trained yet: run notebooks 02 and 03 first, or pass the run to "
+            "run_many"
+        )
+    return folder

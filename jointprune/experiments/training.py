@@ -1,0 +1,155 @@
+"""Training runs that are not there yet, one thread each on every core."""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, cpu_count, delayed
+from tqdm import tqdm
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.experiments.answers import predict
+from jointprune.experiments.run import CONTRACT, Run, joint_indices
+from jointprune.preprocessing import Augmentation, ClipBatches
+from jointprune.store import SignDataset
+from jointprune.workspace import Workspace, sync
+
+# Lightning's remark on what is meant so (clips come from memory), and its old way of asking torch
+# 2.13 about trees.
+LIBRARY_NOISE = (
+    ".*does not have many workers",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+
+# Told to glibc's allocator in worker processes: keep freed arrays instead of giving them back to
+# the system and faulting them in again at the next step, which took a fifth of its time.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TRIM_THRESHOLD_": "10000000000",
+    "MALLOC_TOP_PAD_": "100000000",
+}
+
+
+def run_many(
+    runs: Iterable[Run], data: SignDataset, workspace: Workspace, description: str = "training"
+) -> None:
+    """Train the runs that are not there yet, one thread each on every core, with one bar."""
+    todo = {run.folder(data, workspace): run for run in runs}
+    missing = [run for folder, run in todo.items() if not folder.is_dir()]
+    if not missing:
+        return
+    jobs = on_every_core([delayed(train)(run, data, workspace) for run in missing])
+    bar = tqdm(jobs, total=len(todo), initial=len(todo) - len(missing), desc=description)
+    for _ in bar:
+        pass
+
+
+def on_every_core(jobs: list) -> Iterable:
+    """Results of joblib's delayed `jobs` in their order, as they come, one thread each."""
+    os.environ.update(KEEP_MEMORY)  # workers read it when they start
+    # A worker that has grown is replaced between two jobs, and nothing is lost.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+    return Parallel(n_jobs=cpu_count(), return_as="generator")(jobs)
+
+
+def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
+    """Train one run on one thread and keep it; returns its folder."""
+    folder = run.folder(data, workspace)
+    if folder.is_dir():  # another process was faster
+        return folder
+    torch.set_num_threads(1)
+    workspace.runs.mkdir(parents=True, exist_ok=True)
+    # Made before training: a folder that cannot be written is better found out first.
+    scratch = Path(tempfile.mkdtemp(prefix=".run-", dir=workspace.runs))
+    try:
+        model, path = fit(run, data)
+        if run.config.budget:
+            model.joint_pruning.freeze_top(run.config.budget)
+        model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
+        np.save(scratch / "probabilities.npy", predict(model, data, run.test))
+        path.to_csv(scratch / "gates.csv", index=False)
+        (scratch / "run.json").write_text(json.dumps(asdict(run) | {"contract": CONTRACT}))
+        for file in scratch.iterdir():
+            sync(file)  # on disk before the name that vouches for it
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process may have finished the same run first
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def fit(
+    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = (), **shown
+) -> tuple[SignClassificationLightning, pd.DataFrame]:
+    """The trained model and its gates after each epoch (epoch, joint, keep_probability, active).
+
+    Nothing is logged, shown or kept on the way, unless `shown`, arguments of Lightning's
+    trainer, asks for it.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
+    torch.manual_seed(run.seed)
+    model = SignClassificationLightning(asdict(run.config))
+    batches = batches_of(run, data)
+    path = GatePath()
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    trainer = lightning.Trainer(
+        max_epochs=run.config.epochs,
+        gradient_clip_val=1.0,
+        callbacks=[path, *callbacks],
+        **{"accelerator": "cpu", "devices": 1, **quiet, **shown},
+    )
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(run.config.matmul_precision)
+    try:
+        with warnings.catch_warnings():
+            for message in LIBRARY_NOISE:
+                warnings.filterwarnings("ignore", message=message)
+            trainer.fit(model, batches)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    return model, path.frame(run.config.joints)
+
+
+def batches_of(run: Run, data: SignDataset) -> ClipBatches:
+    """The run's training batches: only its own joints are read."""
+    c = run.config
+    return ClipBatches(
+        data, run.train, c.frames, c.batch_size, joint_indices(c, data), Augmentation(), run.seed
+    )
+
+
+class GatePath(lightning.Callback):
+    """Notes every joint's keep probability, and whether it is open, after each epoch."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def on_train_epoch_end(self, trainer, model):
+        layer = model.joint_pruning
+        keep = layer.keep_probability().detach().tolist()
+        opened = set(layer.kept_joints())
+        self.epochs.append([(p, int(j in opened)) for j, p in enumerate(keep)])
+
+    def frame(self, joints: tuple[str, ...]) -> pd.DataFrame:
+        rows = [
+            (epoch, joint, round(probability, 4), active)
+            for epoch, gates in enumerate(self.epochs)
+            for joint, (probability, active) in zip(joints, gates, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["epoch", "joint", "keep_probability", "active"])
