@@ -5,6 +5,7 @@ is that of the medians. Under five minutes on two cores.
 """
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pose_format import Pose
 
+from jointprune.experiments import KEEP_MEMORY
 from jointprune.sources import fingerspelling
 from jointprune.workspace import Workspace
 
@@ -26,13 +28,15 @@ SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
 THREADS = 2
 # float32 throughout, as the peer computes; and what our runs are set to.
 PRECISIONS = {"same_precision": "highest", "as_shipped": "medium"}
+# What our runs tell the allocator goes with what they are set to.
+MEMORY = {"same_precision": {}, "as_shipped": KEEP_MEMORY}
 
 
-def run_script(name: str, **options) -> str:
+def run_script(name: str, memory: dict[str, str], **options) -> str:
     """What a script beside this one prints; its own complaint goes to the terminal."""
     arguments = [f"--{key}={value}" for key, value in options.items()]
     command = [sys.executable, str(HERE / name), *arguments, f"--threads={THREADS}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | memory)
     if done.returncode:
         raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     return done.stdout
@@ -40,13 +44,14 @@ def run_script(name: str, **options) -> str:
 
 def peer_speed(hidden: int) -> float:
     """Training samples a second of the quick start's recipe."""
-    printed = run_script("peer_hf_bert.py", hidden=hidden, **SIZES[hidden])
+    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, **SIZES[hidden])
     return float(re.search(r"([\d.]+) samples/s", printed).group(1))
 
 
-def our_speed(hidden: int, precision: str) -> dict[str, float]:
-    """The facts that `ours.py` prints in its last line."""
-    printed = run_script("ours.py", hidden=hidden, precision=precision, **SIZES[hidden])
+def our_speed(hidden: int, name: str) -> dict[str, float]:
+    """The facts that `ours.py` prints in its last line; `name` is one of PRECISIONS."""
+    settings = {"hidden": hidden, "precision": PRECISIONS[name], **SIZES[hidden]}
+    printed = run_script("ours.py", MEMORY[name], **settings)
     return json.loads(printed.splitlines()[-1])
 
 
@@ -55,8 +60,8 @@ def training(hidden: int) -> dict:
     peers, ours = [], {name: [] for name in PRECISIONS}
     for _ in range(REPEATS):
         peers.append(peer_speed(hidden))
-        for name, precision in PRECISIONS.items():
-            ours[name].append(our_speed(hidden, precision))
+        for name in PRECISIONS:
+            ours[name].append(our_speed(hidden, name))
     peer = statistics.median(peers)
     facts = {"peer_samples_per_second": peer}
     for name, measured in ours.items():

@@ -15,4 +15,11 @@ from jointprune.experiments.answers import (
     trained_model,
 )
 from jointprune.experiments.run import CONTRACT, EXPERIMENTS, Run, Trial, make_run, trials_of
-from jointprune.experiments.training import batches_of, fit, on_every_core, run_many, train
+from jointprune.experiments.training import (
+    KEEP_MEMORY,
+    batches_of,
+    fit,
+    on_every_core,
+    run_many,
+    train,
+)
