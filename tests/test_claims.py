@@ -60,6 +60,11 @@ def test_a_shown_noninferiority_says_at_most(name, words):
 def test_a_bound_that_holm_does_not_bear_out_claims_nothing():
     claim = comparison_claim(record("learned-21 vs full", a=0.70, b=0.65, p_holm=0.2), DATASET)
     assert claim.verdict == "not shown"
+    assert claim.sentence.endswith(
+        "corrected for every declared comparison; alone this test passes."
+    )
+    undecided = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET)
+    assert "alone" not in undecided.sentence
 
 
 @pytest.mark.parametrize(
