@@ -53,7 +53,8 @@ def agreement_over_seeds(selections: ArrayLike, folds: ArrayLike) -> float:
     """How well runs that differ only by their seed agree: the mean index inside a fold.
 
     `selections` is bool (M, joints), `folds` (M,) names the fold, thus the training clips, of
-    each. Runs on different clips can hardly be asked to agree more than this.
+    each. Runs that share a seed start from the same weights, so that over folds they may agree
+    more than this.
     """
     selections, folds = np.asarray(selections), np.asarray(folds)
     if folds.shape != selections.shape[:1]:

@@ -70,18 +70,18 @@ def _mark_k_star(ax: Axes, k_star: dict) -> None:
 
 
 def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
-    """The same selections in networks that were trained with all joints or other subsets."""
+    """The same selections in a network of random subsets (hollow), or as gates left it (x)."""
     masked = table[~table["method"].map(retrained)]
-    masked = masked.assign(method=masked["method"].str.rsplit(",", n=1).str[0])
-    drawn = [method for method in MAIN if method in set(masked["method"])]
-    for method in drawn:
+    for method in MAIN:
         again = table[table["method"] == method].sort_values("k")
         ax.plot(again["k"], again["mean"], color=LOOKS[method]["color"], linewidth=0.5, alpha=0.6)
-        rows = masked[masked["method"] == method].sort_values("k")
-        style = {**LOOKS[method], "markerfacecolor": "white"}
-        ax.plot(rows["k"], rows["mean"], **style)
+        hollow = {**LOOKS[method], "markerfacecolor": "white"}
+        gated = {**LOOKS[method], "marker": "x", "linewidth": 0.7}
+        for ending, style in (("masked", hollow), ("not retrained", gated)):
+            rows = masked[masked["method"] == f"{method}, {ending}"].sort_values("k")
+            ax.plot(rows["k"], rows["mean"], **style)
     budget_axis(ax, masked["k"] if len(masked) else table["k"])
-    ax.set_title("not retrained (thin: retrained)")
+    ax.set_title("not retrained (x: as gated; thin: retrained)")
     lines_across(ax)
     ax.tick_params(labelleft=False)
 
