@@ -3,9 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
-from joblib import delayed
-from tqdm import tqdm
 
 from jointprune.config import TrainingConfig
 from jointprune.experiments import on_every_core
@@ -33,9 +30,8 @@ def recovery(
     None for those that have to be told K.
     """
     methods = [name for name in METHODS if name not in LEFT_OUT]
-    jobs = [(data, name) for name in methods for data in datasets]
-    found = on_every_core([delayed(_one)(data, name, config, workspace) for data, name in jobs])
-    rows = list(tqdm(found, total=len(jobs), desc="planted truth"))
+    jobs = [(data, name, config, workspace) for name in methods for data in datasets]
+    rows = list(on_every_core(_one, jobs, "planted truth"))
     size = len(datasets)
     table = [_row(name, rows[i * size : (i + 1) * size]) for i, name in enumerate(methods)]
     return sorted(table, key=lambda row: -row["precision"])
@@ -63,11 +59,10 @@ def facts(datasets: list[SignDataset], found: list[dict]) -> dict:
 
 def _one(data: SignDataset, method: str, config: TrainingConfig, workspace: Workspace) -> dict:
     """One method on one dataset."""
-    torch.set_num_threads(1)
     clips, truth = data.folds(4, 0)[0][0], data.informative
     k = int(truth.sum())
     chosen = top_joints(rank_joints(method, data, clips, 0, k, config, workspace), k)
-    row = {"precision": overlap(chosen, truth)[0], "recall": overlap(chosen, truth)[1]}
+    row = dict(zip(("precision", "recall"), overlap(chosen, truth), strict=True))
     kept = None
     if method in STOPPING:
         kept = learned_gates(data, clips, 0, replace(config, mask=method), workspace).kept_joints()

@@ -33,13 +33,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
-import torch
-from joblib import delayed
-from tqdm import tqdm
 
 from jointprune.config import TrainingConfig
 from jointprune.experiments import CONTRACT, Trial, make_run, on_every_core
-from jointprune.rankers import drawn, importance, sparse
+from jointprune.rankers import drawn, importance, sparse, top_joints
 from jointprune.rankers.trained import by_cascade, by_mask
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, atomic_path
@@ -129,25 +126,10 @@ def rank_many(
 ) -> dict[tuple[int, int], np.ndarray]:  # fmt: skip
     """Scores by (fold, seed), each ranked inside its training fold, on every core with one bar."""
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
-    jobs = [
-        delayed(_rank_alone)(method, data, folds[fold][0], seed, k, config, workspace)
-        for fold, seed in cells
-    ]
-    found = on_every_core(jobs)
+    jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
     name = f"{method if isinstance(method, str) else method.__name__} {k or ''}"
-    return dict(zip(cells, tqdm(found, total=len(jobs), desc=f"ranking, {name}"), strict=True))
-
-
-def _rank_alone(*arguments) -> np.ndarray:
-    torch.set_num_threads(1)
-    return rank_joints(*arguments)
-
-
-def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
-    """Indices of the k highest scores, ascending; equal scores go to the lower index."""
-    if not 1 <= k <= len(scores):
-        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}")
-    return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
+    found = on_every_core(rank_joints, jobs, f"ranking, {name}")
+    return dict(zip(cells, found, strict=True))
 
 
 def select_many(method, k: int, *where) -> dict[tuple[int, int], tuple[int, ...]]:

@@ -30,14 +30,14 @@ def compare(
     stratified = select_many("stratified-random", k, *where, first, workspace)
     rows = []
     for config in (first, *others):
-        own = select_many(LEARNED, k, *where, config, workspace)
-        sets = {"learned": learned, "stratified-random": stratified, "own": own}
-        if config is first:
-            del sets["own"]
+        sets = {"learned": learned, "stratified-random": stratified}
+        overlap = {}
+        if config is not first:
+            sets["own"] = select_many(LEARNED, k, *where, config, workspace)
+            overlap["own"] = _shared(sets["own"], learned, k)
         trials = trials_of("full", data, folds, seeds, config)
         for name, chosen in sets.items():
             trials += retraining_trials(name, chosen, data, folds, config)
-        overlap = {"own": _shared(own, learned, k)}
         rows += _rows(config.encoder, trials, overlap, data, workspace)
     return rows
 

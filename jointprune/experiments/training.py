@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,18 +48,29 @@ def run_many(
     missing = [run for folder, run in todo.items() if not folder.is_dir()]
     if not missing:
         return
-    jobs = on_every_core([delayed(train)(run, data, workspace) for run in missing])
-    bar = tqdm(jobs, total=len(todo), initial=len(todo) - len(missing), desc=description)
-    for _ in bar:
+    jobs = [(run, data, workspace) for run in missing]
+    for _ in on_every_core(train, jobs, description, done=len(todo) - len(missing)):
         pass
 
 
-def on_every_core(jobs: list) -> Iterable:
-    """Results of joblib's delayed `jobs` in their order, as they come, one thread each."""
+def on_every_core(
+    function: Callable, arguments: list[tuple], description: str, done: int = 0
+) -> Iterable:
+    """Results of `function` for each of `arguments`, in order, one thread each, with one bar.
+
+    The bar starts at `done`, what there was before.
+    """
     os.environ.update(KEEP_MEMORY)  # workers read it when they start
     # A worker that has grown is replaced between two jobs, and nothing is lost.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    return Parallel(n_jobs=cpu_count(), return_as="generator")(jobs)
+    jobs = [delayed(_on_one_thread)(function, *some) for some in arguments]
+    results = Parallel(n_jobs=cpu_count(), return_as="generator")(jobs)
+    return tqdm(results, total=done + len(jobs), initial=done, desc=description)
+
+
+def _on_one_thread(function: Callable, *arguments):
+    torch.set_num_threads(1)
+    return function(*arguments)
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:

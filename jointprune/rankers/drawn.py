@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 
+from jointprune.rankers import top_joints
 from jointprune.skeleton import JOINT_NAMES, JOINTS, hand_index
 
 # Finger level of each of a hand's 21 joints: base (with the wrist), middle, far, tip.
@@ -40,7 +41,7 @@ def stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
 def spread_like(model_scores: np.ndarray, k: int, scores: np.ndarray, joints) -> np.ndarray:
     """`scores` lifted so that their top k have as many joints a hand as those of the model."""
     hand = hand_index(joints)
-    taken = hand[np.argsort(-model_scores, kind="stable")[:k]]
+    taken = hand[list(top_joints(model_scores, k))]
     lifted = scores.copy()
     for h, count in enumerate(np.bincount(taken, minlength=2)):
         mine = np.flatnonzero(hand == h)

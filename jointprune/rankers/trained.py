@@ -6,22 +6,22 @@ import numpy as np
 
 from jointprune.experiments import make_run, train, trained_model
 from jointprune.gates import JointPruningLayer
+from jointprune.rankers import top_joints
 from jointprune.skeleton import hand_index
 
 
 def by_mask(mask: str, *, budget: bool = False, tied: bool = False, hand: int | None = None):
-    """The ranker by the logits of a mask of `classifier.MASKS`, trained down to k with a budget.
+    """The ranker by the logits of a mask of `config.MASKS`, trained down to k with a budget.
 
     `tied` gates serve both hands; with `hand` (0 left, 1 right) the network reads that one alone,
     and the other's joints come last.
     """
 
     def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-        settings = replace(config, mask=mask, tied=tied)
         every = range(len(data.joints)) if hand is None else np.flatnonzero(
             hand_index(data.joints) == hand)  # fmt: skip
         wanted = (k or len(every) // 4) if budget else 0
-        settings = replace(settings, budget=min(wanted, len(every)))
+        settings = replace(config, mask=mask, tied=tied, budget=min(wanted, len(every)))
         return learned_scores(data, train_clips, seed, settings, list(every), workspace)
 
     return rank
@@ -35,7 +35,7 @@ def by_cascade(*budgets: int):
         for survived, budget in enumerate(budgets, start=1):
             settings = replace(config, mask="hard-concrete", budget=budget)
             found = learned_scores(data, train_clips, seed, settings, left, workspace)
-            left = sorted(np.argsort(-found, kind="stable")[:budget].tolist())
+            left = list(top_joints(found, budget))
             scores[left] = survived + _within_one(found[left])
         return scores
 
