@@ -5,7 +5,6 @@ counted in floating-point operations of one clip, a multiply-add as two, in matr
 convolutions (the GRU's among them); norms, softmax and other elementwise work is left out.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
-from jointprune.experiments import CONTRACT
+from jointprune.experiments import content_name
 from jointprune.workspace import Workspace, atomic_path
 
 FLOAT_BYTES = 4
@@ -68,9 +67,8 @@ def sheet_once(
     configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
 ) -> dict:
     """`sheet`, measured once and kept with the runs, so that a second run prints the same."""
-    asked = json.dumps([CONTRACT, [asdict(c) for c in configs], list(budgets)], sort_keys=True)
-    name = f"cost-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
-    path = workspace.runs / name
+    name = content_name([asdict(c) for c in configs], list(budgets))
+    path = workspace.runs / f"cost-{name}.json"
     if not path.is_file():
         facts = sheet(configs, budgets)
         with atomic_path(path) as temporary:

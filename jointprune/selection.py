@@ -27,15 +27,13 @@ keep, that looks at training clips only. To add one: write it in `jointprune.ran
 in `LEARNED` or `DRAWN`; or hand your own function to `rank_joints`.
 """  # noqa: E501 (a table)
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
 
 from jointprune.config import TrainingConfig
-from jointprune.experiments import CONTRACT, Trial, make_run, on_every_core
+from jointprune.experiments import Trial, content_name, make_run, on_every_core
 from jointprune.rankers import drawn, importance, sparse, top_joints
 from jointprune.rankers.trained import by_cascade, by_mask
 from jointprune.store import SignDataset
@@ -110,8 +108,7 @@ def rank_joints(
     if method in DRAWN:
         return DRAWN[method](data, train_clips, seed, k, config, workspace)
     k = k if method in FOR_ONE_K else None
-    asked = [CONTRACT, data.sha256, method, list(map(int, train_clips)), seed, k, asdict(config)]
-    name = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    name = content_name(data.sha256, method, [*map(int, train_clips)], seed, k, asdict(config))
     path = workspace.runs / "rankings" / f"{name}.npy"
     if not path.is_file():
         scores = LEARNED[method](data, train_clips, seed, k, config, workspace)

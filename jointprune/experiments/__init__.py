@@ -14,7 +14,15 @@ from jointprune.experiments.answers import (
     predictions,
     trained_model,
 )
-from jointprune.experiments.run import CONTRACT, EXPERIMENTS, Run, Trial, make_run, trials_of
+from jointprune.experiments.run import (
+    CONTRACT,
+    EXPERIMENTS,
+    Run,
+    Trial,
+    content_name,
+    make_run,
+    trials_of,
+)
 from jointprune.experiments.training import (
     KEEP_MEMORY,
     batches_of,

@@ -24,6 +24,12 @@ EXPERIMENTS = {
 }
 
 
+def content_name(*decides) -> str:
+    """A name, 16 hex digits, for what the training code makes of all that `decides` it."""
+    content = json.dumps([CONTRACT, *decides], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Run:
     """One model to train: settings, the clips it learns from and is tested on, and a seed."""
@@ -39,8 +45,7 @@ class Run:
 
     def folder(self, data: SignDataset, workspace: Workspace) -> Path:
         """Where the run lies, named by all that decides what it learns."""
-        content = json.dumps([CONTRACT, data.sha256, asdict(self)], sort_keys=True)
-        return workspace.runs / hashlib.sha256(content.encode()).hexdigest()[:16]
+        return workspace.runs / content_name(data.sha256, asdict(self))
 
 
 @dataclass(frozen=True)
