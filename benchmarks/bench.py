@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pose_format import Pose
 
-from jointprune.experiments import KEEP_MEMORY
+from jointprune.parallel import KEEP_MEMORY
 from jointprune.sources import fingerspelling
 from jointprune.workspace import Workspace
 

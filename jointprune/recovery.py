@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from jointprune.config import TrainingConfig
-from jointprune.experiments import on_every_core
+from jointprune.parallel import on_every_core
 from jointprune.rankers.sparse import lassonet_stop
 from jointprune.rankers.trained import learned_gates
 from jointprune.selection import METHODS, rank_joints, top_joints

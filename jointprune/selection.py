@@ -33,7 +33,8 @@ from dataclasses import asdict
 import numpy as np
 
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Trial, content_name, make_run, on_every_core
+from jointprune.experiments import Trial, content_name, make_run
+from jointprune.parallel import on_every_core
 from jointprune.rankers import drawn, importance, sparse, top_joints
 from jointprune.rankers.trained import by_cascade, by_mask
 from jointprune.store import SignDataset

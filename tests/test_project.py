@@ -15,7 +15,7 @@ from jointprune.workspace import ROOT
 
 # Rooms from top to bottom (a row may import rows above it, and within itself without a circle).
 ROOMS = (
-    ("skeleton", "workspace"),
+    ("skeleton", "workspace", "parallel"),
     ("store",),
     ("sources",),
     ("preprocessing",),

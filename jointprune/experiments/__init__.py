@@ -24,10 +24,8 @@ from jointprune.experiments.run import (
     trials_of,
 )
 from jointprune.experiments.training import (
-    KEEP_MEMORY,
     batches_of,
     fit,
-    on_every_core,
     run_many,
     train,
 )

@@ -2,11 +2,10 @@
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,12 +13,11 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, cpu_count, delayed
-from tqdm import tqdm
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments.answers import predict
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
+from jointprune.parallel import on_every_core
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, sync
@@ -30,14 +28,6 @@ LIBRARY_NOISE = (
     ".*does not have many workers",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
-
-# Told to glibc's allocator in worker processes: keep freed arrays instead of giving them back to
-# the system and faulting them in again at the next step, which took a fifth of its time.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-    "MALLOC_TRIM_THRESHOLD_": "10000000000",
-    "MALLOC_TOP_PAD_": "100000000",
-}
 
 
 def run_many(
@@ -51,26 +41,6 @@ def run_many(
     jobs = [(run, data, workspace) for run in missing]
     for _ in on_every_core(train, jobs, description, done=len(todo) - len(missing)):
         pass
-
-
-def on_every_core(
-    function: Callable, arguments: list[tuple], description: str, done: int = 0
-) -> Iterable:
-    """Results of `function` for each of `arguments`, in order, one thread each, with one bar.
-
-    The bar starts at `done`, what there was before.
-    """
-    os.environ.update(KEEP_MEMORY)  # workers read it when they start
-    # A worker that has grown is replaced between two jobs, and nothing is lost.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    jobs = [delayed(_on_one_thread)(function, *some) for some in arguments]
-    results = Parallel(n_jobs=cpu_count(), return_as="generator")(jobs)
-    return tqdm(results, total=done + len(jobs), initial=done, desc=description)
-
-
-def _on_one_thread(function: Callable, *arguments):
-    torch.set_num_threads(1)
-    return function(*arguments)
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:

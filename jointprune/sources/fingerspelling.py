@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
-from jointprune.sources.pose_files import Recording, read_recording
+from jointprune.sources.pose_files import read_recording
+from jointprune.sources.recording import Recording, mirror, pad, trim
 from jointprune.store import SignDataset, save_dataset
 from jointprune.workspace import Workspace
 
@@ -161,39 +162,6 @@ def left_handed(clips: pd.DataFrame, recordings: list[Recording]) -> list[str]:
     wrists = [r.present[:, [0, len(JOINTS)]].sum(axis=0) for r in recordings]
     seen = pd.DataFrame(wrists, columns=list(HANDS)).groupby(clips["group"]).sum()
     return sorted(seen.index[seen["left"] > seen["right"]])
-
-
-def mirror(recording: Recording) -> Recording:
-    """The recording as in a mirror: hands swapped, x reflected (in shoulder widths)."""
-    points = np.roll(recording.points, len(JOINTS), axis=1)
-    points[..., 0] = 0 - points[..., 0]  # 0 - 0 is 0, where -0.0 would be another number on disk
-    return recording._replace(
-        points=points, present=np.roll(recording.present, len(JOINTS), axis=1)
-    )
-
-
-def trim(recording: Recording, name: str) -> Recording:
-    """Cut leading and trailing frames in which no hand is seen."""
-    seen = np.flatnonzero(recording.present.any(axis=1))
-    if len(seen) == 0:
-        raise ValueError(f"{name}: expected a hand in some frame, got none in any")
-    kept = slice(seen[0], seen[-1] + 1)
-    return recording._replace(points=recording.points[kept], present=recording.present[kept])
-
-
-def pad(recordings: list[Recording]) -> tuple[np.ndarray, np.ndarray]:
-    """Stack clips of different lengths: poses (clips, frames, 42, 2), present (clips, frames, 42).
-
-    Frames after a clip's last are 0 and not present.
-    """
-    frames = max(len(r.present) for r in recordings)
-    poses = np.zeros((len(recordings), frames, len(JOINT_NAMES), 2), dtype=np.float32)
-    present = np.zeros(poses.shape[:3], dtype=bool)
-    for i, recording in enumerate(recordings):
-        length = len(recording.present)
-        poses[i, :length] = recording.points
-        present[i, :length] = recording.present
-    return poses, present
 
 
 def _read_wheel(wheel: Path) -> tuple[pd.DataFrame, list[Recording]]:

@@ -4,7 +4,6 @@ Source: https://github.com/sign-language-processing/pose, docs/specs.
 """
 
 import struct
-from typing import NamedTuple
 
 import numpy as np
 from pose_format.numpy import NumPyPoseBody
@@ -12,20 +11,13 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent
 from pose_format.utils.reader import BufferReader
 
 from jointprune.skeleton import HANDS, JOINTS
+from jointprune.sources.recording import Recording
 
 HAND_COMPONENTS = tuple(f"{hand.upper()}_HAND_LANDMARKS" for hand in HANDS)
 _LONG_FINGERS = ("index", "middle", "ring")
 HAND_POINTS = [
     (j.replace("_", "_finger_", 1) if j.startswith(_LONG_FINGERS) else j).upper() for j in JOINTS
 ]
-
-
-class Recording(NamedTuple):
-    """The hands of one clip; a hand is present or missing as a whole."""
-
-    points: np.ndarray  # float32 (frames, 42, 2): canvas pixels, then shoulder widths
-    present: np.ndarray  # bool (frames, 42)
-    fps: float
 
 
 def read_recording(raw: bytes, name: str) -> Recording:
