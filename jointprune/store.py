@@ -36,6 +36,8 @@ COLUMNS = {
     "original_frames": int,  # frames as recorded
     "fps": float,
 }
+# Clips whose values are checked together; bounds the memory of the checks.
+CHECKED_AT_ONCE = 256
 # A group signs with both hands if both are seen in more than this share of its frames.
 TWO_HANDED = 0.25
 
@@ -251,16 +253,19 @@ def _check_values(
     poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, folder: Path
 ) -> None:
     """Full checks, made before writing: finite values, and zeros wherever a joint is missing."""
-    padding = np.arange(poses.shape[1]) >= clips["frames"].to_numpy()[:, None]
-    problems = {
-        "finite poses": ~np.isfinite(poses),
-        "poses of 0 where a joint is not present": (poses != 0) & ~present[..., None],
-        "no joint present after its last frame": present & padding[..., None],
-    }
-    for wanted, wrong in problems.items():
-        if wrong.any():
-            clip = clips["clip"][int(np.argwhere(wrong)[0, 0])]
-            raise ValueError(f"{folder}: expected {wanted}, got otherwise in clip {clip}")
+    for start in range(0, len(poses), CHECKED_AT_ONCE):
+        some = slice(start, start + CHECKED_AT_ONCE)
+        part, seen = poses[some], present[some]
+        padding = np.arange(poses.shape[1]) >= clips["frames"].to_numpy()[some, None]
+        problems = {
+            "finite poses": ~np.isfinite(part),
+            "poses of 0 where a joint is not present": (part != 0) & ~seen[..., None],
+            "no joint present after its last frame": seen & padding[..., None],
+        }
+        for wanted, wrong in problems.items():
+            if wrong.any():
+                clip = clips["clip"][start + int(np.argwhere(wrong)[0, 0])]
+                raise ValueError(f"{folder}: expected {wanted}, got otherwise in clip {clip}")
 
 
 def _content_sha256(poses: np.ndarray, present: np.ndarray, table: bytes, meta: dict) -> str:

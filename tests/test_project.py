@@ -18,6 +18,7 @@ ROOMS = (
     ("skeleton", "workspace", "parallel"),
     ("store",),
     ("sources",),
+    ("data",),
     ("preprocessing",),
     ("gates",),
     ("masks",),

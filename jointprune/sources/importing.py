@@ -1,0 +1,215 @@
+"""Other people's recordings into a store, with a report of all that was found.
+
+Nothing is dropped in silence: `processed/<name>.import.json` names each clip that was left out,
+with the reason, and all that a reader has to know before believing a result on the store.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointprune.skeleton import HANDS, JOINT_NAMES
+from jointprune.sources.annotations import group_rule, with_labels
+from jointprune.sources.layouts import recognise
+from jointprune.sources.layouts.found import Clip
+from jointprune.sources.layouts.naming import natural
+from jointprune.sources.reading import load_chunk, read_chunks
+from jointprune.sources.recording import mirror
+from jointprune.store import SignDataset, save_dataset
+from jointprune.workspace import Workspace, atomic_path
+
+# A signer's left hand leads if it is seen in this many times the frames of the right one.
+LEFT_LEADS = 1.5
+# Names that only generated or fetched datasets have.
+RESERVED = ("fingerspelling", "planted")
+
+
+def import_recordings(
+    source: Path | str,
+    name: str,
+    workspace: Workspace,
+    *,
+    layout: str = "auto",
+    labels: list[Path] = (),
+    groups: str = "",
+    strict: bool = False,
+) -> tuple[SignDataset, dict]:
+    """The store `name` made of the recordings in `source`, and the report.
+
+    Args:
+        layout: one of `layouts.LAYOUTS`, or "auto".
+        labels: CSV files of clip,label, where folders do not name the sign.
+        groups: who signs, see `annotations.group_rule`.
+        strict: raise at the first clip that cannot be used, instead of reporting it.
+
+    Raises ValueError where the source as a whole cannot be right: no layout fits, units are
+    mixed, hands are swapped or pictures mirrored in most clips, or no clip can be used.
+    """
+    source, folder = Path(source).resolve(), workspace.processed / _checked(name)
+    layout, found = recognise(source, layout)
+    found = with_labels(found, list(labels))
+    clips = [clip for clip in found if clip.label]
+    unlabelled = [clip for clip in found if not clip.label]
+    if unlabelled and (strict or not clips):
+        raise ValueError(
+            f"{unlabelled[0].files[0]}: expected a label, got none: name signs by folders, or pass "
+            "--labels"
+        )
+    group_of, rule = group_rule(groups, clips)
+
+    scratch = folder.parent / f".import-{name}"
+    chunks = read_chunks(layout, clips, scratch, strict)
+    table = _table(clips, chunks, group_of, rule, source)
+    kept = table[table["reason"] == ""]
+    _check_source(kept, table, source)
+    facts = {"layout": layout, "groups_by": rule}
+    data = _store(kept, chunks, folder, facts)
+    report = {**facts, **_report(table, unlabelled, data, source)}
+    with atomic_path(report_path(folder)) as temporary:
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(scratch)  # only now: until here an interrupted import goes on from it
+    return data, report
+
+
+def report_path(folder: Path) -> Path:
+    """Where the report of the store in `folder` lies."""
+    return folder.parent / f"{folder.name}.import.json"
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.startswith(RESERVED):
+        raise ValueError(
+            f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
+            f"got {name!r}"
+        )
+    return name
+
+
+def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
+    """A row a clip: what its file and its place tell; `reason` is "" for those that are used."""
+    rows = [row for path in chunks for row in load_chunk(path)[0]]
+    told = [
+        {
+            "clip": clip.name,
+            "label": clip.label,
+            "signer": clip.signer or (group_of[clip.name] if rule == "signer" else "unknown"),
+            "group": group_of[clip.name],
+            "split": clip.split,
+            "source_file": str(clip.files[0].relative_to(source)),
+            "reason": "",
+        }
+        for clip in clips
+    ]
+    return pd.DataFrame([{**t, **row} for t, row in zip(told, rows, strict=True)])
+
+
+def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
+    """What holds for all clips together, or the source is not what it seems."""
+    if kept.empty:
+        first = table.iloc[0]
+        raise ValueError(
+            f"{source}: expected clips that can be used, got none out of {len(table)}; the first, "
+            f"{first['source_file']}: {first['reason']}"
+        )
+    by_unit = kept.groupby("unit")["source_file"].first()
+    if len(by_unit) > 1:
+        raise ValueError(
+            f"{source}: expected one unit, got shares of the image in {by_unit['share']} and "
+            f"pixels in {by_unit['pixel']}: import them as two datasets"
+        )
+    for column, what, cure in (
+        ("swapped", "hands by the wrists of their own side", "swap the two hands' blocks"),
+        ("mirrored", "signers' left to the right of the picture", "mirror the videos back"),
+    ):
+        answers = kept[column].dropna().astype(bool)
+        if answers.mean() > 0.5:
+            worst = kept.loc[answers.index[answers][0], "source_file"]
+            raise ValueError(
+                f"{source}: expected {what}, got the opposite in {answers.sum()} of {len(answers)} "
+                f"clips, such as {worst}: {cure} and import again"
+            )
+
+
+def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) -> SignDataset:
+    """The store of the clips that are used; poses are gathered on disk, not in memory."""
+    left_handed = _left_handed(kept, facts["groups_by"])
+    flip = kept["signer"].isin(left_handed).to_numpy()
+    shape = (len(kept), int(kept["frames"].max()), len(JOINT_NAMES))
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        poses = _on_disk(Path(scratch) / "poses.npy", np.float32, (*shape, 2))
+        present = _on_disk(Path(scratch) / "present.npy", bool, shape)
+        recordings = (recording for path in chunks for recording in load_chunk(path)[1])
+        for i, recording in enumerate(recordings):
+            recording = mirror(recording) if flip[i] else recording
+            frames = len(recording.present)
+            poses[i, :frames], present[i, :frames] = recording.points, recording.present
+        content = hashlib.sha256("".join(kept["content"]).encode()).hexdigest()
+        meta = {
+            "name": folder.name,
+            "units": "shoulder widths, origin midway between the shoulders, y down",
+            "normalisation": "by the shoulders, or by palms where none are seen; x and y only",
+            "mirrored": left_handed,
+            "trimmed": "leading and trailing frames without any hand",
+            "sources": {"clips": content},
+            **facts,
+        }
+        names = {"classes": tuple(sorted(set(kept["label"]), key=natural)), "joints": JOINT_NAMES}
+        clips = kept[["clip", "label", "signer", "group", "split", "source_file", "frames",
+                      "original_frames", "fps"]]  # fmt: skip
+        return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
+
+
+def _on_disk(path: Path, dtype, shape) -> np.ndarray:
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
+    """Signers whose left hand leads; nobody is turned where signers are not known."""
+    if rule != "signer":
+        return []
+    seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
+    return sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])
+
+
+def _report(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
+    """All that a reader of the dataset should know, as plain facts."""
+    kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
+    rejected = out[["source_file", "reason"]].to_dict("records")
+    rejected += [
+        {"source_file": str(clip.files[0].relative_to(source)), "reason": "no label"}
+        for clip in unlabelled
+    ]
+    frames = int(kept["original_frames"].sum())
+    seen = pd.DataFrame(kept["seen"].tolist())
+    same = defaultdict(list)
+    for row in kept.itertuples():
+        same[row.content].append((row.group, row.source_file))
+    copies = [some for some in same.values() if len(some) > 1]
+    leaks = [some for some in copies if len({group for group, _ in some}) > 1]
+    return {
+        "clips": len(kept),
+        "signs": len(data.classes),
+        "signers": len(set(kept["signer"]) - {"unknown"}),
+        "groups": len(set(kept["group"])),
+        "splits": dict(Counter(filter(None, kept["split"]))),
+        "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
+        "unit": kept["unit"].iloc[0],
+        "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
+        "aspect_unknown": int((~kept["aspect"].astype(bool)).sum()),
+        "swapped": kept.loc[kept["swapped"] == True, "source_file"].tolist(),  # noqa: E712
+        "picture_mirrored": kept.loc[kept["mirrored"] == True, "source_file"].tolist(),  # noqa: E712
+        "left_handed": data.meta["mirrored"],
+        "thinned": kept.loc[kept["thinned"] > 1, "source_file"].tolist(),
+        "signs_lost": sorted(set(table["label"]) - set(data.classes), key=natural),
+        "copies": [[file for _, file in some] for some in copies],
+        "leaks": [[file for _, file in some] for some in leaks],
+        "rejected": rejected,
+    }

@@ -1,0 +1,104 @@
+"""Clips read and judged on every core, a chunk at a time, each chunk kept once it is read."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from jointprune.parallel import on_every_core
+from jointprune.skeleton import HANDS, JOINTS
+from jointprune.sources.checks import judge
+from jointprune.sources.layouts import LAYOUTS
+from jointprune.sources.layouts.found import Clip
+from jointprune.sources.recording import Recording, trim
+from jointprune.workspace import atomic_path
+
+# Raise it when the same files would be read differently.
+VERSION = 1
+CHUNK = 64  # clips in a job
+# Frames kept of a clip; a longer one is thinned evenly, which bounds what one file can take.
+LONGEST = 300
+
+
+def read_chunks(layout: str, clips: list[Clip], folder: Path, strict: bool) -> Iterable[Path]:
+    """One file a chunk of clips, in order, see `load_chunk`; those that are there stay.
+
+    A chunk is named by its files, their sizes and times: a changed recording is read again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
+    paths = [folder / f"{_chunk_name(layout, chunk)}.npz" for chunk in chunks]
+    missing = [job for job in zip(paths, chunks, strict=True) if not job[0].is_file()]
+    jobs = [(layout, chunk, path, strict) for path, chunk in missing]
+    for _ in on_every_core(read_chunk, jobs, f"chunks of {CHUNK} clips", len(paths) - len(jobs)):
+        pass
+    return paths
+
+
+def read_chunk(layout: str, clips: list[Clip], path: Path, strict: bool) -> None:
+    """Read and judge some clips into `path`; what cannot be used leaves a row with its reason.
+
+    With `strict` the first such clip raises its ValueError instead.
+    """
+    rows, recordings = [], []
+    for clip in clips:
+        try:
+            row, recording = _read(layout, clip)
+        except (ValueError, FileNotFoundError) as error:
+            if strict:
+                raise ValueError(f"{clip.files[0]}: {error}") from error
+            rows.append({"reason": str(error)})
+            continue
+        rows.append(row)
+        recordings.append(recording)
+    none = np.zeros((0, len(HANDS) * len(JOINTS), 2), dtype=np.float32)
+    points = np.concatenate([none, *(r.points for r in recordings)])
+    present = np.concatenate([none[..., 0] > 0, *(r.present for r in recordings)])
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, rows=np.array(json.dumps(rows)), points=points, present=present)
+
+
+def load_chunk(path: Path) -> tuple[list[dict], list[Recording]]:
+    """A row for each clip of a chunk, and the recordings of those without a "reason"."""
+    with np.load(path, allow_pickle=False) as parts:
+        rows, points, present = json.loads(str(parts["rows"])), parts["points"], parts["present"]
+    recordings, start = [], 0
+    for row in rows:
+        if "reason" not in row:
+            part = slice(start, start + row["frames"])
+            recordings.append(Recording(points[part], present[part], row["fps"]))
+            start = part.stop
+    return rows, recordings
+
+
+def _read(layout: str, clip: Clip) -> tuple[dict, Recording]:
+    """One clip's row and its recording, ends without hands cut off."""
+    judged = judge(LAYOUTS[layout].read(clip))
+    as_recorded = judged.recording
+    recording = trim(as_recorded, clip.name)
+    step = -(-len(recording.present) // LONGEST)
+    recording = Recording(
+        recording.points[::step], recording.present[::step], as_recorded.fps / step
+    )
+    seen = as_recorded.present[:, :: len(JOINTS)].sum(axis=0)
+    content = np.ascontiguousarray(as_recorded.points).tobytes() + as_recorded.present.tobytes()
+    row = {
+        "frames": len(recording.present),
+        "original_frames": len(as_recorded.present),
+        "fps": recording.fps,
+        "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
+        "thinned": step,
+        "content": hashlib.sha256(content).hexdigest(),
+        **{key: getattr(judged, key) for key in ("unit", "scale", "aspect", "swapped", "mirrored")},
+    }
+    return row, recording
+
+
+def _chunk_name(layout: str, clips: list[Clip]) -> str:
+    content = [VERSION, LONGEST, layout]
+    for clip in clips:
+        stats = [file.stat() for file in clip.files if file.exists()]
+        content.append([clip.name, [[s.st_size, s.st_mtime_ns] for s in stats]])
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

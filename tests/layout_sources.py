@@ -1,0 +1,159 @@
+"""One hand motion, written in every layout by the true libraries."""
+
+import io
+import pickle
+import tracemalloc
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
+from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
+
+from jointprune.sources.layouts import (
+    pose,
+)
+from jointprune.sources.pose_files import HAND_POINTS
+
+BODY = [11, 12, 15, 16]
+SIZE = np.float32([640, 480])
+FRAMES = 6
+
+
+class Motion:
+    """Hands and a whole body in image fractions: left seen in frames 2-5, right in all but 3."""
+
+    def __init__(self):
+        rng = np.random.default_rng(3)
+        steps = rng.normal(scale=0.01, size=(FRAMES, 42, 3)).cumsum(axis=0)
+        self.hands = (rng.uniform(0.2, 0.8, size=(42, 3)) + steps).astype(np.float32)
+        self.hands[:, [0, 21], 2] = 0
+        self.seen = np.ones((FRAMES, 42), dtype=bool)
+        self.seen[:2, :21] = self.seen[3, 21:] = False
+        self.pose = rng.uniform(0.2, 0.8, size=(FRAMES, 33, 3)).astype(np.float32)
+        self.pose_seen = np.ones((FRAMES, 33), dtype=bool)
+        self.pose_seen[4] = False
+
+    def filled(self, nothing):
+        """Hands and pose with `nothing` where they were not seen."""
+        hands = np.where(self.seen[..., None], self.hands, np.float32(nothing))
+        return hands, np.where(self.pose_seen[..., None], self.pose, np.float32(nothing))
+
+
+@contextmanager
+def little_memory():
+    """What runs inside takes less than 2 MB at a time; the lying headers claim 1 GB and more."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def pose_bytes(motion, hands=None, confidence=None, components=("pose", "left", "right")):
+    """A `.pose` file as pose-format writes it, in pixels."""
+    zeros, body = motion.filled(0)
+    hands = zeros if hands is None else hands
+    confidence = motion.seen.astype(np.float32) if confidence is None else confidence
+    names = [f"POINT_{i}" for i in range(33)]
+    for i, name in zip(BODY, pose.BODY_POINTS, strict=True):
+        names[i] = name
+    blocks = {
+        "pose": ("POSE_LANDMARKS", names, body, motion.pose_seen),
+        "left": ("LEFT_HAND_LANDMARKS", HAND_POINTS, hands[:, :21], confidence[:, :21]),
+        "right": ("RIGHT_HAND_LANDMARKS", HAND_POINTS, hands[:, 21:], confidence[:, 21:]),
+    }
+    used = [blocks[name] for name in components]
+    header = [PoseHeaderComponent(name, points, [], [], "XYZC") for name, points, _, _ in used]
+    points = np.concatenate([block for _, _, block, _ in used], axis=1) * [*SIZE, 1]
+    trust = np.concatenate([trust for _, _, _, trust in used], axis=1).astype(np.float32)
+    body = NumPyPoseBody(29.5, np.ma.array(points[:, None].astype(np.float32)), trust[:, None])
+    buffer = io.BytesIO()
+    Pose(PoseHeader(0.2, PoseHeaderDimensions(*SIZE), header), body).write(buffer)
+    return buffer.getvalue()
+
+
+def vectors(motion, width=1662, hands_first=False):
+    """The frames' vectors of `MP_Data`: the body with visibilities, the face, the hands."""
+    hands, body = motion.filled(0)
+    visibility = 0.9 * motion.pose_seen[..., None]
+    body = np.concatenate([body, visibility], axis=-1).reshape(FRAMES, -1)
+    hands, face = hands.reshape(FRAMES, -1), np.full((FRAMES, 468 * 3), 0.5)
+    parts = {1662: [body, face, hands], 258: [body, hands], 126: [hands]}[width]
+    return np.concatenate(parts[::-1] if hands_first else parts, axis=1)
+
+
+def stack(motion, columns=3):
+    """An array (frames, 543, columns), NaN where missing."""
+    hands, body = motion.filled(np.nan)
+    face = np.full((FRAMES, 468, 3), 0.5)
+    points = np.concatenate([face, body, hands], axis=1)
+    return np.concatenate([points, np.zeros((FRAMES, 543, 1))], axis=2)[..., :columns]
+
+
+def table(motion):
+    """The long table of `asl-signs`, its rows shuffled; frames start at 20."""
+    hands, body = motion.filled(np.nan)
+    kinds = {"face": np.full((FRAMES, 5, 3), 0.5), "pose": body}
+    kinds |= {"left_hand": hands[:, :21], "right_hand": hands[:, 21:]}
+    rows = [
+        (20 + frame, f"{20 + frame}-{kind}-{i}", kind, i, *map(float, point))
+        for kind, points in kinds.items()
+        for frame, frame_points in enumerate(points)
+        for i, point in enumerate(frame_points)
+    ]
+    names = ["frame", "row_id", "type", "landmark_index", "x", "y", "z"]
+    frame = pd.DataFrame(rows, columns=names).astype({"frame": "int16", "landmark_index": "int16"})
+    return frame.sample(frac=1, random_state=0)
+
+
+def keypoints(motion, person_axis=False):
+    """What OpenHands pickles."""
+    hands, body = motion.filled(0)
+    points = np.concatenate([body, hands], axis=1).astype(np.float64)
+    trust = np.concatenate([0.9 * motion.pose_seen, motion.seen], axis=1)
+    return {"keypoints": points[:, None] if person_axis else points, "confidences": trust}
+
+
+def write(path: Path, content) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, dict):
+        path.write_bytes(pickle.dumps(content, protocol=4))
+    elif isinstance(content, pd.DataFrame):
+        content.to_parquet(path)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    else:
+        np.save(path, content)
+    return path
+
+
+def write_frames(folder: Path, frames, numbers=None):
+    for number, frame in zip(numbers or range(len(frames)), frames, strict=True):
+        write(folder / f"{number}.npy", frame)
+
+
+def write_asl(source: Path, motion, path="parquet/26734/100.parquet"):
+    header = "path,participant_id,sequence_id,sign\n"
+    write(source / "train.csv", f"{header}{path},26734,100,hello\n")
+    return write(source / path, table(motion))
+
+
+WRITERS = {
+    "pose": lambda s, m: write(s / "hello" / "1.pose", pose_bytes(m)),
+    "mp-data": lambda s, m: write_frames(s / "hello" / "1", vectors(m)),
+    "mp-data 258": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258)),
+    "mp-data 258, hands first": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258, True)),
+    "mp-data 126": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 126)),
+    "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
+    "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
+    "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),
+    "asl-signs": write_asl,
+    "openhands": lambda s, m: write(s / "hello" / "1.pkl", keypoints(m)),
+    "openhands with a person's axis": lambda s, m: write(s / "hello" / "1.pkl", keypoints(m, True)),
+}

@@ -1,0 +1,278 @@
+"""A folder becomes a store whose values are known, and a report that hides nothing."""
+
+import shutil
+
+import numpy as np
+import pytest
+from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
+
+from jointprune import data as command
+from jointprune.sources import annotations, importing, reading
+from jointprune.sources.checks import LIMIT, judge
+from jointprune.sources.importing import import_recordings
+from jointprune.sources.layouts.found import Clip, Raw
+from jointprune.workspace import Workspace
+
+SIGNS = ("merhaba", "çok güzel")
+
+
+def raw(hands, confidence=None, body=True, size=None):
+    wrists = np.nan_to_num(hands[:, [0, 21], :2], nan=np.nan)
+    shoulders = np.broadcast_to(SHOULDERS, wrists.shape)
+    whole = np.concatenate([shoulders, wrists], axis=1) if body else None
+    return Raw(hands.astype(np.float32), confidence, whole, size, 25.0)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two signs, six sequences each with missing hands, and one sequence without any hand."""
+    folder = tmp_path / "MP Data"
+    for i, sign in enumerate(SIGNS):
+        for sequence in range(6):
+            hands = motion(12, seed=10 * i + sequence, missing=[(1, 0), (2, 0), (2, 1)])
+            write_mp_data(folder / sign / str(sequence), hands)
+    write_mp_data(folder / SIGNS[1] / "6", np.full((3, 42, 3), np.nan))
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(str(tmp_path / "work"))
+
+
+# One clip
+
+
+def test_a_clip_is_measured_in_shoulder_widths_from_their_middle():
+    hands = motion(5, missing=[(2, 1)])
+    judged = judge(raw(hands))
+    np.testing.assert_allclose(judged.recording.points, in_shoulder_widths(hands), atol=1e-5)
+    assert (judged.unit, judged.scale, judged.aspect) == ("share", "shoulders", False)
+    assert (judged.swapped, judged.mirrored) == (False, False)
+
+
+def test_pixels_and_shares_of_a_picture_of_known_shape_give_the_same_clip():
+    hands = motion(5)
+    wide = raw(hands, size=(640, 320))
+    scale = np.array([640, 320, 1])
+    pixels = raw(hands)._replace(hands=hands * scale, body=wide.body * scale[:2])
+    one, other = judge(wide), judge(pixels)
+    np.testing.assert_allclose(one.recording.points, other.recording.points, atol=1e-4)
+    assert (one.unit, other.unit) == ("share", "pixel")
+
+
+def test_without_shoulders_a_palm_is_the_measure():
+    hands = motion(9)
+    judged = judge(raw(hands, body=False))
+    palm = np.linalg.norm(judged.recording.points[:, 0] - judged.recording.points[:, 9], axis=-1)
+    np.testing.assert_allclose(palm, 0.27, atol=1e-3)
+    np.testing.assert_allclose(judged.recording.points.mean((0, 1)), 0, atol=1e-5)
+    assert (judged.scale, judged.swapped, judged.mirrored) == ("palm", None, None)
+
+
+def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
+    hands = motion(4)
+    hands[0, 3] = np.nan  # one joint takes its whole hand with it
+    hands[1, 21:] = 0
+    hands[3, 5, 0] = 0  # one zero is a coordinate
+    confidence = np.ones((4, 42), dtype=np.float32)
+    confidence[2, :21] = 0
+    present = judge(raw(hands, confidence)).recording.present
+    assert present[:, ::21].tolist() == [[False, True], [True, False], [False, True], [True, True]]
+    assert (present == np.repeat(present[:, ::21], 21, axis=1)).all()
+
+
+def test_swapped_hands_and_mirrored_pictures_are_seen():
+    hands = motion(5)
+    swapped = raw(hands)._replace(hands=np.roll(hands, 21, axis=1).astype(np.float32))
+    assert judge(swapped).swapped
+    flipped = raw(hands)
+    flipped = flipped._replace(body=flipped.body * [-1, 1] + [1, 0])
+    assert judge(flipped).mirrored
+
+
+def test_far_joints_are_clipped_and_a_clip_without_hands_is_refused():
+    hands = motion(3)
+    hands[1, 30, :2] = 1.9
+    assert judge(raw(hands)).recording.points.max() == LIMIT
+    with pytest.raises(ValueError, match="expected a hand in some frame"):
+        judge(raw(np.zeros((3, 42, 3))))
+
+
+# Who signs what
+
+
+def clips(*names, signer=""):
+    return [Clip(name, name.split("/")[0], signer, "", ()) for name in names]
+
+
+def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_bytes(b"signer0_sample1,41\r\nsigner1_sample2,7\r\n")
+    found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), [table])
+    assert [clip.label for clip in found] == ["41", ""]
+    table.write_text("clip,label\ntrain/signer0_sample1,3\n", encoding="utf-8")
+    assert annotations.read_table([table]) == {"train/signer0_sample1": "3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a,1\na,2\n", "one name for the clip"), ("a,1,2\n", "expected clip,name"), ("a,\n", ":1:")],
+)
+def test_a_table_that_cannot_be_right_is_refused(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        annotations.read_table([tmp_path / "t.csv"])
+
+
+def test_labels_that_name_no_clip_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("x,1\n")
+    with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
+        annotations.with_labels(clips("a/1"), [tmp_path / "t.csv"])
+
+
+def test_groups_by_signer_block_pattern_or_part(tmp_path):
+    some = clips("a/0", "a/9", "a/10", "b/19")
+    by = {"signer 1": ["a/0", "a/9"], "signer 2": ["a/10", "b/19"]}
+    found, rule = annotations.group_rule("blocks:10", some)
+    assert rule == "signer" and found == {n: group for group, names in by.items() for n in names}
+    assert annotations.group_rule("pattern:/(.)", some)[0]["a/10"] == "1"
+    (tmp_path / "g.csv").write_text("0,ann\n9,ann\n10,bo\nb/19,cy\n")
+    assert annotations.group_rule(str(tmp_path / "g.csv"), some)[0]["b/19"] == "cy"
+    assert annotations.group_rule("", clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
+    found, rule = annotations.group_rule("", clips(*(f"a/{i}" for i in range(8)), "b/0"))
+    assert rule == "part" and [*found.values()] == [
+        "part 1", "part 1", "part 2", "part 2", "part 3", "part 3", "part 4", "part 4", "part 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("blocks:0", "blocks:N"),
+        ("pattern:x", "a bracket"),
+        ("pattern:(x)", "got 2 without"),
+    ],
+)
+def test_rules_that_cannot_be_right_are_refused(groups, said):
+    with pytest.raises(ValueError, match=said):
+        annotations.group_rule(groups, clips("a/1", "b/2"))
+
+
+# The whole
+
+
+def test_a_folder_becomes_a_store_and_a_report(source, workspace):
+    data, report = import_recordings(source, "mine", workspace)
+    assert data.classes == SIGNS and len(data) == 12
+    assert list(data.clips["clip"][:2]) == ["merhaba/0", "merhaba/1"]
+    expected = in_shoulder_widths(motion(12, seed=10, missing=[(1, 0), (2, 0), (2, 1)]))
+    np.testing.assert_allclose(data.poses[6], expected, atol=1e-5)
+    assert sorted(set(data.groups)) == ["part 1", "part 2", "part 3", "part 4"]
+    assert set(data.signers) == {"unknown"} and not any("part" in s for s in data.signers)
+    assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
+    assert report["rejected"] == [
+        {
+            "source_file": "çok güzel/6/0.npy",
+            "reason": "expected a hand in some frame, got none in any",
+        }
+    ]
+    assert command.import_report(workspace.processed / "mine") == report
+    assert not (workspace.processed / ".import-mine").exists()
+
+
+def test_an_interrupted_import_goes_on_and_ends_alike(source, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "CHUNK", 4)
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    whole, _ = import_recordings(source, "whole", workspace)
+    monkeypatch.setattr(importing, "_store", stop)
+    with pytest.raises(KeyboardInterrupt):
+        import_recordings(source, "again", workspace)
+    monkeypatch.undo()
+    monkeypatch.setattr(reading, "CHUNK", 4)
+    monkeypatch.setattr(reading, "on_every_core", nothing_to_do)
+    again, _ = import_recordings(source, "again", workspace)
+    assert np.array_equal(again.poses, whole.poses) and again.clips.equals(whole.clips)
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def nothing_to_do(function, jobs, *_):
+    assert not jobs
+    return []
+
+
+def test_a_changed_recording_is_read_again(source, workspace):
+    clip = Clip("a", "a", "", "", tuple((source / SIGNS[0] / "0").iterdir()))
+    before = reading._chunk_name("mp-data", [clip])
+    np.save(clip.files[0], np.ones(1662))
+    shutil.copystat(source, clip.files[0])
+    assert reading._chunk_name("mp-data", [clip]) != before
+
+
+def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
+    _, report = import_recordings(source, "mine", workspace)
+    assert report["leaks"] == [["merhaba/0/0.npy", "çok güzel/7/0.npy"]] == report["copies"]
+    assert "A LEAK" in command.import_summary(report).upper()
+
+
+def test_strict_stops_at_the_first_clip_that_is_left_out(source, workspace):
+    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+        import_recordings(source, "mine", workspace, strict=True)
+    assert not (workspace.processed / "mine").exists()
+
+
+def test_long_clips_are_thinned_and_said_to_be(source, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "LONGEST", 5)
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    data, report = import_recordings(source, "mine", workspace)
+    expected = in_shoulder_widths(motion(12, missing=[(1, 0), (2, 0), (2, 1)]))[::3]
+    np.testing.assert_allclose(data.poses[0], expected, atol=1e-5)
+    assert len(report["thinned"]) == 12
+
+
+def one_by_one(function, jobs, *_):
+    return [function(*job) for job in jobs]
+
+
+def test_units_are_not_mixed(source, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    write_mp_data(source / SIGNS[0] / "8", motion(4) * [500, 500, 1], width=126)
+    with pytest.raises(ValueError, match=r"expected one unit, got .* pixels in merhaba/8"):
+        import_recordings(source, "mine", workspace)
+
+
+def test_a_source_whose_hands_are_swapped_is_refused(tmp_path, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    for sequence in range(3):
+        write_mp_data(tmp_path / "s" / "a" / str(sequence), motion(4, seed=sequence))
+    for file in (tmp_path / "s").glob("*/*/*.npy"):
+        frame = np.load(file)
+        frame[1536:] = np.roll(frame[1536:], 63)
+        np.save(file, frame)
+    with pytest.raises(
+        ValueError, match="the wrists of their own side, got the opposite in 3 of 3"
+    ):
+        import_recordings(tmp_path / "s", "mine", workspace)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "planted-2", "é"])
+def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
+    with pytest.raises(ValueError, match="expected a name"):
+        import_recordings(source, name, workspace)
+
+
+def test_the_command_says_what_was_found(source, workspace, monkeypatch, capsys):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    monkeypatch.setattr(command, "ROOT", workspace.path)
+    command.main(["import", str(source), "--name", "mine", "--groups", "blocks:2"])
+    said = capsys.readouterr().out
+    assert "12 clips, 2 signs, signers: 3" in said and "left out: 1" in said
+    with pytest.raises(SystemExit) as end:
+        command.main(["import", str(source / "none"), "--name", "mine"])
+    assert end.value.code == 1 and "none" in capsys.readouterr().err

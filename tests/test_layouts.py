@@ -1,0 +1,492 @@
+"""One hand motion has to come out the same of every layout; each refusal has its broken file."""
+
+import os
+import struct
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import pytest
+from layout_sources import (
+    BODY,
+    FRAMES,
+    SIZE,
+    WRITERS,
+    Motion,
+    little_memory,
+    pose_bytes,
+    stack,
+    table,
+    vectors,
+    write,
+    write_asl,
+    write_frames,
+)
+
+from jointprune.sources.layouts import (
+    LAYOUTS,
+    arrays,
+    asl_signs,
+    mp_data,
+    pose,
+    recognise,
+)
+from jointprune.sources.layouts.found import Clip, NotThisLayout
+from jointprune.sources.layouts.landmarks import hands_seen
+
+
+@pytest.fixture
+def motion():
+    return Motion()
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
+    WRITERS[writer](tmp_path, motion)
+    name, clips = recognise(tmp_path)
+    assert writer.startswith(name) and [clip.label for clip in clips] == ["hello"]
+    raw = LAYOUTS[name].read(clips[0])
+    scale = SIZE if name == "pose" else 1
+    assert raw.hands.shape == (FRAMES, 42, 3) and raw.hands.dtype == np.float32
+    np.testing.assert_allclose(
+        raw.hands[motion.seen, :2] / scale, motion.hands[motion.seen, :2], 1e-6
+    )
+    flat = name == "pose" or writer.endswith("without depth")
+    depth = np.full_like(motion.hands[..., 2], np.nan) if flat else motion.hands[..., 2]
+    np.testing.assert_array_equal(raw.hands[motion.seen, 2], depth[motion.seen])
+    missing = ~hands_seen(raw.hands[..., :2], raw.confidence)
+    np.testing.assert_array_equal(missing, ~motion.seen[:, ::21])
+    if writer.endswith("126"):
+        assert raw.body is None
+    else:
+        body = np.where(motion.pose_seen[:, BODY, None], motion.pose[:, BODY, :2] * scale, np.nan)
+        np.testing.assert_allclose(raw.body, body.astype(np.float32), 1e-6)
+    assert (raw.size, raw.fps) == (((640, 480), 29.5) if name == "pose" else (None, 0))
+
+
+@pytest.mark.parametrize(
+    ("writer", "nothing"),
+    [("pose", 0), ("mp-data", 0), ("arrays", np.nan), ("asl-signs", np.nan), ("openhands", 0)],
+)
+def test_a_missing_hand_stays_as_its_layout_has_it(tmp_path, motion, writer, nothing):
+    WRITERS[writer](tmp_path, motion)
+    name, (clip,) = recognise(tmp_path)
+    raw = LAYOUTS[name].read(clip)
+    gone = raw.hands[~motion.seen, :2]
+    np.testing.assert_array_equal(gone, np.full_like(gone, nothing))
+    if raw.confidence is not None:
+        np.testing.assert_array_equal(raw.confidence, motion.seen)
+
+
+def test_a_sequence_without_hands_is_read_as_missing(tmp_path, motion):
+    motion.seen[:] = False
+    for writer in ("pose", "mp-data", "mp-data 258", "mp-data 258, hands first", "openhands"):
+        WRITERS[writer](tmp_path / writer, motion)
+        name, (clip,) = recognise(tmp_path / writer)
+        raw = LAYOUTS[name].read(clip)
+        assert not hands_seen(raw.hands[..., :2], raw.confidence).any()
+        assert np.isfinite(raw.body).all(axis=(1, 2)).tolist() == motion.pose_seen[:, 0].tolist()
+
+
+def test_a_dark_sequence_is_all_zeros_and_no_error(tmp_path):
+    write_frames(tmp_path / "hello" / "0", np.zeros((3, 258)))
+    raw = mp_data.read(mp_data.find(tmp_path)[0])
+    assert not raw.hands.any() and np.isnan(raw.body).all()
+
+
+def test_hands_first_is_told_even_where_no_body_was_found(tmp_path, motion):
+    motion.pose_seen[:] = False
+    for writer in ("mp-data 258", "mp-data 258, hands first"):
+        WRITERS[writer](tmp_path / writer, motion)
+        raw = mp_data.read(mp_data.find(tmp_path / writer)[0])
+        np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
+
+
+# --- pose ------------------------------------------------------------------------------
+
+
+def read_pose(folder, raw):
+    return pose.read(Clip("x", "", "", "", (write(folder / "x.pose", raw),)))
+
+
+def test_the_variant_that_keeps_nan_with_confidence_1_is_read(tmp_path, motion):
+    raw = read_pose(
+        tmp_path, pose_bytes(motion, motion.filled(np.nan)[0], np.ones((FRAMES, 42), np.float32))
+    )
+    assert (raw.confidence == 1).all() and np.isnan(raw.hands[~motion.seen]).all()
+    assert np.isfinite(raw.hands[motion.seen, :2]).all()
+
+
+def test_a_hand_may_be_half_sure(tmp_path, motion):
+    raw = read_pose(tmp_path, pose_bytes(motion, confidence=0.4 * motion.seen))
+    np.testing.assert_allclose(raw.confidence, 0.4 * motion.seen)
+
+
+def test_a_file_without_a_body_or_a_size_says_none(tmp_path, motion):
+    assert read_pose(tmp_path, pose_bytes(motion, components=("right", "left"))).body is None
+    raw = bytearray(pose_bytes(motion))
+    raw[4:8] = bytes(4)
+    assert read_pose(tmp_path, bytes(raw)).size is None
+
+
+def body_start(raw):
+    """Where fps, frames and people stand: these 10 bytes come before the values."""
+    return raw.index(struct.pack("<fIH", 29.5, FRAMES, 1))
+
+
+@pytest.mark.parametrize(("frames", "people"), [(10**6, 1), (2**32 - 1, 1), (2**32 - 1, 0)])
+def test_a_header_that_claims_too_much_is_refused_before_memory_is_taken(
+    tmp_path, motion, frames, people
+):
+    raw = bytearray(pose_bytes(motion))
+    struct.pack_into("<IH", raw, body_start(raw) + 4, frames, people)
+    with little_memory(), pytest.raises(ValueError, match=r"x\.pose: expected"):
+        read_pose(tmp_path, bytes(raw))
+
+
+def old_version(raw, frames, people=1):
+    """The file in version 0.1, which counts frames by its bytes."""
+    start = body_start(raw)
+    body = struct.pack("<HHH", 25, frames, people) + raw[start + 10 :]
+    return struct.pack("<f", 0.1) + raw[4:start] + body
+
+
+def test_version_0_1_is_read_and_a_cut_one_refused(tmp_path, motion):
+    whole = old_version(pose_bytes(motion), FRAMES)
+    np.testing.assert_array_equal(
+        read_pose(tmp_path, whole).hands, read_pose(tmp_path, pose_bytes(motion)).hands
+    )
+    with pytest.raises(ValueError, match="expected 6 frames, got 5: it may be truncated"):
+        read_pose(tmp_path, whole[: -75 * 4 * 4])
+    with pytest.raises(ValueError, match=r"expected a whole \.pose file"):
+        read_pose(tmp_path, old_version(pose_bytes(motion), FRAMES, people=0))
+
+
+def test_version_0_0_is_refused_since_further_people_would_be_lost(tmp_path, motion):
+    raw = pose_bytes(motion)
+    person = struct.pack("<h", 0) + bytes(75 * 4 * 4)
+    body = struct.pack("<HHH", 25, 1, 2) + person + person
+    with pytest.raises(ValueError, match=r"version 0\.1 or 0\.2 of the format, got 0\.0"):
+        read_pose(tmp_path, struct.pack("<f", 0) + raw[4 : body_start(raw)] + body)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [("hands", "an infinite value"), ("confidence", "finite confidences")]
+)
+def test_a_pose_file_with_impossible_values_is_refused(tmp_path, motion, place, message):
+    hands, confidence = motion.filled(0)[0], motion.seen.astype(np.float32)
+    {"hands": hands, "confidence": confidence}[place][4, 30] = np.inf
+    with pytest.raises(ValueError, match=message):
+        read_pose(tmp_path, pose_bytes(motion, hands, confidence))
+
+
+def test_coordinates_of_another_kind_are_refused(tmp_path, motion):
+    raw = pose_bytes(motion).replace(b"XYZC", b"ZYXC")
+    with pytest.raises(ValueError, match="expected coordinates XY of LEFT_HAND_LANDMARKS"):
+        read_pose(tmp_path, raw)
+
+
+# --- names -----------------------------------------------------------------------------
+
+
+def names(clips):
+    return [(clip.name, clip.label, clip.signer, clip.split) for clip in clips]
+
+
+def test_numbers_are_sorted_as_numbers(tmp_path):
+    for name in ("b/10", "b/9", "b/1", "a2/2", "a10/1", "b/2"):
+        write(tmp_path / f"{name}.pose", b"")
+    found = [clip.name for clip in pose.find(tmp_path)]
+    assert found == ["a2/2", "a10/1", "b/1", "b/2", "b/9", "b/10"]
+
+
+def test_a_place_says_sign_signer_and_split(tmp_path):
+    files = ("Train/teşekkür ederim/signer3_sample2_color", "validation/evet/x_color", "VALID/x")
+    for name in (*files, "test/signer10_sample1", "evet/train", "train", "a/b/c"):
+        write(tmp_path / f"{name}.pose", b"")
+    write(tmp_path / ".hidden" / "x.pose", b"")
+    write(tmp_path / "evet" / "._x.pose", b"")
+    assert names(pose.find(tmp_path)) == [
+        ("Train/teşekkür ederim/signer3_sample2", "teşekkür ederim", "3", "train"),
+        ("VALID/x", "", "", "val"),
+        ("a/b/c", "b", "", ""),
+        ("evet/train", "evet", "", ""),
+        ("test/signer10_sample1", "", "10", "test"),
+        ("train", "", "", ""),
+        ("validation/evet/x", "evet", "", "val"),
+    ]
+
+
+def test_letters_have_one_spelling(tmp_path):
+    write(tmp_path / unicodedata.normalize("NFD", "iyi şans ğ") / "1.pose", b"")
+    assert names(pose.find(tmp_path)) == [("iyi şans ğ/1", "iyi şans ğ", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("test/signer0_1.pose", "test/signer0_1_color.pose"),
+        (
+            f"{unicodedata.normalize('NFC', 'ö')}/1.pose",
+            f"{unicodedata.normalize('NFD', 'ö')}/1.pose",
+        ),
+    ],
+)
+def test_two_clips_of_one_name_are_refused_by_both_names(tmp_path, one, other):
+    paths = [write(tmp_path / name, b"") for name in (one, other)]
+    with pytest.raises(ValueError, match="a clip name that occurs once") as refusal:
+        pose.find(tmp_path)
+    assert all(str(path) in str(refusal.value) for path in paths)
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    write(tmp_path / "elsewhere" / "1.pose", b"")
+    (tmp_path / "source").mkdir()
+    os.symlink(tmp_path / "elsewhere", tmp_path / "source" / "hello")
+    os.symlink(tmp_path / "source", tmp_path / "elsewhere" / "back")
+    assert names(pose.find(tmp_path / "source")) == [("hello/1", "hello", "", "")]
+
+
+# --- mp-data ---------------------------------------------------------------------------
+
+
+def test_frames_are_in_the_order_of_their_numbers_with_gaps(tmp_path, motion):
+    numbers = [9, 7, 10, 100, 23, 8]
+    write_frames(tmp_path / "iyi günler" / "2", vectors(motion), numbers)
+    write_frames(tmp_path / "iyi günler" / "10", vectors(motion))
+    clips = mp_data.find(tmp_path)
+    assert names(clips) == [(f"iyi günler/{n}", "iyi günler", "", "") for n in (2, 10)]
+    order = np.argsort(numbers)
+    shifted, straight = (mp_data.read(clip) for clip in clips)
+    np.testing.assert_array_equal(shifted.hands, straight.hands[order])
+
+
+def test_a_sign_may_be_called_train_and_stand_below_a_split(tmp_path):
+    write_frames(tmp_path / "train" / "0", np.zeros((1, 126)))
+    write_frames(tmp_path / "test" / "train" / "0", np.zeros((1, 126)))
+    assert names(mp_data.find(tmp_path)) == [
+        ("test/train/0", "train", "", "test"),
+        ("train/0", "train", "", ""),
+    ]
+
+
+def sequence(folder, frames, numbers=None):
+    write_frames(folder / "hello" / "0", frames, numbers)
+    return mp_data.find(folder)[0]
+
+
+@pytest.mark.parametrize("width", [1662, 258, 126])
+def test_other_points_than_hands_are_refused_by_the_depth_of_their_wrists(tmp_path, motion, width):
+    motion.hands[:, 21, 2] = 0.2
+    clip = sequence(tmp_path, vectors(motion, width))
+    message = r"expected the \w+ wrist at depth 0 as in MediaPipe's hands, got z"
+    with pytest.raises(ValueError, match=message):
+        mp_data.read(clip)
+
+
+def test_a_wrist_at_depth_0_but_for_rounding_is_a_hand(tmp_path, motion):
+    motion.hands[:, [0, 21], 2] = 4e-7
+    assert mp_data.read(sequence(tmp_path, vectors(motion))).hands[2, 0, 2] == np.float32(4e-7)
+
+
+def test_frames_of_different_width_or_shape_are_refused(tmp_path, motion):
+    frames = [*vectors(motion)[:2], np.zeros(258)]
+    with pytest.raises(ValueError, match=r"2\.npy: expected 1662 values as in 0\.npy, got 258"):
+        mp_data.read(sequence(tmp_path / "a", frames))
+    with pytest.raises(ValueError, match=r"1\.npy: expected a vector of 1662, 258, 126"):
+        mp_data.read(sequence(tmp_path / "b", [frames[0], np.zeros((1, 126))]))
+
+
+def test_a_frame_that_is_there_twice_is_refused(tmp_path):
+    clip = sequence(tmp_path, np.zeros((2, 126)), ["1", "01"])
+    with pytest.raises(ValueError, match="one file a frame, got several for frame 1"):
+        mp_data.read(clip)
+
+
+# --- arrays ----------------------------------------------------------------------------
+
+
+def read_array(folder, values):
+    return arrays.read(Clip("x", "", "", "", (write(folder / "x.npy", values),)))
+
+
+@pytest.mark.parametrize("shape", [(6, 543), (6, 543, 5), (6, 543, 1), (6, 553, 3), (6, 1, 543, 3)])
+def test_arrays_of_another_shape_are_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"expected an array \(frames, 543, 2 to 4\), got"):
+        read_array(tmp_path, np.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+def test_an_infinite_coordinate_is_refused_on_hands_and_body(tmp_path, motion, value):
+    for row in (540, 468 + 11):
+        values = stack(motion)
+        values[2, row, 0] = value
+        with pytest.raises(ValueError, match="an infinite value"):
+            read_array(tmp_path, values)
+
+
+def test_the_block_of_another_order_is_no_hand(tmp_path, motion):
+    values = stack(motion)
+    with pytest.raises(ValueError, match="wrist at depth 0"):
+        read_array(tmp_path, np.concatenate([values[:, 489:], values[:, :489]], axis=1))
+
+
+# --- asl-signs -------------------------------------------------------------------------
+
+
+def asl_source(folder, *rows, columns="path,participant_id,sequence_id,sign"):
+    write(folder / "train.csv", "\n".join([columns, *rows, ""]))
+    return folder
+
+
+def test_the_table_names_clips_signers_and_signs(tmp_path):
+    rows = ("p/2/10.parquet,2,10,thank you", "p/2/9.parquet,2,9,yes", "p/16/1.parquet,16,1,yes")
+    assert names(asl_signs.find(asl_source(tmp_path, *rows))) == [
+        ("p/2/9", "yes", "2", ""),
+        ("p/2/10", "thank you", "2", ""),
+        ("p/16/1", "yes", "16", ""),
+    ]
+
+
+def test_a_file_that_is_not_there_is_a_clip_that_cannot_be_read(tmp_path):
+    (clip,) = asl_signs.find(asl_source(tmp_path, "p/2/10.parquet,2,10,yes"))
+    with pytest.raises(ValueError, match=r"10\.parquet: expected the file that train\.csv names"):
+        asl_signs.read(clip)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x.parquet",
+        "a/../../x.parquet",
+        "/etc/x.parquet",
+        "C:/x.parquet",
+        r"..\x.parquet",
+        "a.exe",
+    ],
+)
+def test_a_path_that_leads_outside_is_refused(tmp_path, path):
+    with pytest.raises(ValueError, match=r"train\.csv: expected the path .* below .* in row 3"):
+        asl_signs.find(asl_source(tmp_path, "a.parquet,1,1,yes", f"{path},1,1,yes"))
+
+
+def test_rows_that_lack_something_or_all_rows_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="in row 2, got"):
+        asl_signs.find(asl_source(tmp_path / "a", "x.parquet,1,1,"))
+    with pytest.raises(ValueError, match="in row 2, got"):
+        asl_signs.find(asl_source(tmp_path / "b", "x.parquet,1"))
+    with pytest.raises(ValueError, match="at least 1 recording, got none"):
+        asl_signs.find(asl_source(tmp_path / "c"))
+    with pytest.raises(ValueError, match="a clip name that occurs once"):
+        asl_signs.find(asl_source(tmp_path / "d", *["x.parquet,1,1,yes"] * 2))
+
+
+def test_a_table_without_rows_of_a_missing_hand_is_read_as_missing(tmp_path, motion):
+    path = write_asl(tmp_path, motion)
+    long = table(motion)
+    write(path, long[~((long["type"] == "left_hand") & long["x"].isna())])
+    raw = asl_signs.read(asl_signs.find(tmp_path)[0])
+    np.testing.assert_array_equal(np.isnan(raw.hands[..., 0]), ~motion.seen)
+
+
+BROKEN_TABLES = {
+    "a column less": (lambda t: t.drop(columns="z"), "expected a parquet table with columns"),
+    "no rows": (lambda t: t[:0], "at least 1 frame"),
+    "a face alone": (lambda t: t[t["type"] == "face"], "at least 1 frame"),
+    "a point twice": (lambda t: pd.concat([t, t[t["type"] == "pose"]]), "got one twice"),
+    "22 points": (
+        lambda t: t.replace({"landmark_index": {20: 21}}),
+        "points 0 to 20 of a hand, got 21 of",
+    ),
+    "words": (lambda t: t.assign(x=t["x"].astype(str)), "real coordinates, got x"),
+    "half frames": (
+        lambda t: t.assign(frame=t["frame"] + 0.5),
+        "whole frames .* got frame float64",
+    ),
+    "infinite": (lambda t: t.assign(x=t["x"].fillna(np.inf)), "an infinite value"),
+    "no wrists": (lambda t: t.assign(z=t["z"] + 1), "wrist at depth 0"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_TABLES)
+def test_a_broken_table_is_refused(tmp_path, motion, fault):
+    change, message = BROKEN_TABLES[fault]
+    path = write_asl(tmp_path, motion)
+    write(path, change(table(motion).reset_index(drop=True)))
+    with pytest.raises(ValueError, match=rf"100\.parquet: .*{message}"):
+        asl_signs.read(asl_signs.find(tmp_path)[0])
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"", lambda b: b[: len(b) // 2]])
+def test_a_truncated_table_is_refused(tmp_path, motion, damage):
+    path = write_asl(tmp_path, motion)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"100\.parquet: expected a parquet table"):
+        asl_signs.read(asl_signs.find(tmp_path)[0])
+
+
+# --- which layout ----------------------------------------------------------------------
+
+
+def test_a_folder_that_has_no_layout_is_told_why_by_each(tmp_path):
+    write(tmp_path / "a" / "1.mp4", b"")
+    with pytest.raises(ValueError, match="expected one of these layouts") as refusal:
+        recognise(tmp_path)
+    reasons = str(refusal.value).splitlines()[1:]
+    assert [line.split(":")[0].strip() for line in reasons] == list(LAYOUTS)
+    assert "expected .pose files, got 1 .mp4" in reasons[0]
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got no file"):
+        recognise(tmp_path, "openhands")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"hello/1.npy": np.zeros((2, 7))}, r"mp-data: expected <sign>.*got hello/1\.npy"),
+        ({"hello/1.npy": np.zeros((2, 7))}, r"arrays: .* got shapes \[\(2, 7\)\]"),
+        ({"hello/1/0.npy": np.zeros(7)}, r"mp-data: expected vectors .* got shapes \[\(7,\)\]"),
+        ({"hello/1/first.npy": np.zeros(126)}, r"mp-data: .* got hello/1/first\.npy"),
+        ({"a/hello/1/0.npy": np.zeros(126)}, r"mp-data: .* got a/hello/1/0\.npy"),
+        ({"hello/1/0.npy": b"no header"}, r"mp-data: .* got shapes none readable"),
+        ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),
+        ({"train.csv": b"\xff\xfe"}, r"asl-signs: expected a CSV table in UTF-8"),
+    ],
+)
+def test_a_layouts_reason_says_what_it_found(tmp_path, content, reason):
+    for name, values in content.items():
+        write(tmp_path / name, values)
+    with pytest.raises(ValueError, match=reason):
+        recognise(tmp_path)
+
+
+def test_a_broken_file_or_two_hide_no_layout(tmp_path, motion):
+    write(tmp_path / "hello" / "0.npy", b"")
+    write(tmp_path / "labels.npy", np.zeros(7))
+    write(tmp_path / "hello" / "1.npy", stack(motion))
+    name, clips = recognise(tmp_path)
+    assert name == "arrays" and len(clips) == 3
+    for broken in ("hello/0", "labels"):
+        with pytest.raises(ValueError, match=f"{broken}.npy: expected"):
+            arrays.read(next(clip for clip in clips if clip.name == broken))
+
+
+def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):
+    WRITERS["pose"](tmp_path, motion)
+    WRITERS["arrays"](tmp_path, motion)
+    with pytest.raises(ValueError, match="got pose and arrays: say which with --layout"):
+        recognise(tmp_path)
+    assert recognise(tmp_path, "arrays")[0] == "arrays"
+    with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got 1 \.(npy|pose), 1 "):
+        recognise(tmp_path, "openhands")
+
+
+def test_a_source_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"a layout out of auto, pose, .*, got 'mp_data'"):
+        recognise(tmp_path, "mp_data")
+    with pytest.raises(FileNotFoundError, match="it is not there"):
+        recognise(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError, match="give the folder that holds them"):
+        recognise(write(tmp_path / "x.npy", np.zeros(3)))

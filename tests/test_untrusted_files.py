@@ -1,0 +1,250 @@
+"""Files of arrays that lie or would run code: each is refused, before memory is taken."""
+
+import io
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from layout_sources import FRAMES, Motion, keypoints, little_memory, write
+
+from jointprune.sources.layouts import (
+    openhands,
+)
+from jointprune.sources.layouts.found import Clip
+from jointprune.sources.layouts.npy import load_npy
+
+
+@pytest.fixture
+def motion():
+    return Motion()
+
+
+# --- .npy ---
+
+
+def npy_bytes(header, values=b"", version=(1, 0)):
+    """A file with any header."""
+    header = f"{header}\n".encode("latin1")
+    length = struct.pack("<H" if version == (1, 0) else "<I", len(header))
+    return b"\x93NUMPY" + bytes(version) + length + header + values
+
+
+def header(shape, descr="<f4"):
+    return f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}"
+
+
+def saved(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+BROKEN_NPY = {
+    "empty": (b"", "version 1 or 2"),
+    "text": (b"hello, world", "version 1 or 2"),
+    "cut in its header": (saved(np.zeros(4))[:30], "version 1 or 2"),
+    "cut in its values": (saved(np.zeros(4))[:-1], "expected 32 bytes for shape .4,. .* got 31"),
+    "longer": (saved(np.zeros(4)) + b"\0", "got 33"),
+    "no literal": (npy_bytes("(" * 5000), "cannot be read"),
+    "a call": (npy_bytes("__import__('os').getcwd()"), "cannot be read"),
+    "a header of 4 GB": (b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b"{}", "cannot be read"),
+    "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1 or 2"),
+    "4 TB": (npy_bytes(header((10**12,)), bytes(64)), "expected 4000000000000 bytes"),
+    "more than any memory": (npy_bytes(header((10**40, 3))), "expected 12000.* bytes"),
+    "negative": (npy_bytes(header((-2, -2)), bytes(16)), "at least 1 value"),
+    "no frames": (saved(np.zeros((0, 543, 3))), "at least 1 value"),
+    "Python objects": (saved(np.array([{}, None])), "real numbers, got object"),
+    "text values": (saved(np.array(["a"])), "real numbers, got <U1"),
+    "complex": (saved(np.ones(2, complex)), "real numbers, got complex"),
+    "bool": (saved(np.ones(2, bool)), "real numbers, got bool"),
+    "records": (saved(np.zeros(2, [("x", "f4")])), "real numbers, got"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_NPY)
+def test_a_broken_npy_is_refused_before_memory_is_taken(tmp_path, fault):
+    content, message = BROKEN_NPY[fault]
+    path = write(tmp_path / "x.npy", content)
+    with little_memory(), pytest.raises(ValueError, match=rf"x\.npy: .*{message}"):
+        load_npy(path)
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f4", "<f2", "<i4", ">u2", "|u1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_kind_of_number_is_what_numpy_reads(tmp_path, kind, order):
+    values = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=kind, order=order)
+    loaded = load_npy(write(tmp_path / "x.npy", values))
+    assert loaded.dtype == np.float32
+    np.testing.assert_array_equal(loaded, np.load(tmp_path / "x.npy"))
+
+
+# --- openhands -------------------------------------------------------------------------
+
+
+def read_pickle(folder, raw):
+    return openhands.read(Clip("x", "", "", "", (write(folder / "x.pkl", raw),)))
+
+
+def remade(*calls, state=None):
+    """An object whose pickle calls something with arguments, then sets its state."""
+
+    class Remade:
+        def __reduce__(self):
+            return (*calls, state) if state is not None else calls
+
+    return Remade()
+
+
+def test_a_hostile_pickle_runs_nothing_and_says_what_it_wanted(tmp_path):
+    target = tmp_path / "made"
+    raw = pickle.dumps({"keypoints": remade(Path.touch, (target,))}, protocol=4)
+    with pytest.raises(
+        ValueError, match=r"got one that would call \S+\.\w+: nothing in it was run"
+    ):
+        read_pickle(tmp_path, raw)
+    raw = pickle.dumps({"keypoints": remade(os.mkdir, (str(target),))}, protocol=4)
+    with pytest.raises(ValueError, match=r"got one that would call (posix|nt)\.mkdir: nothing"):
+        read_pickle(tmp_path, raw)
+    assert not target.exists()
+    pickle.loads(raw)  # unpickled as usual, it does its harm
+    assert target.exists()
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])
+def test_arrays_pickled_by_numpy_1_and_2_are_read(tmp_path, motion, protocol, core):
+    content = {**keypoints(motion), "frames": 6, "note": ["x", 1.5, None, True]}
+    raw = pickle.dumps(content, protocol)
+    if protocol == 3:  # names of modules end in a line feed, so that they can differ in length
+        raw = raw.replace(b"numpy._core.", f"{core}.".encode())
+    elif core == "numpy.core":
+        old, new = b"numpy._core.", b"numpy.core."
+        spelled = next(w for w in (b"numpy._core.multiarray", b"numpy._core.numeric") if w in raw)
+        raw = raw.replace(
+            bytes([len(spelled)]) + spelled, bytes([len(spelled) - 1]) + spelled.replace(old, new)
+        )
+        # the frame, whose length stands first, is a byte shorter
+        raw = raw[:3] + struct.pack("<Q", struct.unpack_from("<Q", raw, 3)[0] - 1) + raw[11:]
+    assert (core + ".").encode() in raw
+    raw = read_pickle(tmp_path, raw)
+    np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f2", "<f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion, kind, order):
+    content = keypoints(motion)
+    points = np.asarray(content["keypoints"], dtype=kind, order=order)
+    raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
+    np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
+
+
+def array_state(shape, dtype, raw):
+    kind = np.zeros(0).__reduce__()[0]
+    return remade(kind, (np.ndarray, (0,), b"b"), state=(1, shape, dtype, False, raw))
+
+
+def huge_memo():
+    return b"\x80\x04]r\xff\xff\xff\x7f."  # LONG_BINPUT 2**31 - 1: 32 GB of memo
+
+
+HOSTILE_ARRAYS = {
+    "ndarray of 8 TB": (lambda: remade(np.ndarray, ((10**12,),)), "makes arrays of its own"),
+    "reconstruct of 8 TB": (
+        lambda: remade(np.zeros(0).__reduce__()[0], (np.ndarray, (10**12,), b"b")),
+        "starts with shape",
+    ),
+    "state of 8 TB": (
+        lambda: array_state((10**12,), np.dtype("f8"), b"12345678"),
+        "cannot reshape",
+    ),
+    "values that are no bytes": (
+        lambda: array_state((1,), np.dtype("f8"), [1.0]),
+        "an array of Python objects",
+    ),
+    "objects": (lambda: np.array([{}, None]), "an array of type 'O8'"),
+    "dates": (lambda: np.zeros(2, "M8[s]"), "an array of type 'M8'"),
+    "records": (lambda: np.zeros(2, [("x", "f4")]), "an array of type 'V4'"),
+    "a type with parts": (
+        lambda: remade(np.dtype, ("f8", False, True), state=(3, "<", None, ("x",), {}, 8, 8, 0)),
+        "an array type with parts",
+    ),
+    "no number type": (
+        lambda: array_state((1,), np.dtype, b"12345678"),
+        "an array of Python objects",
+    ),
+    "eval": (lambda: remade(eval, ("1",)), r"would call builtins\.eval"),
+    "a name with dots": (lambda: remade(np.ndarray.tofile, ()), "would call|getattr"),
+}
+
+
+@pytest.mark.parametrize("fault", HOSTILE_ARRAYS)
+def test_a_pickle_gets_nothing_but_plain_arrays(tmp_path, fault):
+    make, message = HOSTILE_ARRAYS[fault]
+    with pytest.raises(
+        ValueError, match=rf"x\.pkl: expected a pickled dict of .* got .*({message})"
+    ):
+        read_pickle(tmp_path, pickle.dumps({"keypoints": make()}, protocol=4))
+
+
+def test_a_pickle_cannot_change_what_it_is_given(tmp_path):
+    kind = pickle.dumps(np.ndarray, protocol=4).removesuffix(b".")
+    set_a_to_b = b"}\x8c\x01a\x8c\x01bsb."  # EMPTY_DICT, "a", "b", SETITEM, BUILD, STOP
+    with pytest.raises(ValueError, match="got one that changes functions"):
+        read_pickle(tmp_path, kind + set_a_to_b)
+
+
+BROKEN_PICKLES = {
+    "empty": (lambda c: b"", "pickle exhausted"),
+    "truncated": (lambda c: pickle.dumps(c)[:-50], "only [0-9]+ remain"),
+    "a huge memo": (lambda c: huge_memo(), "a memo of 2147483647 entries"),
+    "a huge string": (
+        lambda c: b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",
+        "only 2 remain",
+    ),
+    "a huge buffer": (
+        lambda c: b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",
+        "only 2 remain",
+    ),
+    "a list": (lambda c: pickle.dumps([1]), "a pickled dict, got list"),
+    "one array": (lambda c: pickle.dumps({"keypoints": c["keypoints"]}), "got .'keypoints'."),
+    "lists for arrays": (
+        lambda c: pickle.dumps({k: v.tolist() for k, v in c.items()}),
+        "arrays keypoints and confidences, got ..:",
+    ),
+    "two people": (
+        lambda c: pickle.dumps({**c, "keypoints": np.zeros((FRAMES, 2, 75, 3))}),
+        "expected 1 person, got 2",
+    ),
+    "543 points": (
+        lambda c: pickle.dumps({**c, "keypoints": np.zeros((FRAMES, 543, 3))}),
+        r"keypoints \(frames, 75, 3\), got",
+    ),
+    "other confidences": (
+        lambda c: pickle.dumps({**c, "confidences": np.zeros((FRAMES, 42))}),
+        r"confidences \(6, 75\), got \(6, 42\)",
+    ),
+    "no frames": (
+        lambda c: pickle.dumps({k: v[:0] for k, v in c.items()}),
+        "at least 1 frame, got 0",
+    ),
+    "infinite": (
+        lambda c: pickle.dumps({**c, "keypoints": np.where(c["keypoints"], np.inf, 0)}),
+        "an infinite value",
+    ),
+    "no wrists": (
+        lambda c: pickle.dumps({**c, "keypoints": c["keypoints"] + 0.5}),
+        "wrist at depth 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_PICKLES)
+def test_a_broken_pickle_is_refused_before_memory_is_taken(tmp_path, motion, fault):
+    make, message = BROKEN_PICKLES[fault]
+    raw = make(keypoints(motion))
+    with little_memory(), pytest.raises(ValueError, match=rf"x\.pkl: .*{message}"):
+        read_pickle(tmp_path, raw)
