@@ -20,6 +20,10 @@ else
 PY := .venv/bin/python
 endif
 
+# Whose recordings: those of the paper, or the name of an import. A dataset may have a profile.
+DATASET ?= fingerspelling
+PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
+
 .PHONY: help env data reproduce test smoke figures numbers check publish lab bench clean
 
 help: ## list the goals (the default)
@@ -43,9 +47,9 @@ endif
 data: env ## fetch the recordings into data/raw (96 MB, checked by hash)
 	@$(PY) -m jointprune.sources.fingerspelling
 
-reproduce: data ## everything: the five notebooks, figures, numbers, the headline table
-	@$(PY) notebooks/run.py default
-	@$(PY) -m jointprune.numbers --show
+reproduce: data ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)
+	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
+	@$(PY) -m jointprune.numbers --dataset $(DATASET) --show
 
 test: data ## ruff and pytest, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
@@ -56,17 +60,17 @@ smoke: data ## the five notebooks, tiny, writing only under build/smoke
 	@$(PY) notebooks/run.py smoke
 
 figures: env ## redraw figures and numbers from data/results, without training
-	@$(PY) notebooks/run.py default --only 05
-	@$(PY) -m jointprune.numbers --show
+	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET) --only 05
+	@$(PY) -m jointprune.numbers --dataset $(DATASET) --show
 
 numbers: env ## write numbers.tex, claims, joints.json and the README's results from data/results
-	@$(PY) -m jointprune.numbers
+	@$(PY) -m jointprune.numbers --dataset $(DATASET)
 
 check: env ## compare fresh results with the published ones
-	@$(PY) -m jointprune.numbers --check
+	@$(PY) -m jointprune.numbers --dataset $(DATASET) --check
 
 publish: env ## declare the present results the published ones
-	@$(PY) -m jointprune.numbers --publish
+	@$(PY) -m jointprune.numbers --dataset $(DATASET) --publish
 
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks

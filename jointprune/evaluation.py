@@ -27,7 +27,7 @@ COLUMNS = (
 METHOD = ["method", "k"]
 BINS = 15  # of equal width, as in Guo et al. 2017
 # What is compared apart: its column, and the column that is resampled inside it.
-PARTS = {"sign": ("label", "group"), "language": ("group", "clip")}
+PARTS = {"sign": ("label", "group"), "group": ("group", "clip")}
 
 
 def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -103,10 +103,10 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
 def changes(
     predictions: pd.DataFrame, a: tuple[str, int], b: tuple[str, int], by: str
 ) -> list[dict]:
-    """Where `a` gains and loses against `b`: one row a sign or a language, worst loss first.
+    """Where `a` gains and loses against `b`: one row a sign or a group, worst loss first.
 
-    `by` is "sign" (its languages are resampled) or "language" (its clips are, each with all
-    its seeds: about other recordings of this language, not another language). Rows: name,
+    `by` is "sign" (its groups are resampled) or "group" (its clips are, each with all its
+    seeds: about other recordings of this group, not another group). Rows: name,
     difference, low, high, p, and p_holm over the rows.
     """
     if by not in PARTS:

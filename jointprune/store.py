@@ -100,6 +100,11 @@ class SignDataset:
         both = self.hand_presence()["both"]
         return sorted(both.index[both > TWO_HANDED])
 
+    @property
+    def official_split(self) -> bool:
+        """Do the recordings come with a published split, so that there is one fold?"""
+        return "test" in set(self.clips["split"])
+
     def fold_groups(self, n: int, seed: int) -> list[list[str]]:
         """Deal the groups into `n` folds whose sizes differ by at most one group.
 
@@ -121,9 +126,25 @@ class SignDataset:
         return [sorted(fold) for fold in folds]
 
     def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """`n` splits (train_clips, test_clips), int indices; no group is on both sides."""
+        """`n` splits (train_clips, test_clips), int indices; no group is on both sides.
+
+        Where a split was published it is the only fold, whatever `n`: clips of "train" against
+        those of "test"; others, such as "val", are on neither side.
+        """
+        if self.official_split:
+            return [self._published_fold()]
         inside = [np.isin(self.groups, fold) for fold in self.fold_groups(n, seed)]
         return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in inside]
+
+    def _published_fold(self) -> tuple[np.ndarray, np.ndarray]:
+        train, test = (np.flatnonzero(self.clips["split"] == part) for part in ("train", "test"))
+        both = set(self.groups[train]) & set(self.groups[test])
+        if both or not len(train):
+            raise ValueError(
+                f"expected a published split that keeps groups apart, got {len(train)} training "
+                f"clips and {sorted(both)} on both sides: leave out the split, or mend the groups"
+            )
+        return train, test
 
 
 def save_dataset(

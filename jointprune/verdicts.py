@@ -87,7 +87,7 @@ def k_star(
     Returns margin, k (that of `full` when nothing passes), joints, pruned (1 - k / joints);
     `steps`, one a budget, largest first, `passes` being False from the first failure on;
     `bootstrap` (low, median, high: 95 % of the K* of resampled groups, which says how far the
-    verdict hangs on the languages recorded; no confidence interval, as resampling adds its
+    verdict hangs on the groups recorded; no confidence interval, as resampling adds its
     noise to that of the data); `by_seed`, the K* of each seed alone.
     """
     ks = tuple(sorted(set(ks), reverse=True))
@@ -126,7 +126,7 @@ def detectable_loss(
 
     (z_0.95 + z_power) standard errors of the paired difference, by its bootstrap over groups:
     the normal approximation of Cohen 1988, section 1.5. Returns loss (accuracy, a fraction),
-    power, alpha, clips, seeds and joints (those of `b`).
+    power, alpha, groups, clips, seeds and joints (those of `b`).
     """
     pairs = pair(predictions, a, b)
     sums = pairs.groupby("group")["difference"].agg(["sum", "size"])
@@ -136,6 +136,7 @@ def detectable_loss(
         "loss": (norm.ppf(1 - ALPHA) + norm.ppf(power)) * error,
         "power": power,
         "alpha": ALPHA,
+        "groups": len(sums),
         "clips": int(pairs["clip"].nunique()),
         "seeds": int(pairs["seed"].nunique()),
         "joints": b[1],

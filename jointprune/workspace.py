@@ -16,6 +16,9 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# The dataset of the paper's own results; those of any other lie in folders of its name.
+DEFAULT_DATASET = "fingerspelling"
+
 # No results file has two writers.
 WRITERS = {
     "dataset.json": "notebooks/01_data_preparation.ipynb",
@@ -76,9 +79,13 @@ def current_commit() -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folders of one line of work; `root` is relative to the repository, or absolute."""
+    """Folders of one line of work; `root` is relative to the repository, or absolute.
+
+    Recordings, stores and runs are shared by all datasets; results and figures are of `dataset`.
+    """
 
     root: str = "."
+    dataset: str = DEFAULT_DATASET
 
     @property
     def path(self) -> Path:
@@ -99,11 +106,15 @@ class Workspace:
 
     @property
     def results(self) -> Path:
-        return self.path / "data" / "results"
+        return self.path / "data" / "results" / self._own
 
     @property
     def figures(self) -> Path:
-        return self.path / "figures"
+        return self.path / "figures" / self._own
+
+    @property
+    def _own(self) -> str:
+        return "" if self.dataset == DEFAULT_DATASET else self.dataset
 
     def write_json(
         self, name: str, facts: dict, *, data_sha256: str, config: dict, smoke: bool

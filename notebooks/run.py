@@ -1,8 +1,12 @@
-"""Run the five notebooks in order: `python notebooks/run.py PROFILE [--only 05]`.
+"""Run the five notebooks in order: `python notebooks/run.py PROFILE [--dataset NAME] [--only 05]`.
 
 A profile is `notebooks/params/PROFILE.yaml`: a section `common`, given to every notebook, and a
 section for each notebook by its stem. The sources stay as they are; what papermill executes goes
-to `build/executed` (smoke: `build/smoke/executed`), with an HTML page beside it.
+to `build/executed` (smoke: `build/smoke/executed`), with an HTML page beside it. Of another dataset
+than the default it goes to a folder of the dataset's name there.
+
+Cells with the tag `fingerspelling` tell of those recordings alone and are left out for other
+datasets, those with the tag `imported` are left out for it.
 """
 
 import argparse
@@ -10,11 +14,14 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import papermill
 import yaml
 from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+
+from jointprune.workspace import DEFAULT_DATASET
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
@@ -63,6 +70,14 @@ def parameters_for(notebook: Path, profile: dict[str, dict]) -> dict:
     return passed
 
 
+def cells_for(notebook: Path, dataset: str) -> nbformat.NotebookNode:
+    """The notebook without the cells that tell of other datasets."""
+    left_out = "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET
+    source = nbformat.read(notebook, as_version=4)
+    source.cells = [c for c in source.cells if left_out not in c.metadata.get("tags", ())]
+    return source
+
+
 def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     """Run one notebook into `folder` and export its HTML page; returns the executed notebook.
 
@@ -73,7 +88,7 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     executed, page = folder / notebook.name, folder / f"{notebook.stem}.html"
     page.unlink(missing_ok=True)  # after a failure, no page of an earlier run is left beside it
     papermill.execute_notebook(
-        str(notebook),
+        cells_for(notebook, parameters.get("dataset", DEFAULT_DATASET)),
         str(executed),
         parameters,
         kernel_name="python3",
@@ -88,11 +103,17 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     return executed
 
 
-def run_all(profile_name: str, only: str = "") -> None:
-    """Run the notebooks of a profile; the first failure ends it with the notebook's own error."""
+def run_all(profile_name: str, only: str = "", dataset: str = "") -> None:
+    """Run the notebooks of a profile; the first failure ends it with the notebook's own error.
+
+    `dataset` takes the place of the profile's own.
+    """
     profile = load_profile(profile_name)
-    workspace = profile["common"]["workspace"]
-    folder = ROOT / ("build" if workspace == "." else workspace) / "executed"
+    common = profile["common"]
+    common["dataset"] = dataset or common["dataset"]
+    root = ROOT / ("build" if common["workspace"] == "." else common["workspace"])
+    own = "" if common["dataset"] == DEFAULT_DATASET else common["dataset"]
+    folder = root / "executed" / own
     # All parameters are compared before the first minute is spent.
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:
@@ -112,9 +133,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the notebooks in order through papermill.")
     parser.add_argument("profile", help="a file of notebooks/params, without .yaml")
     parser.add_argument("--only", default="", help="start of the name of the one to run, as 05")
+    parser.add_argument("--dataset", default="", help="in place of the profile's")
     arguments = parser.parse_args()
     try:
-        run_all(arguments.profile, arguments.only)
+        run_all(arguments.profile, arguments.only, arguments.dataset)
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:

@@ -35,13 +35,13 @@ def record(name, a, b, **changed):
 
 
 def test_a_failed_noninferiority_reads_as_a_negative_sentence():
-    claim = comparison_claim(record("learned-12 vs full", a=0.50, b=0.65), DATASET)
+    claim = comparison_claim(record("learned-12 vs full", a=0.50, b=0.65), DATASET, "language")
     assert claim.sentence.startswith("Keeping 12 learned joints costs more than 2 points")
     assert claim.verdict == "opposite shown"
 
 
 def test_an_undecided_noninferiority_is_not_shown():
-    claim = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET)
+    claim = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET, "language")
     assert claim.sentence.startswith("It is not shown that keeping 12 learned joints costs at most")
     assert claim.verdict == "not shown"
 
@@ -52,18 +52,20 @@ def test_an_undecided_noninferiority_is_not_shown():
      ("learned-21 vs full at 1 point", "at most 1 point ")],
 )  # fmt: skip
 def test_a_shown_noninferiority_says_at_most(name, words):
-    claim = comparison_claim(record(name, a=0.70, b=0.65), DATASET)
+    claim = comparison_claim(record(name, a=0.70, b=0.65), DATASET, "language")
     assert claim.sentence.startswith(f"Keeping 21 learned joints costs {words}")
     assert claim.verdict == "shown"
 
 
 def test_a_bound_that_holm_does_not_bear_out_claims_nothing():
-    claim = comparison_claim(record("learned-21 vs full", a=0.70, b=0.65, p_holm=0.2), DATASET)
+    claim = comparison_claim(
+        record("learned-21 vs full", a=0.70, b=0.65, p_holm=0.2), DATASET, "language"
+    )
     assert claim.verdict == "not shown"
     assert claim.sentence.endswith(
         "corrected for every declared comparison; alone this test passes."
     )
-    undecided = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET)
+    undecided = comparison_claim(record("learned-12 vs full", a=0.635, b=0.65), DATASET, "language")
     assert "alone" not in undecided.sentence
 
 
@@ -77,7 +79,7 @@ def test_a_bound_that_holm_does_not_bear_out_claims_nothing():
     ],
 )
 def test_superiority_and_difference_read_as_measured(name, a, words, verdict):
-    claim = comparison_claim(record(name, a=a, b=0.55), DATASET)
+    claim = comparison_claim(record(name, a=a, b=0.55), DATASET, "language")
     assert words in claim.sentence
     assert claim.verdict == verdict
 
@@ -97,7 +99,7 @@ def test_x_of_42_is_claimed_only_where_the_sequence_of_tests_gets_there(
     method, full = ("learned", ("full", 42)) if joints == 42 else ("hand", ("right hand", 21))
     rates = {full: 0.60, (method, 12): accuracy, (method, 6): accuracy}
     found = k_star(paper_facts.predictions(rates, seeds=2), (6, 12), 0.02, method, full)
-    claim = k_star_claim(found, DATASET)
+    claim = k_star_claim(found, DATASET, "language")
     assert claim.sentence.startswith(sentence)
     assert claim.verdict == verdict
     assert claim.numbers.count(" passes (") == (2 if verdict == "shown" else 0)
@@ -109,7 +111,7 @@ def test_x_of_42_is_claimed_only_where_the_sequence_of_tests_gets_there(
 def test_accuracy_at_chance_is_not_above_it():
     accuracy = {"mean": 0.05, "low": 0.03, "high": 0.07}
     facts = {"accuracy": accuracy, "chance": 1 / 26, "folds": 4, "seeds": 5}
-    claim = baseline_claim(facts, DATASET)
+    claim = baseline_claim(facts, DATASET, "language")
     assert "is not shown to be above chance" in claim.sentence
     assert claim.verdict == "not shown"
 
@@ -275,3 +277,28 @@ def test_the_limits_are_said_with_their_numbers():
     assert "13 of 16 alphabets are one-handed, and in 1 of them" in limits
     assert "x 7 seeds in 16 languages" in limits and "3.1 points in 80.0 %" in limits
     assert "AUTSL" in limits
+
+
+def imported_facts(**dataset):
+    """The same results, as if of recordings that somebody imported."""
+    facts = paper_facts.results()
+    facts["dataset"] |= {"dataset": "mine", "description": "mine (26 signs, imported)",
+                         "group_word": "signer", "left_out": 3} | dataset  # fmt: skip
+    return facts
+
+
+def test_recordings_of_signers_are_spoken_of_as_such():
+    text = claims_text(imported_facts())
+    assert "on signers left out of training" in text and "3 were left out at import" in text
+    assert "language" not in text.lower() and "alphabet" not in text and "letter" not in text
+    assert "signer-independent" not in text and "published" not in text
+
+
+def test_without_signers_no_result_is_called_signer_independent():
+    text = claims_text(imported_facts(group_word="part"))
+    assert "no accuracy here is signer-independent" in text
+
+
+def test_a_published_split_is_said_to_be_one_fold():
+    facts = imported_facts(official_split=True, folds=[["6", "14"]])
+    assert "one fold: 16 signers in all, tested on 2." in claims_text(facts)

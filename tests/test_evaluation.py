@@ -131,7 +131,7 @@ def test_a_lost_sign_is_found_and_the_others_have_not_changed():
     assert all(row["difference"] == 0 and row["p"] == row["p_holm"] == 1 for row in rest)
 
 
-@pytest.mark.parametrize(("by", "count"), [("sign", 26), ("language", 16)])
+@pytest.mark.parametrize(("by", "count"), [("sign", 26), ("group", 16)])
 def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, count):
     table = paper_facts.predictions(TWO)
     rows = changes(table, LEARNED, FULL, by)
@@ -144,7 +144,7 @@ def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, 
 
 
 def test_changes_by_anything_else_are_refused():
-    with pytest.raises(ValueError, match=r"one of \['language', 'sign'\], got 'signer'"):
+    with pytest.raises(ValueError, match=r"one of \['group', 'sign'\], got 'signer'"):
         changes(paper_facts.predictions(TWO), LEARNED, FULL, "signer")
 
 

@@ -25,7 +25,7 @@ def close_figures():
 
 STEMS = (
     "fig1_kept_joints", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
-    "fig5_languages", "fig6_stability", "fig7_planted", "fig8_cost",
+    "fig5_groups", "fig6_stability", "fig7_planted", "fig8_cost",
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def draw(stem):
         ),
         "fig3_gates": lambda: figures.gates(paper_facts.gate_paths()),
         "fig4_leave_out": lambda: figures.leave_out(ablation["leave_out"]),
-        "fig5_languages": lambda: figures.languages(by_language(), ablation["changes"]),
+        "fig5_groups": lambda: figures.groups(by_language(), ablation["changes"]),
         "fig6_stability": lambda: figures.stability(ablation["stability"]),
         "fig7_planted": lambda: figures.planted(
             facts["planted"]["recovery"], facts["planted"]["k"]
@@ -174,7 +174,7 @@ def test_selections_of_one_seed_are_drawn_without_a_floor(facts):
 def test_filled_marks_are_the_changes_that_holm_leaves():
     rows = [{"name": name, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": p}
             for name, p in (("A", 0.01), ("B", 0.5), ("C", 0.04))]  # fmt: skip
-    filled, hollow = figures.changes({"sign": rows, "language": rows}).axes[1].containers
+    filled, hollow = figures.changes({"sign": rows, "group": rows}).axes[1].containers
     assert list(filled[0].get_xdata()) == [0, 2]
     assert list(hollow[0].get_xdata()) == [1]
     assert hollow[0].get_markerfacecolor() == "white" != filled[0].get_markerfacecolor()

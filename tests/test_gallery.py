@@ -106,15 +106,15 @@ def test_a_copy_is_the_same_clips_in_a_group_of_its_own(toy_dataset):
     assert leaking.sha256 != toy_dataset.sha256
 
 
-def test_a_language_that_is_also_trained_on_is_read_better(toy_dataset, workspace):
-    """Here the language has handshapes of its own, so that no other foretells them."""
+def test_a_group_that_is_also_trained_on_is_read_better(toy_dataset, workspace):
+    """Here the group has handshapes of its own, so that no other foretells them."""
     train, test = fold_of(toy_dataset, "one")
     poses = np.array(toy_dataset.poses)
     shapes = np.random.default_rng(1).normal(scale=0.5, size=(4, 1, 42, 2))
     poses[test] = shapes[toy_dataset.labels[test]] * toy_dataset.present[test][..., None]
     data = replace(toy_dataset, poses=poses)
     config = replace(TINY, epochs=60, hidden=32, dropout=0.0)
-    case = gallery.language_under_two_names(data, (train, test), config, workspace, "one")
+    case = gallery.group_under_two_names(data, (train, test), config, workspace, "one")
     assert case.mended < 60 < 80 < case.broken
 
 
@@ -144,13 +144,9 @@ def test_the_gallery_holds_ten_cases_and_leaves_random_numbers_alone(toy_dataset
     gallery.noise_in_evaluation(toy_dataset, folds[0], TINY)
     train_gates.__wrapped__(TINY, 3)
     assert torch.equal(torch.rand(3), expected)
-    cases = gallery.cases(toy_dataset, folds, TINY, workspace, language="two")
+    cases = gallery.cases(toy_dataset, folds, TINY, workspace)
+    assert "clips of both is" in cases[-2].words
     assert len({case.name for case in cases}) == len(cases) == 10
     rows = json.loads(json.dumps([case.facts() for case in cases], allow_nan=False))
     assert [row["broken"]["words"] for row in rows] == [case.unit for case in cases]
     assert len(list(workspace.runs.iterdir())) == 3
-
-
-def test_a_language_that_no_fold_tests_is_refused(toy_dataset, workspace):
-    with pytest.raises(ValueError, match="tested in some fold, got 'ase': pass `language` out of"):
-        gallery.cases(toy_dataset, toy_dataset.folds(3, seed=0), TINY, workspace)

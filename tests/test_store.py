@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import toy_content
 
 from jointprune.store import load_dataset, save_dataset
 from jointprune.workspace import Workspace
@@ -228,3 +229,23 @@ def test_the_informative_joints_are_those_its_source_names(toy, tmp_path):
 def test_data_without_a_known_truth_says_so(toy_dataset):
     with pytest.raises(ValueError, match=r"expected a planted dataset.*got 'toy'"):
         _ = toy_dataset.informative
+
+
+def with_splits(splits):
+    content = toy_content()
+    content["clips"]["split"] = splits
+    return content
+
+
+def test_a_published_split_is_the_only_fold(tmp_path):
+    splits = ["train"] * 8 + ["val"] * 8 + ["test"] * 8
+    data = save_dataset(tmp_path / "split", **with_splits(splits))
+    ((train, test),) = data.folds(4, seed=3)
+    assert train.tolist() == list(range(8)) and test.tolist() == list(range(16, 24))
+
+
+@pytest.mark.parametrize("splits", [["train", "test"] * 12, ["val"] * 16 + ["test"] * 8])
+def test_a_published_split_that_cannot_be_honest_is_refused(tmp_path, splits):
+    data = save_dataset(tmp_path / "split", **with_splits(splits))
+    with pytest.raises(ValueError, match="a published split that keeps groups apart"):
+        data.folds(4, seed=0)

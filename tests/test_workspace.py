@@ -45,3 +45,9 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_results_of_another_dataset_lie_in_folders_of_its_name(tmp_path):
+    own, other = Workspace(str(tmp_path)), Workspace(str(tmp_path), "mine")
+    assert other.results == own.results / "mine" and other.figures == own.figures / "mine"
+    assert (other.runs, other.processed) == (own.runs, own.processed)

@@ -31,13 +31,14 @@ ESCAPES = {
 def all_claims(results: dict[str, dict]) -> list[Claim]:
     """Every claim, tested ones first; `results` as `numbers.load_results` gives it."""
     dataset, ablation = results["dataset"]["description"], results["ablation"]
-    pruning = results["pruning"]
+    group, pruning = results["dataset"]["group_word"], results["pruning"]
     return [
-        *(k_star_claim(record, dataset) for record in ablation["k_star"]),
-        baseline_claim(results["baseline"], dataset),
-        *(comparison_claim(record, dataset) for record in ablation["paired"]),
+        *(k_star_claim(record, dataset, group) for record in ablation["k_star"]),
+        baseline_claim(results["baseline"], dataset, group),
+        *(comparison_claim(record, dataset, group) for record in ablation["paired"]),
         stability_claim(ablation["stability"], dataset),
-        *(changes_claim(ablation["changes"][kind], kind, dataset) for kind in ("sign", "language")),
+        changes_claim(ablation["changes"]["sign"], "sign", dataset),
+        changes_claim(ablation["changes"]["group"], group, dataset),
         quick_start_claim(pruning["quick_start"], dataset),
         promise_claim(pruning["penalty"], "a fixed penalty", dataset),
         promise_claim(pruning["corrected"], "a budget of 12", dataset),

@@ -1,31 +1,61 @@
 """What the results cannot show, said before a reviewer has to."""
 
 from jointprune.claims.words import percent
+from jointprune.workspace import DEFAULT_DATASET
 
 
 def limits(results: dict[str, dict]) -> list[str]:
     """One sentence a limit, with its numbers; `results` as `numbers.load_results` gives it."""
     data, power = results["dataset"], results["ablation"]["power"]
+    group = data["group_word"]
+    of_these = _lexicon(data) if data["dataset"] == DEFAULT_DATASET else _imported(data)
+    return [
+        *of_these,
+        f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
+        f"{group}s, a test of 12 learned joints against all {power['joints']} finds a true loss "
+        f"of {percent(power['loss'])} points in {percent(power['power'])} % of repetitions "
+        f"(one-sided, {percent(power['alpha'])} %); smaller losses can go unseen.",
+        "Joints are two-dimensional estimates by MediaPipe, placed and scaled by the body's "
+        "shoulders: what depth would add is not asked.",
+        f"{group.capitalize()}s of one test fold share their networks, and one setting serves all "
+        "folds: intervals are, if anything, too narrow; a non-inferiority test errs more often "
+        f"than its 5 % when a few {group}s bear most of a loss.",
+    ]
+
+
+def _lexicon(data: dict) -> list[str]:
+    """What the manual alphabets of the default dataset cannot show."""
     one_handed = data["groups"] - len(data["two_handed"])
     empty = sum(hands["left"] == 1 for hands in data["missing"]["by_group"].values())
     return [
         "The recordings are manual alphabets, letters held still for the most part, and not signs "
-        "of a vocabulary: nothing here is a result about any one sign language.",
+        "of a vocabulary: nothing here is a result about any one sign language, nor on whether "
+        "the joints chosen serve words or sentences (as AUTSL's 226 signs of 43 signers could).",
         f"There is one signer a language and one recording a letter ({data['clips']} clips, "
         f"{data['groups']} languages): language and person cannot be told apart, and the same "
         "letter is often another handshape elsewhere, which bounds what any network can reach.",
         f"{one_handed} of {data['groups']} alphabets are one-handed, and in {empty} of them the "
         "left hand is never there (its publisher zeroed some): a joint dropped on the left hand "
         "says little about two-handed signing.",
-        f"Power: with {power['clips']} clips x {power['seeds']} seeds in {data['groups']} "
-        f"languages, a test of 12 learned joints against all {power['joints']} finds a true loss "
-        f"of {percent(power['loss'])} points in {percent(power['power'])} % of repetitions "
-        f"(one-sided, {percent(power['alpha'])} %); smaller losses can go unseen.",
-        "Joints are two-dimensional estimates by MediaPipe, placed and scaled by the body's "
-        "shoulders: what depth would add is not asked.",
-        "Languages of one test fold share their networks, and one setting serves all folds: "
-        "intervals are, if anything, too narrow; a non-inferiority test errs more often than its "
-        "5 % when a few languages bear most of a loss.",
-        "Whether the joints chosen here serve words, sentences or many signers of one language "
-        "can only be shown on such recordings (AUTSL: 226 signs, 43 signers).",
     ]
+
+
+def _imported(data: dict) -> list[str]:
+    """What holds of anyone's recordings, by what their import found."""
+    found = [
+        f"{data['clips']} clips of {data['classes']} signs were used, {data['left_out']} were left "
+        f"out at import; the left hand is missing in {percent(data['missing']['left'])} % of "
+        f"frames, the right in {percent(data['missing']['right'])} %: a joint dropped on a hand "
+        "that is often missing says little about signing with it.",
+    ]
+    if data["group_word"] == "part":
+        found.append(
+            "Who signs is not known: folds keep apart runs of neighbouring recordings of a sign, "
+            "so that no accuracy here is signer-independent."
+        )
+    if data["official_split"]:
+        found.append(
+            f"The split is the one published with the recordings, one fold: {data['groups']} "
+            f"{data['group_word']}s in all, tested on {len(data['folds'][0])}."
+        )
+    return found

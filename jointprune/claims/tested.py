@@ -16,30 +16,30 @@ from jointprune.claims.words import (
 from jointprune.verdicts import ALPHA
 
 
-def baseline_claim(baseline: dict, dataset: str) -> Claim:
+def baseline_claim(baseline: dict, dataset: str, group: str) -> Claim:
     """All joints against chance: shown if the whole interval lies above chance."""
     accuracy, chance = baseline["accuracy"], baseline["chance"]
     shown = accuracy["low"] > chance
     relation = "is above" if shown else "is not shown to be above"
     return Claim(
         "Baseline",
-        f"Accuracy with all joints on alphabets left out of training {relation} chance: "
+        f"Accuracy with all joints on {group}s left out of training {relation} chance: "
         f"{percent(accuracy['mean'])} % against {percent(chance)} %.",
         dataset,
         f"{percent(accuracy['mean'])} % [{percent(accuracy['low'])}, {percent(accuracy['high'])}]"
         f", {baseline['folds']} folds x {baseline['seeds']} seeds",
-        "95 % bootstrap interval clustered by language, against chance",
+        f"95 % bootstrap interval clustered by {group}, against chance",
         "shown" if shown else "not shown",
     )
 
 
-def k_star_claim(record: dict, dataset: str) -> Claim:
+def k_star_claim(record: dict, dataset: str, group: str) -> Claim:
     """X of 42: the smallest budget shown to cost at most the margin, or that none is shown."""
     k, joints, spread = record["k"], record["joints"], record["bootstrap"]
     size = f"{100 * record['margin']:g}"
     margin = f"{size}-point margin"
     whole = f"{joints} joints" if joints == 42 else f"{joints} joints of the signing hand"
-    moves = f"resampled languages put it between {spread['low']:g} and {spread['high']:g}"
+    moves = f"resampled {group}s put it between {spread['low']:g} and {spread['high']:g}"
     if k < joints:
         sentence = (
             f"{k} of {whole} suffice at a {margin}, so that {percent(record['pruned'])} % can be "
@@ -52,10 +52,10 @@ def k_star_claim(record: dict, dataset: str) -> Claim:
         sentence,
         dataset,
         "; ".join(_steps(record["steps"]))
-        + f"; median over resampled languages {spread['median']:g}; each seed alone "
+        + f"; median over resampled {group}s {spread['median']:g}; each seed alone "
         + ", ".join(f"{alone:g}" for alone in record["by_seed"]),
         "non-inferiority in fixed sequence from the largest budget down, stopped by the first "
-        "that fails, each one-sided at 5 %; bootstrap and sign flips clustered by language",
+        f"that fails, each one-sided at 5 %; bootstrap and sign flips clustered by {group}",
         "shown" if k < joints else "not shown",
     )
 
@@ -72,7 +72,7 @@ def _steps(steps: list[dict]) -> list[str]:
     return [*words, *(f"K = {step['k']} not reached" for step in steps[len(verbs) :])]
 
 
-def comparison_claim(record: dict, dataset: str) -> Claim:
+def comparison_claim(record: dict, dataset: str, group: str) -> Claim:
     """The sentence of one declared comparison, worded by its verdict."""
     a, b = (method_name(record[side]["method"], record[side]["k"]) for side in "ab")
     wordings = {"non-inferiority": _noninferiority, "superiority": _superiority}
@@ -86,7 +86,7 @@ def comparison_claim(record: dict, dataset: str) -> Claim:
         f"[{points(record['low'])}, {points(record['high'])}], one-sided 95 % bound "
         f"{points(record['lower_bound'])}, {record['runs']} paired runs; {clips['only_a']} clips "
         f"right by most seeds of the first alone, {clips['only_b']} of the second alone",
-        f"{record['test']}{_margin(record)}; bootstrap and sign flips clustered by language, "
+        f"{record['test']}{_margin(record)}; bootstrap and sign flips clustered by {group}, "
         f"p = {record['p']:.4f}, Holm {record['p_holm']:.4f}; beside it McNemar's test of no "
         f"difference, which takes clips as independent, {p_value(clips['p'])}",
         verdict,
@@ -153,7 +153,7 @@ def stability_claim(rows: list[dict], dataset: str) -> Claim:
 
 
 def changes_claim(rows: list[dict], kind: str, dataset: str) -> Claim:
-    """Which signs (or languages) win or lose with 12 learned joints, named only where shown."""
+    """Which signs (or groups) win or lose with 12 learned joints, named only where shown."""
     better = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["low"] > 0]
     worse = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["high"] < 0]
     groups = [f"{_named(kind, names)} {words}" for names, words in

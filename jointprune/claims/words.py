@@ -1,6 +1,7 @@
 """What every sentence is made of: names of methods, numbers in words, and the claim itself."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 # Drawn as curves over K, with every fold and seed; other methods stand at one K.
@@ -105,15 +106,26 @@ def listed(names: list[str]) -> str:
 
 
 def letters(text: str | int) -> str:
-    """A macro's part of letters only: "learned-12 vs full" as LearnedTwelveVsFull."""
-    words = re.findall(r"[A-Za-z]+|[0-9]+", str(text))
-    return "".join(_spelled(int(w)) if w.isdigit() else w[0].upper() + w[1:] for w in words)
+    """A macro's part of letters only: "learned-12 vs full" as LearnedTwelveVsFull.
+
+    Letters outside A-Z are called by their Unicode names, so that no two names fall together.
+    """
+    words = re.findall(r"[A-Za-z]+|[0-9]+|[^\W\d_]", unicodedata.normalize("NFC", str(text)))
+    return "".join(_spelled(int(w)) if w.isdecimal() else _capital(w) for w in words)
+
+
+def _capital(word: str) -> str:
+    if word.isascii():
+        return word[0].upper() + word[1:]
+    return re.sub("[^A-Za-z]", "", unicodedata.name(word).title())
 
 
 def _spelled(number: int) -> str:
-    """0 to 99 in words, 42 as FortyTwo."""
+    """0 to 99 in words, 42 as FortyTwo; larger ones digit by digit, 226 as TwoTwoSix."""
     if number < 20:
         return ONES[number]
+    if number > 99:
+        return "".join(ONES[int(digit)] for digit in str(number))
     return TENS[number // 10 - 2] + (ONES[number % 10] if number % 10 else "")
 
 

@@ -28,15 +28,16 @@ MEASURES = {
 }
 
 
-def accuracy_against_k(accuracy: list[dict], k_star: list[dict]) -> Figure:
+def accuracy_against_k(accuracy: list[dict], k_star: list[dict], group: str = "language") -> Figure:
     """fig2: accuracy against K, retrained (left), not retrained (middle), at K = 12 (right).
 
     `accuracy` holds rows with method, k, mean, low, high; `k_star` as `verdicts.k_star` gives it,
-    whose first record is marked. Bars are 95 % intervals, the band is that of all joints.
+    whose first record is marked; a `group` is what folds keep apart. Bars are 95 % intervals, the
+    band is that of all joints.
     """
     table = pd.DataFrame(accuracy)
     fig, axes = page(PAGE, 3.3, 1, 3, width_ratios=[5, 4, 3])
-    _retrained(axes[0], table, k_star[0])
+    _retrained(axes[0], table, k_star[0], group)
     _not_retrained(axes[1], table)
     axes[1].sharey(axes[0])
     _selectors(axes[2], table, 12)
@@ -44,7 +45,7 @@ def accuracy_against_k(accuracy: list[dict], k_star: list[dict]) -> Figure:
     return fig
 
 
-def _retrained(ax: Axes, table: pd.DataFrame, k_star: dict) -> None:
+def _retrained(ax: Axes, table: pd.DataFrame, k_star: dict, group: str) -> None:
     full = table[table["method"] == "full"].iloc[0]
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
@@ -55,11 +56,11 @@ def _retrained(ax: Axes, table: pd.DataFrame, k_star: dict) -> None:
     _mark_k_star(ax, k_star)
     budget_axis(ax, [*table.loc[table["method"].isin(MAIN), "k"], full["k"]])
     ax.set_title("retrained on the joints kept")
-    accuracy_axis(ax)
+    accuracy_axis(ax, group)
 
 
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
-    """K* as a line, its range over resampled languages as a bar at the foot."""
+    """K* as a line, its range over resampled groups as a bar at the foot."""
     k, joints = k_star["k"], k_star["joints"]
     style = {"color": "#0072B2", "transform": ax.get_xaxis_transform()}
     ax.plot([k, k], [0, 1], linewidth=0.6, linestyle=(0, (1, 1)), zorder=0, **style)

@@ -66,8 +66,8 @@ def interval(ax: Axes, x, rows: pd.DataFrame, value: str = "mean", scale: float 
     ax.errorbar(x, y, yerr=np.abs(ends - y), **{"elinewidth": 0.7, **style})
 
 
-def accuracy_axis(ax: Axes) -> None:
-    ax.set_ylabel("accuracy, languages held out")
+def accuracy_axis(ax: Axes, group: str) -> None:
+    ax.set_ylabel(f"accuracy, {group}s held out")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     lines_across(ax)
 

@@ -1,4 +1,4 @@
-"""What is lost and won: by joint, finger and hand, by language and by sign."""
+"""What is lost and won: by joint, finger and hand, by group and by sign."""
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,10 @@ HAND_LOOKS = {
     "left": {"color": "#E69F00", "marker": "o"},
     "right": {"color": "#0072B2", "marker": "s"},
 }
+
+# Signs in a panel of changes.
+SHOWN = 30
+GROUP_CODES = {"language": " (ISO 639-3)"}
 
 
 def leave_out(rows: list[dict]) -> Figure:
@@ -62,11 +66,11 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
     ax.set_axisbelow(True)
 
 
-def languages(table: pd.DataFrame, rows: dict[str, list[dict]]) -> Figure:
-    """fig5: accuracy by language and method; below, who wins and loses, by language and sign.
+def groups(table: pd.DataFrame, rows: dict[str, list[dict]], group: str = "language") -> Figure:
+    """fig5: accuracy by group and method; below, who wins and loses, by group and sign.
 
     `table` has columns method, k, group, mean, low, high, as `evaluation.by_group` makes it;
-    `rows` is as for `changes`. Languages are ordered by accuracy with all joints.
+    `rows` and `group` are as for `changes`. Groups are ordered by accuracy with all joints.
     """
     fig, (top, *below) = page(PAGE, 5.2, 3, 1, height_ratios=[3, 2, 2])
     ranked = table[table["method"] == "full"].sort_values("mean", ascending=False)
@@ -79,27 +83,31 @@ def languages(table: pd.DataFrame, rows: dict[str, list[dict]]) -> Figure:
         interval(top, part["group"].map(order.index) + shift, part, **style)
     top.set_xticks(range(len(order)), order)
     top.set_xlim(-0.6, len(order) - 0.4)
-    accuracy_axis(top)
+    accuracy_axis(top, group)
     top.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    _changes(below, rows, order)
+    _changes(below, rows, order, group)
     return fig
 
 
-def changes(rows: dict[str, list[dict]]) -> Figure:
-    """Winners and losers with 12 learned joints instead of 42, by language and by sign.
+def changes(rows: dict[str, list[dict]], group: str = "language") -> Figure:
+    """Winners and losers with 12 learned joints instead of 42, by group and by sign.
 
-    `rows["language"]` and `rows["sign"]` hold name, difference, low, high, p_holm. Filled marks:
-    different after Holm's correction over the panel.
+    `rows["group"]` and `rows["sign"]` hold name, difference, low, high, p_holm; a `group` is
+    what folds keep apart. Filled marks: different after Holm's correction over the panel. Of
+    more than SHOWN signs, those that change most are shown.
     """
     fig, axes = page(PAGE, 3.0, 2, 1)
-    _changes(axes, rows, [row["name"] for row in rows["language"]])
+    _changes(axes, rows, [row["name"] for row in rows["group"]], group)
     return fig
 
 
-def _changes(axes, rows: dict[str, list[dict]], languages: list[str]) -> None:
-    """Languages in the order given, signs by their difference."""
-    signs = sorted(rows["sign"], key=lambda row: -row["difference"])
-    orders = {"language": languages, "sign": [row["name"] for row in signs]}
+def _changes(axes, rows: dict[str, list[dict]], groups: list[str], group: str) -> None:
+    """Groups in the order given, signs by their difference."""
+    most = sorted(rows["sign"], key=lambda row: -abs(row["difference"]))[:SHOWN]
+    signs = sorted(most, key=lambda row: -row["difference"])
+    orders = {"group": groups, "sign": [row["name"] for row in signs]}
+    of_all = f" ({SHOWN} that change most, of {len(rows['sign'])})" if len(most) == SHOWN else ""
+    labels = {"group": group + GROUP_CODES.get(group, ""), "sign": f"sign{of_all}"}
     for ax, (kind, order) in zip(axes, orders.items(), strict=True):
         table = pd.DataFrame(rows[kind]).set_index("name").loc[order].reset_index()
         shown = table["p_holm"] < ALPHA
@@ -109,6 +117,6 @@ def _changes(axes, rows: dict[str, list[dict]], languages: list[str]) -> None:
         ax.axhline(0, color="#999999", linewidth=0.6)
         ax.set_xticks(range(len(order)), order)
         ax.set_xlim(-0.6, len(order) - 0.4)
-        ax.set_xlabel("language (ISO 639-3)" if kind == "language" else "sign")
+        ax.set_xlabel(labels[kind])
         ax.set_ylabel("change (points)")
         lines_across(ax)

@@ -63,26 +63,26 @@ def dropped_joints_that_are_read(data: SignDataset, fold, config: TrainingConfig
     return Case(name, question, "spreads of the clip", *changes, words)
 
 
-def language_under_two_names(
-    data: SignDataset, fold, config: TrainingConfig, workspace: Workspace, language: str
+def group_under_two_names(
+    data: SignDataset, fold, config: TrainingConfig, workspace: Workspace, group: str
 ) -> Case:
     """The lexicon's index lists `ase` a second time as `fsl`: a split by name lets it through."""
-    leaking = with_copy(data, language)
+    leaking = with_copy(data, group)
     train, test = fold
     copies = np.arange(len(data), len(leaking))
-    asked = data.groups[test] == language
+    asked = data.groups[test] == group
     scores = []
     for source, clips in ((leaking, [*train, *copies]), (data, train)):
         run = make_run(source, clips, test, 0, config)
-        run_many([run], source, workspace, "a language under two names")
+        run_many([run], source, workspace, "a group under two names")
         named = predict(trained_model(run, source, workspace), source, test).argmax(1)
         scores.append(100 * float((named == data.labels[test])[asked].mean()))
-    question = f"Accuracy on {language}, held out?"
+    question = f"Accuracy on {group}, held out?"
     words = (
-        f"Accuracy on the {asked.sum()} clips of {language} is {scores[0]:.1f} % when training "
+        f"Accuracy on the {asked.sum()} clips of {group} is {scores[0]:.1f} % when training "
         f"has their copies under another name, {scores[1]:.1f} % when it does not; one run each."
     )
-    return Case("a language under two names", question, "%", *scores, words)
+    return Case("a group under two names", question, "%", *scores, words)
 
 
 @torch.no_grad()

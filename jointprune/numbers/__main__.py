@@ -11,7 +11,7 @@ from jointprune.numbers import (
     stale_files,
     write_paper,
 )
-from jointprune.workspace import Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     mode.add_argument("--show", action="store_true", help="show the headline, write nothing")
     mode.add_argument("--check", action="store_true", help="compare with published.json")
     mode.add_argument("--publish", action="store_true", help="write published.json")
-    options, workspace = parser.parse_args(arguments), Workspace(".")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help="whose results")
+    options = parser.parse_args(arguments)
+    workspace = Workspace(".", options.dataset)
     results = load_results(workspace)
     if options.check:
         found = differences(results, workspace.read_json("published.json"))

@@ -167,7 +167,7 @@ def _selections(facts: dict) -> Named:
 
 
 def _changes(facts: dict) -> Named:
-    for kind in ("sign", "language"):
+    for kind in ("sign", "group"):
         for row in facts[kind]:
             name = named(f"Change{letters(kind)}", row, "name")
             where = place("ablation", f"changes.{kind}", row, "name")

@@ -8,7 +8,7 @@ from jointprune.numbers.facts import collect
 from jointprune.numbers.readme import readme_block
 from jointprune.numbers.selections import joints_json
 from jointprune.numbers.values import TOLERANCES
-from jointprune.workspace import ROOT, Workspace, atomic_path
+from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
 
 def tex(results: dict[str, dict]) -> str:
@@ -20,7 +20,7 @@ def tex(results: dict[str, dict]) -> str:
 
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
-    """What each file of the paper says; README.md where the workspace has one."""
+    """What each file of the paper says; README.md tells of the default dataset alone."""
     texts = {
         workspace.figures / "numbers.tex": tex(results),
         workspace.figures / "claims.md": claims_text(results),
@@ -28,7 +28,7 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
         workspace.figures / "joints.json": joints_json(results),
     }
     readme = workspace.path / "README.md"
-    if readme.is_file():
+    if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         texts[readme] = readme_block(results, readme.read_text(encoding="utf-8"))
     return texts
 

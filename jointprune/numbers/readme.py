@@ -9,9 +9,10 @@ OTHERS_AT = 12
 def headline(results: dict[str, dict]) -> str:
     """Accuracy by K, other methods at 12, tested claims and limits: text and Markdown alike."""
     dataset, accuracy = results["dataset"], results["ablation"]["accuracy"]
+    held_out = f"{dataset['group_word']}s held out"
     tested = [claim for claim in all_claims(results) if claim.verdict != "described"]
     return "\n".join([
-        f"{dataset['description']}, {dataset['clips']} clips; accuracy (%) on languages held out, "
+        f"{dataset['description']}, {dataset['clips']} clips; accuracy (%) on {held_out}, "
         "retrained on the joints kept, 95 % interval in brackets:",
         "",
         *_table(_curves(accuracy)),
