@@ -21,6 +21,9 @@ STYLE = {
     "pdf.fonttype": 42, "savefig.bbox": "standard", "savefig.dpi": 300, "figure.dpi": 150,
 }  # fmt: skip
 
+# Letters of all names together that fit beside each other across a page.
+LETTERS_ABREAST = 70
+
 # Okabe and Ito's colour-blind-safe palette; marker and dash tell methods apart in grey too.
 # A method that no curve shows is named beside its dot, so one look serves all of these.
 OTHER = {"color": "#555555", "marker": "o", "linestyle": "none"}
@@ -70,6 +73,13 @@ def accuracy_axis(ax: Axes, group: str) -> None:
     ax.set_ylabel(f"accuracy, {group}s held out")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     lines_across(ax)
+
+
+def name_ticks(ax: Axes, names: list[str]) -> None:
+    """Names at 0, 1, ... along x, upright where they would run into each other."""
+    upright = sum(map(len, names)) > LETTERS_ABREAST
+    ax.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
+    ax.set_xlim(-0.6, len(names) - 0.4)
 
 
 def lines_across(ax: Axes) -> None:

@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jointprune.claims import method_words
-from jointprune.figures.looks import PAGE, accuracy_axis, interval, lines_across, look, page
+from jointprune.figures.looks import (
+    PAGE,
+    accuracy_axis,
+    interval,
+    lines_across,
+    look,
+    name_ticks,
+    page,
+)
 from jointprune.skeleton import FINGERS, JOINTS
 from jointprune.verdicts import ALPHA
 
@@ -81,8 +89,7 @@ def groups(table: pd.DataFrame, rows: dict[str, list[dict]], group: str = "langu
         label = "all joints" if method == "full" else f"{method_words(method)}, {k} joints"
         style = {**look(method), "linestyle": "none", "label": label}
         interval(top, part["group"].map(order.index) + shift, part, **style)
-    top.set_xticks(range(len(order)), order)
-    top.set_xlim(-0.6, len(order) - 0.4)
+    name_ticks(top, order)
     accuracy_axis(top, group)
     top.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _changes(below, rows, order, group)
@@ -115,8 +122,7 @@ def _changes(axes, rows: dict[str, list[dict]], groups: list[str], group: str) -
         for part, fill in ((table[shown], {}), (table[~shown], {"markerfacecolor": "white"})):
             interval(ax, part.index, part, "difference", 100, **style, **fill)
         ax.axhline(0, color="#999999", linewidth=0.6)
-        ax.set_xticks(range(len(order)), order)
-        ax.set_xlim(-0.6, len(order) - 0.4)
+        name_ticks(ax, order)
         ax.set_xlabel(labels[kind])
         ax.set_ylabel("change (points)")
         lines_across(ax)
