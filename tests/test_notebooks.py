@@ -8,9 +8,12 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from papermill.exceptions import PapermillExecutionError
+from recordings import motion, write_mp_data
 
+from jointprune.sources.importing import import_recordings
 from jointprune.workspace import ROOT, Workspace
 
 _spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks" / "run.py")
@@ -146,6 +149,26 @@ def test_the_five_run_in_the_smoke_profile_and_write_only_under_build_smoke(smok
     assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == set()
     for stem in STEMS:
         assert (ROOT / "build" / "smoke" / "executed" / f"{stem}.html").is_file()
+
+
+@pytest.mark.slow
+def test_imported_recordings_go_through_the_same_five(smoke_run, tmp_path):
+    """Five signs of six signers, two recordings each, in a published split; one has no hands."""
+    for i, sign in enumerate(("ağaç", "yeşil ev", "kuş", "su", "at")):
+        for number in range(12):
+            split = "train" if number < 8 else "test"
+            hands = motion(8, seed=100 * i + number)
+            write_mp_data(tmp_path / split / sign / str(number), hands)
+    write_mp_data(tmp_path / "train" / "su" / "12", np.full((3, 42, 3), np.nan))
+    workspace = Workspace("build/smoke", "mine")
+    import_recordings(tmp_path, "mine", workspace, groups="blocks:2")
+    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), "smoke", "--dataset", "mine"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    claims = (workspace.figures / "claims.md").read_text(encoding="utf-8")
+    assert "mine (5 signs, imported)" in claims and "one fold: 6 signers in all" in claims
+    prose = (ROOT / "build" / "smoke" / "executed" / "mine" / "05_paper_figures.html").read_text()
+    assert "language" not in claims and "manual alphabets" not in prose
 
 
 @pytest.mark.slow
