@@ -47,7 +47,7 @@ endif
 data: env ## fetch the recordings into data/raw (96 MB, checked by hash)
 	@$(PY) -m jointprune.sources.fingerspelling
 
-reproduce: data ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)
+reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)
 	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 	@$(PY) -m jointprune.numbers --dataset $(DATASET) --show
 

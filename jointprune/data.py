@@ -1,4 +1,8 @@
-"""Datasets from the command line: `python -m jointprune.data import SRC --name NAME`."""
+"""Datasets from the command line.
+
+`python -m jointprune.data import SRC --name NAME` makes one of recordings in a folder,
+`python -m jointprune.data planted --like autsl` a generated stand-in of AUTSL's size.
+"""
 
 import argparse
 import json
@@ -6,6 +10,7 @@ from pathlib import Path
 
 from jointprune.sources.importing import import_recordings, report_path
 from jointprune.sources.layouts import LAYOUTS
+from jointprune.sources.rehearsal import autsl_like
 from jointprune.workspace import ROOT, Workspace
 
 # Files of one kind that are printed; the report has them all.
@@ -35,15 +40,13 @@ def import_summary(report: dict) -> str:
             "signers are not known: folds keep apart runs of neighbouring recordings, and no "
             "result is signer-independent (see --groups)"
         )
-    if report["aspect_unknown"]:
-        lines.append(
-            f"{report['aspect_unknown']} clips in shares of an image of unknown shape: taken as "
-            "square"
-        )
+    if report["unit"] == "share" and not report["aspect"]:
+        lines.append("in shares of an image of unknown shape: taken as square (see --aspect)")
     rejected = [f"{row['source_file']}: {row['reason']}" for row in report["rejected"]]
     lists = {
         "left out": rejected,
         "signs without any clip left": report["signs_lost"],
+        "signs that are tested and not trained in some fold": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "left-handed signers, mirrored": report["left_handed"],
@@ -60,7 +63,7 @@ def import_summary(report: dict) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Import, say what was found and where the report lies."""
+    """Make a dataset, say what was found and where it lies."""
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("import", help="make a dataset of recordings in a folder")
@@ -68,21 +71,45 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("--name", required=True, help="of the dataset, as in make reproduce DATASET=")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
     add.add_argument("--labels", type=Path, nargs="+", default=[], help="CSV files of clip,label")
-    add.add_argument("--groups", default="", help="CSV of clip,group; blocks:N; pattern:REGEX")
+    add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
+    add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
+    like = commands.add_parser("planted", help="generate a stand-in for a dataset's size")
+    like.add_argument("--like", required=True, choices=["autsl"])
+    like.add_argument("--share", type=float, default=1.0, help="of each sign's clips, up to 1")
     options = parser.parse_args(arguments)
-    workspace = Workspace()
     try:
-        _, report = import_recordings(
-            options.source, options.name, workspace, layout=options.layout,
-            labels=options.labels, groups=options.groups, strict=options.strict)  # fmt: skip
+        print(_imported(options) if options.command == "import" else _planted(options))
     except (ValueError, OSError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "Stopped. What is read is kept: the same command goes on from here.\n")
-    print(import_summary(report))
+
+
+def _imported(options: argparse.Namespace) -> str:
+    workspace = Workspace()
+    _, report = import_recordings(
+        options.source, options.name, workspace, layout=options.layout,
+        labels=options.labels, groups=options.groups, aspect=options.aspect,
+        strict=options.strict)  # fmt: skip
     folder = workspace.processed / options.name
-    print(f"dataset: {folder.relative_to(ROOT)}; report: {report_path(folder).relative_to(ROOT)}")
+    where = f"dataset: {_short(folder)}; report: {_short(report_path(folder))}"
+    return f"{import_summary(report)}\n{where}"
+
+
+def _planted(options: argparse.Namespace) -> str:
+    data = autsl_like(Workspace(), options.share)
+    return f"{data}\ndataset: {_short(Workspace().processed / data.meta['name'])}"
+
+
+def _aspect(text: str) -> float:
+    """ "16:9" as 1.78."""
+    width, _, height = text.partition(":")
+    return float(width) / float(height)
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(ROOT)
 
 
 if __name__ == "__main__":

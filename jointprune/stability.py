@@ -12,9 +12,9 @@ from scipy.stats import norm
 class Stability:
     """The index (1: always the same joints, 0: as by chance) and its 95 % interval."""
 
-    index: float
-    low: float
-    high: float
+    index: float | None  # None where there is one selection alone
+    low: float | None
+    high: float | None
 
 
 def stability(
@@ -71,13 +71,13 @@ def table(selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...
     """One row a method and K: index, low, high, `selections` (how many), chance, and `floor`.
 
     `selections` holds joint indices by (method, K) and (fold, seed). `floor` is
-    `agreement_over_seeds`, None where there is one seed alone.
+    `agreement_over_seeds`, None where there is one seed alone; a selection alone has no index.
     """
     rows = []
     for (method, k), chosen in selections.items():
         kept, folds = _indicators(list(chosen.values()), num_joints), [f for f, _ in chosen]
         repeated = len(folds) > len(set(folds))
-        found = stability(kept)
+        found = stability(kept) if len(kept) > 1 else Stability(None, None, None)
         rows.append(
             {
                 "method": method, "k": k, "index": found.index, "low": found.low,

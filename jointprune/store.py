@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,13 @@ class SignDataset:
         """Do the recordings come with a published split, so that there is one fold?"""
         return "test" in set(self.clips["split"])
 
+    def tested_without(self, train_clips: np.ndarray) -> np.ndarray:
+        """The clips that a training on `train_clips` may be tested on: all others, or the
+        published test's."""
+        if self.official_split:
+            return np.flatnonzero(self.clips["split"] == "test")
+        return np.setdiff1d(np.arange(len(self)), train_clips)
+
     def fold_groups(self, n: int, seed: int) -> list[list[str]]:
         """Deal the groups into `n` folds whose sizes differ by at most one group.
 
@@ -186,6 +194,22 @@ def save_dataset(
     return load_dataset(folder)
 
 
+@contextmanager
+def arrays_on_disk(folder: Path, clips: int, frames: int, joints: int):
+    """Poses and present of a store in the making: zeros, on disk beside `folder`, gone afterwards.
+
+    What does not fit into memory is gathered there and then given to `save_dataset`.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        shapes = {"poses": (np.float32, (clips, frames, joints, 2)),
+                  "present": (bool, (clips, frames, joints))}  # fmt: skip
+        yield tuple(
+            np.lib.format.open_memmap(f"{scratch}/{name}.npy", "w+", dtype, shape)
+            for name, (dtype, shape) in shapes.items()
+        )
+
+
 def load_dataset(
     name: Path | str,
     workspace: Workspace = Workspace("."),  # noqa: B008 (frozen)
@@ -201,7 +225,7 @@ def load_dataset(
     if absent:
         raise FileNotFoundError(
             f"no dataset in {folder} ({', '.join(absent)} missing): "
-            "run notebooks/01_data_preparation.ipynb first"
+            "run notebooks/01_data_preparation.ipynb first, or python -m jointprune.data import"
         )
     meta = json.loads(parts[0].read_text(encoding="utf-8"))
     # A sign may be called "NA" or "null": words are never missing values.

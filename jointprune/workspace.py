@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # The dataset of the paper's own results; those of any other lie in folders of its name.
 DEFAULT_DATASET = "fingerspelling"
 
+# Columns of results that hold names.
+WORDS = ("method", "clip", "group", "label", "predicted", "mask", "joint")
+
 # No results file has two writers.
 WRITERS = {
     "dataset.json": "notebooks/01_data_preparation.ipynb",
@@ -148,8 +151,10 @@ class Workspace:
         return json.loads(self._existing(name).read_text(encoding="utf-8"))
 
     def read_csv(self, name: str) -> pd.DataFrame:
-        # Sign names such as "NA" or "null" are words, never missing values.
-        return pd.read_csv(self._existing(name), keep_default_na=False)
+        # Signs called "NA" and signers called "6" are words, never missing values or numbers.
+        path = self._existing(name)
+        words = {column: str for column in pd.read_csv(path, nrows=0) if column in WORDS}
+        return pd.read_csv(path, keep_default_na=False, dtype=words)
 
     def _existing(self, name: str) -> Path:
         self._check_name(name)

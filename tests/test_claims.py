@@ -283,7 +283,8 @@ def imported_facts(**dataset):
     """The same results, as if of recordings that somebody imported."""
     facts = paper_facts.results()
     facts["dataset"] |= {"dataset": "mine", "description": "mine (26 signs, imported)",
-                         "group_word": "signer", "left_out": 3} | dataset  # fmt: skip
+                         "group_word": "signer", "left_out": 3, "leaks": 0, "by_palm": 0,
+                         "unseen": 0} | dataset  # fmt: skip
     return facts
 
 
@@ -302,3 +303,22 @@ def test_without_signers_no_result_is_called_signer_independent():
 def test_a_published_split_is_said_to_be_one_fold():
     facts = imported_facts(official_split=True, folds=[["6", "14"]])
     assert "one fold: 16 signers in all, tested on 2." in claims_text(facts)
+
+
+def test_leaks_palms_and_signs_never_trained_are_said():
+    text = claims_text(imported_facts(leaks=2, by_palm=5, unseen=1))
+    assert "2 recordings occur in several signers" in text
+    assert "5 clips show no shoulders" in text and "1 signs are tested" in text
+
+
+@pytest.mark.parametrize(("groups", "said"), [(6, "means nothing"), (16, "finds a true loss")])
+def test_few_groups_can_show_nothing_and_the_limits_say_so(groups, said):
+    """Eight comparisons need p under 0.05 / 8 at least once: 2^-6 is above it, 2^-16 is not."""
+    facts = imported_facts()
+    facts["ablation"]["power"]["groups"] = groups
+    assert said in claims_text(facts)
+
+
+def test_one_selection_alone_is_not_called_stable():
+    row = {"method": "learned", "k": 12, "index": None, "low": None, "high": None, "floor": None}
+    assert "not known of one run" in stability_claim([row], DATASET).sentence

@@ -16,11 +16,11 @@ from jointprune.workspace import Workspace
 SIGNS = ("merhaba", "çok güzel")
 
 
-def raw(hands, confidence=None, body=True, size=None):
+def raw(hands, confidence=None, body=True):
     wrists = np.nan_to_num(hands[:, [0, 21], :2], nan=np.nan)
     shoulders = np.broadcast_to(SHOULDERS, wrists.shape)
     whole = np.concatenate([shoulders, wrists], axis=1) if body else None
-    return Raw(hands.astype(np.float32), confidence, whole, size, 25.0)
+    return Raw(hands.astype(np.float32), confidence, whole, 25.0)
 
 
 @pytest.fixture
@@ -47,16 +47,16 @@ def test_a_clip_is_measured_in_shoulder_widths_from_their_middle():
     hands = motion(5, missing=[(2, 1)])
     judged = judge(raw(hands))
     np.testing.assert_allclose(judged.recording.points, in_shoulder_widths(hands), atol=1e-5)
-    assert (judged.unit, judged.scale, judged.aspect) == ("share", "shoulders", False)
+    assert (judged.unit, judged.scale) == ("share", "shoulders")
     assert (judged.swapped, judged.mirrored) == (False, False)
 
 
 def test_pixels_and_shares_of_a_picture_of_known_shape_give_the_same_clip():
     hands = motion(5)
-    wide = raw(hands, size=(640, 320))
+    wide = raw(hands)
     scale = np.array([640, 320, 1])
     pixels = raw(hands)._replace(hands=hands * scale, body=wide.body * scale[:2])
-    one, other = judge(wide), judge(pixels)
+    one, other = judge(wide, aspect=2.0), judge(pixels)
     np.testing.assert_allclose(one.recording.points, other.recording.points, atol=1e-4)
     assert (one.unit, other.unit) == ("share", "pixel")
 
@@ -142,7 +142,7 @@ def test_groups_by_signer_block_pattern_or_part(tmp_path):
     assert annotations.group_rule("", clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
     found, rule = annotations.group_rule("", clips(*(f"a/{i}" for i in range(8)), "b/0"))
     assert rule == "part" and [*found.values()] == [
-        "part 1", "part 1", "part 2", "part 2", "part 3", "part 3", "part 4", "part 4", "part 1",
+        *(f"part {i}" for i in range(1, 9)), "part 1",
     ]  # fmt: skip
 
 
@@ -152,11 +152,30 @@ def test_groups_by_signer_block_pattern_or_part(tmp_path):
         ("blocks:0", "blocks:N"),
         ("pattern:x", "a bracket"),
         ("pattern:(x)", "got 2 without"),
+        ("pattern:(", "a regular expression"),
     ],
 )
 def test_rules_that_cannot_be_right_are_refused(groups, said):
     with pytest.raises(ValueError, match=said):
         annotations.group_rule(groups, clips("a/1", "b/2"))
+
+
+def test_names_in_two_spellings_are_one(tmp_path):
+    (tmp_path / "t.csv").write_text("c\u0327ay,1\n", encoding="utf-8")
+    assert annotations.read_table([tmp_path / "t.csv"]) == {"çay": "1"}
+
+
+def test_each_side_of_a_published_split_has_parts_of_its_own():
+    some = [clip._replace(split=side) for side in ("train", "test") for clip in clips("a/0", "a/1")]
+    some = [clip._replace(name=f"{clip.split}/{clip.name}") for clip in some]
+    assert [*annotations.parts(some).values()] == [
+        "train part 1", "train part 2", "test part 1", "test part 2",
+    ]  # fmt: skip
+
+
+def test_signers_that_only_some_clips_have_are_refused():
+    with pytest.raises(ValueError, match=r"a signer for every clip, .* such as 'b/1'"):
+        annotations.group_rule("", [*clips("a/1", signer="3"), *clips("b/1")])
 
 
 # The whole
@@ -168,7 +187,7 @@ def test_a_folder_becomes_a_store_and_a_report(source, workspace):
     assert list(data.clips["clip"][:2]) == ["merhaba/0", "merhaba/1"]
     expected = in_shoulder_widths(motion(12, seed=10, missing=[(1, 0), (2, 0), (2, 1)]))
     np.testing.assert_allclose(data.poses[6], expected, atol=1e-5)
-    assert sorted(set(data.groups)) == ["part 1", "part 2", "part 3", "part 4"]
+    assert set(data.groups) == {f"part {i}" for i in range(1, 7)}
     assert set(data.signers) == {"unknown"} and not any("part" in s for s in data.signers)
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
     assert report["rejected"] == [
@@ -206,10 +225,10 @@ def nothing_to_do(function, jobs, *_):
 
 def test_a_changed_recording_is_read_again(source, workspace):
     clip = Clip("a", "a", "", "", tuple((source / SIGNS[0] / "0").iterdir()))
-    before = reading._chunk_name("mp-data", [clip])
+    before = reading._chunk_name("mp-data", [clip], 1.0)
     np.save(clip.files[0], np.ones(1662))
     shutil.copystat(source, clip.files[0])
-    assert reading._chunk_name("mp-data", [clip]) != before
+    assert reading._chunk_name("mp-data", [clip], 1.0) != before
 
 
 def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, monkeypatch):
@@ -224,6 +243,41 @@ def test_strict_stops_at_the_first_clip_that_is_left_out(source, workspace):
     with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
         import_recordings(source, "mine", workspace, strict=True)
     assert not (workspace.processed / "mine").exists()
+
+
+def test_strict_holds_for_clips_that_an_attempt_before_had_let_pass(source, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(importing, "_store", stop)
+        import_recordings(source, "mine", workspace)
+    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+        import_recordings(source, "mine", workspace, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"), [("blocks:6", "at least 3 signers .* got 2"), ("blocks:9", "got 1")]
+)
+def test_too_few_signers_are_refused(source, workspace, monkeypatch, groups, said):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    for sign in SIGNS:
+        (source / sign / "5").rename(source / sign / "7")
+    with pytest.raises(ValueError, match=said):
+        import_recordings(source, "mine", workspace, groups=groups)
+
+
+def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, workspace, monkeypatch):
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    for split in ("train", "test"):
+        for sequence in range(4):
+            write_mp_data(tmp_path / "s" / split / "a" / str(sequence), motion(4, seed=sequence))
+    with pytest.raises(ValueError, match=r"\['signer 1', 'signer 2', .* in both"):
+        import_recordings(tmp_path / "s", "mine", workspace, groups="blocks:1")
+
+
+def test_one_wild_joint_does_not_make_a_clip_one_of_pixels():
+    hands = motion(30)
+    hands[3, 7, 1] = 2.05
+    assert judge(raw(hands)).unit == "share"
 
 
 def test_long_clips_are_thinned_and_said_to_be(source, workspace, monkeypatch):

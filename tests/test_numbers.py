@@ -68,6 +68,8 @@ def test_a_number_in_a_name_is_spelled():
     assert letters("learned-12 vs full") == "LearnedTwelveVsFull"
     assert [letters(k) for k in (0, 19, 20, 42)] == ["Zero", "Nineteen", "Twenty", "FortyTwo"]
     assert letters(226) == "TwoTwoSix"
+    spelled = numbers.facts.distinct_letters(["go", "Go", "stop", "?"])
+    assert spelled == {"?": "NumberZero", "Go": "GoNumberOne", "go": "GoNumberTwo", "stop": "Stop"}
     assert letters("Ağ") == "ALatinSmallLetterGWithBreve" != letters("Ag")
 
 
@@ -240,7 +242,7 @@ def test_a_selection_is_applied_with_two_lines_of_plain_python(made):
 
 
 def test_the_command_line_shows_writes_and_checks(made, monkeypatch, capsys):
-    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda root: made)
+    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
     (made.figures / "claims.md").unlink()
     assert main(["--show"]) == 0
     assert not (made.figures / "claims.md").exists()

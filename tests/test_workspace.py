@@ -51,3 +51,10 @@ def test_results_of_another_dataset_lie_in_folders_of_its_name(tmp_path):
     own, other = Workspace(str(tmp_path)), Workspace(str(tmp_path), "mine")
     assert other.results == own.results / "mine" and other.figures == own.figures / "mine"
     assert (other.runs, other.processed) == (own.runs, own.processed)
+
+
+def test_names_of_digits_stay_names(tmp_path):
+    workspace = Workspace(str(tmp_path))
+    table = pd.DataFrame({"group": ["6", "14"], "label": ["01", "NA"], "k": [12, 42]})
+    workspace.write_csv("baseline_predictions.csv", table)
+    assert workspace.read_csv("baseline_predictions.csv").equals(table)

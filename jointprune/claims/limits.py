@@ -6,21 +6,36 @@ from jointprune.workspace import DEFAULT_DATASET
 
 def limits(results: dict[str, dict]) -> list[str]:
     """One sentence a limit, with its numbers; `results` as `numbers.load_results` gives it."""
-    data, power = results["dataset"], results["ablation"]["power"]
+    data = results["dataset"]
     group = data["group_word"]
     of_these = _lexicon(data) if data["dataset"] == DEFAULT_DATASET else _imported(data)
     return [
         *of_these,
-        f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
-        f"{group}s, a test of 12 learned joints against all {power['joints']} finds a true loss "
-        f"of {percent(power['loss'])} points in {percent(power['power'])} % of repetitions "
-        f"(one-sided, {percent(power['alpha'])} %); smaller losses can go unseen.",
+        _power(results["ablation"], group),
         "Joints are two-dimensional estimates by MediaPipe, placed and scaled by the body's "
         "shoulders: what depth would add is not asked.",
         f"{group.capitalize()}s of one test fold share their networks, and one setting serves all "
         "folds: intervals are, if anything, too narrow; a non-inferiority test errs more often "
         f"than its 5 % when a few {group}s bear most of a loss.",
     ]
+
+
+def _power(ablation: dict, group: str) -> str:
+    """What loss a test could find; or that so few groups cannot show anything."""
+    power, family = ablation["power"], len(ablation["paired"])
+    smallest = 0.5 ** power["groups"]  # of a sign flip: one of all patterns of signs
+    if family * smallest >= power["alpha"]:
+        return (
+            f"Power: {power['groups']} {group}s are tested, so that no p value can be under "
+            f"{smallest:.3g}, and Holm's correction over {family} comparisons withholds every one "
+            "of them whatever its size: that nothing is shown here means nothing."
+        )
+    return (
+        f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
+        f"{group}s, a test of 12 learned joints against all {power['joints']} finds a true loss "
+        f"of {percent(power['loss'])} points in {percent(power['power'])} % of repetitions "
+        f"(one-sided, {percent(power['alpha'])} %); smaller losses can go unseen."
+    )
 
 
 def _lexicon(data: dict) -> list[str]:
@@ -42,20 +57,23 @@ def _lexicon(data: dict) -> list[str]:
 
 def _imported(data: dict) -> list[str]:
     """What holds of anyone's recordings, by what their import found."""
-    found = [
-        f"{data['clips']} clips of {data['classes']} signs were used, {data['left_out']} were left "
-        f"out at import; the left hand is missing in {percent(data['missing']['left'])} % of "
-        f"frames, the right in {percent(data['missing']['right'])} %: a joint dropped on a hand "
-        "that is often missing says little about signing with it.",
+    group = data["group_word"]
+    left, right = (percent(data["missing"][hand]) for hand in ("left", "right"))
+    conditional = {
+        "Who signs is not known: folds keep apart runs of neighbouring recordings of a sign, so "
+        "that no accuracy here is signer-independent.": group == "part",
+        f"The split is the one published with the recordings, one fold: {data['groups']} {group}s "
+        f"in all, tested on {len(data['folds'][0])}.": data["official_split"],
+        f"{data['leaks']} recordings occur in several {group}s: accuracies are too high by what "
+        "such copies give away.": data["leaks"],
+        f"{data['by_palm']} clips show no shoulders and are placed and scaled by the hands' own "
+        "wrists and knuckles, kept or dropped: these count as read in every set of "
+        "joints.": data["by_palm"],
+        f"{data['unseen']} signs are tested in some fold and never trained there.": data["unseen"],
+    }
+    return [
+        f"{data['clips']} clips of {data['classes']} signs could be read, {data['left_out']} were "
+        f"left out at import; the left hand is missing in {left} % of frames, the right in {right} "
+        "%: a joint dropped on a hand that is often missing says little about signing with it.",
+        *(sentence for sentence, holds in conditional.items() if holds),
     ]
-    if data["group_word"] == "part":
-        found.append(
-            "Who signs is not known: folds keep apart runs of neighbouring recordings of a sign, "
-            "so that no accuracy here is signer-independent."
-        )
-    if data["official_split"]:
-        found.append(
-            f"The split is the one published with the recordings, one fold: {data['groups']} "
-            f"{data['group_word']}s in all, tested on {len(data['folds'][0])}."
-        )
-    return found

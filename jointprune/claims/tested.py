@@ -132,6 +132,9 @@ def _margin(record: dict) -> str:
 def stability_claim(rows: list[dict], dataset: str) -> Claim:
     """Whether 12 learned joints are the same over folds and seeds beyond chance."""
     row = one_row(rows, method="learned", k=12)
+    if row["index"] is None:
+        sentence = "Whether learned selections of 12 joints agree is not known of one run alone."
+        return Claim("Stability", sentence, dataset, "1 selection", "none", "not shown")
     index = f"index {row['index']:.2f} on a scale from 0, chance, to 1, the same joints always"
     if row["low"] > 0:
         words, verdict = "agree over folds and seeds more than by chance", "shown"

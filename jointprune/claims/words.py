@@ -108,7 +108,7 @@ def listed(names: list[str]) -> str:
 def letters(text: str | int) -> str:
     """A macro's part of letters only: "learned-12 vs full" as LearnedTwelveVsFull.
 
-    Letters outside A-Z are called by their Unicode names, so that no two names fall together.
+    Letters outside A-Z are called by their Unicode names.
     """
     words = re.findall(r"[A-Za-z]+|[0-9]+|[^\W\d_]", unicodedata.normalize("NFC", str(text)))
     return "".join(_spelled(int(w)) if w.isdecimal() else _capital(w) for w in words)

@@ -113,14 +113,14 @@ def stability(rows: list[dict]) -> Figure:
     drawn hollow. 0 is chance.
     """
     fig, ax = page(COLUMN, 2.6)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype(dict.fromkeys(("index", "low", "high", "floor"), float))
     methods = [method for method in MAIN if method in set(table["method"])]
     for place, method in enumerate(methods):
         part = table[table["method"] == method].sort_values("k")
         x = part["k"] * beside(place, len(methods))
         interval(ax, x, part, "index", **LOOKS[method], label=method_words(method))
         same_clips = {**LOOKS[method], "linestyle": ":", "linewidth": 0.5}
-        ax.plot(x, part["floor"].astype(float), markerfacecolor="white", **same_clips)
+        ax.plot(x, part["floor"], markerfacecolor="white", **same_clips)
     ax.axhline(0, color="#000000", linewidth=0.8)
     ax.annotate("chance", (2.7, 0), (0, -2), textcoords="offset points", va="top")
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",

@@ -113,7 +113,8 @@ def _changes(axes, rows: dict[str, list[dict]], groups: list[str], group: str) -
     most = sorted(rows["sign"], key=lambda row: -abs(row["difference"]))[:SHOWN]
     signs = sorted(most, key=lambda row: -row["difference"])
     orders = {"group": groups, "sign": [row["name"] for row in signs]}
-    of_all = f" ({SHOWN} that change most, of {len(rows['sign'])})" if len(most) == SHOWN else ""
+    more = len(rows["sign"]) > SHOWN
+    of_all = f" ({SHOWN} that change most, of {len(rows['sign'])})" if more else ""
     labels = {"group": group + GROUP_CODES.get(group, ""), "sign": f"sign{of_all}"}
     for ax, (kind, order) in zip(axes, orders.items(), strict=True):
         table = pd.DataFrame(rows[kind]).set_index("name").loc[order].reset_index()

@@ -1,5 +1,6 @@
 """Every number of the paper by macro name, in the order of the notebooks."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from jointprune.claims import STAGES, letters, percent, points
@@ -168,12 +169,23 @@ def _selections(facts: dict) -> Named:
 
 def _changes(facts: dict) -> Named:
     for kind in ("sign", "group"):
+        spelled = distinct_letters([row["name"] for row in facts[kind]])
         for row in facts[kind]:
-            name = named(f"Change{letters(kind)}", row, "name")
+            name = f"JPChange{letters(kind)}{spelled[row['name']]}"
             where = place("ablation", f"changes.{kind}", row, "name")
             difference = row["difference"]
             yield name, free(difference, f"{where}difference", points(difference))
             yield f"{name}PHolm", probability(row["p_holm"], f"{where}p_holm")
+
+
+def distinct_letters(names: list[str]) -> dict[str, str]:
+    """Each name in letters; those that would be the same, or nothing, with their place added."""
+    plain = {name: letters(name) for name in sorted(names)}
+    count = Counter(plain.values())
+    return {
+        name: word if word and count[word] == 1 else f"{word}Number{letters(place)}"
+        for place, (name, word) in enumerate(plain.items())
+    }
 
 
 def _encoders(rows: list[dict]) -> Named:

@@ -53,7 +53,7 @@ def learned_scores(data, train_clips, seed, settings, joints: list[int], workspa
 
 def learned_gates(data, train_clips, seed, settings, workspace, joints=None) -> JointPruningLayer:
     """The gates of a training on these clips; its test clips are all that it may not see."""
-    others = np.setdiff1d(np.arange(len(data.labels)), train_clips)
+    others = data.tested_without(train_clips)
     run = make_run(data, train_clips, others, seed, settings, joints)
     train(run, data, workspace)
     return trained_model(run, data, workspace).joint_pruning

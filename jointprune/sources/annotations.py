@@ -6,9 +6,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from jointprune.sources.layouts.found import Clip
+from jointprune.sources.layouts.naming import nfc
 
-# Parts that stand in for signers nobody knows, see `parts`.
-PARTS = 4
+# Parts that stand in for signers nobody knows, see `parts`: enough for a test to tell something.
+PARTS = 12
 
 
 def read_table(paths: list[Path]) -> dict[str, str]:
@@ -24,7 +25,7 @@ def read_table(paths: list[Path]) -> dict[str, str]:
                     continue
                 if len(row) != 2 or not all(cell.strip() for cell in row):
                     raise ValueError(f"{path}:{number}: expected clip,name in a row, got {row}")
-                clip, name = (cell.strip() for cell in row)
+                clip, name = (nfc(cell.strip()) for cell in row)
                 if found.setdefault(clip, name) != name:
                     raise ValueError(
                         f"{path}:{number}: expected one name for the clip {clip!r}, got "
@@ -51,7 +52,7 @@ def group_rule(groups: str, clips: list[Clip]) -> tuple[dict[str, str], str]:
     """The group of each clip by name, and the rule in words.
 
     Args:
-        groups: "" for the signers that the layout tells; a CSV file of clip,group;
+        groups: "" for the signers that the layout tells; a CSV file of clip,signer;
             "blocks:N" for recordings numbered in blocks of N a signer; "pattern:REGEX" whose
             first bracket takes the signer out of a clip's name.
 
@@ -59,28 +60,32 @@ def group_rule(groups: str, clips: list[Clip]) -> tuple[dict[str, str], str]:
     """
     kind, _, argument = groups.partition(":")
     if not groups:
-        if all(clip.signer for clip in clips):
-            return {clip.name: clip.signer for clip in clips}, "signer"
-        return parts(clips), "part"
+        unknown = [clip for clip in clips if not clip.signer]
+        if len(unknown) == len(clips):
+            return parts(clips), "part"
+        told = {clip.name: clip.signer for clip in clips}
+        return _complete(told, "a signer for every clip, as some have one (--groups)"), "signer"
     if kind == "blocks":
         return blocks(clips, argument), "signer"
     if kind == "pattern":
-        return _by_pattern(clips, re.compile(argument)), "signer"
+        return _by_pattern(clips, argument), "signer"
     told = read_table([Path(groups)])
     found = {clip.name: _looked_up(clip, told) for clip in clips}
-    return _complete(found, f"a group for every clip in {groups}"), "group"
+    return _complete(found, f"a signer for every clip in {groups}"), "signer"
 
 
 def parts(clips: list[Clip]) -> dict[str, str]:
     """Each sign's clips, in order, cut into PARTS runs of neighbours: "part 1", "part 2", ...
 
+    Where a split was published, each of its sides is cut by itself: "test part 1".
     Neighbours were often recorded in one go, so they are kept together. It is no split by
     signer, and results on it do not say how an unknown signer is read.
     """
     found = {}
     for some in _by_label(clips).values():
+        parts_here = min(PARTS, len(some))
         for i, clip in enumerate(some):
-            found[clip.name] = f"part {1 + PARTS * i // len(some)}"
+            found[clip.name] = f"{clip.split} part {1 + parts_here * i // len(some)}".strip()
     return found
 
 
@@ -98,9 +103,13 @@ def blocks(clips: list[Clip], size: str) -> dict[str, str]:
     return {n: f"signer {1 + (int(number) - first) // int(size)}" for n, number in numbers.items()}
 
 
-def _by_pattern(clips: list[Clip], pattern: re.Pattern) -> dict[str, str]:
+def _by_pattern(clips: list[Clip], text: str) -> dict[str, str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, got {text!r}: {error}") from error
     if pattern.groups < 1:
-        raise ValueError(f"expected a bracket around the signer, got {pattern.pattern!r}")
+        raise ValueError(f"expected a bracket around the signer, got {text!r}")
     matches = {clip.name: pattern.search(clip.name) for clip in clips}
     found = {name: match[1] if match else "" for name, match in matches.items()}
     return _complete(found, f"the pattern {pattern.pattern!r} in every clip's name")
@@ -112,10 +121,11 @@ def _complete(found: dict[str, str], wanted: str) -> dict[str, str]:
     return found
 
 
-def _by_label(clips: list[Clip]) -> dict[str, list[Clip]]:
+def _by_label(clips: list[Clip]) -> dict[tuple[str, str], list[Clip]]:
+    """Clips of each sign in each published split, in order."""
     found = defaultdict(list)
     for clip in clips:
-        found[clip.label].append(clip)
+        found[clip.label, clip.split].append(clip)
     return found
 
 

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jointprune.skeleton import HANDS, JOINTS
+from jointprune.skeleton import JOINTS
 from jointprune.sources.layouts.found import Raw
+from jointprune.sources.layouts.landmarks import hands_seen
 from jointprune.sources.recording import Recording
 
-# Coordinates within this are shares of the image; beyond it, pixels. A joint may lie outside.
+# Coordinates whose median is within this are shares of the image, others are pixels.
 LARGEST_SHARE = 2.0
 # From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
 # fingerspelling lexicon, as seen, foreshortening included.
@@ -28,21 +29,23 @@ class Judged(NamedTuple):
     recording: Recording
     unit: str  # "share" of the image or "pixel"
     scale: str  # "shoulders", or "palm" where no shoulders are seen
-    aspect: bool  # is the shape of the image known, or not needed?
     swapped: bool | None  # is the hands' side the other one's? None where nothing tells
     mirrored: bool | None  # is the signer's left on the picture's left? None where nothing tells
 
 
-def judge(raw: Raw) -> Judged:
-    """One clip's answers; raises ValueError if no hand is seen in any frame."""
-    present = found_hands(raw)
+def judge(raw: Raw, aspect: float = 1.0) -> Judged:
+    """One clip's answers; raises ValueError if no hand is seen in any frame.
+
+    `aspect` is the image's width over its height, by which shares of it are stretched.
+    """
+    points, body = raw.hands[..., :2], raw.body
+    present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
     if not present.any():
         raise ValueError("expected a hand in some frame, got none in any")
-    points, body = raw.hands[..., :2], raw.body
-    unit = unit_of(points[present], body)
+    unit = "share" if np.median(np.abs(points[present])) <= LARGEST_SHARE else "pixel"
     if unit == "share":
-        stretch = np.array([raw.size[0] / raw.size[1], 1]) if raw.size else np.ones(2)
-        points, body = points * stretch, None if body is None else body * stretch
+        points = points * (aspect, 1)
+        body = None if body is None else body * (aspect, 1)
     shoulders = None if body is None else shoulder_frame(body)
     width, middle = shoulders or palm_frame(points, present)
     scaled = ((points - middle) / width).clip(-LIMIT, LIMIT)
@@ -51,30 +54,9 @@ def judge(raw: Raw) -> Judged:
         Recording(scaled, present, raw.fps),
         unit=unit,
         scale="shoulders" if shoulders else "palm",
-        aspect=unit == "pixel" or raw.size is not None,
         swapped=None if body is None else _swapped(points, present, body),
         mirrored=None if body is None else _mirrored(body),
     )
-
-
-def found_hands(raw: Raw) -> np.ndarray:
-    """Which joints are there, bool (frames, 42): a hand is there or missing as a whole.
-
-    Missing: any of its values NaN, or all of them 0, or a confidence of 0.
-    """
-    values = raw.hands[..., :2].reshape(len(raw.hands), len(HANDS), -1)
-    present = ~np.isnan(values).any(-1) & (values != 0).any(-1)
-    if raw.confidence is not None:
-        present &= (raw.confidence.reshape(len(raw.hands), len(HANDS), -1) > 0).all(-1)
-    return np.repeat(present, len(JOINTS), axis=1)
-
-
-def unit_of(points: np.ndarray, body: np.ndarray | None) -> str:
-    """ "share" or "pixel", by the largest coordinate of hands that are present and shoulders."""
-    largest = np.abs(points).max()
-    if body is not None and np.isfinite(body[:, :2]).any():
-        largest = max(largest, np.nanmax(np.abs(body[:, :2])))
-    return "share" if largest <= LARGEST_SHARE else "pixel"
 
 
 def shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:

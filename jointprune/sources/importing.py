@@ -1,6 +1,6 @@
 """Other people's recordings into a store, with a report of all that was found.
 
-Nothing is dropped in silence: `processed/<name>.import.json` names each clip that was left out,
+Nothing is dropped in silence: `processed/<name>/report.json` names each clip that was left out,
 with the reason, and all that a reader has to know before believing a result on the store.
 """
 
@@ -8,11 +8,9 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from jointprune.skeleton import HANDS, JOINT_NAMES
@@ -22,13 +20,15 @@ from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_chunk, read_chunks
 from jointprune.sources.recording import mirror
-from jointprune.store import SignDataset, save_dataset
+from jointprune.store import SignDataset, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path
 
 # A signer's left hand leads if it is seen in this many times the frames of the right one.
 LEFT_LEADS = 1.5
-# Names that only generated or fetched datasets have.
-RESERVED = ("fingerspelling", "planted")
+# Names of other datasets, and of profiles.
+RESERVED = ("fingerspelling", "planted", "default", "smoke")
+# Fewer groups could not be split into training, choosing and testing.
+FEWEST_GROUPS = 3
 
 
 def import_recordings(
@@ -39,6 +39,7 @@ def import_recordings(
     layout: str = "auto",
     labels: list[Path] = (),
     groups: str = "",
+    aspect: float = 0.0,
     strict: bool = False,
 ) -> tuple[SignDataset, dict]:
     """The store `name` made of the recordings in `source`, and the report.
@@ -47,6 +48,7 @@ def import_recordings(
         layout: one of `layouts.LAYOUTS`, or "auto".
         labels: CSV files of clip,label, where folders do not name the sign.
         groups: who signs, see `annotations.group_rule`.
+        aspect: the image's width over its height; 0 if not known, which is taken as square.
         strict: raise at the first clip that cannot be used, instead of reporting it.
 
     Raises ValueError where the source as a whole cannot be right: no layout fits, units are
@@ -65,13 +67,16 @@ def import_recordings(
     group_of, rule = group_rule(groups, clips)
 
     scratch = folder.parent / f".import-{name}"
-    chunks = read_chunks(layout, clips, scratch, strict)
+    chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
     table = _table(clips, chunks, group_of, rule, source)
-    kept = table[table["reason"] == ""]
+    kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
+    if strict and len(out):  # read by an earlier, less strict attempt
+        raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
     _check_source(kept, table, source)
+    _check_groups(kept, rule)
     facts = {"layout": layout, "groups_by": rule}
     data = _store(kept, chunks, folder, facts)
-    report = {**facts, **_report(table, unlabelled, data, source)}
+    report = {**facts, "aspect": aspect, **_report(table, unlabelled, data, source)}
     with atomic_path(report_path(folder)) as temporary:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -80,8 +85,8 @@ def import_recordings(
 
 
 def report_path(folder: Path) -> Path:
-    """Where the report of the store in `folder` lies."""
-    return folder.parent / f"{folder.name}.import.json"
+    """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
+    return folder / "report.json"
 
 
 def _checked(name: str) -> str:
@@ -138,19 +143,37 @@ def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None
             )
 
 
+def _check_groups(kept: pd.DataFrame, rule: str) -> None:
+    """Enough groups for a fold that tests, and for choosing joints inside what it trains on."""
+    groups = kept["group"].nunique()
+    if groups < FEWEST_GROUPS:
+        raise ValueError(
+            f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
+            "name signers with --groups, or leave --groups out to cut the recordings into parts"
+        )
+    sides = kept.groupby("split")["group"].agg(lambda groups: set(groups))
+    if "test" not in sides:
+        return
+    train, test = sides.get("train", set()), sides["test"]
+    if min(len(train), len(test)) < 2 or train & test:
+        raise ValueError(
+            f"expected a published split with 2 {rule}s or more on both sides, got {len(train)} in "
+            f"train, {len(test)} in test, {sorted(train & test)[:5]} in both: mend --groups, or "
+            "import without the split's folders"
+        )
+
+
 def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) -> SignDataset:
     """The store of the clips that are used; poses are gathered on disk, not in memory."""
     left_handed = _left_handed(kept, facts["groups_by"])
     flip = kept["signer"].isin(left_handed).to_numpy()
-    shape = (len(kept), int(kept["frames"].max()), len(JOINT_NAMES))
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        poses = _on_disk(Path(scratch) / "poses.npy", np.float32, (*shape, 2))
-        present = _on_disk(Path(scratch) / "present.npy", bool, shape)
+    frames = int(kept["frames"].max())
+    with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
         recordings = (recording for path in chunks for recording in load_chunk(path)[1])
         for i, recording in enumerate(recordings):
             recording = mirror(recording) if flip[i] else recording
-            frames = len(recording.present)
-            poses[i, :frames], present[i, :frames] = recording.points, recording.present
+            own = slice(len(recording.present))
+            poses[i, own], present[i, own] = recording.points, recording.present
         content = hashlib.sha256("".join(kept["content"]).encode()).hexdigest()
         meta = {
             "name": folder.name,
@@ -167,8 +190,13 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
 
 
-def _on_disk(path: Path, dtype, shape) -> np.ndarray:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+def _unseen(kept: pd.DataFrame) -> list[str]:
+    """Signs that a published split tests and never trains, or that one group alone signs."""
+    if "test" in set(kept["split"]):
+        sides = kept.groupby("split")["label"].agg(set)
+        return sorted(sides["test"] - sides["train"], key=natural)
+    groups = kept.groupby("label")["group"].nunique()
+    return sorted(groups.index[groups == 1], key=natural)
 
 
 def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
@@ -203,7 +231,7 @@ def _report(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, sour
         "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
         "unit": kept["unit"].iloc[0],
         "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
-        "aspect_unknown": int((~kept["aspect"].astype(bool)).sum()),
+        "unseen": _unseen(kept),
         "swapped": kept.loc[kept["swapped"] == True, "source_file"].tolist(),  # noqa: E712
         "picture_mirrored": kept.loc[kept["mirrored"] == True, "source_file"].tolist(),  # noqa: E712
         "left_handed": data.meta["mirrored"],

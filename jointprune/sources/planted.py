@@ -34,7 +34,7 @@ from jointprune.sources.hand_motion import (
     slow,
     touches,
 )
-from jointprune.store import SignDataset, load_dataset, save_dataset
+from jointprune.store import SignDataset, arrays_on_disk, load_dataset, save_dataset
 from jointprune.workspace import Workspace
 
 # Raise it when the same parameters would give other clips.
@@ -115,30 +115,41 @@ def open_planted(parameters: Planted, workspace: Workspace) -> SignDataset:
 
 def generate(parameters: Planted, folder: Path | str) -> SignDataset:
     """Generate the recordings and store them in `folder`; the same parameters give the same."""
-    p = parameters
+    return record(parameters, _table(parameters), Path(folder))
+
+
+def record(p: Planted, rows: pd.DataFrame, folder: Path, name: str = "", **more) -> SignDataset:
+    """The store of one recording for each row of `rows`: columns sign and signer (numbers), split.
+
+    `name` takes the place of the parameters' own; `more` goes into the store's meta.
+    """
     truth = np.random.default_rng([p.seed, 0])
     informative = informative_joints(p.informative, truth)
     codes = sign_codes(p.signs, len(informative), truth)
     signers = Signers.draw(p.signers, np.random.default_rng([p.seed, 1]))
-    clips, label, signer = _table(p)
-    poses = np.zeros((len(clips), p.frames[1], len(JOINT_NAMES), 2), dtype=np.float32)
-    present = np.zeros(poses.shape[:3], dtype=bool)
-    for chunk, start in enumerate(range(0, len(clips), CHUNK)):
-        part = slice(start, start + CHUNK)
-        rng = np.random.default_rng([p.seed, 2, chunk])
-        ways = np.full((len(label[part]), len(JOINT_NAMES)), -1)
-        ways[:, informative] = codes[label[part]]
-        poses[part], present[part] = _record(p, signers[signer[part]], ways, rng)
-    clips["frames"] = clips["original_frames"] = present.any(axis=2).sum(axis=1)
-    meta = {
-        "name": p.name,
-        "units": "shoulder widths, origin midway between the shoulders, y down",
-        "normalisation": "none: generated in these units; x and y of hands in space",
-        "informative": [JOINT_NAMES[j] for j in informative],
-        "generator": p.generator,
-    }
-    names = {"classes": _names("sign", p.signs), "joints": JOINT_NAMES}
-    return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
+    sign, signer = rows["sign"].to_numpy(), rows["signer"].to_numpy()
+    with arrays_on_disk(folder, len(rows), p.frames[1], len(JOINT_NAMES)) as (poses, present):
+        for chunk, start in enumerate(range(0, len(rows), CHUNK)):
+            part = slice(start, start + CHUNK)
+            rng = np.random.default_rng([p.seed, 2, chunk])
+            ways = np.full((len(sign[part]), len(JOINT_NAMES)), -1)
+            ways[:, informative] = codes[sign[part]]
+            poses[part], present[part] = _record(p, signers[signer[part]], ways, rng)
+        meta = {
+            "name": name or p.name,
+            "units": "shoulder widths, origin midway between the shoulders, y down",
+            "normalisation": "none: generated in these units; x and y of hands in space",
+            "informative": [JOINT_NAMES[j] for j in informative],
+            "generator": p.generator,
+            **more,
+        }
+        lengths = np.concatenate([
+            present[start : start + CHUNK].any(axis=2).sum(axis=1)
+            for start in range(0, len(rows), CHUNK)
+        ])  # fmt: skip
+        clips = _named(p, rows, lengths)
+        names = {"classes": _names("sign", p.signs), "joints": JOINT_NAMES}
+        return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
 
 
 def informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
@@ -224,14 +235,21 @@ def _away(share: float, moment: np.ndarray, rng: np.random.Generator) -> np.ndar
     return np.where(late, moment, 1 - moment) < away
 
 
-def _table(p: Planted) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """The clips' table without their lengths, and each clip's sign and signer as numbers."""
-    signer, sign, take = (axis.ravel() for axis in np.indices((p.signers, p.signs, p.clips)))
-    labels = np.array(_names("sign", p.signs))[sign]
-    people = np.array(_names("signer", p.signers))[signer]
-    clip = [f"{s}/{c}/{t}" for s, c, t in zip(people, labels, take, strict=True)]
+def _table(p: Planted) -> pd.DataFrame:
+    """Every sign by every signer, so many times."""
+    signer, sign, _ = (axis.ravel() for axis in np.indices((p.signers, p.signs, p.clips)))
+    return pd.DataFrame({"sign": sign, "signer": signer, "split": ""})
+
+
+def _named(p: Planted, rows: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
+    """The store's table: a clip is signer/sign/take, its takes counted from 0."""
+    labels = np.array(_names("sign", p.signs))[rows["sign"]]
+    people = np.array(_names("signer", p.signers))[rows["signer"]]
+    takes = rows.groupby(["signer", "sign"]).cumcount()
+    clip = [f"{s}/{c}/{t}" for s, c, t in zip(people, labels, takes, strict=True)]
     names = {"clip": clip, "label": labels, "signer": people, "group": people}
-    return pd.DataFrame({**names, "split": "", "source_file": "", "fps": 25.0}), sign, signer
+    known = {"split": rows["split"].to_numpy(), "source_file": "", "fps": 25.0}
+    return pd.DataFrame({**names, **known, "frames": lengths, "original_frames": lengths})
 
 
 def _names(word: str, count: int) -> tuple[str, ...]:

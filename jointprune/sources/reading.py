@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +21,24 @@ CHUNK = 64  # clips in a job
 LONGEST = 300
 
 
-def read_chunks(layout: str, clips: list[Clip], folder: Path, strict: bool) -> Iterable[Path]:
+def read_chunks(
+    layout: str, clips: list[Clip], aspect: float, folder: Path, strict: bool
+) -> list[Path]:
     """One file a chunk of clips, in order, see `load_chunk`; those that are there stay.
 
     A chunk is named by its files, their sizes and times: a changed recording is read again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
-    paths = [folder / f"{_chunk_name(layout, chunk)}.npz" for chunk in chunks]
+    paths = [folder / f"{_chunk_name(layout, chunk, aspect)}.npz" for chunk in chunks]
     missing = [job for job in zip(paths, chunks, strict=True) if not job[0].is_file()]
-    jobs = [(layout, chunk, path, strict) for path, chunk in missing]
+    jobs = [(layout, chunk, aspect, path, strict) for path, chunk in missing]
     for _ in on_every_core(read_chunk, jobs, f"chunks of {CHUNK} clips", len(paths) - len(jobs)):
         pass
     return paths
 
 
-def read_chunk(layout: str, clips: list[Clip], path: Path, strict: bool) -> None:
+def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict: bool) -> None:
     """Read and judge some clips into `path`; what cannot be used leaves a row with its reason.
 
     With `strict` the first such clip raises its ValueError instead.
@@ -45,7 +46,7 @@ def read_chunk(layout: str, clips: list[Clip], path: Path, strict: bool) -> None
     rows, recordings = [], []
     for clip in clips:
         try:
-            row, recording = _read(layout, clip)
+            row, recording = _read(layout, clip, aspect)
         except (ValueError, FileNotFoundError) as error:
             if strict:
                 raise ValueError(f"{clip.files[0]}: {error}") from error
@@ -73,9 +74,9 @@ def load_chunk(path: Path) -> tuple[list[dict], list[Recording]]:
     return rows, recordings
 
 
-def _read(layout: str, clip: Clip) -> tuple[dict, Recording]:
+def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
     """One clip's row and its recording, ends without hands cut off."""
-    judged = judge(LAYOUTS[layout].read(clip))
+    judged = judge(LAYOUTS[layout].read(clip), aspect)
     as_recorded = judged.recording
     recording = trim(as_recorded, clip.name)
     step = -(-len(recording.present) // LONGEST)
@@ -91,13 +92,13 @@ def _read(layout: str, clip: Clip) -> tuple[dict, Recording]:
         "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
-        **{key: getattr(judged, key) for key in ("unit", "scale", "aspect", "swapped", "mirrored")},
+        **{key: getattr(judged, key) for key in ("unit", "scale", "swapped", "mirrored")},
     }
     return row, recording
 
 
-def _chunk_name(layout: str, clips: list[Clip]) -> str:
-    content = [VERSION, LONGEST, layout]
+def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
+    content = [VERSION, LONGEST, layout, aspect]
     for clip in clips:
         stats = [file.stat() for file in clip.files if file.exists()]
         content.append([clip.name, [[s.st_size, s.st_mtime_ns] for s in stats]])

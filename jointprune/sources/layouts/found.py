@@ -26,5 +26,4 @@ class Raw(NamedTuple):
     hands: np.ndarray  # float32 (frames, 42, 3), left then right; z is NaN where not given
     confidence: np.ndarray | None  # float32 (frames, 42), 0 where missing; None if not given
     body: np.ndarray | None  # float32 (frames, 4, 2): left, right shoulder, left, right wrist
-    size: tuple[float, float] | None  # width and height of the image in pixels, if known
     fps: float  # 0 if not known

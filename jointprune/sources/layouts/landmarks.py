@@ -61,7 +61,6 @@ def checked(
     hands: np.ndarray,
     body: np.ndarray | None,
     confidence: np.ndarray | None = None,
-    size: tuple[float, float] | None = None,
     fps: float = 0.0,
 ) -> Raw:
     """A clip's values as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2).
@@ -82,7 +81,7 @@ def checked(
         _require_wrists(path, hands, confidence)
     else:
         hands = np.concatenate([hands, np.full_like(hands[..., :1], np.nan)], axis=-1)
-    return Raw(hands, confidence, body, size, fps)
+    return Raw(hands, confidence, body, fps)
 
 
 def _require_wrists(path: Path, hands: np.ndarray, confidence: np.ndarray | None) -> None:

@@ -62,13 +62,15 @@ def split_of(place: PurePath) -> str:
     return SPLITS.get(place.parts[0].lower(), "") if len(place.parts) > 1 else ""
 
 
-def clip_at(place: PurePath, files: Iterable[Path]) -> Clip:
+def clip_at(place: PurePath, files: Iterable[Path], splits: bool = True) -> Clip:
     """The clip at a place below its source, given without suffix.
+
+    Without `splits` the first folder is a sign, whatever it is called.
 
     The sign is the folder that holds it, unless that is the split's folder or the source; the
     signer of "signer3_sample1_color", as AUTSL names its recordings, is "3".
     """
-    split = split_of(place)
+    split = split_of(place) if splits else ""
     folders = place.parts[1 if split else 0 : -1]
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
@@ -81,8 +83,10 @@ def clip_at(place: PurePath, files: Iterable[Path]) -> Clip:
 
 
 def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
-    """One clip a file, in natural order."""
-    return ordered(clip_at(path.relative_to(source).with_suffix(""), [path]) for path in paths)
+    """One clip a file, in natural order; first folders are splits if all are called so."""
+    places = {path: path.relative_to(source).with_suffix("") for path in paths}
+    splits = all(split_of(place) for place in places.values() if len(place.parts) > 1)
+    return ordered(clip_at(place, [path], splits) for path, place in places.items())
 
 
 def ordered(clips: Iterable[Clip]) -> list[Clip]:

@@ -29,14 +29,12 @@ def read(clip: Clip) -> Raw:
     path = only_file(clip)
     header, body = parse(path.read_bytes(), str(path))
     joints = hand_points(header, str(path))
-    size = float(header.dimensions.width), float(header.dimensions.height)
     fps = float(body.fps)
     return checked(
         path,
         body.data.data[:, 0, joints, :2],
         _body(header, body),
         confidence=body.confidence[:, 0, joints],
-        size=size if all(size) else None,
         fps=fps if 0 < fps < math.inf else 0.0,
     )
 
