@@ -16,12 +16,16 @@ from jointprune.experiments import (
     CONTRACT,
     Run,
     Trial,
+    answers,
     batches_of,
     gate_path,
     make_run,
+    masked_predictions,
+    predict,
     prediction_rows,
     predictions,
     run_many,
+    train,
     trained_model,
     training,
 )
@@ -241,6 +245,27 @@ def test_predictions_have_a_row_for_every_test_clip_of_every_trial(toy_dataset, 
     ]
     assert (table.p_true <= table.p_predicted).all()
     assert ((table.label == table.predicted) == (table.p_true == table.p_predicted)).all()
+
+
+def test_closed_gates_are_joints_that_the_data_had_not(toy_dataset, workspace, monkeypatch):
+    """With none closed the answers are those kept; closing a hand equals its never being seen."""
+    monkeypatch.setattr(answers, "on_every_core", lambda function, jobs, _: (
+        function(*job) for job in jobs))  # fmt: skip
+    run = toy_runs(toy_dataset, replace(TINY, mask="open"))[0]
+    train(run, toy_dataset, workspace)
+    trial, right = Trial("full", 42, 0, run), tuple(range(21, 42))
+    sets = [("all", tuple(range(42))), ("right", right)]
+    found = masked_predictions([(trial, sets)], toy_dataset, workspace)
+    kept = predictions([trial], toy_dataset, workspace)
+    everything = found[found["method"] == "all"]
+    assert (everything["p_true"].to_numpy() == kept["p_true"].to_numpy()).all()
+    present = np.array(toy_dataset.present)
+    present[:, :, :21] = False
+    unseen = replace(toy_dataset, present=present, poses=toy_dataset.poses * present[..., None])
+    expected = predict(trained_model(run, toy_dataset, workspace), unseen, run.test)
+    closed = found[found["method"] == "right"]
+    assert closed["k"].unique().tolist() == [21]
+    np.testing.assert_allclose(closed["p_predicted"], expected.max(1), atol=1e-4)
 
 
 def test_changed_training_code_raises_the_contract():

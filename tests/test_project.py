@@ -5,6 +5,7 @@ import graphlib
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -144,3 +145,16 @@ def test_the_environment_is_made_again_when_the_lock_changes_and_not_when_its_da
     lock.write_text(lock.read_text() + "another==1.0\n")
     make(*arguments, folder=tmp_path)
     assert calls.read_text() == made * 2
+
+
+def test_public_names_are_there_and_a_figure_does_not_wait_for_lightning():
+    """`stability` is a function although a room has its name, whichever was asked for first."""
+    code = (
+        "import sys, jointprune.numbers, jointprune.claims, jointprune as jp\n"
+        "assert not {'torch', 'lightning'} & set(sys.modules)\n"
+        "import jointprune.stability, jointprune.verdicts\n"
+        "assert callable(jp.stability)\n"
+        "print([name for name in dir(jp) if not hasattr(jp, name)])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

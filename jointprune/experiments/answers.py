@@ -10,6 +10,7 @@ import torch
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.experiments.run import Run, Trial, joint_indices, trained_folder
+from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace
@@ -52,19 +53,27 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     return pd.concat(rows, ignore_index=True)
 
 
-@torch.no_grad()
 def masked_predictions(
-    trial: Trial, kept: dict[str, tuple[int, ...]], data: SignDataset, workspace: Workspace
+    asked: list[tuple[Trial, list[tuple[str, tuple[int, ...]]]]],
+    data: SignDataset,
+    workspace: Workspace,
 ) -> pd.DataFrame:
-    """Test predictions of one trained model with only some gates open; nothing is retrained.
+    """Test predictions of trained models with only some gates open; nothing is retrained.
 
-    `kept` names sets of indices into the model's joints; the rows' method is the name, their K
-    the size of the set.
+    `asked` pairs each trial with named sets of indices into its model's joints; the rows' method
+    is the name, their K the size of the set.
     """
+    jobs = [(trial, sets, data, workspace) for trial, sets in asked]
+    return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)
+
+
+@torch.no_grad()
+def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
+    """The predictions of one model."""
     model = trained_model(trial.run, data, workspace)
     batches = list(evaluation_batches(model.config, data, trial.run.test))
     rows = []
-    for name, joints in kept.items():
+    for name, joints in sets:
         model.joint_pruning.freeze(joints)
         part = replace(trial, method=name, k=len(joints))
         rows.append(prediction_rows(part, _probabilities(model, batches), data))
