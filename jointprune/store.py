@@ -7,6 +7,8 @@ A store is a folder of four files:
 - `clips.csv`    one row a clip, columns as in `COLUMNS`
 - `meta.json`    version, shape, joint and class names, units, sources, checksum
 
+An import leaves `report.json` beside them, what it found and left out.
+
 A clip shorter than the longest is padded at its end with zeros that are not present; its
 own length is `clips["frames"]`.
 """

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jointprune import data as command
 from jointprune.sources.rehearsal import AUTSL, SIGNERS, SIGNS, autsl_like, clips_a_sign
 from jointprune.workspace import Workspace
 
@@ -35,3 +36,10 @@ def test_a_small_share_has_the_same_shape(tmp_path):
 def test_a_share_that_is_none_is_refused(tmp_path, share):
     with pytest.raises(ValueError, match="a share of the clips above 0 and up to 1"):
         autsl_like(Workspace(str(tmp_path)), share)
+
+
+def test_the_command_makes_a_share_and_says_where(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "Workspace", lambda: Workspace(str(tmp_path)))
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    command.main(["planted", "--like", "autsl", "--share", "0.004"])
+    assert "dataset: data/processed/planted-autsl-0.004" in capsys.readouterr().out
