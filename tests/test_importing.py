@@ -1,6 +1,7 @@
 """A folder becomes a store whose values are known, and a report that hides nothing."""
 
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 from jointprune import data as command
 from jointprune.sources import annotations, importing, reading
 from jointprune.sources.checks import LIMIT, judge
+from jointprune.sources.fingerspelling import FOLDER
 from jointprune.sources.importing import import_recordings
 from jointprune.sources.layouts.found import Clip, Raw
 from jointprune.workspace import Workspace
@@ -330,3 +332,24 @@ def test_the_command_says_what_was_found(source, workspace, monkeypatch, capsys)
     with pytest.raises(SystemExit) as end:
         command.main(["import", str(source / "none"), "--name", "mine"])
     assert end.value.code == 1 and "none" in capsys.readouterr().err
+
+
+def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, tmp_path, monkeypatch):
+    """Its source scales by the canvas, an import by each clip's shoulders: alike to 0.04."""
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    with zipfile.ZipFile(wheel) as archive:
+        for path in dataset.clips["source_file"]:
+            archive.extract(FOLDER + path, tmp_path)
+    table = dataset.clips.assign(clip=dataset.clips["source_file"].str.removesuffix(".pose"))
+    table[["clip", "label"]].to_csv(tmp_path / "labels.csv", index=False)
+    data, report = import_recordings(
+        tmp_path / FOLDER, "lexicon", Workspace(str(tmp_path)),
+        labels=[tmp_path / "labels.csv"], groups="pattern:^([a-z]+)/")  # fmt: skip
+    assert (report["clips"], report["signs"], report["signers"]) == (410, 26, 16)
+    assert report["missing"] == {"left": pytest.approx(0.791, abs=5e-4),
+                                 "right": pytest.approx(0.081, abs=5e-4)}  # fmt: skip
+    assert report["left_handed"] == dataset.meta["mirrored"] == ["ise"]
+    own = data.clips.reset_index().set_index("source_file").loc[dataset.clips["source_file"]]
+    where = own["index"].to_numpy()
+    assert np.array_equal(data.present[where], dataset.present)
+    assert np.abs(data.poses[where] - dataset.poses)[dataset.present].mean() < 0.04
