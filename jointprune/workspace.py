@@ -109,14 +109,15 @@ class Workspace:
 
     @property
     def results(self) -> Path:
-        return self.path / "data" / "results" / self._own
+        return self.path / "data" / "results" / self.subfolder
 
     @property
     def figures(self) -> Path:
-        return self.path / "figures" / self._own
+        return self.path / "figures" / self.subfolder
 
     @property
-    def _own(self) -> str:
+    def subfolder(self) -> str:
+        """Where a dataset's own things lie below those of the default: "" for the default."""
         return "" if self.dataset == DEFAULT_DATASET else self.dataset
 
     def write_json(
@@ -152,9 +153,8 @@ class Workspace:
 
     def read_csv(self, name: str) -> pd.DataFrame:
         # Signs called "NA" and signers called "6" are words, never missing values or numbers.
-        path = self._existing(name)
-        words = {column: str for column in pd.read_csv(path, nrows=0) if column in WORDS}
-        return pd.read_csv(path, keep_default_na=False, dtype=words)
+        words = dict.fromkeys(WORDS, str)
+        return pd.read_csv(self._existing(name), keep_default_na=False, dtype=words)
 
     def _existing(self, name: str) -> Path:
         self._check_name(name)

@@ -21,7 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from jointprune.workspace import DEFAULT_DATASET
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
@@ -112,8 +112,7 @@ def run_all(profile_name: str, only: str = "", dataset: str = "") -> None:
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
     root = ROOT / ("build" if common["workspace"] == "." else common["workspace"])
-    own = "" if common["dataset"] == DEFAULT_DATASET else common["dataset"]
-    folder = root / "executed" / own
+    folder = root / "executed" / Workspace(common["workspace"], common["dataset"]).subfolder
     # All parameters are compared before the first minute is spent.
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:

@@ -112,7 +112,7 @@ def _by_pattern(clips: list[Clip], text: str) -> dict[str, str]:
         raise ValueError(f"expected a bracket around the signer, got {text!r}")
     matches = {clip.name: pattern.search(clip.name) for clip in clips}
     found = {name: match[1] if match else "" for name, match in matches.items()}
-    return _complete(found, f"the pattern {pattern.pattern!r} in every clip's name")
+    return _complete(found, f"the pattern {text!r} in every clip's name")
 
 
 def _complete(found: dict[str, str], wanted: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from jointprune.skeleton import JOINTS
 from jointprune.sources.layouts.found import Raw
 from jointprune.sources.layouts.landmarks import hands_seen
-from jointprune.sources.recording import Recording
+from jointprune.sources.recording import LIMIT, Recording
 
 # Coordinates whose median is within this are shares of the image, others are pixels.
 LARGEST_SHARE = 2.0
@@ -19,8 +19,6 @@ LARGEST_SHARE = 2.0
 PALM = 0.27
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
-# Shoulder widths from the middle; the lexicon's limit, too.
-LIMIT = 2.5
 
 
 class Judged(NamedTuple):

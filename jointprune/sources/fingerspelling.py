@@ -23,7 +23,7 @@ import pandas as pd
 
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.sources.pose_files import read_recording
-from jointprune.sources.recording import Recording, mirror, pad, trim
+from jointprune.sources.recording import LIMIT, Recording, mirror, pad, trim
 from jointprune.store import SignDataset, save_dataset
 from jointprune.workspace import Workspace
 
@@ -48,8 +48,6 @@ OTHER_LETTERS = frozenset(
 )
 # The source draws shoulders about 200 px apart, their middle at (250, 250).
 SHOULDER_WIDTH, MIDDLE = 200.0, 250.0
-# Shoulder widths; hands at rest reach 1.5 down, and in bzs/W one frame's joints leave the canvas.
-LIMIT = 2.5
 
 
 def fetch(raw_dir: Path | str) -> Path:

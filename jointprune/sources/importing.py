@@ -18,7 +18,7 @@ from jointprune.sources.annotations import group_rule, with_labels
 from jointprune.sources.layouts import recognise
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
-from jointprune.sources.reading import load_chunk, read_chunks
+from jointprune.sources.reading import load_recordings, load_rows, read_chunks
 from jointprune.sources.recording import mirror
 from jointprune.store import SignDataset, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path
@@ -100,7 +100,7 @@ def _checked(name: str) -> str:
 
 def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
     """A row a clip: what its file and its place tell; `reason` is "" for those that are used."""
-    rows = [row for path in chunks for row in load_chunk(path)[0]]
+    rows = [row for path in chunks for row in load_rows(path)]
     told = [
         {
             "clip": clip.name,
@@ -169,7 +169,7 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
     flip = kept["signer"].isin(left_handed).to_numpy()
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
-        recordings = (recording for path in chunks for recording in load_chunk(path)[1])
+        recordings = (recording for path in chunks for recording in load_recordings(path))
         for i, recording in enumerate(recordings):
             recording = mirror(recording) if flip[i] else recording
             own = slice(len(recording.present))
@@ -232,8 +232,8 @@ def _report(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, sour
         "unit": kept["unit"].iloc[0],
         "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
         "unseen": _unseen(kept),
-        "swapped": kept.loc[kept["swapped"] == True, "source_file"].tolist(),  # noqa: E712
-        "picture_mirrored": kept.loc[kept["mirrored"] == True, "source_file"].tolist(),  # noqa: E712
+        "swapped": kept.loc[kept["swapped"].eq(True), "source_file"].tolist(),
+        "picture_mirrored": kept.loc[kept["mirrored"].eq(True), "source_file"].tolist(),
         "left_handed": data.meta["mirrored"],
         "thinned": kept.loc[kept["thinned"] > 1, "source_file"].tolist(),
         "signs_lost": sorted(set(table["label"]) - set(data.classes), key=natural),

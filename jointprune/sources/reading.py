@@ -24,7 +24,7 @@ LONGEST = 300
 def read_chunks(
     layout: str, clips: list[Clip], aspect: float, folder: Path, strict: bool
 ) -> list[Path]:
-    """One file a chunk of clips, in order, see `load_chunk`; those that are there stay.
+    """One file a chunk of clips, in order, see `load_rows`; those that are there stay.
 
     A chunk is named by its files, their sizes and times: a changed recording is read again.
     """
@@ -61,17 +61,23 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict
         np.savez(file, rows=np.array(json.dumps(rows)), points=points, present=present)
 
 
-def load_chunk(path: Path) -> tuple[list[dict], list[Recording]]:
-    """A row for each clip of a chunk, and the recordings of those without a "reason"."""
+def load_rows(path: Path) -> list[dict]:
+    """A row for each clip of a chunk; those with a "reason" have no recording."""
     with np.load(path, allow_pickle=False) as parts:
-        rows, points, present = json.loads(str(parts["rows"])), parts["points"], parts["present"]
+        return json.loads(str(parts["rows"]))
+
+
+def load_recordings(path: Path) -> list[Recording]:
+    """The recordings of a chunk, in the order of the rows that have one."""
+    with np.load(path, allow_pickle=False) as parts:
+        points, present = parts["points"], parts["present"]
     recordings, start = [], 0
-    for row in rows:
+    for row in load_rows(path):
         if "reason" not in row:
             part = slice(start, start + row["frames"])
             recordings.append(Recording(points[part], present[part], row["fps"]))
             start = part.stop
-    return rows, recordings
+    return recordings
 
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:

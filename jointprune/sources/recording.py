@@ -6,6 +6,9 @@ import numpy as np
 
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
+# Shoulder widths; hands at rest reach 1.5 down, and in bzs/W one frame's joints leave the canvas.
+LIMIT = 2.5
+
 
 class Recording(NamedTuple):
     """The hands of one clip; a hand is present or missing as a whole."""
