@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jointprune.sources.importing import import_recordings, report_path
 from jointprune.sources.layouts import LAYOUTS
+from jointprune.sources.layouts.video import poses_folder
 from jointprune.sources.rehearsal import autsl_like
 from jointprune.workspace import ROOT, Workspace
 
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         print(_imported(options) if options.command == "import" else _planted(options))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "Stopped. What is read is kept: the same command goes on from here.\n")
@@ -94,6 +95,8 @@ def _imported(options: argparse.Namespace) -> str:
         strict=options.strict)  # fmt: skip
     folder = workspace.processed / options.name
     where = f"dataset: {_short(folder)}; report: {_short(report_path(folder))}"
+    if report["layout"] == "video":
+        where += f"; poses: {_short(poses_folder(workspace, options.name))}"
     return f"{import_summary(report)}\n{where}"
 
 

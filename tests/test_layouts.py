@@ -434,12 +434,12 @@ def test_a_truncated_table_is_refused(tmp_path, motion, damage):
 
 
 def test_a_folder_that_has_no_layout_is_told_why_by_each(tmp_path):
-    write(tmp_path / "a" / "1.mp4", b"")
+    write(tmp_path / "a" / "1.avi", b"")
     with pytest.raises(ValueError, match="expected one of these layouts") as refusal:
         recognise(tmp_path)
     reasons = str(refusal.value).splitlines()[1:]
     assert [line.split(":")[0].strip() for line in reasons] == list(LAYOUTS)
-    assert "expected .pose files, got 1 .mp4" in reasons[0]
+    assert "expected .pose files, got 1 .avi" in reasons[0]
 
 
 def test_an_empty_folder_says_so(tmp_path):

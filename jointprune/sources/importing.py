@@ -15,7 +15,7 @@ import pandas as pd
 
 from jointprune.skeleton import HANDS, JOINT_NAMES
 from jointprune.sources.annotations import group_rule, with_labels
-from jointprune.sources.layouts import recognise
+from jointprune.sources.layouts import recognise, video
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_recordings, load_rows, read_chunks
@@ -52,7 +52,8 @@ def import_recordings(
         strict: raise at the first clip that cannot be used, instead of reporting it.
 
     Raises ValueError where the source as a whole cannot be right: no layout fits, units are
-    mixed, hands are swapped or pictures mirrored in most clips, or no clip can be used.
+    mixed, hands are swapped or pictures mirrored in most clips, or no clip can be used; and
+    ModuleNotFoundError for videos without MediaPipe.
     """
     source, folder = Path(source).resolve(), workspace.processed / _checked(name)
     layout, found = recognise(source, layout)
@@ -65,6 +66,8 @@ def import_recordings(
             "--labels"
         )
     group_of, rule = group_rule(groups, clips)
+    if layout == "video":
+        clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
 
     scratch = folder.parent / f".import-{name}"
     chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)

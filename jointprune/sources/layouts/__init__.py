@@ -2,12 +2,13 @@
 
 Each layout is a module of two functions: `find(source)` lists the clips of a folder, or raises
 `NotThisLayout`; `read(clip)` gives their values, or raises ValueError for what is broken.
+`video` has a third between them, `extract`.
 """
 
 from pathlib import Path
 from types import ModuleType
 
-from jointprune.sources.layouts import arrays, asl_signs, mp_data, openhands, pose
+from jointprune.sources.layouts import arrays, asl_signs, mp_data, openhands, pose, video
 from jointprune.sources.layouts.found import Clip, NotThisLayout
 
 LAYOUTS: dict[str, ModuleType] = {
@@ -16,6 +17,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "arrays": arrays,
     "asl-signs": asl_signs,
     "openhands": openhands,
+    "video": video,
 }
 
 

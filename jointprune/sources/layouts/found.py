@@ -17,7 +17,7 @@ class Clip(NamedTuple):
     label: str  # the sign
     signer: str
     split: str  # "train", "val" or "test", as published
-    files: tuple[Path, ...]  # one, or one a frame in their order
+    files: tuple[Path, ...]  # one; one a frame in their order; a video and its .pose
 
 
 class Raw(NamedTuple):

@@ -1,0 +1,241 @@
+"""Videos become `.pose` files and a store; MediaPipe is tried on a real photograph, as a film."""
+
+import csv
+import io
+from importlib.util import find_spec
+
+import av
+import numpy as np
+import pytest
+from layout_sources import BODY, FRAMES, SIZE, Motion, pose_bytes, write
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+from pose_format import Pose
+from recordings import SHOULDERS, motion
+
+from jointprune import data as command
+from jointprune.sources import reading
+from jointprune.sources.importing import import_recordings
+from jointprune.sources.layouts import recognise, video
+from jointprune.sources.layouts.landmarks import hands_seen
+from jointprune.workspace import Workspace
+
+with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")
+
+# AUTSL in small: its folders, some of its signers, two of its classes.
+SIGNERS = {"train": (0, 2, 3), "val": (1,), "test": (6, 14)}
+CLASSES = ("5", "41")
+TALL = (192, 256)  # pixels of the films, width and height
+NOSE = np.array([224, 126]) / 512  # the tip of the astronaut's, as an eye finds it
+
+
+def one_by_one(function, jobs, *_):
+    return [function(*job) for job in jobs]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """Recordings, stores and poses below `tmp_path`, made in this process."""
+    monkeypatch.setattr(Workspace, "raw", tmp_path / "raw")
+    monkeypatch.setattr(video, "on_every_core", one_by_one)
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    return Workspace(str(tmp_path / "work"))
+
+
+def signed(seed):
+    """A motion on the body of a signer who faces the camera."""
+    made = Motion()
+    made.hands = motion(FRAMES, seed).astype(np.float32)
+    made.pose_seen[:] = True
+    made.pose[:, BODY[:2], :2] = SHOULDERS
+    made.pose[:, BODY[2:], :2] = made.hands[:, [0, 21], :2]
+    return made
+
+
+@pytest.fixture
+def autsl(tmp_path):
+    """AUTSL in small: videos that nobody can decode, since their poses are there, and labels."""
+    source, tables = tmp_path / "AUTSL", []
+    for split, signers in SIGNERS.items():
+        rows = [(f"signer{s}_sample{i}", c) for s in signers for i, c in enumerate(CLASSES)]
+        for seed, (clip, sign) in enumerate(rows):
+            write(source / split / f"{clip}_color.mp4", b"colour")
+            write(source / split / f"{clip}_depth.mp4", b"depth")
+            path = tmp_path / "raw" / "mine-poses" / split / f"{clip}_color.pose"
+            write(path, pose_bytes(signed(int(sign) + 100 * seed)))
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(rows)  # CRLF, no header
+        tables.append(write(source / split / "labels.csv", text.getvalue().encode()))
+    return source, tables
+
+
+def film(path, photograph, size=TALL, frames=10):
+    """A slow zoom into a photograph (height, width, 3), at 24 frames a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    still = Image.fromarray(photograph)
+    with av.open(path, "w") as file:
+        stream = file.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for frame in range(frames):
+            edge = np.array(still.size) * 0.005 * frame
+            shot = still.resize(size, box=(*edge, *(still.size - edge)))
+            file.mux(stream.encode(av.VideoFrame.from_image(shot)))
+        file.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    """A photograph of a real person, whose hands are not in the picture."""
+    return pytest.importorskip("skimage.data").astronaut()
+
+
+@pytest.fixture(scope="module")
+def made(astronaut, tmp_path_factory):
+    """The film of the astronaut and the `.pose` file that MediaPipe makes of it."""
+    folder = tmp_path_factory.mktemp("astronaut")
+    path = film(folder / "signer0_sample1_color.mp4", astronaut)
+    video.extract_one(path, folder / "x.pose", strict=True)
+    return path, folder / "x.pose"
+
+
+# Files
+
+
+def test_depth_beside_colour_is_no_clip_and_names_tell_signers_and_splits(autsl):
+    source, _ = autsl
+    name, clips = recognise(source)
+    assert name == "video" and len(clips) == 12
+    told = {(clip.split, int(clip.signer)) for clip in clips}
+    assert told == {(split, signer) for split, signers in SIGNERS.items() for signer in signers}
+    assert all(clip.files[0].name.endswith("_color.mp4") for clip in clips)
+
+
+def test_a_depth_video_alone_is_a_clip_and_one_in_another_folder_is_none(tmp_path):
+    for name in ("water/deep_depth", "color/signer1_1_color", "depth/signer1_1_depth"):
+        write(tmp_path / f"{name}.mp4", b"")
+    found = [clip.name for clip in video.find(tmp_path)]
+    assert found == ["color/signer1_1", "water/deep_depth"]
+
+
+def test_autsl_becomes_a_store_with_its_split_its_signers_and_its_class_ids(autsl, workspace):
+    source, tables = autsl
+    data, report = import_recordings(source, "mine", workspace, labels=tables, strict=True)
+    assert data.official_split and data.classes == CLASSES
+    ((train, test),) = data.folds(4, seed=0)
+    assert {*data.signers[train]} == {"0", "2", "3"} and {*data.signers[test]} == {"6", "14"}
+    assert report["splits"] == {"train": 6, "val": 2, "test": 4} and report["rejected"] == []
+    assert report["layout"] == "video" and report["signers"] == 6
+    (row,) = np.flatnonzero(data.clips["source_file"] == "test/signer14_sample1_color.mp4")
+    clip = signed(41 + 100 * 3)
+    pixels = (clip.hands[..., :2] - SHOULDERS.mean(0)) * SIZE / (0.2 * SIZE[0])
+    seen = clip.seen.any(axis=1)
+    np.testing.assert_allclose(
+        data.poses[row, : seen.sum()], (pixels * clip.seen[..., None])[seen], atol=1e-4
+    )
+
+
+def test_the_poses_alone_make_the_same_store(autsl, workspace):
+    source, tables = autsl
+    whole, _ = import_recordings(source, "mine", workspace, labels=tables)
+    folder = video.poses_folder(workspace, "mine")
+    alone, _ = import_recordings(folder, "alone", workspace, labels=tables)
+    assert np.array_equal(whole.poses, alone.poses)
+    told = ["clip", "label", "signer", "split", "fps"]
+    assert whole.clips[told].equals(alone.clips[told])
+
+
+def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monkeypatch, capsys):
+    source, tables = autsl
+    monkeypatch.setattr(video, "find_spec", lambda _: None)
+    import_recordings(source, "mine", workspace, labels=tables)  # nothing has to be extracted
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    labels = [str(table) for table in tables]
+    with pytest.raises(SystemExit) as end:
+        command.main(["import", str(source), "--name", "new", "--labels", *labels])
+    said = capsys.readouterr().err
+    assert end.value.code == 1
+    assert "in 12 videos" in said and 'pip install "jointprune[extract]"' in said
+
+
+# MediaPipe
+
+
+@with_mediapipe
+def test_a_person_in_a_film_is_found_where_the_photograph_has_them(made):
+    pose = Pose.read(made[1].read_bytes())
+    assert (pose.header.dimensions.width, pose.header.dimensions.height) == TALL
+    assert pose.body.fps == 24 and len(pose.body.data) == 10
+    nose = pose.body.data[:, 0, pose.header.get_point_index("POSE_LANDMARKS", "NOSE"), :2]
+    zoom = 1 - 0.01 * np.arange(10)[:, None]
+    expected = ((NOSE - 0.5) / zoom + 0.5) * TALL
+    assert np.linalg.norm(nose - expected, axis=1).max() < 0.02 * TALL[1]
+
+
+@with_mediapipe
+def test_hands_outside_the_picture_are_missing_in_every_frame(made):
+    path, poses = made
+    (clip,) = video.find(path.parent)
+    raw = video.read(clip._replace(files=(path, poses)))
+    assert not hands_seen(raw.hands[..., :2], raw.confidence).any()
+    left, right = raw.body[:, 0, 0], raw.body[:, 1, 0]
+    assert np.isfinite(raw.body[:, :2]).all() and (left > right).all() and raw.fps == 24
+
+
+@with_mediapipe
+def test_what_is_found_does_not_depend_on_the_video_before(made, tmp_path, capfd):
+    with get_sample_data("grace_hopper.jpg") as file:
+        other = film(tmp_path / "other.mp4", np.asarray(Image.open(file)))
+    for path in (other, made[0]):
+        video.extract_one(path, tmp_path / f"{path.stem}.pose", strict=True)
+    assert (tmp_path / f"{made[0].stem}.pose").read_bytes() == made[1].read_bytes()
+    assert capfd.readouterr().err == ""  # which the progress bar shares
+
+
+def cut(path):
+    """The first half of a video whose index stands at its start: it ends early, without error."""
+    whole = path.with_suffix(".whole.mp4")
+    with av.open(path) as old, av.open(whole, "w", options={"movflags": "faststart"}) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    raw = whole.read_bytes()
+    whole.unlink()
+    return raw[: len(raw) // 2]
+
+
+@with_mediapipe
+def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
+    autsl, made, workspace, monkeypatch
+):
+    source, tables = autsl
+    poses = video.poses_folder(workspace, "mine")
+    for clip, raw in (("val/signer1_sample0", made[0].read_bytes()),
+                      ("train/signer0_sample0", cut(made[0])),
+                      ("train/signer2_sample1", b"no video")):  # fmt: skip
+        write(source / f"{clip}_color.mp4", raw)
+        (poses / f"{clip}_color.pose").unlink()
+    data, report = import_recordings(source, "mine", workspace, labels=tables)
+    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
+    assert len(data) == 9 and set(reasons) == {
+        "val/signer1_sample0_color.mp4",
+        "train/signer0_sample0_color.mp4",
+        "train/signer2_sample1_color.mp4",
+    }
+    assert "a hand in some frame, got none" in reasons["val/signer1_sample0_color.mp4"]
+    assert "expected 10 frames, got " in reasons["train/signer0_sample0_color.mp4"]
+    assert "Invalid data" in reasons["train/signer2_sample1_color.mp4"]
+    assert (poses / "val/signer1_sample0_color.pose").read_bytes() == made[1].read_bytes()
+    assert len(list(poses.rglob("*"))) == 3 + 10  # folders and poses: no broken one left
+    with pytest.raises(ValueError, match=r"signer0_sample0_color\.mp4: expected 10 frames"):
+        import_recordings(source, "mine", workspace, labels=tables, strict=True)
+
+
+@with_mediapipe
+def test_videos_of_nobodys_hands_are_no_dataset(made, workspace, tmp_path):
+    path = write(tmp_path / "source" / "hello" / "1.mp4", made[0].read_bytes())
+    with pytest.raises(ValueError, match=r"got none out of 1; the first, hello/1\.mp4: .* a hand"):
+        import_recordings(path.parents[1], "mine", workspace)
+    assert video.poses_folder(workspace, "mine").joinpath("hello", "1.pose").is_file()
