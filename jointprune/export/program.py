@@ -128,11 +128,11 @@ def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
         program = torch.export.export(recogniser, example, dynamic_shapes=shapes)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # paths of this machine
-        onnx = torch.onnx.export(
+        as_onnx = torch.onnx.export(
             program, output_names=["probabilities"], dynamic_shapes=shapes, opset_version=OPSET,
-            verbose=False)  # fmt: skip
+            dynamo=True, verbose=False)  # fmt: skip
     torch.export.save(program, folder / "model.pt2", extra_files={"model.json": text})
-    onnx.model.metadata_props["model.json"] = text
-    onnx.save(folder / "model.onnx", external_data=False)
+    as_onnx.model.metadata_props["model.json"] = text
+    as_onnx.save(folder / "model.onnx", external_data=False)
     (folder / "model.json").write_text(text, encoding="utf-8")
     shutil.copy(EXAMPLE, folder)
