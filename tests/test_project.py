@@ -29,7 +29,7 @@ ROOMS = (
     ("experiments",),
     ("rankers",),
     ("selection", "ablation", "gallery", "recovery"),
-    ("train",),
+    ("train", "export"),
     ("statistics", "verdicts", "stability", "evaluation"),
     ("cost", "transfer"),
     ("figures", "numbers", "claims"),

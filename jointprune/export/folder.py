@@ -1,0 +1,127 @@
+"""From a trained run to a folder of files: which model, which dataset, all or nothing."""
+
+import json
+import pickle
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import TrainingConfig
+from jointprune.experiments import Run
+from jointprune.export.checks import check
+from jointprune.export.program import Recogniser, description, write
+from jointprune.sources import load_dataset
+from jointprune.store import SignDataset
+from jointprune.workspace import Workspace, sync
+
+NEEDED = ("onnx", "onnxruntime", "onnxscript")
+
+
+def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
+    """Write a trained run's files into the new folder `out`, whole or not at all.
+
+    Args:
+        run: a run's folder, or a checkpoint.
+        out: None for `export` beside the checkpoint.
+        dataset: name or folder of what it was trained on; a run's folder finds it by itself.
+
+    Returns the folder and the largest difference of a probability from the model's own. Raises
+    ValueError if the dataset is another one, gates cannot close joints, or a file answers
+    otherwise; FileNotFoundError, FileExistsError and ModuleNotFoundError for what is missing or
+    in the way.
+    """
+    require_packages()
+    checkpoint = run / "model.ckpt" if run.is_dir() else run
+    out = checkpoint.parent / "export" if out is None else out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
+    model = trained_model(checkpoint)
+    if run.is_dir():
+        data = dataset_of(run.resolve(), dataset)
+    else:
+        data = dataset_named(dataset, model.config)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
+    try:
+        recogniser = Recogniser(model).eval()
+        write(recogniser, description(recogniser.config, data, checkpoint), scratch)
+        difference = check(scratch, recogniser.config, model, data)
+        for file in scratch.iterdir():
+            sync(file)
+        scratch.chmod(0o755)  # mkdtemp makes private folders; this one is to be read
+        scratch.rename(out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return out, difference
+
+
+def trained_model(checkpoint: Path) -> SignClassificationLightning:
+    """The model of a checkpoint in evaluation mode; no code in the file is run."""
+    if not checkpoint.is_file():
+        raise FileNotFoundError(
+            f"expected a run's folder with model.ckpt, or a checkpoint, got no {checkpoint}"
+        )
+    try:
+        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
+        raise ValueError(
+            f"{checkpoint}: expected a checkpoint of this package, got a file that cannot be read "
+            f"as one: {error}"
+        ) from error
+
+
+def dataset_of(folder: Path, name: str = "") -> SignDataset:
+    """The dataset that the run in `folder` learned from: the one that gives the run its name.
+
+    Looked for in the `processed` beside the folder's `runs`, or named. Raises ValueError if
+    none gives it.
+    """
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    del facts["contract"]
+    run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
+    stores = sorted(folder.parents[1].glob("processed/*/meta.json"))
+    some = [load_dataset(name)] if name else [load_dataset(store.parent) for store in stores]
+    for data in some:
+        if run.folder(data, Workspace()).name == folder.name:
+            return data
+    raise ValueError(
+        f"expected the dataset that gave the run {folder.name} its name, got "
+        f"{[data.meta['name'] for data in some]}: prepare it again or say --dataset, as labels are "
+        "known from nothing else; of a run moved, renamed or made by older code name model.ckpt"
+    )
+
+
+def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
+    """The dataset of that name or folder, for a model of these settings.
+
+    Raises ValueError for no name and for one whose signs or joints are not the model's; that it
+    was the one trained on cannot be seen.
+    """
+    if not name:
+        raise ValueError(
+            "expected --dataset NAME, the one it was trained on: a checkpoint does not say what "
+            "its signs are called"
+        )
+    data = load_dataset(name)
+    wanted = (config.num_classes, config.coords)
+    got = (len(data.classes), data.poses.shape[-1])
+    unknown = sorted(set(config.joints) - set(data.joints))
+    if wanted != got or unknown:
+        raise ValueError(
+            f"expected a dataset of {wanted[0]} signs in {wanted[1]} coordinates with the model's "
+            f"joints, got {name!r} of {got[0]} in {got[1]}, without {unknown[:3]}: name the one "
+            "it was trained on"
+        )
+    return data
+
+
+def require_packages() -> None:
+    """Raises ModuleNotFoundError where the extra `export` is not installed."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"expected {', '.join(NEEDED)}, got no {', '.join(missing)}: "
+            "pip install 'jointprune[export]'"
+        )

@@ -1,0 +1,35 @@
+"""Print the sign of a `.pose` file: python read_a_sign.py model.onnx CLIP.pose [left]
+
+Needs numpy, onnxruntime and pose-format alone; "left" says that the signer is left-handed. The
+file holds MediaPipe Holistic's components, one person, in pixels, the picture not mirrored.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from pose_format import Pose
+
+model = onnxruntime.InferenceSession(sys.argv[1])
+about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
+pose = Pose.read(Path(sys.argv[2]).read_bytes())
+xy = pose.body.data.data[:, 0, :, :2]
+seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
+find, mirror = pose.header.get_point_index, "left" in sys.argv[3:]
+sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
+hand = {"left": f"{sides[0]}_HAND_LANDMARKS", "right": f"{sides[1]}_HAND_LANDMARKS"}
+
+ends = [find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in sides]
+shoulders = xy[seen[:, ends].all(1)][:, ends]
+signing = np.flatnonzero(seen[:, [find(name, "WRIST") for name in hand.values()]].any(1))
+if not (len(shoulders) and len(signing)):
+    sys.exit("expected shoulders and a hand in some frame, got none")
+width = np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1))
+xy = (xy - np.median(shoulders.mean(1), axis=0)) / width * (-1 if mirror else 1, 1)
+frames = slice(signing[0], signing[-1] + 1)
+joints = [find(hand[joint["hand"]], joint["point"]) for joint in about["joints"]]
+clip = {"poses": xy[None, frames, joints].astype("float32"), "present": seen[None, frames, joints]}
+(probabilities,) = model.run(["probabilities"], clip)[0]
+print(f"{about['labels'][probabilities.argmax()]} {probabilities.max():.3f}")
