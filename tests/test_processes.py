@@ -57,7 +57,7 @@ def together(tmp_path_factory):
     # Gloo on loopback, whatever the machine's name resolves to.
     environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo"}
     script = [sys.executable, str(ROOT / "tests" / "two_processes.py"), str(folder)]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     paths = [folder / f"courses-{place}.pt" for place in range(2)]
     courses = [torch.load(path, weights_only=True) for path in paths]

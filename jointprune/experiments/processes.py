@@ -45,12 +45,12 @@ class InStep(lightning.Callback):
     """Has every process know of a whole batch what the gates need to know of it."""
 
     def setup(self, trainer, model: SignClassificationLightning, stage: str) -> None:
-        torch.set_float32_matmul_precision(model.config.matmul_precision)
         if model.config.mask in ("open", "any-subset"):
             # No loss depends on these logits, and DDP would wait for their gradient.
             model.joint_pruning.joint_logits.requires_grad_(False)
 
     def on_fit_start(self, trainer, model: SignClassificationLightning) -> None:
+        torch.set_float32_matmul_precision(model.config.matmul_precision)
         for optimizer in trainer.optimizers:
             # A fused optimiser would undo half precision's scaling of gradients in its step, too
             # late for clipping, so that Lightning refuses; told this, it undoes it before.
