@@ -1,12 +1,22 @@
-"""Independent jobs on every core: the one way in which work is spread."""
+"""Independent jobs on every core, or on a cluster: the one way in which work is spread.
 
+The environment variable JOINTPRUNE_SCHEDULER, a Dask scheduler's address such as
+`tcp://10.0.0.1:8786`, sends the jobs to its workers; without it they stay on this machine.
+"""
+
+import ctypes
 import os
+import pickle
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 
 import torch
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
+
+from jointprune.workspace import ROOT
 
 # Told to glibc's allocator in worker processes: keep freed arrays instead of giving them back to
 # the system and faulting them in again at the next step, which took a fifth of its time.
@@ -15,6 +25,11 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": "10000000000",
     "MALLOC_TOP_PAD_": "100000000",
 }
+# The same settings' numbers in malloc.h, for a process that has started already.
+MALLOC_H = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_TOP_PAD_": -2}
+LARGEST_INT = 2**31 - 1
+
+ANSWERS_WITHIN = 10  # seconds in which a scheduler has to answer
 
 
 def on_every_core(
@@ -22,16 +37,98 @@ def on_every_core(
 ) -> Iterable:
     """Results of `function` for each of `arguments`, in order, one thread each, with one bar.
 
-    The bar starts at `done`, what there was before.
+    The bar starts at `done`, what there was before. Where JOINTPRUNE_SCHEDULER names a cluster
+    the jobs run there, and those of a worker that dies are done again by the others; raises
+    ConnectionError if no scheduler answers.
     """
+    jobs = [partial(_on_one_thread, function, *some) for some in arguments]
+    address = os.environ.get("JOINTPRUNE_SCHEDULER")
+    results = _on_a_cluster(jobs, address) if jobs and address else _on_this_machine(jobs)
+    return tqdm(results, total=done + len(jobs), initial=done, desc=description)
+
+
+def _on_this_machine(jobs: list[Callable]) -> Iterable:
     os.environ.update(KEEP_MEMORY)  # workers read it when they start
     # A worker that has grown is replaced between two jobs, and nothing is lost.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    jobs = [delayed(_on_one_thread)(function, *some) for some in arguments]
-    results = Parallel(n_jobs=cpu_count(), return_as="generator")(jobs)
-    return tqdm(results, total=done + len(jobs), initial=done, desc=description)
+    return Parallel(n_jobs=cpu_count(), return_as="generator")(delayed(job)() for job in jobs)
 
 
 def _on_one_thread(function: Callable, *arguments):
     torch.set_num_threads(1)
     return function(*arguments)
+
+
+def _on_a_cluster(jobs: list[Callable], address: str) -> Iterator:
+    """Results in order; each is fetched once it is there, so that no dying worker takes it along.
+
+    joblib's own way to Dask keeps what jobs share on one worker, and its death ends them all.
+    """
+    distributed = _dask()
+    with _client(distributed, address) as client:
+        waiting = {
+            client.submit(_on_a_worker, ROOT, _packed(job), pure=False): number
+            for number, job in enumerate(jobs)
+        }
+        ended = distributed.as_completed(list(waiting), loop=client.loop, with_results=True)
+        results, given = {}, 0
+        for future, result in ended:
+            results[waiting.pop(future)] = result
+            while given in results:
+                yield results.pop(given)
+                given += 1
+
+
+def _dask():
+    try:
+        import distributed
+    except ImportError as error:
+        raise ImportError(
+            "expected Dask's distributed, as JOINTPRUNE_SCHEDULER is set, got none: "
+            "pip install 'jointprune[cluster]', or unset the variable to stay on this machine"
+        ) from error
+    return distributed
+
+
+def _client(distributed, address: str):
+    try:
+        return distributed.Client(address, timeout=ANSWERS_WITHIN, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"expected a Dask scheduler at JOINTPRUNE_SCHEDULER={address}, got no answer within "
+            f"{ANSWERS_WITHIN} s: start one with `dask scheduler` and take the address it prints, "
+            "or unset the variable to stay on this machine"
+        ) from error
+
+
+def _packed(job: Callable) -> bytes:
+    """A job as bytes, which the scheduler hands on unread; functions of a notebook included."""
+    import cloudpickle
+
+    return cloudpickle.dumps(job)
+
+
+def _on_a_worker(root: Path, job: bytes):
+    """A packed job's result, under the conditions that hold on the client's machine."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    if root != ROOT:
+        raise ValueError(
+            f"expected jointprune in {root} on {worker.address} too, got {ROOT}: work in one "
+            "folder that all machines share under the same path"
+        )
+    if worker.state.nthreads != 1:  # runs draw from their process's random numbers
+        raise ValueError(
+            f"expected workers of one thread each, got {worker.state.nthreads} on "
+            f"{worker.address}: start them with --nthreads 1"
+        )
+    _keep_memory()
+    return pickle.loads(job)()
+
+
+def _keep_memory() -> None:
+    """KEEP_MEMORY for this process; where the C library has no mallopt nothing is told."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for name, value in KEEP_MEMORY.items() if mallopt else ():
+        mallopt(MALLOC_H[name], min(int(value), LARGEST_INT))

@@ -18,7 +18,8 @@ import json
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,13 @@ class SignDataset:
     joints: tuple[str, ...]
     clips: pd.DataFrame
     meta: dict
+    folder: Path | None = field(default=None, init=False)  # of the store that was opened
+
+    def __reduce_ex__(self, protocol):
+        """A store as it was opened travels to other processes by its path, all else by content."""
+        if self.folder is None:
+            return super().__reduce_ex__(protocol)
+        return _reopen, (self.folder, self.sha256)
 
     def __repr__(self) -> str:
         shape = " x ".join(str(size) for size in self.poses.shape)
@@ -234,7 +242,7 @@ def load_dataset(
     clips = pd.read_csv(parts[1], dtype=COLUMNS, keep_default_na=False)
     poses, present = (np.load(p, mmap_mode="r", allow_pickle=False) for p in parts[2:])
     _check_structure(poses, present, clips, meta, folder)
-    return SignDataset(
+    data = SignDataset(
         poses=poses,
         present=present,
         labels=pd.Index(meta["classes"]).get_indexer(clips["label"]).astype(np.int64),
@@ -245,6 +253,20 @@ def load_dataset(
         clips=clips,
         meta=meta,
     )
+    object.__setattr__(data, "folder", folder.resolve())
+    return data
+
+
+@lru_cache(maxsize=1)  # jobs one after the other share their dataset
+def _reopen(folder: Path, sha256: str) -> SignDataset:
+    """The store that was open in another process."""
+    data = load_dataset(folder)
+    if data.sha256 != sha256:
+        raise ValueError(
+            f"{folder}: expected the store of checksum {sha256}, got {data.sha256}: it was "
+            "replaced while it was read; start again"
+        )
+    return data
 
 
 def _typed(clips: pd.DataFrame, folder: Path) -> pd.DataFrame:

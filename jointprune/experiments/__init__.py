@@ -28,4 +28,5 @@ from jointprune.experiments.training import (
     fit,
     run_many,
     train,
+    without_noise,
 )

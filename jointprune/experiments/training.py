@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,16 +17,18 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments.answers import predict
+from jointprune.experiments.processes import InStep, Shares
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, sync
 
-# Lightning's remark on what is meant so (clips come from memory), and its old way of asking torch
-# 2.13 about trees.
+# Lightning's remarks on what is meant so (clips come from memory; what is logged without
+# `sync_dist` is the same in every process), and its old way of asking torch 2.13 about trees.
 LIBRARY_NOISE = (
     ".*does not have many workers",
+    r".*sync_dist=True\)` when logging on epoch level",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
@@ -73,18 +76,19 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
 
 
 def fit(
-    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = (), **shown
+    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = (), **asked
 ) -> tuple[SignClassificationLightning, pd.DataFrame]:
     """The trained model and its gates after each epoch (epoch, joint, keep_probability, active).
 
-    Nothing is logged, shown or kept on the way, unless `shown`, arguments of Lightning's
-    trainer, asks for it.
+    Nothing is logged, shown or kept on the way, and one CPU process trains, unless `asked`,
+    arguments of Lightning's trainer, says otherwise. With several processes each gets its share
+    of every batch, see `jointprune.experiments.processes`; those that a strategy spawns or
+    forks keep the course of the gates to themselves, and the table is empty.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
-    batches = batches_of(run, data)
     path = GatePath()
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
@@ -92,19 +96,26 @@ def fit(
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,
-        callbacks=[path, *callbacks],
-        **{"accelerator": "cpu", "devices": 1, **quiet, **shown},
+        callbacks=[InStep(), path, *callbacks],
+        **{"accelerator": "cpu", "devices": 1, **quiet, **asked},
     )
+    batches = Shares(batches_of(run, data), trainer)
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(run.config.matmul_precision)
     try:
-        with warnings.catch_warnings():
-            for message in LIBRARY_NOISE:
-                warnings.filterwarnings("ignore", message=message)
+        with without_noise():
             trainer.fit(model, batches)
     finally:
         torch.set_float32_matmul_precision(before)
     return model, path.frame(run.config.joints)
+
+
+@contextmanager
+def without_noise():
+    """A block in which Lightning keeps LIBRARY_NOISE to itself."""
+    with warnings.catch_warnings():
+        for message in LIBRARY_NOISE:
+            warnings.filterwarnings("ignore", message=message)
+        yield
 
 
 def batches_of(run: Run, data: SignDataset) -> ClipBatches:

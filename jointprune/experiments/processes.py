@@ -1,0 +1,87 @@
+"""One training on several processes that learns what one process would.
+
+Each process takes its share of every batch, Lightning's strategy (DDP) averages gradients, and
+gates are drawn, priced and changed alike everywhere.
+"""
+
+from collections.abc import Iterator
+
+import lightning
+import torch
+from torch import Tensor, distributed
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.preprocessing import ClipBatches
+
+
+class Shares:
+    """This process's share of each batch; the batches themselves where it is alone.
+
+    All processes draw the same batches from the same seed: order, crops and noise. Shares are
+    equal, since only then is the mean of their means that of the batch: clips left over are
+    dropped, as a last short batch is.
+    """
+
+    def __init__(self, batches: ClipBatches, trainer: lightning.Trainer):
+        self.batches, self.trainer = batches, trainer
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        # Asked here and not before: some strategies start their processes when training starts.
+        place, places = self.trainer.global_rank, self.trainer.world_size
+        clips = self.batches.batch_size // places
+        if not clips:
+            raise ValueError(
+                f"expected a clip for each of {places} processes in a batch, got "
+                f"{self.batches.batch_size} clips: take fewer devices or nodes"
+            )
+        for batch in self.batches:
+            yield tuple(part[place * clips : (place + 1) * clips] for part in batch)
+
+
+class InStep(lightning.Callback):
+    """Has every process know of a whole batch what the gates need to know of it."""
+
+    def setup(self, trainer, model: SignClassificationLightning, stage: str) -> None:
+        if model.config.mask in ("open", "any-subset"):
+            # No loss depends on these logits, and DDP would wait for their gradient.
+            model.joint_pruning.joint_logits.requires_grad_(False)
+
+    def on_fit_start(self, trainer, model: SignClassificationLightning) -> None:
+        torch.set_float32_matmul_precision(model.config.matmul_precision)
+        for optimizer in trainer.optimizers:
+            # A fused optimiser would undo half precision's scaling of gradients in its step, too
+            # late for clipping, so that Lightning refuses; told this, it undoes it before.
+            optimizer._step_supports_amp_scaling = False
+        if trainer.world_size > 1:
+            _draw_for_all(model, trainer.global_rank, trainer.world_size)
+
+    def on_fit_end(self, trainer, model: SignClassificationLightning) -> None:
+        for method in ("gates", "standardise"):
+            model.joint_pruning.__dict__.pop(method, None)
+
+
+def _draw_for_all(model: SignClassificationLightning, place: int, places: int) -> None:
+    """Until training ends gates are drawn for all processes' clips, and the own ones taken.
+
+    Their random numbers come from one seed, so a clip's gates are those of one process, and a
+    draw that serves a whole batch serves that of all. The group lasso takes its scales from
+    the clips of all, too.
+    """
+    layer = model.joint_pruning
+    draw, standardise = layer.gates, getattr(layer, "standardise", None)
+
+    def gates(clips: int = 1) -> Tensor:
+        drawn = draw(clips * places)
+        return drawn if drawn.ndim == 1 else drawn[place * clips : (place + 1) * clips]
+
+    def standardise_by_all(features: Tensor) -> None:
+        shares = [torch.empty_like(features) for _ in range(places)]
+        distributed.all_gather(shares, features)
+        standardise(torch.cat(shares))
+
+    layer.gates = gates
+    if standardise:
+        layer.standardise = standardise_by_all

@@ -1,0 +1,215 @@
+"""Jobs on a cluster of two workers: the same results in order, and a death costs one run."""
+
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import toy_content
+from recordings import motion, write_mp_data
+
+from jointprune import parallel
+from jointprune.config import TrainingConfig
+from jointprune.experiments import make_run, run_many, train, training
+from jointprune.parallel import on_every_core
+from jointprune.sources.importing import import_recordings
+from jointprune.store import load_dataset, save_dataset
+from jointprune.workspace import ROOT, Workspace
+
+TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8, mask="hard-concrete", budget=12)
+VARIABLE = "JOINTPRUNE_SCHEDULER"
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a scheduler on loopback, with two worker processes of one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def cluster(scheduler, monkeypatch):
+    monkeypatch.setenv(VARIABLE, scheduler)
+
+
+def runs_of(data, seeds: int) -> list:
+    train_clips, test_clips = data.folds(3, seed=0)[0]
+    return [make_run(data, train_clips, test_clips, seed, TINY) for seed in range(seeds)]
+
+
+def content(run, data, workspace: Workspace) -> tuple[bytes, str]:
+    """What a run learned: its probabilities bit by bit, and its gates."""
+    folder = run.folder(data, workspace)
+    return np.load(folder / "probabilities.npy").tobytes(), (folder / "gates.csv").read_text()
+
+
+def later_if_even(number: int) -> tuple[int, int]:
+    time.sleep(0.2 if number % 2 == 0 else 0)
+    return number, os.getpid()
+
+
+def test_results_come_in_order_from_both_workers(cluster):
+    found = list(on_every_core(later_if_even, [(n,) for n in range(6)], "numbers"))
+    assert [number for number, _ in found] == [*range(6)]
+    processes = {process for _, process in found}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_without_jobs_no_scheduler_is_asked(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "tcp://nowhere.invalid:1")
+    assert list(on_every_core(later_if_even, [], "nothing")) == []
+
+
+def refuse(number: int):
+    raise ValueError(f"expected another number, got {number}")
+
+
+def test_a_jobs_error_reaches_the_caller(cluster):
+    with pytest.raises(ValueError, match="expected another number, got 3"):
+        list(on_every_core(refuse, [(3,)], "refused"))
+
+
+def test_runs_on_a_cluster_are_those_of_this_machine(cluster, toy_dataset, tmp_path, monkeypatch):
+    """Byte for byte, and on the workers: the client trains none of them."""
+    there, here = (Workspace(str(tmp_path / name)) for name in ("there", "here"))
+    runs = runs_of(toy_dataset, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", None)
+        run_many(runs, toy_dataset, there)
+    for run in runs:
+        train(run, toy_dataset, here)
+    kept = [[content(run, toy_dataset, place) for run in runs] for place in (there, here)]
+    assert kept[0] == kept[1]
+    assert len(set(kept[0])) == len(runs)
+
+
+def test_an_import_on_a_cluster_is_that_of_this_machine(cluster, tmp_path, monkeypatch):
+    source = tmp_path / "mine"
+    for sign in ("no", "yes"):
+        for sequence in range(5):
+            folder = source / sign / str(sequence)
+            write_mp_data(folder, motion(8, seed=sequence + 5 * (sign == "yes")))
+    workspace = Workspace(str(tmp_path / "work"))
+    there, report = import_recordings(source, "there", workspace)
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    here, same = import_recordings(source, "here", workspace)
+    assert np.array_equal(there.poses, here.poses)
+    assert np.array_equal(there.present, here.present)
+    assert there.clips.equals(here.clips)
+    assert report == same
+
+
+def frugal() -> tuple[int, int]:
+    """Threads of a job, and pages faulted in while 20 arrays of 8 MB come and go."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(1_000_000)
+    return torch.get_num_threads(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def test_a_job_has_one_thread_and_keeps_freed_memory(cluster):
+    """Dask itself tells workers to give back what is freed: 20 x 1954 pages."""
+    [(threads, faults)] = on_every_core(frugal, [()], "memory")
+    assert threads == 1
+    assert faults < 3 * 1954
+
+
+def train_unless_killed(run, data, workspace: Workspace, notes: Path, victim: int) -> Path:
+    """`train`, noted; the first process to train the victim dies between training and keeping."""
+    tries = notes.read_text().split() if notes.exists() else []
+    with notes.open("a") as file:
+        file.write(f"{run.seed}\n")
+    if run.seed == victim and str(victim) not in tries:
+        training.predict = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    return train(run, data, workspace)
+
+
+def test_a_worker_killed_half_way_costs_its_own_run_only(cluster, toy_dataset, tmp_path):
+    workspace, notes = Workspace(str(tmp_path / "work")), tmp_path / "notes"
+    runs = runs_of(toy_dataset, 6)
+    jobs = [(run, toy_dataset, workspace, notes, 2) for run in runs]
+    folders = list(on_every_core(train_unless_killed, jobs, "training"))
+    assert folders == [run.folder(toy_dataset, workspace) for run in runs]
+    assert sorted(map(int, notes.read_text().split())) == [0, 1, 2, 2, 3, 4, 5]
+    left = {path.name for path in workspace.runs.iterdir()} - {path.name for path in folders}
+    assert [name[:5] for name in left] == [".run-"]  # what the dead worker had begun
+
+
+@pytest.fixture
+def worker(monkeypatch) -> SimpleNamespace:
+    """The worker that a job sees, four threads of it."""
+    distributed = pytest.importorskip("distributed")
+    worker = SimpleNamespace(address="tcp://10.0.0.2:1", state=SimpleNamespace(nthreads=4))
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
+    return worker
+
+
+def test_a_worker_of_several_threads_is_refused(worker):
+    with pytest.raises(ValueError, match=r"one thread each, got 4 on tcp://10.*--nthreads 1"):
+        parallel._on_a_worker(ROOT, b"")
+
+
+def test_a_worker_with_another_checkout_is_refused(worker):
+    with pytest.raises(ValueError, match=r"expected jointprune in /elsewhere on tcp://10.*, got /"):
+        parallel._on_a_worker(Path("/elsewhere"), b"")
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{closed}", "127.0.0.1"])
+def test_where_no_scheduler_answers_the_error_says_what_to_do(address, monkeypatch):
+    pytest.importorskip("distributed")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = address.format(closed=unused.getsockname()[1])
+    monkeypatch.setenv(VARIABLE, address)
+    monkeypatch.setattr(parallel, "ANSWERS_WITHIN", 0.2)
+    with pytest.raises(ConnectionError, match=f"Dask scheduler at {VARIABLE}={address}, got no"):
+        list(on_every_core(later_if_even, [(0,)], "numbers"))
+
+
+def test_without_dask_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setenv(VARIABLE, "tcp://127.0.0.1:8786")
+    with pytest.raises(ImportError, match=r"pip install 'jointprune\[cluster\]'"):
+        list(on_every_core(later_if_even, [(0,)], "numbers"))
+
+
+# How a dataset travels
+
+
+def test_a_store_travels_by_its_path(toy_dataset):
+    packed = pickle.dumps(toy_dataset)
+    assert len(packed) < 1000
+    again = pickle.loads(packed)
+    assert isinstance(again.poses, np.memmap)
+    assert np.array_equal(again.poses, toy_dataset.poses)
+    assert again.sha256 == toy_dataset.sha256
+
+
+def test_a_dataset_changed_in_memory_travels_by_its_content(toy_dataset):
+    changed = replace(toy_dataset, poses=toy_dataset.poses * 2)
+    again = pickle.loads(pickle.dumps(changed))
+    assert np.array_equal(again.poses, toy_dataset.poses * 2)
+    assert again.clips.equals(toy_dataset.clips)
+
+
+def test_a_store_replaced_on_the_way_is_refused(toy_dataset):
+    packed = pickle.dumps(toy_dataset)
+    content = toy_content()
+    save_dataset(toy_dataset.folder, **content | {"poses": content["poses"] * 2})
+    with pytest.raises(ValueError, match=r"expected the store of checksum .* it was replaced"):
+        pickle.loads(packed)
+    assert load_dataset(toy_dataset.folder).folder == toy_dataset.folder

@@ -1,0 +1,61 @@
+"""Trainings whose course is written down; run as a script, on two CPU processes by DDP.
+
+`python two_processes.py FOLDER`: FOLDER holds a workspace with the dataset "planted-small".
+"""
+
+import sys
+from pathlib import Path
+
+import lightning
+import torch
+
+from jointprune import train
+from jointprune.config import TrainingConfig
+from jointprune.experiments import fit, make_run
+from jointprune.store import SignDataset, load_dataset
+from jointprune.workspace import Workspace
+
+DATASET = "planted-small"
+SHARED = {"hidden": 16, "frames": 4, "batch_size": 16, "epochs": 3, "dropout": 0.0,
+          "matmul_precision": "highest"}  # fmt: skip
+# One draw of gates a batch and a price; one draw a clip; scales of the first batch; no gates.
+CONFIGS = {
+    "budget": TrainingConfig(mask="hard-concrete", budget=12, **SHARED),
+    "any-subset": TrainingConfig(mask="any-subset", **SHARED),
+    "group-lasso": TrainingConfig(mask="group-lasso", **SHARED),
+    "open": TrainingConfig(**SHARED),
+}
+
+
+class Notes(lightning.Callback):
+    """The loss of each step, and in the end what the model has learned."""
+
+    def on_fit_start(self, trainer, model):
+        self.losses = []
+
+    def on_train_batch_end(self, trainer, model, outputs, batch, _):
+        self.losses.append(outputs["loss"].item())
+
+
+def course(config: TrainingConfig, data: SignDataset, **asked) -> dict:
+    """Losses (steps,) of this process's share, and its model's state, of one training."""
+    notes, (train_clips, test_clips) = Notes(), data.folds(3, seed=0)[0]
+    run = make_run(data, train_clips, test_clips, 0, config)
+    model, gates = fit(run, data, [notes], **asked)
+    path = torch.tensor(gates["keep_probability"].to_numpy())
+    return {"losses": torch.tensor(notes.losses), "path": path, **model.state_dict()}
+
+
+def main(folder: Path) -> None:
+    """Both processes run this: courses to `courses-PLACE.pt`, then the command line."""
+    torch.set_num_threads(1)
+    data = load_dataset(DATASET, Workspace(str(folder)))
+    courses = {n: course(c, data, devices=2, strategy="ddp") for n, c in CONFIGS.items()}
+    torch.save(courses, folder / f"courses-{torch.distributed.get_rank()}.pt")
+    options = {"dataset": DATASET, "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
+               "strategy": "ddp", "accelerator": "cpu", "precision": "bf16-mixed"}  # fmt: skip
+    train.main([part for name, value in options.items() for part in (f"--{name}", str(value))])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
