@@ -61,6 +61,12 @@ def test_a_wrong_option_ends_with_what_was_expected(arguments, option, message, 
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
+def test_a_strategy_that_copies_this_process_is_refused(arguments, strategy):
+    with pytest.raises(ValueError, match=f"expected a strategy .* got '{strategy}': take 'ddp'"):
+        train.main([*arguments, "--strategy", strategy])
+
+
 def test_a_dataset_that_is_not_prepared_names_the_notebook(arguments):
     with pytest.raises(FileNotFoundError, match="01_data_preparation"):
         train.main([*arguments, "--dataset", "nothing"])

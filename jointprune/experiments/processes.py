@@ -29,7 +29,7 @@ class Shares:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        # Asked here and not before: some strategies start their processes when training starts.
+        # Asked here and not before: a process learns its place when training starts.
         place, places = self.trainer.global_rank, self.trainer.world_size
         clips = self.batches.batch_size // places
         if not clips:

@@ -82,9 +82,14 @@ def fit(
 
     Nothing is logged, shown or kept on the way, and one CPU process trains, unless `asked`,
     arguments of Lightning's trainer, says otherwise. With several processes each gets its share
-    of every batch, see `jointprune.experiments.processes`; those that a strategy spawns or
-    forks keep the course of the gates to themselves, and the table is empty.
+    of every batch, see `jointprune.experiments.processes`. Raises ValueError for a strategy
+    that spawns or forks them: torch cannot send a seed there, nor the gates' course come back.
     """
+    if str(asked.get("strategy", "")).endswith(("spawn", "fork", "notebook")):
+        raise ValueError(
+            f"expected a strategy whose processes are started anew, got {asked['strategy']!r}: "
+            "take 'ddp'"
+        )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
