@@ -38,7 +38,6 @@ WORK = {"prepare": {}, "train": KEEP_MEMORY}
 
 def run_script(name: str, memory: dict[str, str], **options) -> str:
     """What a script beside this one prints; its own complaint goes to the terminal."""
-    options = {"threads": THREADS, **options}
     arguments = [f"--{key}={value}" for key, value in options.items()]
     command = [sys.executable, str(HERE / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | memory)
@@ -49,14 +48,14 @@ def run_script(name: str, memory: dict[str, str], **options) -> str:
 
 def peer_speed(hidden: int) -> float:
     """Training samples a second of the quick start's recipe."""
-    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, **SIZES[hidden])
+    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, threads=THREADS, **SIZES[hidden])
     return float(re.search(r"([\d.]+) samples/s", printed).group(1))
 
 
 def our_speed(hidden: int, name: str) -> dict[str, float]:
     """The facts that `ours.py` prints in its last line; `name` is one of PRECISIONS."""
-    settings = {"hidden": hidden, "precision": PRECISIONS[name], **SIZES[hidden]}
-    printed = run_script("ours.py", MEMORY[name], **settings)
+    settings = {"hidden": hidden, "threads": THREADS, "precision": PRECISIONS[name]}
+    printed = run_script("ours.py", MEMORY[name], **settings, **SIZES[hidden])
     return json.loads(printed.splitlines()[-1])
 
 
@@ -105,9 +104,8 @@ def autsl_size() -> dict:
     (ROOT / "build").mkdir(exist_ok=True)
     for share in SHARES:
         with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-            for work, memory in WORK.items():  # as runs do: each on one thread
-                options = {"work": work, "share": share, "folder": folder, "threads": 1}
-                printed = run_script("size.py", memory, **options)
+            for work, memory in WORK.items():
+                printed = run_script("size.py", memory, work=work, share=share, folder=folder)
                 shares[work][f"{share:g}"] = json.loads(printed.splitlines()[-1])
     return {work: {"shares": found, "growth": growth(found)} for work, found in shares.items()}
 

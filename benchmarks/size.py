@@ -12,10 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 import yaml
 
-from jointprune.experiments import EXPERIMENTS, batches_of, fit, make_run
 from jointprune.sources.rehearsal import autsl_like
 from jointprune.store import load_dataset
 from jointprune.workspace import ROOT, Workspace
@@ -48,7 +46,13 @@ def prepare(workspace: Workspace, share: float) -> dict[str, float]:
 
 
 def train(workspace: Workspace, share: float) -> dict[str, float]:
-    """All its training batches without training, then an epoch on them."""
+    """All its training batches without training, then an epoch on them, on one thread."""
+    # Here, as they are resident too and no part of preparation.
+    import torch
+
+    from jointprune.experiments import EXPERIMENTS, batches_of, fit, make_run
+
+    torch.set_num_threads(1)
     (store,) = workspace.processed.iterdir()
     data = load_dataset(store)
     profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["03_pruning_training"]
@@ -79,9 +83,7 @@ def main() -> None:
     parser.add_argument("--work", required=True, choices=WORK)
     parser.add_argument("--share", type=float, default=1.0, help="of each sign's clips")
     parser.add_argument("--folder", required=True, help="a workspace for this share alone")
-    parser.add_argument("--threads", type=int, default=1)
     a = parser.parse_args()
-    torch.set_num_threads(a.threads)
     print(json.dumps(WORK[a.work](Workspace(a.folder), a.share)))
 
 
