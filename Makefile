@@ -75,7 +75,7 @@ publish: env ## declare the present results the published ones
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
 
-bench: data ## speed as ratios to a peer and to the machine's own limit
+bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py
 
 clean: ## remove build/ and caches; trained runs only when you say so (RUNS=yes)

@@ -1,7 +1,8 @@
-"""Speed as ratios: `make bench` prints them and writes `data/results/bench.json`.
+"""Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`.
 
 Each pair of measurements is taken in turn, three times over, in processes of their own; a ratio
-is that of the medians. Under five minutes on two cores.
+is that of the medians. A dataset of AUTSL's size is made and trained on once for each share of its
+clips: minutes each, and the shares stand beside one another. About ten minutes on two cores.
 """
 
 import json
@@ -19,7 +20,7 @@ from pose_format import Pose
 
 from jointprune.parallel import KEEP_MEMORY
 from jointprune.sources import fingerspelling
-from jointprune.workspace import Workspace
+from jointprune.workspace import ROOT, Workspace
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 3
@@ -30,12 +31,15 @@ THREADS = 2
 PRECISIONS = {"same_precision": "highest", "as_shipped": "medium"}
 # What our runs tell the allocator goes with what they are set to.
 MEMORY = {"same_precision": {}, "as_shipped": KEEP_MEMORY}
+# Shares of the stand-in's clips, ascending; and what starts with what is told to the allocator.
+SHARES = (1 / 16, 1 / 4, 1)
+WORK = {"prepare": {}, "train": KEEP_MEMORY}
 
 
 def run_script(name: str, memory: dict[str, str], **options) -> str:
     """What a script beside this one prints; its own complaint goes to the terminal."""
     arguments = [f"--{key}={value}" for key, value in options.items()]
-    command = [sys.executable, str(HERE / name), *arguments, f"--threads={THREADS}"]
+    command = [sys.executable, str(HERE / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | memory)
     if done.returncode:
         raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
@@ -44,14 +48,14 @@ def run_script(name: str, memory: dict[str, str], **options) -> str:
 
 def peer_speed(hidden: int) -> float:
     """Training samples a second of the quick start's recipe."""
-    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, **SIZES[hidden])
+    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, threads=THREADS, **SIZES[hidden])
     return float(re.search(r"([\d.]+) samples/s", printed).group(1))
 
 
 def our_speed(hidden: int, name: str) -> dict[str, float]:
     """The facts that `ours.py` prints in its last line; `name` is one of PRECISIONS."""
-    settings = {"hidden": hidden, "precision": PRECISIONS[name], **SIZES[hidden]}
-    printed = run_script("ours.py", MEMORY[name], **settings)
+    settings = {"hidden": hidden, "threads": THREADS, "precision": PRECISIONS[name]}
+    printed = run_script("ours.py", MEMORY[name], **settings, **SIZES[hidden])
     return json.loads(printed.splitlines()[-1])
 
 
@@ -94,6 +98,29 @@ def preparation(wheel: Path) -> tuple[dict, str]:
     return facts, data.sha256
 
 
+def autsl_size() -> dict:
+    """Preparation of a dataset of AUTSL's size and an epoch on it, whole and on shares of it."""
+    shares = {work: {} for work in WORK}
+    (ROOT / "build").mkdir(exist_ok=True)
+    for share in SHARES:
+        with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
+            for work, memory in WORK.items():
+                printed = run_script("size.py", memory, work=work, share=share, folder=folder)
+                shares[work][f"{share:g}"] = json.loads(printed.splitlines()[-1])
+    return {work: {"shares": found, "growth": growth(found)} for work, found in shares.items()}
+
+
+def growth(shares: dict[str, dict]) -> dict[str, float]:
+    """What a clip more costs among the most clips to what it costs among the fewest; linear: 1."""
+    few, some, whole = (shares[f"{share:g}"] for share in SHARES)
+
+    def a_clip(fewer: dict, more: dict, what: str) -> float:
+        return (more[what] - fewer[what]) / (more["clips"] - fewer["clips"])
+
+    costs = ("cpu_seconds", "peak_mib")
+    return {what: a_clip(some, whole, what) / a_clip(few, some, what) for what in costs}
+
+
 def report(facts: dict) -> str:
     """The ratios, one line each, beside what they aim at."""
     lines = []
@@ -107,7 +134,23 @@ def report(facts: dict) -> str:
                 f" gates {ours['gate_share']:.1%} of a step (goal under 3%)"
             )
     ratio = facts["preparation"]["ratio"]
-    return "\n".join([*lines, f"preparation: {ratio:.2f} x bare reading (goal at most 1.5)"])
+    lines.append(f"preparation: {ratio:.2f} x bare reading (goal at most 1.5)")
+    return "\n".join([*lines, *size_report(facts["autsl_size"])])
+
+
+def size_report(facts: dict) -> list[str]:
+    """The same of a dataset of AUTSL's size."""
+    lines = []
+    for work, found in facts.items():
+        whole, grows = found["shares"]["1"], found["growth"]
+        lines.append(
+            f"AUTSL's size, {work}: {whole['peak_mib'] / 1024:.2f} GiB resident (goal under 2),"
+            f" {whole['seconds']:.0f} s; a clip more costs {grows['cpu_seconds']:.2f} x the time"
+            f" and {grows['peak_mib']:.2f} x the memory of one among few (linear: 1)"
+        )
+    epoch = facts["train"]["shares"]["1"]
+    ratio = epoch["cpu_seconds"] / epoch["feeding_cpu_seconds"]
+    return [*lines, f"AUTSL's size, loader: {ratio:.0f} x what training consumes (goal 20)"]
 
 
 def main() -> None:
@@ -116,8 +159,15 @@ def main() -> None:
     facts = {
         "training": {str(hidden): training(hidden) for hidden in SIZES},
         "preparation": prepared,
+        "autsl_size": autsl_size(),
     }
-    config = {"repeats": REPEATS, "sizes": SIZES, "threads": THREADS, "precisions": PRECISIONS}
+    config = {
+        "repeats": REPEATS,
+        "sizes": SIZES,
+        "threads": THREADS,
+        "precisions": PRECISIONS,
+        "shares": SHARES,
+    }
     workspace.write_json("bench.json", facts, data_sha256=sha256, config=config, smoke=False)
     print(report(facts))
 

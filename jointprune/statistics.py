@@ -7,7 +7,6 @@ somewhat too narrow.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,8 @@ from numpy.typing import ArrayLike
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
-DRAWS = 10_000  # Monte Carlo error of a 95 % bound is then under 0.03 of its standard error
+from jointprune.resampling import DRAWS, cluster_draws, in_blocks, sign_patterns
+
 PAIRING = ["clip", "fold", "seed"]
 
 
@@ -42,8 +42,8 @@ def cluster_bootstrap(
     """
     values = np.asarray(values, dtype=float)
     sums, sizes = _totals(values, clusters)
-    drawn = cluster_draws(len(sums), n, seed)
-    means = (drawn @ sums) / (drawn @ sizes)
+    blocks = in_blocks(cluster_draws, len(sums), n, seed)
+    means = np.concatenate([(drawn @ sums) / (drawn @ sizes) for drawn in blocks])
     low, bound, high = np.percentile(means, [2.5, 5, 97.5])
     return Interval(float(values.mean()), float(low), float(high), float(bound))
 
@@ -64,28 +64,12 @@ def sign_flip(
     Source: Canay, Romano, Shaikh 2017; the added one is Phipson, Smyth 2010.
     """
     sums, _ = _totals(np.asarray(values, dtype=float), clusters)
-    flipped, observed = sign_patterns(len(sums), n, seed) @ sums, sums.sum()
+    blocks = in_blocks(sign_patterns, len(sums), n, seed)
+    flipped, observed = np.concatenate([signs @ sums for signs in blocks]), sums.sum()
     if not one_sided:
         flipped, observed = np.abs(flipped), abs(observed)
     reached = flipped >= observed - 1e-9  # ties are ties in spite of rounding
     return float((1 + reached.sum()) / (1 + n))
-
-
-@lru_cache(maxsize=4)  # tables have the same clusters over and over, and drawing takes longest
-def cluster_draws(count: int, n: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """How often each of `count` clusters is drawn, (n, count); a row sums to `count`."""
-    uniform = np.full(count, 1 / count)
-    drawn = np.random.default_rng(seed).multinomial(count, uniform, size=n).astype(float)
-    drawn.flags.writeable = False
-    return drawn
-
-
-@lru_cache(maxsize=4)
-def sign_patterns(count: int, n: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """Random signs, -1 or 1, of `count` clusters, (n, count)."""
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(n, count))
-    signs.flags.writeable = False
-    return signs
 
 
 def _totals(values: np.ndarray, clusters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -6,16 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from jointprune.statistics import (
-    DRAWS,
-    cluster_draws,
-    difference_of,
-    holm,
-    mcnemar,
-    pair,
-    paired_difference,
-    sign_patterns,
-)
+from jointprune.resampling import DRAWS, cluster_draws, sign_patterns
+from jointprune.statistics import difference_of, holm, mcnemar, pair, paired_difference
 
 ALPHA = 0.05
 RESAMPLES = 1000  # of the groups, for the spread of K*; each is tested with ...

@@ -30,6 +30,7 @@ ROOMS = (
     ("rankers",),
     ("selection", "ablation", "gallery", "recovery"),
     ("train", "export"),
+    ("resampling",),
     ("statistics", "verdicts", "stability", "evaluation"),
     ("cost", "transfer"),
     ("figures", "numbers", "claims"),

@@ -161,6 +161,16 @@ def test_the_linear_surrogate_of_a_linear_loss_is_that_loss():
     np.testing.assert_allclose(importance.loss_removed(linear, 0), WORTH, atol=1e-4)
 
 
+def test_the_fit_is_least_squares_with_a_level_a_clip():
+    draw = np.random.default_rng(0)
+    opened, losses = draw.random((50, 7, 5)) < 0.5, draw.random((50, 7)) + np.arange(7)
+    levels = np.tile(np.eye(7), (50, 1))  # a column a clip
+    design = np.hstack([opened.reshape(-1, 5), levels])
+    expected = np.linalg.lstsq(design, losses.ravel())[0][:5]
+    found = importance._slopes(torch.from_numpy(opened), torch.from_numpy(losses))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
 def test_a_quarter_of_the_training_groups_is_held_out_whole(dataset):
     train, _ = dataset.folds(4, 0)[0]
     splits = [importance.inner_split(dataset, train, seed) for seed in range(5)]

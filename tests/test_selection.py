@@ -7,6 +7,7 @@ import pytest
 
 from jointprune.config import TrainingConfig
 from jointprune.experiments import make_run, trained_model
+from jointprune.rankers import drawn
 from jointprune.rankers.drawn import ANATOMY
 from jointprune.selection import (
     FOR_ONE_K,
@@ -42,6 +43,22 @@ def finger_level(joint: int) -> int:
     """Place of a joint on its finger, 0 for the base; the wrist counts as a base."""
     places = {j: place for finger in FINGERS.values() for place, j in enumerate(finger)}
     return places.get(joint % 21, 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 5, 256])
+def test_variance_is_that_of_all_frames_however_many_clips_are_read(
+    toy_dataset, monkeypatch, at_once
+):
+    monkeypatch.setattr(drawn, "READ_AT_ONCE", at_once)
+    one_handed = np.flatnonzero(toy_dataset.groups != "both")
+    for clips in (np.arange(len(toy_dataset)), one_handed):
+        scores = rank_joints("variance", toy_dataset, clips, seed=0)
+        for mine in (HAND == 0, HAND == 1):
+            seen = toy_dataset.present[clips][:, :, mine].all(-1)
+            hand = toy_dataset.poses[clips][:, :, mine][seen].astype(float)
+            about = hand - hand.mean(1, keepdims=True)
+            expected = about.var(0).sum(-1) if seen.any() else np.zeros(21)
+            np.testing.assert_allclose(scores[mine], expected, rtol=1e-9)
 
 
 def test_the_top_joints_are_the_highest_scores_in_ascending_order():

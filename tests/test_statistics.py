@@ -5,9 +5,9 @@ import pandas as pd
 import paper_facts
 import pytest
 
+from jointprune import resampling
 from jointprune.statistics import (
     cluster_bootstrap,
-    cluster_draws,
     difference_of,
     holm,
     mcnemar,
@@ -15,7 +15,6 @@ from jointprune.statistics import (
     paired_difference,
     shared,
     sign_flip,
-    sign_patterns,
 )
 
 
@@ -135,18 +134,12 @@ def test_holm_multiplies_by_the_number_of_tests_left():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
-def test_draws_keep_the_number_of_clusters_and_signs_are_fair():
-    drawn, signs = cluster_draws(16, 2000, 0), sign_patterns(16, 2000, 0)
-    assert np.all(drawn.sum(axis=1) == 16)
-    assert drawn.mean(axis=0) == pytest.approx(np.ones(16), abs=0.1)
-    assert set(np.unique(signs)) == {-1.0, 1.0}
-    assert signs.mean(axis=0) == pytest.approx(np.zeros(16), abs=0.1)
-
-
-def test_draws_that_are_shared_cannot_be_changed():
-    for shared_array in (cluster_draws(4, 10, 0), sign_patterns(4, 10, 0)):
-        with pytest.raises(ValueError, match="read-only"):
-            shared_array[0] = 0
+def test_intervals_and_tests_do_not_know_of_blocks(monkeypatch):
+    rng = np.random.default_rng(5)
+    right, clip = rng.random(300) < 0.6, rng.integers(60, size=300)
+    whole = cluster_bootstrap(right, clip), sign_flip(right - 0.55, clip)
+    monkeypatch.setattr(resampling, "CELLS", 60 * 999)
+    assert (cluster_bootstrap(right, clip), sign_flip(right - 0.55, clip)) == whole
 
 
 def test_a_pair_says_who_is_right():

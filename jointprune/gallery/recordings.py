@@ -125,6 +125,20 @@ def best_on_half(right: np.ndarray, generator: np.random.Generator) -> tuple[flo
     return tuple(np.mean(scores, axis=0).tolist())
 
 
+class Rows:
+    """Rows of an array in another order, read as they are asked for; `array` may be on disk."""
+
+    def __init__(self, array: np.ndarray, order: np.ndarray):
+        self.array, self.order = array, order
+        self.shape = (len(order), *array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        return self.array[self.order[rows]]
+
+
 def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
     """The dataset with the clips of `group` a second time at its end, as if of group `name`."""
     copied = np.flatnonzero(data.groups == group)
@@ -134,8 +148,8 @@ def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
     content = f"{data.sha256} and {group} again as {name}"  # all that decides what it holds
     return replace(
         data,
-        poses=np.asarray(data.poses)[order],
-        present=np.asarray(data.present)[order],
+        poses=Rows(data.poses, order),
+        present=Rows(data.present, order),
         labels=data.labels[order],
         signers=np.append(data.signers, [name] * len(copied)),
         groups=np.append(data.groups, [name] * len(copied)),

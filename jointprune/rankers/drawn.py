@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 from jointprune.rankers import top_joints
 from jointprune.skeleton import JOINT_NAMES, JOINTS, hand_index
@@ -16,6 +17,8 @@ KNUCKLES = ("index_mcp", "thumb_mcp", "pinky_mcp", "middle_mcp", "ring_mcp")
 # begin; the thumb's own base and the joints between come last. Written before any result.
 ANATOMY = (*TIPS, "wrist", *KNUCKLES, *(j for j in JOINTS if j.endswith(("_pip", "_ip"))),
            "thumb_cmc", *(j for j in JOINTS if j.endswith("_dip")))  # fmt: skip
+
+READ_AT_ONCE = 256  # clips; bounds the memory
 
 
 def random(data, train_clips, seed, k, config, workspace) -> np.ndarray:
@@ -66,12 +69,19 @@ knuckles = in_order([f"{hand}.{j}" for j in ("wrist", *KNUCKLES) for hand in ("r
 
 def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """Variance of each joint about its hand's mean, over the training clips' frames."""
-    poses, seen = (np.asarray(a)[train_clips] for a in (data.poses, data.present))
     scores = np.zeros(len(data.joints))
     for h in (0, 1):
         mine = np.flatnonzero(hand_index(data.joints) == h)
-        hand = poses[:, :, mine][seen[:, :, mine].all(-1)]  # (frames with the hand, joints, coords)
-        scores[mine] = (hand - hand.mean(1, keepdims=True)).var(0).sum(-1) if len(hand) else 0.0
+        moments = StandardScaler()
+        for start in range(0, len(train_clips), READ_AT_ONCE):
+            clips = train_clips[start : start + READ_AT_ONCE]
+            seen = data.present[clips][:, :, mine].all(-1)
+            # (frames with the hand, joints, coords)
+            hand = data.poses[clips][:, :, mine][seen].astype(float)
+            if len(hand):
+                moments.partial_fit((hand - hand.mean(1, keepdims=True)).reshape(len(hand), -1))
+        if hasattr(moments, "var_"):  # the hand was seen
+            scores[mine] = moments.var_.reshape(len(mine), -1).sum(1)
     return scores
 
 

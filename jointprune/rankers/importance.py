@@ -165,15 +165,28 @@ def loss_removed(exam: Exam, seed: int) -> np.ndarray:
     """
     draw, joints = np.random.default_rng(seed), exam.present.shape[2]
     clips = torch.arange(len(exam.labels)).repeat(SUBSETS)
-    order = draw.permuted(np.tile(np.arange(joints), (len(clips), 1)), axis=1)
-    opened = torch.from_numpy(order < draw.integers(1, joints + 1, size=(len(clips), 1))).float()
-    losses = exam.losses(opened, clips)
+    # Small numbers: there are SUBSETS rows for each of thousands of clips.
+    order = np.tile(np.arange(joints, dtype=np.uint8), (len(clips), 1))
+    draw.permuted(order, axis=1, out=order)
+    opened = torch.from_numpy(order < draw.integers(1, joints + 1, size=(len(clips), 1)))
+    rows = zip(opened.split(ROWS), clips.split(ROWS), strict=True)
+    losses = torch.cat([exam.losses(gates.float(), some) for gates, some in rows])
+    return -_slopes(opened.view(SUBSETS, -1, joints), losses.view(SUBSETS, -1))
+
+
+def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:
+    """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, with a level a clip.
+
+    By normal equations, summed over one subset of each clip at a time, so that a copy of all in
+    floating point is never made.
+    """
     # Less each clip's means, which takes a level a clip out of both sides.
-    design, excess = (
-        (x - x.mean(0)).flatten(0, 1).numpy()
-        for x in (opened.double().view(SUBSETS, -1, joints), losses.double().view(SUBSETS, -1))
-    )
-    return -np.linalg.lstsq(design, excess)[0]
+    level, usual = opened.sum(0).double() / len(opened), losses.double().mean(0)
+    square, product = 0.0, 0.0
+    for some, loss in zip(opened, losses, strict=True):
+        design = some.double() - level
+        square, product = square + design.T @ design, product + design.T @ (loss - usual)
+    return np.linalg.lstsq(square.numpy(), product.numpy())[0]
 
 
 permutation = exam_ranker("open", loss_when_shuffled)

@@ -1,0 +1,91 @@
+"""A dataset of AUTSL's size made, or trained on for one epoch: its time and memory as a JSON line.
+
+`bench.py` starts it once for each share of the clips and each of WORK, as the most memory that a
+process ever held is known of whole processes only (from `/proc`, so on Linux). Training is that of
+`notebooks/params/autsl.yaml`, gates included, on the published fold; it runs on one thread.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from jointprune.sources.rehearsal import autsl_like
+from jointprune.store import load_dataset
+from jointprune.workspace import ROOT, Workspace
+
+PROFILE = ROOT / "notebooks" / "params" / "autsl.yaml"
+
+
+def memory(field: str) -> float:
+    """MiB of this process by its name in /proc: VmHWM, the most resident so far; RssAnon, its own.
+
+    Resident memory counts pages of the store, which the system shares and can take back.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
+def clocked(work) -> tuple[object, dict[str, float]]:
+    """What `work()` returns, and its seconds by the clock and of the processor."""
+    start, begun = time.perf_counter(), time.process_time()
+    result = work()
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - begun}
+    return result, spent
+
+
+def prepare(workspace: Workspace, share: float) -> dict[str, float]:
+    """Make the stand-in."""
+    data, spent = clocked(lambda: autsl_like(workspace, share))
+    store = (data.poses.nbytes + data.present.nbytes) / 2**20
+    return {"clips": len(data), **spent, "peak_mib": memory("VmHWM"), "store_mib": store}
+
+
+def train(workspace: Workspace, share: float) -> dict[str, float]:
+    """All its training batches without training, then an epoch on them, on one thread."""
+    # Here, as they are resident too and no part of preparation.
+    import torch
+
+    from jointprune.experiments import EXPERIMENTS, batches_of, fit, make_run
+
+    torch.set_num_threads(1)
+    (store,) = workspace.processed.iterdir()
+    data = load_dataset(store)
+    profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["03_pruning_training"]
+    config = replace(EXPERIMENTS["pruning_experiment"], **profile["settings"], epochs=1)
+    ((train_clips, test_clips),) = data.folds(1, seed=0)
+    run = make_run(data, train_clips, test_clips, 0, config)
+    _, feeding = clocked(lambda: exhaust(batches_of(run, data)))
+    _, training = clocked(lambda: fit(run, data))
+    return {
+        "clips": len(train_clips),
+        **training,
+        "feeding_cpu_seconds": feeding["cpu_seconds"],
+        "peak_mib": memory("VmHWM"),
+        "own_mib": memory("RssAnon"),
+    }
+
+
+def exhaust(batches: Iterable) -> None:
+    for _ in batches:
+        pass
+
+
+WORK = {"prepare": prepare, "train": train}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", required=True, choices=WORK)
+    parser.add_argument("--share", type=float, default=1.0, help="of each sign's clips")
+    parser.add_argument("--folder", required=True, help="a workspace for this share alone")
+    a = parser.parse_args()
+    print(json.dumps(WORK[a.work](Workspace(a.folder), a.share)))
+
+
+if __name__ == "__main__":
+    main()
