@@ -7,12 +7,12 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from layout_sources import FRAMES, Motion, keypoints, little_memory, write
+from pyarrow import parquet
 
-from jointprune.sources.layouts import (
-    openhands,
-)
+from jointprune.sources.layouts import asl_signs, openhands
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.npy import load_npy
 
@@ -248,3 +248,18 @@ def test_a_broken_pickle_is_refused_before_memory_is_taken(tmp_path, motion, fau
     raw = make(keypoints(motion))
     with little_memory(), pytest.raises(ValueError, match=rf"x\.pkl: .*{message}"):
         read_pickle(tmp_path, raw)
+
+
+def test_a_small_table_that_unpacks_to_gigabytes_is_refused_before_memory_is_taken(tmp_path):
+    """Equal values take next to nothing on disk: 30 million rows in under a megabyte."""
+    group = pa.table(
+        {"frame": np.zeros(10**6, np.int16), "type": ["left_hand"] * 10**6,
+         "landmark_index": np.zeros(10**6, np.int16), **dict.fromkeys("xyz", np.zeros(10**6))}
+    )  # fmt: skip
+    path = tmp_path / "x.parquet"
+    with parquet.ParquetWriter(path, group.schema) as writer:
+        for _ in range(30):
+            writer.write_table(group)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(ValueError, match=r"x\.parquet: .*30000000 rows"):
+        asl_signs.read(Clip("x", "yes", "", "", (path,)))

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
 from jointprune.skeleton import JOINTS
 from jointprune.sources.layouts.found import Clip, NotThisLayout, Raw
@@ -25,6 +26,10 @@ PLACES = {
     **{("right_hand", joint): len(JOINTS) + joint for joint in range(len(JOINTS))},
     **{("pose", point): 2 * len(JOINTS) + i for i, point in enumerate(BODY)},
 }
+# What a table may hold: ten thousand frames of all points, minutes of film, 64 bytes a row.
+# A small file can unpack to any size, so that its own account is asked before.
+MOST_ROWS = 10_000 * 543
+MOST_BYTES = 64 * MOST_ROWS
 KEPT_ROWS = [
     [("type", "in", ["left_hand", "right_hand"])],
     [("type", "==", "pose"), ("landmark_index", "in", list(BODY))],
@@ -102,6 +107,10 @@ def _points(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{path}: expected the file that {TABLE} names, got none: fetch it again")
     try:
+        told = parquet.read_metadata(path)
+        size = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
+        if told.num_rows > MOST_ROWS or size > MOST_BYTES:
+            raise OverflowError(f"{told.num_rows} rows in {size} bytes, more than any sign has")
         rows = pd.read_parquet(path, columns=columns, filters=KEPT_ROWS)
     except Exception as error:  # a damaged file fails anywhere in pyarrow or pandas
         raise ValueError(
