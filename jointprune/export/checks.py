@@ -25,7 +25,7 @@ def check(
     """Largest difference of a probability between `folder`'s programs and the model as trained.
 
     Asked on clips of the dataset and on random ones, hands missing. Raises ValueError if it is
-    above TOLERANCE, or a file's most probable sign is another one.
+    above TOLERANCE.
     """
     clips = np.unique(np.linspace(0, len(data) - 1, CHECKED).round().astype(int))
     noise = noise_like(data)
@@ -35,10 +35,10 @@ def check(
             expected = predict(model, part, some)
             got = answers(program, config, part, some)
             difference = float(np.abs(got - expected).max())
-            if not (difference <= TOLERANCE and (got.argmax(1) == expected.argmax(1)).all()):
+            if not difference <= TOLERANCE:  # NaN included
                 raise ValueError(
-                    f"{name}: expected the model's probabilities within {TOLERANCE:g} and its "
-                    f"signs, got a difference of {difference:.2g}: nothing was written"
+                    f"{name}: expected the model's probabilities within {TOLERANCE:g}, got a "
+                    f"difference of {difference:.2g}: nothing was written"
                 )
             worst = max(worst, difference)
     return worst
