@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from joblib import Parallel, cpu_count, delayed
@@ -43,7 +44,10 @@ def on_every_core(
     """
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
-    results = _on_a_cluster(jobs, address) if jobs and address else _on_this_machine(jobs)
+    if jobs and address:
+        results = _on_a_cluster(jobs, address, description)
+    else:
+        results = _on_this_machine(jobs)
     return tqdm(results, total=done + len(jobs), initial=done, desc=description)
 
 
@@ -59,20 +63,26 @@ def _on_one_thread(function: Callable, *arguments):
     return function(*arguments)
 
 
-def _on_a_cluster(jobs: list[Callable], address: str) -> Iterator:
+def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Iterator:
     """Results in order; each is fetched once it is there, so that no dying worker takes it along.
 
     joblib's own way to Dask keeps what jobs share on one worker, and its death ends them all.
     """
     distributed = _dask()
     with _client(distributed, address) as client:
+        sweep = f"{description} {uuid4()}"  # Dask names the job that no worker survives
         waiting = {
-            client.submit(_on_a_worker, ROOT, _packed(job), pure=False): number
+            client.submit(_on_a_worker, ROOT, _packed(job), key=f"{sweep} {number}"): number
             for number, job in enumerate(jobs)
         }
         ended = distributed.as_completed(list(waiting), loop=client.loop, with_results=True)
         results, given = {}, 0
         for future, result in ended:
+            if future.cancelled():  # Dask hands on the error as if it were a result
+                raise ConnectionError(
+                    f"expected the Dask scheduler at JOINTPRUNE_SCHEDULER={address} until all jobs "
+                    f"are done, got {result}: start it again, what is done is kept"
+                )
             results[waiting.pop(future)] = result
             while given in results:
                 yield results.pop(given)
@@ -82,8 +92,8 @@ def _on_a_cluster(jobs: list[Callable], address: str) -> Iterator:
 def _dask():
     try:
         import distributed
-    except ImportError as error:
-        raise ImportError(
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
             "expected Dask's distributed, as JOINTPRUNE_SCHEDULER is set, got none: "
             "pip install 'jointprune[cluster]', or unset the variable to stay on this machine"
         ) from error
@@ -96,8 +106,8 @@ def _client(distributed, address: str):
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"expected a Dask scheduler at JOINTPRUNE_SCHEDULER={address}, got no answer within "
-            f"{ANSWERS_WITHIN} s: start one with `dask scheduler` and take the address it prints, "
-            "or unset the variable to stay on this machine"
+            f"{ANSWERS_WITHIN} s ({error}): start one with `dask scheduler`, take the address it "
+            "prints, or unset the variable to stay on this machine"
         ) from error
 
 

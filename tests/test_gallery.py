@@ -101,7 +101,7 @@ def test_a_copy_is_the_same_clips_in_a_group_of_its_own(toy_dataset):
     for array in (leaking.poses, leaking.present, leaking.labels, leaking.lengths):
         np.testing.assert_array_equal(array[copied], array[old])
     np.testing.assert_array_equal(leaking.poses[: len(toy_dataset)], toy_dataset.poses)
-    assert leaking.poses.array is toy_dataset.poses  # read clip by clip, not copied
+    assert leaking.poses.data is toy_dataset  # read clip by clip, not copied
     assert leaking.clips["clip"].is_unique
     assert leaking.clips["group"].tolist() == leaking.groups.tolist()
     assert leaking.sha256 != toy_dataset.sha256

@@ -1,10 +1,12 @@
 """Jobs on a cluster of two workers: the same results in order, and a death costs one run."""
 
+import json
 import os
 import pickle
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -42,6 +44,25 @@ def scheduler():
 @pytest.fixture
 def cluster(scheduler, monkeypatch):
     monkeypatch.setenv(VARIABLE, scheduler)
+
+
+def test_a_scheduler_that_dies_ends_the_sweep_with_an_error(tmp_path, monkeypatch):
+    """Dask calls its jobs cancelled then, and gives that as their results."""
+    distributed = pytest.importorskip("distributed")
+    told = tmp_path / "scheduler.json"
+    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+             "--port", "0", "--no-dashboard", "--scheduler-file", str(told)]  # fmt: skip
+    with subprocess.Popen(start, stderr=subprocess.DEVNULL) as process:
+        while not told.is_file() or not told.read_text():
+            time.sleep(0.05)
+        monkeypatch.setenv(VARIABLE, json.loads(told.read_text())["address"])
+        with monkeypatch.context() as patch:  # no worker ever comes; once asked, it is killed
+            wait = distributed.as_completed
+            patch.setattr(
+                distributed, "as_completed", lambda *a, **b: (process.kill(), wait(*a, **b))[1]
+            )
+            with pytest.raises(ConnectionError, match="scheduler-connection-lost"):
+                list(on_every_core(later_if_even, [(1,), (2,)], "lost"))
 
 
 def runs_of(data, seeds: int) -> list:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from two_processes import CONFIGS, DATASET, course
 
-from jointprune.experiments.processes import Shares
+from jointprune.classifier import SignClassificationLightning
+from jointprune.experiments.processes import Shares, _draw_for_all
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.sources.planted import Planted, generate
 from jointprune.workspace import ROOT, Workspace
@@ -47,6 +48,29 @@ def test_shares_are_equal_and_together_the_batch(toy_dataset, size, places, clip
 def test_a_batch_with_fewer_clips_than_processes_is_refused(toy_dataset):
     with pytest.raises(ValueError, match="a clip for each of 3 processes in a batch, got 2 clips"):
         shares(toy_dataset, 2, 3)
+
+
+@pytest.mark.parametrize("mask", ["hard-concrete", "any-subset"])
+def test_gates_are_those_of_one_process_and_other_noise_is_each_ones_own(mask):
+    def drawn(place: int, places: int) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.manual_seed(5)
+        model = SignClassificationLightning({"mask": mask, "hidden": 16}).train()
+        if places > 1:
+            _draw_for_all(model, place, places)
+        gates, noise = [], []
+        for _ in range(3):
+            gates.append(model.joint_pruning.gates(8 // places))
+            if places > 1:  # alone it would come between the gates
+                noise.append(torch.rand(100))
+        return torch.stack(gates), noise
+
+    alone, _ = drawn(0, 1)
+    shared, noises = zip(*(drawn(place, 2) for place in range(2)), strict=True)
+    if mask == "any-subset":  # drawn for each clip
+        assert torch.equal(torch.cat(shared, 1), alone)
+    else:
+        assert torch.equal(shared[0], alone) and torch.equal(shared[1], alone)
+    assert all((a != b).all() for a, b in zip(*noises, strict=True))
 
 
 @pytest.fixture(scope="module")

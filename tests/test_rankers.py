@@ -155,7 +155,7 @@ def test_the_linear_surrogate_of_a_linear_loss_is_that_loss():
 
     class Linear(Exam):
         def losses(self, gates, clips):
-            return clips - gates @ worth
+            return clips - gates.float() @ worth
 
     linear = Linear(exam.encoder, exam.poses, exam.present, exam.labels)
     np.testing.assert_allclose(importance.loss_removed(linear, 0), WORTH, atol=1e-4)

@@ -61,7 +61,9 @@ def test_a_wrong_option_ends_with_what_was_expected(arguments, option, message, 
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
+@pytest.mark.parametrize(
+    "strategy", ["ddp_spawn", "ddp_notebook", "ddp_fork_find_unused_parameters_false"]
+)
 def test_a_strategy_that_copies_this_process_is_refused(arguments, strategy):
     with pytest.raises(ValueError, match=f"expected a strategy .* got '{strategy}': take 'ddp'"):
         train.main([*arguments, "--strategy", strategy])

@@ -145,6 +145,17 @@ def test_the_poses_alone_make_the_same_store(autsl, workspace):
     assert whole.clips[told].equals(alone.clips[told])
 
 
+def test_poses_of_another_video_are_not_taken_for_this_ones(autsl, workspace):
+    source, tables = autsl
+    import_recordings(source, "mine", workspace, labels=tables)
+    replaced = source / "test" / "signer14_sample1_color.mp4"
+    replaced.write_bytes(b"another film")
+    with pytest.raises(ValueError, match=r"signer14_sample1_color.*or import under another --name"):
+        import_recordings(source, "mine", workspace, labels=tables)
+    (video.poses_folder(workspace, "mine") / "test" / "signer14_sample1_color.pose").unlink()
+    import_recordings(source, "mine", workspace, labels=tables)
+
+
 def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monkeypatch, capsys):
     source, tables = autsl
     monkeypatch.setattr(video, "find_spec", lambda _: None)
@@ -228,7 +239,7 @@ def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
     assert "expected 10 frames, got " in reasons["train/signer0_sample0_color.mp4"]
     assert "Invalid data" in reasons["train/signer2_sample1_color.mp4"]
     assert (poses / "val/signer1_sample0_color.pose").read_bytes() == made[1].read_bytes()
-    assert len(list(poses.rglob("*"))) == 3 + 10  # folders and poses: no broken one left
+    assert len(list(poses.rglob("*.pose"))) == 10  # no broken one left
     with pytest.raises(ValueError, match=r"signer0_sample0_color\.mp4: expected 10 frames"):
         import_recordings(source, "mine", workspace, labels=tables, strict=True)
 

@@ -50,7 +50,6 @@ class InStep(lightning.Callback):
             model.joint_pruning.joint_logits.requires_grad_(False)
 
     def on_fit_start(self, trainer, model: SignClassificationLightning) -> None:
-        torch.set_float32_matmul_precision(model.config.matmul_precision)
         for optimizer in trainer.optimizers:
             # A fused optimiser would undo half precision's scaling of gradients in its step, too
             # late for clipping, so that Lightning refuses; told this, it undoes it before.
@@ -66,15 +65,23 @@ class InStep(lightning.Callback):
 def _draw_for_all(model: SignClassificationLightning, place: int, places: int) -> None:
     """Until training ends gates are drawn for all processes' clips, and the own ones taken.
 
-    Their random numbers come from one seed, so a clip's gates are those of one process, and a
-    draw that serves a whole batch serves that of all. The group lasso takes its scales from
-    the clips of all, too.
+    Their random numbers are those of one process, so a clip's gates are too, and a draw that
+    serves a whole batch serves that of all. All other noise, dropout, is each process's own. The
+    group lasso takes its scales from the clips of all, too.
     """
     layer = model.joint_pruning
     draw, standardise = layer.gates, getattr(layer, "standardise", None)
+    noise = _generator(layer.frozen_gates.device)
+    of_gates = noise.get_state()
+    noise.manual_seed(noise.initial_seed() + 1 + place)
 
     def gates(clips: int = 1) -> Tensor:
+        nonlocal of_gates
+        own = noise.get_state()
+        noise.set_state(of_gates)
         drawn = draw(clips * places)
+        of_gates = noise.get_state()
+        noise.set_state(own)
         return drawn if drawn.ndim == 1 else drawn[place * clips : (place + 1) * clips]
 
     def standardise_by_all(features: Tensor) -> None:
@@ -85,3 +92,10 @@ def _draw_for_all(model: SignClassificationLightning, place: int, places: int) -
     layer.gates = gates
     if standardise:
         layer.standardise = standardise_by_all
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    """What draws on a device where no generator is named."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index]
+    return torch.default_generator

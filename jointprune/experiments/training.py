@@ -85,10 +85,10 @@ def fit(
     of every batch, see `jointprune.experiments.processes`. Raises ValueError for a strategy
     that spawns or forks them: torch cannot send a seed there, nor the gates' course come back.
     """
-    if str(asked.get("strategy", "")).endswith(("spawn", "fork", "notebook")):
+    strategy = str(asked.get("strategy", ""))
+    if any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise ValueError(
-            f"expected a strategy whose processes are started anew, got {asked['strategy']!r}: "
-            "take 'ddp'"
+            f"expected a strategy whose processes are started anew, got {strategy!r}: take 'ddp'"
         )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
@@ -106,6 +106,7 @@ def fit(
     )
     batches = Shares(batches_of(run, data), trainer)
     before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(run.config.matmul_precision)
     try:
         with without_noise():
             trainer.fit(model, batches)

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def dataset_of(folder: Path, name: str = "") -> SignDataset:
     del facts["contract"]
     run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
     stores = sorted(folder.parents[1].glob("processed/*/meta.json"))
-    some = [load_dataset(name)] if name else [load_dataset(store.parent) for store in stores]
+    some = [load_dataset(name)] if name else _loadable(stores)
     for data in some:
         if run.folder(data, Workspace()).name == folder.name:
             return data
@@ -91,6 +92,15 @@ def dataset_of(folder: Path, name: str = "") -> SignDataset:
         f"{[data.meta['name'] for data in some]}: prepare it again or say --dataset, as labels are "
         "known from nothing else; of a run moved, renamed or made by older code name model.ckpt"
     )
+
+
+def _loadable(stores: list[Path]) -> list[SignDataset]:
+    """The datasets of these stores, less those that cannot be read: they are another's business."""
+    found = []
+    for store in stores:
+        with suppress(ValueError, OSError):
+            found.append(load_dataset(store.parent))
+    return found
 
 
 def dataset_named(name: str, config: TrainingConfig) -> SignDataset:

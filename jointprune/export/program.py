@@ -19,7 +19,7 @@ from jointprune.sources.pose_files import HAND_POINTS
 from jointprune.sources.recording import LIMIT
 from jointprune.store import SignDataset
 
-OPSET = 20  # of ONNX; onnxruntime reads it from 1.17 on
+OPSET = 20  # of ONNX; onnxruntime reads such files from 1.18 on
 EXAMPLE = Path(__file__).with_name("read_a_sign.py")
 
 # What a reader of the files has to do; the rest is inside the program.

@@ -126,17 +126,24 @@ def best_on_half(right: np.ndarray, generator: np.random.Generator) -> tuple[flo
 
 
 class Rows:
-    """Rows of an array in another order, read as they are asked for; `array` may be on disk."""
+    """Rows of a dataset's array in another order, read as they are asked for.
 
-    def __init__(self, array: np.ndarray, order: np.ndarray):
-        self.array, self.order = array, order
-        self.shape = (len(order), *array.shape[1:])
+    Like the dataset it travels to other processes by its path.
+    """
+
+    def __init__(self, data: SignDataset, name: str, order: np.ndarray):
+        self.data, self.name, self.order = data, name, order
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.order), *getattr(self.data, self.name).shape[1:])
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, rows) -> np.ndarray:
-        return self.array[self.order[rows]]
+    def __getitem__(self, place) -> np.ndarray:
+        rows, *rest = place if isinstance(place, tuple) else (place,)
+        return getattr(self.data, self.name)[self.order[rows]][(slice(None), *rest)]
 
 
 def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
@@ -148,8 +155,8 @@ def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
     content = f"{data.sha256} and {group} again as {name}"  # all that decides what it holds
     return replace(
         data,
-        poses=Rows(data.poses, order),
-        present=Rows(data.present, order),
+        poses=Rows(data, "poses", order),
+        present=Rows(data, "present", order),
         labels=data.labels[order],
         signers=np.append(data.signers, [name] * len(copied)),
         groups=np.append(data.groups, [name] * len(copied)),

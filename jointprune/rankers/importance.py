@@ -48,7 +48,8 @@ class Exam:
         )
 
     def _losses(self, gates: Tensor, clips: Tensor) -> Tensor:
-        logits = self.encoder(self.poses[clips], self.present[clips] * gates[:, None])
+        weight = (self.present[clips] * gates[:, None]).float()
+        logits = self.encoder(self.poses[clips], weight)
         return functional.cross_entropy(logits, self.labels[clips], reduction="none")
 
 
@@ -169,9 +170,8 @@ def loss_removed(exam: Exam, seed: int) -> np.ndarray:
     order = np.tile(np.arange(joints, dtype=np.uint8), (len(clips), 1))
     draw.permuted(order, axis=1, out=order)
     opened = torch.from_numpy(order < draw.integers(1, joints + 1, size=(len(clips), 1)))
-    rows = zip(opened.split(ROWS), clips.split(ROWS), strict=True)
-    losses = torch.cat([exam.losses(gates.float(), some) for gates, some in rows])
-    return -_slopes(opened.view(SUBSETS, -1, joints), losses.view(SUBSETS, -1))
+    losses = exam.losses(opened, clips).view(SUBSETS, -1)
+    return -_slopes(opened.view(SUBSETS, -1, joints), losses)
 
 
 def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:

@@ -5,6 +5,7 @@ the extra `extract` (MediaPipe), drives it by pose-format, and keeps what it mak
 the slowest step by far.
 """
 
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from jointprune.workspace import Workspace, atomic_path
 HOLISTIC = {"model_complexity": 1, "static_image_mode": False}
 # Of the frames that a header counts; some writers count a few that are none.
 FEWEST_DECODED = 0.9
+MADE_OF = "videos.json"  # beside the .pose files: the bytes of the video that each was made of
 
 
 def find(source: Path) -> list[Clip]:
@@ -42,8 +44,8 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
     """The clips with a second file each, their `.pose` in `folder`, made where there is none.
 
     One worker a video. A video that cannot be decoded gets none, and `read` tells why; with
-    `strict` the first such raises its ValueError here. Raises ModuleNotFoundError where there
-    is work and no MediaPipe.
+    `strict` the first such raises its ValueError here. Raises ValueError where a `.pose` was made
+    of another video, and ModuleNotFoundError where there is work and no MediaPipe.
     """
     found = []
     for clip in clips:
@@ -56,9 +58,27 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
             f"{jobs[0][0]}: expected MediaPipe, to find hands in {len(jobs)} videos, got no such "
             'package: pip install "jointprune[extract]"'
         )
+    _note_videos(found, folder)
     for _ in on_every_core(extract_one, jobs, "videos", len(found) - len(jobs)):
         pass
     return found
+
+
+def _note_videos(clips: list[Clip], folder: Path) -> None:
+    """Keep how large each video is that a `.pose` is made of, and refuse one of another size."""
+    path = folder / MADE_OF
+    noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    sizes = {}
+    for file, made in (clip.files for clip in clips):
+        name = made.relative_to(folder).as_posix()
+        sizes[name] = file.stat().st_size
+        if made.is_file() and noted.get(name, sizes[name]) != sizes[name]:
+            raise ValueError(
+                f"{file}: expected the video of {noted[name]} bytes that {made} was made of, got "
+                f"one of {sizes[name]}: remove that .pose, or import under another --name"
+            )
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(noted | sizes), encoding="utf-8")
 
 
 def extract_one(file: Path, made: Path, strict: bool) -> None:
