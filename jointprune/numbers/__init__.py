@@ -12,8 +12,9 @@ from jointprune.numbers.paper import (
     publish,
     stale_files,
     tex,
+    undefined_macros,
     write_paper,
 )
 from jointprune.numbers.readme import BEGIN, END, headline, readme_block
 from jointprune.numbers.selections import joints_json
-from jointprune.numbers.values import Number, load_results
+from jointprune.numbers.values import Number, dataset_of, load_results
