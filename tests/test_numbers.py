@@ -345,10 +345,13 @@ def test_a_selection_is_applied_with_two_lines_of_plain_python(made):
 def test_a_macro_that_no_result_defines_fails_the_check(made, monkeypatch, capsys):
     monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
     paper = made.figures / "paper.tex"
-    used = r"\JPClips, \JPClaimBaseline and \JPprefix; % \JPOnlyInAComment"
+    used = (
+        r"\JPClips, \JPClaimBaseline and \JPprefix; % \JPOnlyInAComment"
+        "\n" + r"\renewcommand{\JPprefix}{JPSecond} \JPSecondClips"
+    )
     paper.write_text(used, encoding="utf-8")
     assert main(["--check"]) == 0
-    paper.write_text(used.replace("Clips", "Clipz"), encoding="utf-8")
+    paper.write_text(used.replace(r"\JPClips", r"\JPClipz"), encoding="utf-8")
     assert main(["--check"]) == 1
     assert r"figures/paper.tex uses \JPClipz, which no result defines" in capsys.readouterr().out
     paper.unlink()

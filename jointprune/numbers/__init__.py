@@ -2,7 +2,8 @@
 
 `python -m jointprune.numbers` writes `figures/numbers.tex`, `claims.md`, `claims.tex`,
 `joints.json` and the README's results block; `--show` prints that block alone, `--check`
-compares all of it with `data/results/published.json`, which `--publish` writes.
+compares all of it with `data/results/published.json`, which `--publish` writes, and the macros
+that other `.tex` files in `figures/` use with those that there are.
 """
 
 from jointprune.numbers.facts import collect

@@ -63,24 +63,28 @@ def stale_files(results: dict[str, dict], workspace: Workspace) -> list[str]:
 
 
 def undefined_macros(results: dict[str, dict], workspace: Workspace) -> list[str]:
-    """Macros that documents beside numbers.tex use and no result defines, one line each."""
+    """Macros that documents beside numbers.tex use and no result defines, one line each.
+
+    Those of other prefixes, set in the document or of datasets in folders beside it, are LaTeX's
+    to check.
+    """
     prefix = macro_prefix(results["dataset"]["dataset"])
     made = tex(results) + claims_tex(results)
     known = {prefix + name for name in re.findall(r"\\JPdefine\{(\w+)\}", made)}
-    return [
-        f"figures/{path.name} uses \\{name}, which no result defines: correct its name, or look "
-        "it up in numbers.tex and claims.tex"
-        for path in sorted(workspace.figures.glob("*.tex"))
-        if path.name not in ("numbers.tex", "claims.tex")
-        for name in dict.fromkeys(_used(path.read_text(encoding="utf-8"), prefix))
-        if name not in known
-    ]
-
-
-def _used(text: str, prefix: str) -> list[str]:
-    """Macros named in TeX outside its comments; the prefix's own macro is none of them."""
-    code = re.sub(r"(?<!\\)%.*", "", text)
-    return re.findall(rf"\\({prefix}[A-Z][A-Za-z]*)", code)
+    imported = tuple(
+        macro_prefix(path.parent.name) for path in workspace.figures.glob("*/numbers.tex")
+    )
+    found = []
+    for path in sorted(workspace.figures.glob("*.tex")):
+        code = re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
+        others = (*imported, *re.findall(r"\\JP\w*prefix\}\{(\w+)\}", code))
+        for name in dict.fromkeys(re.findall(rf"\\({prefix}[A-Z][A-Za-z]*)", code)):
+            if name not in known and not name.startswith(others):
+                found.append(
+                    f"{path.relative_to(workspace.path)} uses \\{name}, which no result defines: "
+                    "correct its name, or look it up in numbers.tex and claims.tex"
+                )
+    return found
 
 
 def differences(results: dict[str, dict], published: dict) -> list[str]:
