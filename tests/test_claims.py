@@ -5,7 +5,15 @@ import re
 import paper_facts
 import pytest
 
-from jointprune.claims import all_claims, claims_tex, claims_text, latex, method_words, points
+from jointprune.claims import (
+    all_claims,
+    claims_tex,
+    claims_text,
+    latex,
+    macro_prefix,
+    method_words,
+    points,
+)
 from jointprune.claims.encoders import cost_claims, encoder_claims
 from jointprune.claims.measured import (
     calibration_claim,
@@ -18,6 +26,7 @@ from jointprune.claims.tested import (
     changes_claim,
     comparison_claim,
     k_star_claim,
+    paper_claim,
     stability_claim,
 )
 from jointprune.claims.words import listed, method_name, one_row
@@ -230,8 +239,8 @@ def test_every_claim_names_its_dataset_and_none_a_sign_language():
 
 def test_claims_tex_holds_one_macro_of_letters_a_claim_with_braces_that_close():
     facts = paper_facts.results()
-    lines = claims_tex(facts).splitlines()[1:]
-    names = [re.match(r"\\newcommand\{\\(JPClaim[A-Za-z]+)\}\{", line)[1] for line in lines]
+    lines = [line for line in claims_tex(facts).splitlines() if line.startswith("\\JPdefine{")]
+    names = [re.match(r"\\JPdefine\{(Claim[A-Za-z]+)\}\{", line)[1] for line in lines]
     assert len(set(names)) == len(names) == len(all_claims(facts))
     for line in lines:
         body = re.sub(r"\\[{}%]", "", line)
@@ -247,6 +256,44 @@ def test_latex_special_letters_are_escaped():
     assert latex("(-2.4 points), 10-20, hand-made, p < 0.1") == (
         r"(\ensuremath{-}2.4 points), 10-20, hand-made, p \ensuremath{<} 0.1"
     )
+
+
+def test_letters_of_other_alphabets_are_accents_of_latex_or_their_code():
+    assert latex("Ağaç, İyi, ılık, Čep, zażółć") == (  # noqa: RUF001
+        r"A\u{g}a\c{c}, \.{I}yi, {\i}l{\i}k, \v{C}ep, za\.{z}\'{o}{\l}\'{c}"
+    )
+    assert latex("字 ж 👍") == r"\texttt{U+5B57} \texttt{U+0436} \texttt{U+1F44D}"
+    assert latex('“quoted”, "so" — 1|2').isascii()
+
+
+def test_each_dataset_has_macros_of_its_own():
+    assert [macro_prefix(name) for name in ("fingerspelling", "mine", "asl-2")] == [
+        "JP", "JPMine", "JPAslTwo",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("accuracy", [0.66, 0.50])
+def test_the_sentence_for_a_paper_is_refused_where_its_test_fails(accuracy):
+    rates = {("full", 42): 0.60, ("learned", 12): accuracy}
+    found = k_star(paper_facts.predictions(rates, seeds=2), (12,), 0.02)
+    claim = paper_claim(found, DATASET, "language")
+    if accuracy > 0.6:
+        assert claim.verdict == "shown"
+        assert "only 12 of 42 hand joints suffice at a 2-point margin" in claim.sentence
+        assert "71.4 % spatial reduction in 16 manual alphabets" in claim.sentence
+    else:
+        assert claim.verdict == "refused"
+        assert claim.sentence.startswith("Refused, as no set smaller than all 42")
+
+
+def test_a_refused_sentence_is_an_error_where_a_paper_uses_it():
+    facts = paper_facts.results()
+    lines = {True: "", False: ""}
+    for shown in lines:
+        facts["ablation"]["k_star"][0]["k"] = 12 if shown else 42
+        lines[shown] = next(x for x in claims_tex(facts).splitlines() if "ForYourPaper" in x)
+    assert lines[False].startswith(r"\JPdefine{ClaimForYourPaper}{\PackageError{jointprune}{Ref")
+    assert lines[True].startswith(r"\JPdefine{ClaimForYourPaper}{We reduced data requirements")
 
 
 def test_a_method_is_called_by_words():

@@ -2,15 +2,22 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 
+import matplotlib.pyplot as plt
 import numpy as np
 import paper_facts
 import pytest
+import yaml
 
-from jointprune import numbers
-from jointprune.claims import letters
+from jointprune import figures, numbers
+from jointprune.claims import ENCODER_WORDS, MAIN, claims_tex, letters, retrained
+from jointprune.claims.words import METHOD_WORDS
 from jointprune.numbers.__main__ import main
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.skeleton import HANDS, JOINT_NAMES
 from jointprune.workspace import ROOT, Workspace
 
 FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
@@ -35,7 +42,13 @@ def made(tmp_path_factory):
 
 
 def value_at(results, source):
-    """What stands at a source such as "data/results/x.json:rows[method=a, b; k=2].mean"."""
+    """What stands at a source such as "data/results/x.json:rows[method=a, b; k=2].mean".
+
+    A source can be a difference of two, or count the rows that hold: "rows[left=1.0].count".
+    """
+    if " - " in source:
+        whole, part = (value_at(results, each) for each in source.split(" - "))
+        return whole - part
     name, path = re.fullmatch(r"data/results/(\w+)\.json:(.*)", source).groups()
     found = results[name]
     for step in re.findall(r"\w+\[[^]]*\]|\w+", path):
@@ -43,16 +56,19 @@ def value_at(results, source):
         found = found[key]
         if where:
             wanted = dict(pair.split("=", 1) for pair in where.split("; "))
-            matches = [r for r in found if {k: str(r[k]) for k in wanted} == wanted]
+            rows = found.values() if isinstance(found, dict) else found
+            matches = [r for r in rows if {k: str(r[k]) for k in wanted} == wanted]
+            if source.endswith("].count"):
+                return len(matches)
             assert len(matches) == 1, source
             found = matches[0]
     return len(found) if isinstance(found, list) else found
 
 
 def test_macro_names_hold_letters_only_and_are_unique(facts):
-    names = re.findall(r"\\newcommand\{\\(.*?)\}", numbers.tex(facts))
+    names = re.findall(r"^\\JPdefine\{(.*?)\}", numbers.tex(facts), re.MULTILINE)
     assert names
-    assert all(re.fullmatch("JP[A-Za-z]+", name) for name in names)
+    assert all(re.fullmatch("[A-Z][A-Za-z]+", name) for name in names)
     assert len(names) == len(set(names)) == len(numbers.collect(facts))
 
 
@@ -73,11 +89,103 @@ def test_a_number_in_a_name_is_spelled():
     assert letters("Ağ") == "ALatinSmallLetterGWithBreve" != letters("Ag")
 
 
-def test_a_macro_stands_beside_its_source(facts):
+def test_a_macro_stands_beside_its_source_and_dataset(facts):
     lines = numbers.tex(facts).splitlines()
-    assert r"\newcommand{\JPClips}{\ensuremath{410}}% data/results/dataset.json:clips" in lines
-    k_star = next(line for line in lines if r"{\JPKStarOfFortyTwoAtTwo}" in line)
-    assert k_star.endswith("% data/results/ablation.json:k_star[joints=42; margin=0.02].k")
+    alphabets = "; 16 manual alphabets (fingerspelling lexicon)"
+    assert rf"\JPdefine{{Clips}}{{410}}% data/results/dataset.json:clips{alphabets}" in lines
+    k_star = next(line for line in lines if "{KStarOfFortyTwoAtTwo}" in line)
+    assert k_star.endswith(
+        f"% data/results/ablation.json:k_star[joints=42; margin=0.02].k{alphabets}"
+    )
+    of = {number.source: numbers.dataset_of(number, facts)
+          for number in numbers.collect(facts).values()}  # fmt: skip
+    assert {source.split(":")[0][13:] for source, text in of.items() if text in alphabets} == {
+        "dataset.json", "baseline.json", "pruning.json", "ablation.json",
+    }  # fmt: skip
+
+
+def test_a_macro_is_a_bare_number_for_siunitx(facts):
+    texts = re.findall(r"^\\JPdefine\{\w+\}\{(.*?)\}%", numbers.tex(facts), re.MULTILINE)
+    assert len(texts) == len(numbers.collect(facts))
+    assert [text for text in texts if not re.fullmatch(r"[<+-]?\d+(\.\d+)?(e[+-]\d+)?", text)] == []
+
+
+def numbers_in(text):
+    """Every number in a text as it is written, without its sign."""
+    return re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text)
+
+
+# Written in sentences, and no result: the test's level, a hand's joints, AUTSL's size, the
+# index's scale.
+CONSTANTS = {"5", "21", "226", "43", "0", "1"}
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_every_number_that_the_readme_prints_is_a_macro(facts, committed):
+    """In tables the macro of that method and K; in sentences some macro."""
+    facts = numbers.load_results(Workspace(".")) if committed else facts
+    macros = {name: number.text for name, number in numbers.collect(facts).items()}
+    methods = {words: letters(method) for method, words in reversed(METHOD_WORDS.items())}
+    tables, sentences = numbers.headline(facts).split("\n- ", 1)
+    curves, others = (
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()
+         if re.match(r"\| [^-]", line)]
+        for table in tables.split("Other ways")
+    )  # fmt: skip
+    cells = {(words, k): cell for k, *row in curves[1:]
+             for words, cell in zip(curves[0][1:], row, strict=True)}  # fmt: skip
+    cells |= {(words, "12"): f"{cell} {runs}" for words, cell, runs in others[1:]}
+    printed = [
+        row
+        for row in facts["ablation"]["accuracy"]
+        if row["method"] in MAIN or (row["k"] == 12 and retrained(row["method"]))
+    ]
+    assert len(cells) == len(printed) + 4  # all joints stand in each of the four columns
+    for (words, k), cell in cells.items():
+        name = (
+            f"JPAccuracy{'Full' if k == '42' else methods.get(words, letters(words))}{letters(k)}"
+        )
+        found = [macros[name + end] for end in ("", "Low", "High", "Runs")]
+        assert numbers_in(cell) == found[: len(numbers_in(cell))], (name, cell)
+    texts = {text.lstrip("+-<") for text in macros.values()} | CONSTANTS
+    assert [n for n in numbers_in(sentences) if n not in texts] == []
+
+
+def words_with_digits(fig):
+    """What a figure says beside the ticks of its axes."""
+    legends = [*fig.legends, *(ax.get_legend() for ax in fig.axes if ax.get_legend())]
+    texts = [text for legend in legends for text in legend.get_texts()]
+    for ax in fig.axes:
+        texts += [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+    plt.close(fig)
+    lines = [text.get_text().split(":\n")[0].strip() for text in (*texts, *fig.texts)]
+    return {line for line in lines if re.search(r"\d", line)}
+
+
+def test_every_number_that_a_figure_prints_is_a_macro(facts):
+    ablation, planted = facts["ablation"], facts["planted"]
+    drawn = (
+        figures.kept_joints(facts["pruning"]["frequency"]["12"], 12),
+        figures.accuracy_against_k(ablation["accuracy"], ablation["k_star"]),
+        figures.leave_out(ablation["leave_out"]),
+        figures.changes(ablation["changes"]),
+        figures.stability(ablation["stability"]),
+        figures.planted(planted["recovery"], planted["k"]),
+        figures.cost(facts["cost"]),
+    )
+    macro = {name[2:]: number.text for name, number in numbers.collect(facts).items()}
+    of_design = {"share of runs that keep the joint (K = 12)", "every method at K = 12",
+                 "all 42 joints", "relative to 42 joints", "language (ISO 639-3)"}  # fmt: skip
+    expected = {f"{hand} hand: {macro[f'Hand{hand.title()}Twelve']} of 21" for hand in HANDS}
+    expected |= {f"K* = {macro['KStarOfFortyTwoAtTwo']}", f"{macro['PlantedK']} planted"}
+    for stop in (name for name in macro if re.match("Planted.*StopPrecision", name)):
+        recall = macro[stop.replace("Precision", "Recall")]
+        expected.add(f"precision {macro[stop]}, recall {recall}")
+    for encoder, words in ENCODER_WORDS.items():
+        for end, unit in (("Latency", "ms"), ("MegaFlops", "MFLOP"), ("KiloParameters", "k")):
+            value = macro[f"Cost{encoder.title()}FortyTwo{end}"]
+            expected.add(f"{words}: {value} {unit}")
+    assert set.union(*map(words_with_digits, drawn)) - of_design == expected
 
 
 def test_every_source_points_at_its_value(facts):
@@ -241,6 +349,21 @@ def test_a_selection_is_applied_with_two_lines_of_plain_python(made):
     assert scope["kept"].shape == (3, 12, 2)
 
 
+def test_a_macro_that_no_result_defines_fails_the_check(made, monkeypatch, capsys):
+    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
+    paper = made.figures / "paper.tex"
+    used = (
+        r"\JPClips, \JPClaimBaseline and \JPprefix; % \JPOnlyInAComment"
+        "\n" + r"\renewcommand{\JPprefix}{JPSecond} \JPSecondClips"
+    )
+    paper.write_text(used, encoding="utf-8")
+    assert main(["--check"]) == 0
+    paper.write_text(used.replace(r"\JPClips", r"\JPClipz"), encoding="utf-8")
+    assert main(["--check"]) == 1
+    assert r"figures/paper.tex uses \JPClipz, which no result defines" in capsys.readouterr().out
+    paper.unlink()
+
+
 def test_the_command_line_shows_writes_and_checks(made, monkeypatch, capsys):
     monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
     (made.figures / "claims.md").unlink()
@@ -256,3 +379,86 @@ def test_committed_files_say_what_the_committed_results_say():
     facts = numbers.load_results(Workspace("."))
     assert facts["dataset"]["smoke"] is False
     assert numbers.stale_files(facts, Workspace(".")) == []
+    assert numbers.undefined_macros(facts, Workspace(".")) == []
+
+
+def has_latex():
+    """Whether pdflatex is here with the package that example.tex wants."""
+    if not shutil.which("pdflatex"):
+        return False
+    found = subprocess.run(["kpsewhich", "siunitx.sty"], capture_output=True)
+    return found.returncode == 0
+
+
+needs_latex = pytest.mark.skipif(not has_latex(), reason="no pdflatex with siunitx here")
+
+
+def pdflatex(folder, name):
+    """The exit status and what was said; the PDF lies in `folder`."""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    return done.returncode, done.stdout
+
+
+@needs_latex
+def test_the_example_compiles(tmp_path):
+    for path in (ROOT / "figures").iterdir():
+        if path.suffix in (".tex", ".pdf"):
+            shutil.copy(path, tmp_path)
+    status, said = pdflatex(tmp_path, "example.tex")
+    assert status == 0, said[-2000:]
+    assert (tmp_path / "example.pdf").stat().st_size > 50_000
+
+
+DOCUMENT = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{siunitx}
+\begin{document}
+%s
+\end{document}
+"""
+SECOND = r"\renewcommand{\JPprefix}{JPSecond}"
+
+
+@needs_latex
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        (r"\input{a/numbers}\num{\JPClips} \input{c/numbers}\num{\JPMineClips}", None),
+        (rf"\input{{a/numbers}}{SECOND}\input{{b/numbers}}\JPClips\JPSecondClips", None),
+        (r"\input{a/numbers}\input{b/numbers}", "already defined"),
+        (r"\input{a/numbers}\JPNoSuchNumber", "Undefined control sequence"),
+        (r"\input{a/claims}\JPClaimForYourPaper", None),
+        (r"\input{b/claims}\JPClaimForYourPaper", "jointprune Error"),
+        (r"\input{c/claims}\JPMineClaimChangesSign", None),
+    ],
+)
+def test_two_runs_stand_in_one_document_and_what_is_not_there_stops_it(tmp_path, body, fails):
+    """a is a run, b another of the same recordings whose K* fails, c one of an import."""
+    for name in "abc":
+        facts = paper_facts.results()
+        facts["ablation"]["k_star"][0]["k"] = 42 if name == "b" else 12
+        if name == "c":
+            facts["dataset"] |= {"dataset": "mine", "description": "mine, Ağaç 字 (imported)",
+                                 "left_out": 0, "leaks": 0, "by_palm": 0, "unseen": 0}  # fmt: skip
+            facts["ablation"]["changes"]["sign"][0] |= {"name": "Ağaç_字 & ж", "low": 0.1,
+                                                        "p_holm": 0.001}  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "numbers.tex").write_text(numbers.tex(facts), encoding="utf-8")
+        (tmp_path / name / "claims.tex").write_text(claims_tex(facts), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(DOCUMENT % body, encoding="utf-8")
+    status, said = pdflatex(tmp_path, "paper.tex")
+    assert (status != 0) == bool(fails), said[-2000:]
+    assert fails is None or fails in said
+
+
+def test_the_citation_is_valid_and_of_this_version():
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
+         "vendor.citation-file-format", "CITATION.cff"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])

@@ -1,9 +1,8 @@
 """All claims in their order, as Markdown and as LaTeX macros."""
 
-import re
-
 from jointprune.claims.encoders import cost_claims, encoder_claims
 from jointprune.claims.limits import limits
+from jointprune.claims.macros import latex, macro_file
 from jointprune.claims.measured import (
     calibration_claim,
     hands_claim,
@@ -17,15 +16,10 @@ from jointprune.claims.tested import (
     changes_claim,
     comparison_claim,
     k_star_claim,
+    paper_claim,
     stability_claim,
 )
 from jointprune.claims.words import Claim
-
-ESCAPES = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "%": r"\%", "#": r"\#", "&": r"\&",
-    "_": r"\_", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\ensuremath{<}", ">": r"\ensuremath{>}",
-}  # fmt: skip
 
 
 def all_claims(results: dict[str, dict]) -> list[Claim]:
@@ -34,6 +28,7 @@ def all_claims(results: dict[str, dict]) -> list[Claim]:
     group, pruning = results["dataset"]["group_word"], results["pruning"]
     return [
         *(k_star_claim(record, dataset, group) for record in ablation["k_star"]),
+        paper_claim(ablation["k_star"][0], dataset, group),
         baseline_claim(results["baseline"], dataset, group),
         *(comparison_claim(record, dataset, group) for record in ablation["paired"]),
         stability_claim(ablation["stability"], dataset),
@@ -69,15 +64,19 @@ def claims_text(results: dict[str, dict]) -> str:
 
 
 def claims_tex(results: dict[str, dict]) -> str:
-    """The whole of claims.tex: each sentence as a macro, its verdict in the comment beside it."""
-    lines = ["% Written by `make numbers` from data/results; do not edit."]
-    for claim in all_claims(results):
-        macro = f"\\newcommand{{\\JPClaim{claim.name}}}{{{latex(claim.sentence)}}}"
-        lines.append(f"{macro}% {claim.verdict}; {claim.dataset}")
-    return "\n".join(lines) + "\n"
+    """The whole of claims.tex: each sentence as a macro, its verdict in the comment beside it.
+
+    A refused sentence is an error of LaTeX in every document that uses it.
+    """
+    return macro_file(
+        results["dataset"]["dataset"],
+        [(f"Claim{claim.name}", _body(claim), f"{claim.verdict}; {claim.dataset}")
+         for claim in all_claims(results)],
+    )  # fmt: skip
 
 
-def latex(text: str) -> str:
-    """Plain text as LaTeX text; a minus before a digit is set as one."""
-    escaped = "".join(ESCAPES.get(letter, letter) for letter in text)
-    return re.sub(r"(?<![\w.])-(?=\d)", r"\\ensuremath{-}", escaped)
+def _body(claim: Claim) -> str:
+    text = latex(claim.sentence)
+    if claim.verdict != "refused":
+        return text
+    return rf"\PackageError{{jointprune}}{{{text}}}{{See claims.md.}}"

@@ -60,6 +60,31 @@ def k_star_claim(record: dict, dataset: str, group: str) -> Claim:
     )
 
 
+def paper_claim(record: dict, dataset: str, group: str) -> Claim:
+    """The quick start's sentence for a paper, refused unless the test of K* bears it out."""
+    k, joints = record["k"], record["joints"]
+    margin = f"{100 * record['margin']:g}-point margin"
+    if k < joints:
+        sentence = (
+            f"We reduced data requirements by discovering that, on {group}s left out of "
+            f"training, only {k} of {joints} hand joints suffice at a {margin}, representing a "
+            f"{percent(record['pruned'])} % spatial reduction in {dataset}."
+        )
+    else:
+        sentence = (
+            f"Refused, as no set smaller than all {joints} joints is shown to suffice at a "
+            f"{margin} in {dataset}: this paper may not say that fewer are enough."
+        )
+    return Claim(
+        "ForYourPaper",
+        sentence,
+        dataset,
+        f"as of K* at a {margin}",
+        "as of K*; joints are shown to suffice, never to be necessary",
+        "shown" if k < joints else "refused",
+    )
+
+
 def _steps(steps: list[dict]) -> list[str]:
     """Each test up to the first that fails; what lies behind it is not tested."""
     passed = [step for step in steps if step["passes"]]

@@ -49,7 +49,7 @@ class Claim:
     """One sentence with what it rests on.
 
     `name` holds letters only and names its macro. `verdict` is "shown", "not shown",
-    "opposite shown", or "described" where nothing is tested.
+    "opposite shown", "described" where nothing is tested, or "refused": not to be written.
     """
 
     name: str

@@ -2,7 +2,8 @@
 
 `python -m jointprune.numbers` writes `figures/numbers.tex`, `claims.md`, `claims.tex`,
 `joints.json` and the README's results block; `--show` prints that block alone, `--check`
-compares all of it with `data/results/published.json`, which `--publish` writes.
+compares all of it with `data/results/published.json`, which `--publish` writes, and the macros
+that other `.tex` files in `figures/` use with those that there are.
 """
 
 from jointprune.numbers.facts import collect
@@ -12,8 +13,9 @@ from jointprune.numbers.paper import (
     publish,
     stale_files,
     tex,
+    undefined_macros,
     write_paper,
 )
 from jointprune.numbers.readme import BEGIN, END, headline, readme_block
 from jointprune.numbers.selections import joints_json
-from jointprune.numbers.values import Number, load_results
+from jointprune.numbers.values import Number, dataset_of, load_results

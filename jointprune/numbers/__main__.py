@@ -9,6 +9,7 @@ from jointprune.numbers import (
     load_results,
     publish,
     stale_files,
+    undefined_macros,
     write_paper,
 )
 from jointprune.workspace import DEFAULT_DATASET, Workspace
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = load_results(workspace)
     if options.check:
         found = differences(results, workspace.read_json("published.json"))
-        found += stale_files(results, workspace)
+        found += stale_files(results, workspace) + undefined_macros(results, workspace)
         print("\n".join(found) or "results and the paper's files agree with those published")
         return int(bool(found))
     if options.publish:

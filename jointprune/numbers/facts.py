@@ -33,6 +33,8 @@ def collect(results: dict[str, dict]) -> dict[str, Number]:
         *_k_star(ablation["k_star"]),
         *_selections(ablation),
         *_changes(ablation["changes"]),
+        *_leave_out(ablation["leave_out"]),
+        *_power(ablation["power"]),
         *_encoders(ablation["encoders"]),
         *_cost(results["cost"]),
     ]
@@ -63,6 +65,10 @@ def _dataset(facts: dict) -> Named:
     for hand in ("left", "right"):
         missing, where = facts["missing"][hand], f"{source}missing.{hand}"
         yield f"JPMissing{letters(hand)}", Number(missing, percent(missing), where, "count")
+    one_handed = facts["groups"] - len(facts["two_handed"])
+    yield "JPOneHanded", count(one_handed, f"{source}groups - {source}two_handed")
+    empty = sum(hands["left"] == 1 for hands in facts["missing"]["by_group"].values())
+    yield "JPNeverLeft", count(empty, f"{source}missing.by_group[left=1.0].count")
 
 
 def _baseline(facts: dict) -> Named:
@@ -101,7 +107,7 @@ def _planted(facts: dict) -> Named:
     for row in facts["recovery"]:
         name = named("Planted", row, "method")
         where = place("planted", "recovery", row, "method")
-        for key in ("precision", "recall", "stop_precision", "stop_recall"):
+        for key in ("precision", "recall", "low", "high", "stop_precision", "stop_recall"):
             if row[key] is not None:
                 yield name + letters(key), share(row[key], where + key)
         if row["stop_k"] is not None:
@@ -175,7 +181,30 @@ def _changes(facts: dict) -> Named:
             where = place("ablation", f"changes.{kind}", row, "name")
             difference = row["difference"]
             yield name, free(difference, f"{where}difference", points(difference))
+            for key in ("low", "high"):
+                yield name + letters(key), free(row[key], where + key, points(row[key]))
             yield f"{name}PHolm", probability(row["p_holm"], f"{where}p_holm")
+
+
+def _leave_out(rows: list[dict]) -> Named:
+    """Points lost without a joint, finger or hand; retrained ones where they were."""
+    for row in rows:
+        name, where = named("Without", row, "name"), place("ablation", "leave_out", row, "name")
+        for key, suffix in (("loss", ""), ("low", "Low"), ("high", "High"),
+                            ("retrained_loss", "Retrained")):  # fmt: skip
+            if row[key] is not None:
+                yield name + suffix, in_points(row[key], where + key)
+
+
+def _power(facts: dict) -> Named:
+    """What the comparison of 12 learned joints with all could find."""
+    source = "data/results/ablation.json:power."
+    for key in ("clips", "groups", "seeds"):
+        yield f"JPPower{letters(key)}", count(facts[key], source + key)
+    for key in ("alpha", "power"):
+        yield f"JPPower{letters(key)}", Number(facts[key], percent(facts[key]), source + key,
+                                               "count")  # fmt: skip
+    yield "JPPowerLoss", score(facts["loss"], f"{source}loss")
 
 
 def distinct_letters(names: list[str]) -> dict[str, str]:
@@ -206,7 +235,11 @@ def _cost(facts: dict) -> Named:
         where = place("cost", "rows", row, "encoder", "k")
         for key in ("parameters", "flops", "input_bytes"):
             yield name + letters(key), count(row[key], where + key)
-        yield f"{name}Latency", free(row["latency_ms"], f"{where}latency_ms")
+        for key, unit, size in (("flops", "Mega", 1e6), ("parameters", "Kilo", 1e3)):
+            yield f"{name}{unit}{letters(key)}", free(row[key], where + key,
+                                                      f"{row[key] / size:.3g}")  # fmt: skip
+        latency = row["latency_ms"]
+        yield f"{name}Latency", free(latency, f"{where}latency_ms", f"{latency:.3g}")
     yield "JPCostFrames", count(facts["frames"], "data/results/cost.json:frames")
     part = facts["projection_share"]
     source = "data/results/cost.json:projection_share"

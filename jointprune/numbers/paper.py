@@ -1,22 +1,24 @@
 """The paper's files, all made of the results by one function: written, or compared."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
-from jointprune.claims import claims_tex, claims_text
+from jointprune.claims import claims_tex, claims_text, macro_file, macro_prefix
 from jointprune.numbers.facts import collect
 from jointprune.numbers.readme import readme_block
 from jointprune.numbers.selections import joints_json
-from jointprune.numbers.values import TOLERANCES
+from jointprune.numbers.values import TOLERANCES, dataset_of
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
 
 def tex(results: dict[str, dict]) -> str:
-    """The whole of numbers.tex: percent and points without the unit, for text or maths."""
-    lines = ["% Written by `make numbers` from data/results; do not edit."]
-    for name, number in collect(results).items():
-        lines.append(f"\\newcommand{{\\{name}}}{{\\ensuremath{{{number.text}}}}}% {number.source}")
-    return "\n".join(lines) + "\n"
+    """The whole of numbers.tex: bare numbers, percent and points without the unit, for siunitx."""
+    return macro_file(
+        results["dataset"]["dataset"],
+        [(name.removeprefix("JP"), number.text, f"{number.source}; {dataset_of(number, results)}")
+         for name, number in collect(results).items()],
+    )  # fmt: skip
 
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
@@ -58,6 +60,31 @@ def stale_files(results: dict[str, dict], workspace: Workspace) -> list[str]:
         for path, text in paper_texts(results, workspace).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
+
+
+def undefined_macros(results: dict[str, dict], workspace: Workspace) -> list[str]:
+    """Macros that documents beside numbers.tex use and no result defines, one line each.
+
+    Those of other prefixes, set in the document or of datasets in folders beside it, are LaTeX's
+    to check.
+    """
+    prefix = macro_prefix(results["dataset"]["dataset"])
+    made = tex(results) + claims_tex(results)
+    known = {prefix + name for name in re.findall(r"\\JPdefine\{(\w+)\}", made)}
+    imported = tuple(
+        macro_prefix(path.parent.name) for path in workspace.figures.glob("*/numbers.tex")
+    )
+    found = []
+    for path in sorted(workspace.figures.glob("*.tex")):
+        code = re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
+        others = (*imported, *re.findall(r"\\JP\w*prefix\}\{(\w+)\}", code))
+        for name in dict.fromkeys(re.findall(rf"\\({prefix}[A-Z][A-Za-z]*)", code)):
+            if name not in known and not name.startswith(others):
+                found.append(
+                    f"{path.relative_to(workspace.path)} uses \\{name}, which no result defines: "
+                    "correct its name, or look it up in numbers.tex and claims.tex"
+                )
+    return found
 
 
 def differences(results: dict[str, dict], published: dict) -> list[str]:

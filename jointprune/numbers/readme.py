@@ -7,10 +7,12 @@ OTHERS_AT = 12
 
 
 def headline(results: dict[str, dict]) -> str:
-    """Accuracy by K, other methods at 12, tested claims and limits: text and Markdown alike."""
+    """Accuracy by K, other methods at 12, tested claims, limits: text and Markdown alike."""
     dataset, accuracy = results["dataset"], results["ablation"]["accuracy"]
     held_out = f"{dataset['group_word']}s held out"
-    tested = [claim for claim in all_claims(results) if claim.verdict != "described"]
+    claims = {claim.name: claim for claim in all_claims(results)}
+    for_a_paper = claims.pop("ForYourPaper").sentence
+    tested = [claim for claim in claims.values() if claim.verdict != "described"]
     return "\n".join([
         f"{dataset['description']}, {dataset['clips']} clips; accuracy (%) on {held_out}, "
         "retrained on the joints kept, 95 % interval in brackets:",
@@ -22,6 +24,8 @@ def headline(results: dict[str, dict]) -> str:
         *_table(_others(accuracy)),
         "",
         *(f"- {claim.sentence}" for claim in tested),
+        "",
+        f"For your paper: {for_a_paper}",
         "",
         "Limits:",
         "",

@@ -47,6 +47,17 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
     return results
 
 
+def dataset_of(number: Number, results: dict[str, dict]) -> str:
+    """What a number was measured on, in the words of the claims."""
+    parts = {
+        "planted": "planted recordings (generated)",
+        "cost": "untrained networks, one clip",
+        "gallery": f"demonstration, {results['dataset']['description']} where it needs recordings",
+    }
+    part = number.source.removeprefix("data/results/").split(".json")[0]
+    return parts.get(part, results["dataset"]["description"])
+
+
 def count(value: float, source: str) -> Number:
     return Number(value, f"{value:.10g}", source, "count")
 
