@@ -29,7 +29,10 @@ STEMS = (
 )
 PATHS = {stem: ROOT / "notebooks" / f"{stem}.ipynb" for stem in STEMS}
 PROFILES = sorted(path.stem for path in (ROOT / "notebooks" / "params").glob("*.yaml"))
-STRIP = 'nbstripout --extra-keys "metadata.papermill cell.metadata.papermill" notebooks/*.ipynb'
+STRIP = (
+    'nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill" '
+    "notebooks/*.ipynb"
+)
 LONGEST_CELL = 15  # lines
 
 

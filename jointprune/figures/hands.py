@@ -61,7 +61,7 @@ def kept_joints(frequency: dict[str, float], k: int) -> Figure:
         shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
         points = HAND_LAYOUT * [side, 1]
         drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
-        ax.set_title(f"{hand} hand: {shares.sum():.1f} of 21")
+        ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
         ax.margins(0.12)
     bar = fig.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=35)
     bar.set_label(f"share of runs that keep the joint (K = {k})")
