@@ -39,6 +39,7 @@ WRITERS = {
     "cost.json": "notebooks/04_joint_ablation.ipynb",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",
+    "reliability.json": "benchmarks/torture (make torture)",
     "published.json": "python -m jointprune.numbers --publish (make publish)",
 }
 
