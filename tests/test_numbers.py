@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import paper_facts
@@ -257,3 +258,33 @@ def test_committed_files_say_what_the_committed_results_say():
     facts = numbers.load_results(Workspace("."))
     assert facts["dataset"]["smoke"] is False
     assert numbers.stale_files(facts, Workspace(".")) == []
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy of `made`, to be spoiled."""
+    shutil.copytree(made.path, tmp_path / "own")
+    return Workspace(str(tmp_path / "own"))
+
+
+def check(workspace, capsys) -> tuple[int, str]:
+    status = main(["--check", "--workspace", str(workspace.path)])
+    return status, "".join(capsys.readouterr())
+
+
+def test_a_check_names_a_table_that_was_edited(own, capsys):
+    assert check(own, capsys)[0] == 0
+    history = {"data_sha256": "", "config": {}, "smoke": False}  # its own stand in the facts
+    own.write_json("baseline.json", own.read_json("baseline.json"), **history)  # notes the table
+    table = own.results / "baseline_predictions.csv"
+    table.write_text(table.read_text().replace("full,", "full ,", 1))
+    status, told = check(own, capsys)
+    assert status == 2 and "baseline_predictions.csv: expected the content that" in told
+
+
+def test_a_check_names_a_macro_file_that_was_edited(own, capsys):
+    macros = own.figures / "numbers.tex"
+    macros.write_text(macros.read_text().replace("{410}", "{411}"))
+    assert check(own, capsys) == (
+        1, "figures/numbers.tex differs from what data/results says: run `make numbers`\n"
+    )  # fmt: skip
