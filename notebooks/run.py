@@ -98,6 +98,7 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
                 str(made),
                 parameters,
                 kernel_name="python3",
+                start_timeout=600,  # seconds; a kernel on a busy machine takes over a minute
                 cwd=str(NOTEBOOKS),
                 progress_bar=False,  # the notebooks' own bars say more
                 stdout_file=sys.stdout,

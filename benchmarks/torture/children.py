@@ -19,6 +19,9 @@ from jointprune.workspace import ROOT
 PR_CAPBSET_DROP, OVERRIDES = 24, (1, 2)
 
 
+STARTED: list["Child"] = []
+
+
 class Ended(NamedTuple):
     """How a command ended."""
 
@@ -40,6 +43,7 @@ class Child:
 
     def __init__(self, *arguments: str, log: Path, before: Callable | None = None, **environment):
         log.parent.mkdir(parents=True, exist_ok=True)
+        STARTED.append(self)
         self.log = log
         self.file = log.open("wb")
         self.process = subprocess.Popen(
@@ -87,6 +91,14 @@ class Child:
             time.sleep(0.1)
         self.file.close()
         return Ended(self.process.returncode, self.log.read_text(errors="replace"))
+
+
+def end_all() -> None:
+    """Kill what a trial left running."""
+    for child in STARTED:
+        if child.alive:
+            child.kill()
+    STARTED.clear()
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -31,18 +31,12 @@ def untrained(bench: Bench, name: str) -> Path:
     return workspace
 
 
-def baseline_differences(bench: Bench, workspace: Path) -> list[str]:
-    """What differs from the reference, less the runs that the notebook does not train."""
-    return [
-        name for name in differences(bench.reference, workspace)
-        if not name.startswith("data/runs/") or (workspace / name).exists()
-    ]  # fmt: skip
-
-
 def mended(bench: Bench, workspace: Path, name: str, words: str, failed: Ended) -> Trial:
     """The trial, once the same notebook ran again."""
     again = notebooks(workspace, "again", BASELINE).wait(bench.left())
-    return harmed(name, words, failed, again, baseline_differences(bench, workspace))
+    return harmed(
+        name, words, failed, again, differences(bench.reference, workspace, every_run=False)
+    )
 
 
 def full(bench: Bench) -> Trial:
@@ -128,6 +122,8 @@ def corrupted_store(bench: Bench, damage: str) -> Trial:
 def paper(bench: Bench) -> Path:
     """The repository's results and figures in a workspace of their own, written, published."""
     workspace = bench.folder / "paper"
+    if workspace.is_dir():
+        return workspace
     for folder in ("data/results", "figures"):
         shutil.copytree(ROOT / folder, workspace / folder)
     shutil.copy(ROOT / "README.md", workspace)
@@ -154,9 +150,9 @@ EDITS = {
 
 def edited(bench: Bench, name: str) -> Trial:
     """`make check` says which file was edited; what it says to do brings it back."""
-    workspace = bench.folder / "paper"
-    path, old, new, words = EDITS[name]
-    path = workspace / path
+    workspace = paper(bench)
+    file, old, new, words = EDITS[name]
+    path = workspace / file
     before = path.read_bytes()
     edit(path, old, new)
     failed = numbers(workspace, "edited", "--check").wait(bench.left())
