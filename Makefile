@@ -24,7 +24,7 @@ endif
 DATASET ?= fingerspelling
 PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish lab bench clean
+.PHONY: help env data reproduce test smoke figures numbers check publish lab bench torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ lab: env ## open JupyterLab on the notebooks
 
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py
+
+torture: data ## kill, starve and mislead smoke runs: is anything lost? (at most 20 minutes)
+	@$(PY) benchmarks/torture
 
 clean: ## remove build/ and caches; trained runs only when you say so (RUNS=yes)
 	@rm -rf build .pytest_cache .ruff_cache

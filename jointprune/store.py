@@ -16,19 +16,22 @@ own length is `clips["frames"]`.
 import hashlib
 import json
 import os
-import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from jointprune.scratch import scratch_folder
 from jointprune.skeleton import HANDS, hand_index
 from jointprune.workspace import Workspace
 
 VERSION = 1
+PARTS = ("meta.json", "clips.csv", "poses.npy", "present.npy")
 COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
     "label": str,  # name of the sign, one of the classes
@@ -42,6 +45,7 @@ COLUMNS = {
 }
 # Clips whose values are checked together; bounds the memory of the checks.
 CHECKED_AT_ONCE = 256
+READ_AT_ONCE = 2**20  # bytes
 # A group signs with both hands if both are seen in more than this share of its frames.
 TWO_HANDED = 0.25
 
@@ -188,11 +192,11 @@ def save_dataset(
     _check_structure(poses, present, clips, meta, folder)
     _check_values(poses, present, clips, folder)
     table = clips.to_csv(index=False, lineterminator="\n").encode()
-    meta["sha256"] = _content_sha256(poses, present, table, meta)
+    poses, present = np.ascontiguousarray(poses), np.ascontiguousarray(present)
+    meta["sha256"] = _content_sha256(meta, (table, poses, present))
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        new = Path(temporary) / "new"
+    with scratch_folder(folder.parent) as scratch:
+        new = scratch / "new"
         new.mkdir()
         np.save(new / "poses.npy", poses)
         np.save(new / "present.npy", present)
@@ -200,8 +204,9 @@ def save_dataset(
         (new / "meta.json").write_text(
             json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
         )
-        _replace_folder(new, folder, Path(temporary) / "old")
-    return load_dataset(folder)
+        if not _holds(folder, meta["sha256"]):  # readers keep what they have open
+            _replace_folder(new, folder, scratch / "old", meta["sha256"])
+    return _opened(folder)
 
 
 @contextmanager
@@ -210,8 +215,7 @@ def arrays_on_disk(folder: Path, clips: int, frames: int, joints: int):
 
     What does not fit into memory is gathered there and then given to `save_dataset`.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+    with scratch_folder(folder.parent) as scratch:
         shapes = {"poses": (np.float32, (clips, frames, joints, 2)),
                   "present": (bool, (clips, frames, joints))}  # fmt: skip
         yield tuple(
@@ -226,21 +230,33 @@ def load_dataset(
 ) -> SignDataset:
     """Open the store `name` of a workspace, or any store's folder; arrays are memory-mapped.
 
-    Raises FileNotFoundError if there is none, ValueError if its parts do not fit together.
+    Raises FileNotFoundError if there is none, ValueError if its parts do not fit together or are
+    not what was saved: all of it is compared with its checksum when a process first opens it,
+    which takes about a second a gigabyte.
     """
     is_path = isinstance(name, Path) or os.path.dirname(name)
-    folder = Path(name) if is_path else workspace.processed / name
-    parts = [folder / part for part in ("meta.json", "clips.csv", "poses.npy", "present.npy")]
+    data = _opened(Path(name) if is_path else workspace.processed / name)
+    _check_content(data.folder, _dates(data.folder))
+    return data
+
+
+def _opened(folder: Path) -> SignDataset:
+    """The store in a folder, its content not compared with its checksum."""
+    parts = [folder / part for part in PARTS]
     absent = [part.name for part in parts if not part.is_file()]
     if absent:
         raise FileNotFoundError(
             f"no dataset in {folder} ({', '.join(absent)} missing): "
             "run notebooks/01_data_preparation.ipynb first, or python -m jointprune.data import"
         )
-    meta = json.loads(parts[0].read_text(encoding="utf-8"))
-    # A sign may be called "NA" or "null": words are never missing values.
-    clips = pd.read_csv(parts[1], dtype=COLUMNS, keep_default_na=False)
-    poses, present = (np.load(p, mmap_mode="r", allow_pickle=False) for p in parts[2:])
+    try:
+        meta = json.loads(parts[0].read_bytes())
+        # A sign may be called "NA" or "null": words are never missing values.
+        clips = pd.read_csv(parts[1], dtype=COLUMNS, keep_default_na=False)
+        poses, present = (np.load(p, mmap_mode="r", allow_pickle=False) for p in parts[2:])
+        _ = meta["sha256"], meta["shape"], meta["joints"], meta["classes"]
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise ValueError(_damaged(folder, f"one that cannot be read ({error})")) from error
     _check_structure(poses, present, clips, meta, folder)
     data = SignDataset(
         poses=poses,
@@ -259,8 +275,8 @@ def load_dataset(
 
 @lru_cache(maxsize=1)  # jobs one after the other share their dataset
 def _reopen(folder: Path, sha256: str) -> SignDataset:
-    """The store that was open in another process."""
-    data = load_dataset(folder)
+    """The store that was open in another process, which has compared its content."""
+    data = _opened(folder)
     if data.sha256 != sha256:
         raise ValueError(
             f"{folder}: expected the store of checksum {sha256}, got {data.sha256}: it was "
@@ -337,21 +353,71 @@ def _check_values(
                 raise ValueError(f"{folder}: expected {wanted}, got otherwise in clip {clip}")
 
 
-def _content_sha256(poses: np.ndarray, present: np.ndarray, table: bytes, meta: dict) -> str:
-    """One checksum over all that a store says; the same content gives the same on any machine."""
+def _content_sha256(meta: dict, parts: Iterable) -> str:
+    """One checksum over all that a store says; the same content gives the same on any machine.
+
+    `parts` are the bytes of the table, of poses and of present, in pieces of any size.
+    """
     digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
-    for part in (table, np.ascontiguousarray(poses), np.ascontiguousarray(present)):
+    for part in parts:
         digest.update(part)
     return digest.hexdigest()
 
 
-def _replace_folder(new: Path, folder: Path, old: Path) -> None:
-    """Put `new` where `folder` is; the store that was there comes back if that fails."""
+def _values(path: Path) -> Iterator[bytes]:
+    """The bytes of an array's values; read, not mapped, so that they are not kept in memory."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        while piece := file.read(READ_AT_ONCE):
+            yield piece
+
+
+def _replace_folder(new: Path, folder: Path, old: Path, sha256: str) -> None:
+    """Put `new` where `folder` is; the store that was there comes back if that fails.
+
+    Nothing failed if another process has put the same there meanwhile.
+    """
     try:
         if folder.exists():
             os.rename(folder, old)
         os.rename(new, folder)
-    except BaseException:  # Ctrl-C as well as a full disk
+    except BaseException as error:  # Ctrl-C as well as a full disk
         if old.exists() and not folder.exists():
             os.rename(old, folder)
-        raise
+        if not (isinstance(error, OSError) and _holds(folder, sha256)):
+            raise
+
+
+def _holds(folder: Path, sha256: str) -> bool:
+    """Whether the store of a checksum is in `folder` already, whole."""
+    try:
+        return load_dataset(folder).sha256 == sha256
+    except (ValueError, OSError):
+        return False
+
+
+def _dates(folder: Path) -> tuple[int, ...]:
+    """What changes when someone writes to the store: sizes and times of its files."""
+    stats = [(folder / part).stat() for part in PARTS]
+    return tuple(number for s in stats for number in (s.st_size, s.st_mtime_ns, s.st_ino))
+
+
+@lru_cache(maxsize=64)  # once a process, as long as nobody writes there
+def _check_content(folder: Path, dates: tuple[int, ...]) -> None:
+    """Refuse a store whose content is not that of its checksum."""
+    data = _opened(folder)
+    told = {key: value for key, value in data.meta.items() if key != "sha256"}
+    table = (folder / "clips.csv").read_bytes()
+    arrays = (_values(folder / name) for name in ("poses.npy", "present.npy"))
+    got = _content_sha256(told, chain([table], *arrays))
+    if got != data.sha256:
+        raise ValueError(_damaged(folder, f"content of checksum {got}"))
+
+
+def _damaged(folder: Path, got: str) -> str:
+    return (
+        f"{folder}: expected the dataset that was saved there, got {got}: it was changed or "
+        "damaged since; prepare it again with notebooks/01_data_preparation.ipynb, or import it "
+        "again"
+    )

@@ -4,15 +4,17 @@ A workspace is a folder that holds `data/` and `figures/`: the repository itself
 `build/smoke` for a smoke run. Recordings as fetched are shared by all workspaces.
 """
 
+import hashlib
 import json
 import os
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from jointprune.scratch import scratch_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +39,7 @@ WRITERS = {
     "cost.json": "notebooks/04_joint_ablation.ipynb",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",
+    "reliability.json": "benchmarks/torture (make torture)",
     "published.json": "python -m jointprune.numbers --publish (make publish)",
 }
 
@@ -49,18 +52,29 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def atomic_path(path: Path):
-    """A temporary path beside `path`, renamed onto it only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    """A path for a file in the making, renamed onto it only if the block succeeds."""
+    with scratch_folder(path.parent) as folder:
+        temporary = folder / path.name
         yield temporary
         sync(temporary)
-        temporary.chmod(0o644)  # mkstemp makes private files; results are to be read
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def facts_sha256(facts: dict) -> str:
+    """Checksum of what a JSON file says, however it is laid out."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(path: Path, got: str) -> str:
+    return (
+        f"{path}: expected the content that {WRITERS[path.name]} wrote, got {got}: it was changed "
+        "or damaged since; restore it (git checkout) or run that again"
+    )
 
 
 def current_commit() -> str:
@@ -136,7 +150,11 @@ class Workspace:
             "data_sha256": data_sha256,
             "config": config,
         }
-        text = json.dumps({**history, **facts}, indent=1, sort_keys=True, ensure_ascii=False)
+        if tables := {t: file_sha256(self.results / t) for t in self._beside(name, ".csv")}:
+            history["tables"] = tables
+        facts = json.loads(json.dumps({**history, **facts}))  # names of numbers become words
+        facts["sha256"] = facts_sha256(facts)
+        text = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False)
         with atomic_path(self.results / name) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         return self.results / name
@@ -149,12 +167,36 @@ class Workspace:
         return self.results / name
 
     def read_json(self, name: str) -> dict:
-        return json.loads(self._existing(name).read_text(encoding="utf-8"))
+        """The facts of `results/name`; ValueError if they or the tables beside them were changed.
+
+        Facts of before they were sealed are taken as they are.
+        """
+        path = self._existing(name)
+        try:
+            facts = json.loads(path.read_bytes())
+            changed = facts.pop("sha256", None) not in (None, facts_sha256(facts))
+        except (ValueError, AttributeError, TypeError) as error:  # no JSON, or no facts
+            raise ValueError(_damaged(path, str(error))) from error
+        if changed:
+            raise ValueError(_damaged(path, "another"))
+        for table, sha256 in facts.get("tables", {}).items():
+            if file_sha256(self._existing(table)) != sha256:
+                raise ValueError(_damaged(self.results / table, f"another than {name} notes"))
+        return facts
 
     def read_csv(self, name: str) -> pd.DataFrame:
+        """The table `results/name`; ValueError if it is not that of the facts beside it."""
+        self._check_name(name)
+        for facts in self._beside(name, ".json"):
+            self.read_json(facts)
         # Signs called "NA" and signers called "6" are words, never missing values or numbers.
         words = dict.fromkeys(WORDS, str)
         return pd.read_csv(self._existing(name), keep_default_na=False, dtype=words)
+
+    def _beside(self, name: str, kind: str) -> list[str]:
+        """The results that are there of the writer of `name`, and of a kind such as ".csv"."""
+        beside = [n for n in WRITERS if WRITERS[n] == WRITERS[name] and n.endswith(kind)]
+        return [n for n in beside if (self.results / n).is_file()]
 
     def _existing(self, name: str) -> Path:
         self._check_name(name)

@@ -18,13 +18,16 @@ import nbformat
 import papermill
 import yaml
 from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.scratch import scratch_folder
+from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
+RESUME = "What is trained is kept: the same command goes on from here."
 
 
 class LocalKernelManager(AsyncKernelManager):
@@ -87,30 +90,40 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     executed, page = folder / notebook.name, folder / f"{notebook.stem}.html"
     page.unlink(missing_ok=True)  # after a failure, no page of an earlier run is left beside it
-    papermill.execute_notebook(
-        cells_for(notebook, parameters.get("dataset", DEFAULT_DATASET)),
-        str(executed),
-        parameters,
-        kernel_name="python3",
-        cwd=str(NOTEBOOKS),
-        progress_bar=False,  # the notebooks' own bars say more
-        stdout_file=sys.stdout,
-        stderr_file=sys.stderr,
-        coalesce_streams=True,  # a progress bar leaves its last state, not every one
-        kernel_manager_class=LocalKernelManager,
-    )
-    page.write_text(HTMLExporter().from_filename(str(executed))[0], encoding="utf-8")
+    with scratch_folder(folder) as scratch:  # another run may be at the same notebook
+        made = scratch / notebook.name
+        try:
+            papermill.execute_notebook(
+                cells_for(notebook, parameters.get("dataset", DEFAULT_DATASET)),
+                str(made),
+                parameters,
+                kernel_name="python3",
+                start_timeout=600,  # seconds; a kernel on a busy machine takes over a minute
+                cwd=str(NOTEBOOKS),
+                progress_bar=False,  # the notebooks' own bars say more
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                coalesce_streams=True,  # a progress bar leaves its last state, not every one
+                kernel_manager_class=LocalKernelManager,
+            )
+            text = HTMLExporter().from_filename(str(made))[0]
+        finally:
+            if made.exists():
+                made.replace(executed)
+    with atomic_path(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return executed
 
 
-def run_all(profile_name: str, only: str = "", dataset: str = "") -> None:
+def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str = "") -> None:
     """Run the notebooks of a profile; the first failure ends it with the notebook's own error.
 
-    `dataset` takes the place of the profile's own.
+    `dataset` and `workspace` take the place of the profile's own.
     """
     profile = load_profile(profile_name)
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
+    common["workspace"] = workspace or common["workspace"]
     root = ROOT / ("build" if common["workspace"] == "." else common["workspace"])
     folder = root / "executed" / Workspace(common["workspace"], common["dataset"]).subfolder
     # All parameters are compared before the first minute is spent.
@@ -123,7 +136,17 @@ def run_all(profile_name: str, only: str = "", dataset: str = "") -> None:
         except PapermillExecutionError as error:
             sys.exit(
                 f"{error}\n{notebook.name} failed: {error.ename}: {error.evalue}\n"
-                f"Its output up to there: {(folder / notebook.name).relative_to(ROOT)}"
+                f"Its output up to there: {folder / notebook.name}\n{RESUME}"
+            )
+        except DeadKernelError:
+            sys.exit(
+                f"{notebook.name} failed: its kernel stopped, as one does that is killed or finds "
+                f"no memory.\n{RESUME}"
+            )
+        except OSError as error:
+            sys.exit(
+                f"{notebook.name} failed: {error}: give {folder} space and leave to write.\n"
+                f"{RESUME}"
             )
         print(f"== {notebook.stem}: {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
 
@@ -133,13 +156,14 @@ def main() -> None:
     parser.add_argument("profile", help="a file of notebooks/params, without .yaml")
     parser.add_argument("--only", default="", help="start of the name of the one to run, as 05")
     parser.add_argument("--dataset", default="", help="in place of the profile's")
-    arguments = parser.parse_args()
+    parser.add_argument("--workspace", default="", help="in place of the profile's")
+    a = parser.parse_args()
     try:
-        run_all(arguments.profile, arguments.only, arguments.dataset)
+        run_all(a.profile, a.only, a.dataset, a.workspace)
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        sys.exit("Stopped. What is trained is kept: the same command goes on from here.")
+        sys.exit(f"Stopped. {RESUME}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -210,6 +212,45 @@ def test_an_untrained_run_says_how_to_train_it(toy_dataset, workspace):
     for read in (trained_model, gate_path):
         with pytest.raises(FileNotFoundError, match="is not trained yet: run notebooks 02 and 03"):
             read(run, toy_dataset, workspace)
+
+
+def damaged(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "probabilities.npy", "gates.csv", "run.json"])
+def test_a_truncated_file_of_a_run_is_refused_and_the_run_comes_back(
+    name, toy_dataset, workspace, alone
+):
+    run = toy_runs(toy_dataset)[0]
+    reads = {
+        "model.ckpt": lambda: trained_model(run, toy_dataset, workspace),
+        "probabilities.npy": lambda: predictions(
+            [Trial("full", 42, 0, run)], toy_dataset, workspace
+        ),
+        "gates.csv": lambda: gate_path(run, toy_dataset, workspace),
+    }
+    reads["run.json"] = reads["gates.csv"]
+    run_many([run], toy_dataset, workspace)
+    before, folder = content(run, toy_dataset, workspace), run.folder(toy_dataset, workspace)
+    reads[name]()
+    damaged(folder / name)
+    with pytest.raises(ValueError, match=rf"{folder.name}: expected .*remove that folder"):
+        reads[name]()
+    shutil.rmtree(folder)
+    run_many([run], toy_dataset, workspace)
+    reads[name]()
+    assert content(run, toy_dataset, workspace) == before
+
+
+def test_a_run_of_before_checksums_were_noted_is_read(toy_dataset, workspace, alone):
+    run = toy_runs(toy_dataset)[0]
+    run_many([run], toy_dataset, workspace)
+    path = run.folder(toy_dataset, workspace) / "run.json"
+    facts = json.loads(path.read_text())
+    del facts["files"]
+    path.write_text(json.dumps(facts))
+    assert len(gate_path(run, toy_dataset, workspace)) == 2 * 42
 
 
 def test_prediction_rows_are_those_written_out_by_hand(toy_dataset):

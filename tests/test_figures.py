@@ -10,10 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import paper_facts
 import pytest
+from matplotlib import font_manager
 
 from jointprune import figures
 from jointprune.claims import MAIN, method_words, retrained
 from jointprune.evaluation import by_group
+from jointprune.figures import looks
 from jointprune.skeleton import BONES, JOINT_NAMES, JOINTS
 
 
@@ -195,3 +197,27 @@ def test_each_method_with_a_curve_has_a_look_of_its_own():
     assert set(MAIN) < set(figures.LOOKS)
     for key in ("color", "marker", "linestyle"):
         assert len({str(figures.LOOKS[method][key]) for method in MAIN}) == len(MAIN)
+
+
+def test_a_missing_font_is_named_and_nothing_is_written(tmp_path, monkeypatch):
+    """Matplotlib itself would take another and only warn."""
+    fig, _ = looks.page(1, 1)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    font_manager.fontManager._findfont_cached.cache_clear()
+    with pytest.raises(ValueError, match=r"the font DejaVu Sans.*install matplotlib again"):
+        looks.save(fig, "x", tmp_path)
+    font_manager.fontManager._findfont_cached.cache_clear()
+    plt.close(fig)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_someones_own_font_setting_changes_no_byte(tmp_path):
+    drawn = []
+    for family in ("sans-serif", "serif"):
+        with plt.rc_context({"font.family": family}):
+            fig, ax = looks.page(1, 1)
+            ax.set_title("K")
+            png = looks.save(fig, family, tmp_path)[1]
+            drawn.append(png.read_bytes())
+            plt.close(fig)
+    assert drawn[0] == drawn[1]

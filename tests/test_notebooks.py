@@ -10,6 +10,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from recordings import motion, write_mp_data
 
@@ -125,6 +126,24 @@ def test_the_figures_notebook_imports_nothing_that_reads_recordings_or_trains():
             imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     rooms = {name.split(".")[1] for name in imported if name.startswith("jointprune.")}
     assert rooms <= {"workspace", "figures", "numbers", "claims", "evaluation", "statistics"}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DeadKernelError("Kernel died"), "its kernel stopped"),
+        (OSError(28, "No space left on device"), r"No space left on device: give .* space"),
+        (PermissionError(13, "Permission denied", "executed"), "leave to write"),
+    ],
+)
+def test_what_ends_a_run_is_told_with_the_way_on(monkeypatch, tmp_path, error, told):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(run.papermill, "execute_notebook", fails)
+    with pytest.raises(SystemExit, match=rf"(?s)01_data.*{told}.*same command goes on from here"):
+        run.run_all("smoke", workspace=str(tmp_path))
+    assert list((tmp_path / "executed").iterdir()) == []
 
 
 @pytest.mark.slow

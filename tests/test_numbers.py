@@ -227,6 +227,7 @@ def test_results_of_two_runs_are_not_mixed(made, tmp_path, changed, refused):
         (workspace.results / path.name).write_bytes(path.read_bytes())
     old = json.loads((workspace.results / f"{changed}.json").read_text(encoding="utf-8"))
     old["data_sha256"] = "ef" * 32
+    del old["sha256"]  # of before results were sealed
     (workspace.results / f"{changed}.json").write_text(json.dumps(old), encoding="utf-8")
     if refused:
         with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
@@ -462,3 +463,33 @@ def test_the_citation_is_valid_and_of_this_version():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy of `made`, to be spoiled."""
+    shutil.copytree(made.path, tmp_path / "own")
+    return Workspace(str(tmp_path / "own"))
+
+
+def check(workspace, capsys) -> tuple[int, str]:
+    status = main(["--check", "--workspace", str(workspace.path)])
+    return status, "".join(capsys.readouterr())
+
+
+def test_a_check_names_a_table_that_was_edited(own, capsys):
+    assert check(own, capsys)[0] == 0
+    history = {"data_sha256": "", "config": {}, "smoke": False}  # its own stand in the facts
+    own.write_json("baseline.json", own.read_json("baseline.json"), **history)  # notes the table
+    table = own.results / "baseline_predictions.csv"
+    table.write_text(table.read_text().replace("full,", "full ,", 1))
+    status, told = check(own, capsys)
+    assert status == 2 and "baseline_predictions.csv: expected the content that" in told
+
+
+def test_a_check_names_a_macro_file_that_was_edited(own, capsys):
+    macros = own.figures / "numbers.tex"
+    macros.write_text(macros.read_text().replace("{410}", "{411}"))
+    assert check(own, capsys) == (
+        1, "figures/numbers.tex differs from what data/results says: run `make numbers`\n"
+    )  # fmt: skip

@@ -177,7 +177,7 @@ def test_a_worker_killed_half_way_costs_its_own_run_only(cluster, toy_dataset, t
     assert folders == [run.folder(toy_dataset, workspace) for run in runs]
     assert sorted(map(int, notes.read_text().split())) == [0, 1, 2, 2, 3, 4, 5]
     left = {path.name for path in workspace.runs.iterdir()} - {path.name for path in folders}
-    assert [name[:5] for name in left] == [".run-"]  # what the dead worker had begun
+    assert not left  # what the dead worker had begun was removed by another
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from jointprune.workspace import ROOT
 
 # Rooms from top to bottom (a row may import rows above it, and within itself without a circle).
 ROOMS = (
-    ("skeleton", "workspace", "parallel"),
+    ("skeleton", "scratch", "workspace", "parallel"),
     ("store",),
     ("sources",),
     ("data",),

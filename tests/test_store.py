@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,78 @@ def test_a_published_split_that_cannot_be_honest_is_refused(tmp_path, splits):
     data = save_dataset(tmp_path / "split", **with_splits(splits))
     with pytest.raises(ValueError, match="a published split that keeps groups apart"):
         data.folds(4, seed=0)
+
+
+def _flip(path, place=-1):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES = {
+    "a value flipped": ("poses.npy", _flip),
+    "a presence flipped": ("present.npy", _flip),
+    "values cut": ("poses.npy", _cut),
+    "a header flipped": ("poses.npy", lambda path: _flip(path, 1)),
+    "empty": ("present.npy", lambda path: path.write_bytes(b"")),
+    "a signer edited": (
+        "clips.csv",
+        lambda path: path.write_text(path.read_text().replace(",two,", ",one,", 1)),
+    ),
+    "a table cut": ("clips.csv", _cut),
+    "meta cut": ("meta.json", _cut),
+    "meta of a list": ("meta.json", lambda path: path.write_text("[]")),
+    "units edited": (
+        "meta.json",
+        lambda path: path.write_text(path.read_text().replace("shoulder", "palm")),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_refused_and_can_be_saved_anew(toy, tmp_path, damage):
+    name, spoil = DAMAGES[damage]
+    saved = save_dataset(tmp_path / "toy", **toy)
+    del saved  # its arrays are mapped
+    before = folder_content(tmp_path / "toy")
+    spoil(tmp_path / "toy" / name)
+    with pytest.raises(ValueError, match=r"toy: expected .*(prepare it again|, got)"):
+        load_dataset(tmp_path / "toy")
+    save_dataset(tmp_path / "toy", **toy)
+    assert folder_content(tmp_path / "toy") == before
+    assert len(load_dataset(tmp_path / "toy")) == 24
+
+
+def test_damage_is_found_by_a_process_that_had_opened_the_store_before(toy_dataset, tmp_path):
+    load_dataset(tmp_path / "toy")
+    path = tmp_path / "toy" / "present.npy"
+    content = path.read_bytes()
+    path.unlink()  # still mapped by `toy_dataset`
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match="content of checksum"):
+        load_dataset(tmp_path / "toy")
+
+
+def test_the_same_store_saved_again_stays_where_it_is(toy, tmp_path):
+    save_dataset(tmp_path / "toy", **toy)
+    before = (tmp_path / "toy").stat().st_ino
+    save_dataset(tmp_path / "toy", **toy)
+    assert (tmp_path / "toy").stat().st_ino == before
+
+
+def test_a_store_that_another_process_put_there_meanwhile_is_taken(toy, tmp_path, monkeypatch):
+    """The same store appears between the look and the rename."""
+    rename = os.rename
+
+    def too_late(path, target):
+        if Path(path).name == "new" and not target.exists():
+            shutil.copytree(path, target)
+        rename(path, target)
+
+    monkeypatch.setattr(os, "rename", too_late)
+    assert len(save_dataset(tmp_path / "toy", **toy)) == 24
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]

@@ -1,5 +1,7 @@
 """Results are written whole, by one writer, and never a smoke run's among the paper's."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -58,3 +60,64 @@ def test_names_of_digits_stay_names(tmp_path):
     table = pd.DataFrame({"group": ["6", "14"], "label": ["01", "NA"], "k": [12, 42]})
     workspace.write_csv("baseline_predictions.csv", table)
     assert workspace.read_csv("baseline_predictions.csv").equals(table)
+
+
+def changed(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    """A workspace with a table and the facts of the same notebook."""
+    workspace = Workspace(str(tmp_path))
+    workspace.write_csv("baseline_predictions.csv", pd.DataFrame({"clip": ["a"], "k": [42]}))
+    workspace.write_json(
+        "baseline.json", {"runs": 3, "by": {2: 0.1, 12: 0.2}}, smoke=True, **HISTORY
+    )
+    return workspace
+
+
+def test_facts_and_tables_that_nobody_touched_are_read(sealed):
+    assert sealed.read_json("baseline.json")["by"] == {"2": 0.1, "12": 0.2}
+    assert sealed.read_csv("baseline_predictions.csv")["k"].tolist() == [42]
+
+
+def test_facts_that_were_edited_are_refused(sealed):
+    changed(sealed.results / "baseline.json", '"runs": 3', '"runs": 4')
+    with pytest.raises(
+        ValueError, match=r"baseline\.json: expected .*02_baseline.* run that again"
+    ):
+        sealed.read_json("baseline.json")
+
+
+def test_a_table_that_was_edited_is_refused_wherever_it_is_asked_for(sealed):
+    changed(sealed.results / "baseline_predictions.csv", "a,42", "a,41")
+    for read, name in ((sealed.read_json, "baseline.json"),
+                       (sealed.read_csv, "baseline_predictions.csv")):  # fmt: skip
+        with pytest.raises(ValueError, match=r"predictions\.csv: .*than baseline\.json notes"):
+            read(name)
+
+
+def test_facts_laid_out_otherwise_are_the_same_facts(sealed):
+    path = sealed.results / "baseline.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
+    assert sealed.read_json("baseline.json")["runs"] == 3
+
+
+@pytest.mark.parametrize("content", ["", '{"runs": ', "[1]", b"\xff\xfe"])
+def test_a_cut_file_of_facts_says_which_and_what_to_do(sealed, content):
+    path = sealed.results / "baseline.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"baseline\.json: expected .*run that again"):
+        sealed.read_json("baseline.json")
+
+
+def test_facts_of_before_they_were_sealed_are_read(sealed):
+    path = sealed.results / "baseline.json"
+    facts = json.loads(path.read_text())
+    del facts["sha256"], facts["tables"]
+    path.write_text(json.dumps(facts))
+    changed(sealed.results / "baseline_predictions.csv", "a,42", "a,41")
+    assert sealed.read_json("baseline.json")["runs"] == 3

@@ -1,8 +1,9 @@
 """Training runs: named by their content, kept once trained, resumed after any interruption.
 
-A run folder holds `run.json` (what it is), `model.ckpt`, `probabilities.npy` (test clips,
-classes) and `gates.csv` (keep probability of each joint after each epoch). It appears
-under its final name only when whole, so an interrupted run is simply trained again.
+A run folder holds `run.json` (what it is, and the checksums of the others), `model.ckpt`,
+`probabilities.npy` (test clips, classes) and `gates.csv` (keep probability of each joint after
+each epoch). It appears under its final name only when whole, so an interrupted run is simply
+trained again.
 """
 
 from jointprune.experiments.answers import (

@@ -9,7 +9,7 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments.run import Run, Trial, joint_indices, trained_folder
+from jointprune.experiments.run import Run, Trial, joint_indices, trained_file
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.store import SignDataset
@@ -35,12 +35,12 @@ def _probabilities(model: SignClassificationLightning, batches) -> np.ndarray:
 
 def gate_path(run: Run, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
     """A trained run's gates over its epochs, one row a joint and epoch."""
-    return pd.read_csv(trained_folder(run, data, workspace) / "gates.csv")
+    return pd.read_csv(trained_file(run, data, workspace, "gates.csv"))
 
 
 def trained_model(run: Run, data: SignDataset, workspace: Workspace) -> SignClassificationLightning:
     """A trained run's model, in evaluation mode."""
-    path = trained_folder(run, data, workspace) / "model.ckpt"
+    path = trained_file(run, data, workspace, "model.ckpt")
     return SignClassificationLightning.load_from_checkpoint(path).eval()
 
 
@@ -48,7 +48,7 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     """Every test prediction of trained trials, one row a clip, fold, seed and method."""
     rows = []
     for trial in trials:
-        probabilities = np.load(trained_folder(trial.run, data, workspace) / "probabilities.npy")
+        probabilities = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
         rows.append(prediction_rows(trial, probabilities, data))
     return pd.concat(rows, ignore_index=True)
 

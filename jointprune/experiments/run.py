@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jointprune.config import TrainingConfig
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, file_sha256
 
 # Raise it when training code changes what a run with the same settings would learn.
 CONTRACT = 2
@@ -91,11 +91,29 @@ def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
     return [data.joints.index(name) for name in config.joints]
 
 
-def trained_folder(run: Run, data: SignDataset, workspace: Workspace) -> Path:
+def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -> Path:
+    """A file of a trained run's folder; ValueError if it is not what training wrote.
+
+    Runs of before checksums were noted are taken as they are.
+    """
     folder = run.folder(data, workspace)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not trained yet: run notebooks 02 and 03 first, or pass the run to "
             "run_many"
         )
-    return folder
+    try:
+        noted = json.loads((folder / "run.json").read_bytes()).get("files", {})
+        got = file_sha256(folder / name)
+    except (OSError, ValueError) as error:
+        raise ValueError(_damaged(folder, str(error))) from error
+    if noted.get(name, got) != got:
+        raise ValueError(_damaged(folder, f"{name} of checksum {got}"))
+    return folder / name
+
+
+def _damaged(folder: Path, got: str) -> str:
+    return (
+        f"{folder}: expected a run's folder as training left it, got {got}: it was changed or "
+        "damaged since; remove that folder and give the same command again, which trains it anew"
+    )

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -21,8 +19,9 @@ from jointprune.experiments.processes import InStep, Shares
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import Augmentation, ClipBatches
+from jointprune.scratch import scratch_folder
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace, sync
+from jointprune.workspace import Workspace, file_sha256, sync
 
 # Lightning's remarks on what is meant so (clips come from memory; what is logged without
 # `sync_dist` is the same in every process), and its old way of asking torch 2.13 about trees.
@@ -52,17 +51,17 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     if folder.is_dir():  # another process was faster
         return folder
     torch.set_num_threads(1)
-    workspace.runs.mkdir(parents=True, exist_ok=True)
     # Made before training: a folder that cannot be written is better found out first.
-    scratch = Path(tempfile.mkdtemp(prefix=".run-", dir=workspace.runs))
-    try:
+    with scratch_folder(workspace.runs) as scratch:
         model, path = fit(run, data)
         if run.config.budget:
             model.joint_pruning.freeze_top(run.config.budget)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
         np.save(scratch / "probabilities.npy", predict(model, data, run.test))
         path.to_csv(scratch / "gates.csv", index=False)
-        (scratch / "run.json").write_text(json.dumps(asdict(run) | {"contract": CONTRACT}))
+        files = {file.name: file_sha256(file) for file in sorted(scratch.iterdir())}
+        facts = asdict(run) | {"contract": CONTRACT, "files": files}
+        (scratch / "run.json").write_text(json.dumps(facts))
         for file in scratch.iterdir():
             sync(file)  # on disk before the name that vouches for it
         try:
@@ -70,8 +69,6 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
         except OSError:
             if not folder.is_dir():  # another process may have finished the same run first
                 raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 

@@ -81,6 +81,7 @@ def dataset_of(folder: Path, name: str = "") -> SignDataset:
     """
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     del facts["contract"]
+    facts.pop("files", None)  # checksums, which runs of before they were noted do not have
     run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
     stores = sorted(folder.parents[1].glob("processed/*/meta.json"))
     some = [load_dataset(name)] if name else _loadable(stores)

@@ -5,16 +5,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import get_cachedir
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.ticker import PercentFormatter
 
 from jointprune.workspace import atomic_path
 
 COLUMN, PAGE = 3.4, 7.0  # inches
+FONT = "DejaVu Sans"  # comes with matplotlib
 STYLE = {
-    "font.size": 7, "axes.labelsize": 7, "axes.titlesize": 7, "legend.fontsize": 6.5,
-    "legend.title_fontsize": 7,
+    "font.family": FONT, "font.size": 7, "axes.labelsize": 7, "axes.titlesize": 7,
+    "legend.fontsize": 6.5, "legend.title_fontsize": 7,
     "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "lines.linewidth": 1.0,
     "lines.markersize": 3.5, "axes.linewidth": 0.6, "axes.spines.top": False,
     "axes.spines.right": False, "legend.frameon": False, "figure.constrained_layout.use": True,
@@ -49,7 +52,17 @@ def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
 
 
 def save(fig: Figure, stem: str, folder: Path) -> list[Path]:
-    """Write `folder/stem.pdf` and `.png`; drawing the same facts again changes no byte."""
+    """Write `folder/stem.pdf` and `.png`; drawing the same facts again changes no byte.
+
+    Raises ValueError where the font is not found, for which matplotlib would take another.
+    """
+    try:
+        findfont(FONT, fallback_to_default=False)
+    except ValueError as error:
+        raise ValueError(
+            f"expected the font {FONT}, which comes with matplotlib, got none: remove matplotlib's "
+            f"list of fonts in {get_cachedir()}, or install matplotlib again"
+        ) from error
     paths = []
     for kind, undated in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         paths.append(Path(folder) / f"{stem}.{kind}")

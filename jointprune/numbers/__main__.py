@@ -23,9 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     mode.add_argument("--check", action="store_true", help="compare with published.json")
     mode.add_argument("--publish", action="store_true", help="write published.json")
     parser.add_argument("--dataset", default=DEFAULT_DATASET, help="whose results")
+    parser.add_argument("--workspace", default=".", help="the folder that holds data and figures")
     options = parser.parse_args(arguments)
-    workspace = Workspace(".", options.dataset)
-    results = load_results(workspace)
+    workspace = Workspace(options.workspace, options.dataset)
+    try:
+        results = load_results(workspace)
+    except (ValueError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
     if options.check:
         found = differences(results, workspace.read_json("published.json"))
         found += stale_files(results, workspace) + undefined_macros(results, workspace)

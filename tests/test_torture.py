@@ -1,0 +1,99 @@
+"""The harness that harms runs finds what it is there to find."""
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from jointprune.scratch import PREFIX
+from jointprune.workspace import ROOT
+
+
+@pytest.fixture(scope="module")
+def harness():
+    """The harness's modules, which are scripts beside one another."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "torture"))
+    yield {name: importlib.import_module(name) for name in ("compare", "fuzz", "children")}
+    sys.path.remove(str(ROOT / "benchmarks" / "torture"))
+
+
+def fill(workspace, commit="a"):
+    for name, content in {
+        "data/results/baseline.json": f'{{"commit": "{commit}", "sha256": "{commit}", "runs": 3}}',
+        "data/runs/0123456789abcdef/gates.csv": "x",
+        "data/runs/0123456789abcdef/model.ckpt": commit,
+        "figures/fig1.pdf": "drawn",
+    }.items():
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(content)
+    return workspace
+
+
+def test_workspaces_of_two_commits_are_the_same(harness, tmp_path):
+    one, other = fill(tmp_path / "one"), fill(tmp_path / "other", commit="b")
+    assert harness["compare"].differences(one, other) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data/results/baseline.json", '{"commit": "a", "runs": 4}'),
+        ("data/runs/0123456789abcdef/gates.csv", "y"),
+        ("figures/fig1.pdf", "drawn otherwise"),
+        (f"data/runs/{PREFIX}x/lock", ""),
+    ],
+)
+def test_what_differs_is_named(harness, tmp_path, name, content):
+    one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
+    (other / name).parent.mkdir(exist_ok=True)
+    (other / name).write_text(content)
+    assert harness["compare"].differences(one, other, every_run=False) == [name]
+
+
+def test_an_absent_run_passes_only_where_that_is_said(harness, tmp_path):
+    one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
+    (other / "data/runs/0123456789abcdef/gates.csv").unlink()
+    assert len(harness["compare"].differences(one, other)) == 1
+    assert harness["compare"].differences(one, other, every_run=False) == []
+
+
+def test_a_seed_makes_the_same_damage_again(harness):
+    fuzz, raw = harness["fuzz"], bytes(range(256)) * 2
+    for damage in fuzz.BYTES.values():
+        first, second = (damage(raw, np.random.default_rng(3)) for _ in range(2))
+        assert first == second != raw
+
+
+def test_what_is_neither_refused_by_name_nor_read_is_told(harness, tmp_path, monkeypatch):
+    fuzz = harness["fuzz"]
+    fuzz.WRITERS["arrays"](tmp_path, fuzz.Motion())
+    assert fuzz.ending(tmp_path) == "read"
+    ends = {
+        ValueError("broken"): "refused without its name: broken",
+        KeyError("x"): "KeyError: 'x'",
+        MemoryError(): "MemoryError: ",
+    }
+    for error, told in ends.items():
+
+        def fails(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(fuzz, "read_chunk", fails)
+        assert fuzz.ending(tmp_path) == told
+
+
+def test_a_kill_ends_what_a_command_started_too(harness, tmp_path):
+    code = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
+        " start_new_session=True)\n"
+        "print(1, flush=True); time.sleep(60)\n"
+    )
+    child = harness["children"].Child("-c", code, log=tmp_path / "log")
+    while not (tmp_path / "log").read_bytes():
+        pass
+    family = child.family()
+    assert len(family) == 2
+    child.kill()
+    assert not any(process.is_running() for process in family)
