@@ -24,7 +24,7 @@ endif
 DATASET ?= fingerspelling
 PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish lab bench torture clean
+.PHONY: help env data reproduce test smoke figures numbers check publish lab book bench torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ publish: env ## declare the present results the published ones
 
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
+
+book: env ## make a static site of the executed notebooks, build/book/index.html
+	@$(PY) notebooks/book.py --dataset $(DATASET)
 
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py

@@ -6,7 +6,8 @@ to `build/executed` (smoke: `build/smoke/executed`), with an HTML page beside it
 than the default it goes to a folder of the dataset's name there.
 
 Cells with the tag `fingerspelling` tell of those recordings alone and are left out for other
-datasets, those with the tag `imported` are left out for it.
+datasets, those with the tag `imported` are left out for it. Cells with the tag `live` need a reader
+at a running kernel, and are left out always.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
 RESUME = "What is trained is kept: the same command goes on from here."
+TEMPLATES = NOTEBOOKS / "templates"
 
 
 class LocalKernelManager(AsyncKernelManager):
@@ -74,11 +76,22 @@ def parameters_for(notebook: Path, profile: dict[str, dict]) -> dict:
 
 
 def cells_for(notebook: Path, dataset: str) -> nbformat.NotebookNode:
-    """The notebook without the cells that tell of other datasets."""
-    left_out = "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET
+    """The notebook without the cells that tell of other datasets, or need a reader."""
+    left_out = {"live", "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET}
     source = nbformat.read(notebook, as_version=4)
-    source.cells = [c for c in source.cells if left_out not in c.metadata.get("tags", ())]
+    source.cells = [c for c in source.cells if not left_out & {*c.metadata.get("tags", ())}]
     return source
+
+
+def page_of(notebook: nbformat.NotebookNode, title: str, **book) -> str:
+    """The notebook as a page that needs no network; `book` is what templates/book asks for."""
+    exporter = HTMLExporter(template_name="book", extra_template_basedirs=[str(TEMPLATES)])
+    return exporter.from_notebook_node(notebook, {"metadata": {"name": title}, **book})[0]
+
+
+def build_folder(workspace: Workspace) -> Path:
+    """Where what is executed goes, and the site made of it."""
+    return ROOT / "build" if workspace.path == ROOT else workspace.path
 
 
 def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
@@ -106,7 +119,7 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
                 coalesce_streams=True,  # a progress bar leaves its last state, not every one
                 kernel_manager_class=LocalKernelManager,
             )
-            text = HTMLExporter().from_filename(str(made))[0]
+            text = page_of(nbformat.read(made, as_version=4), notebook.stem)
         finally:
             if made.exists():
                 made.replace(executed)
@@ -124,8 +137,8 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
     common["workspace"] = workspace or common["workspace"]
-    root = ROOT / ("build" if common["workspace"] == "." else common["workspace"])
-    folder = root / "executed" / Workspace(common["workspace"], common["dataset"]).subfolder
+    place = Workspace(common["workspace"], common["dataset"])
+    folder = build_folder(place) / "executed" / place.subfolder
     # All parameters are compared before the first minute is spent.
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:

@@ -1,5 +1,6 @@
 """What several tests share: the real recordings, and a toy dataset of the same form."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,18 @@ def toy_content() -> dict:
 def toy() -> dict:
     """The toy dataset's content before it is saved."""
     return toy_content()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, without a window; tests are skipped where there is none."""
+    from playwright.sync_api import sync_playwright  # of use to tests in a browser alone
+
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    path = next(found, None)
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path)
+        yield opened
+        opened.close()

@@ -10,6 +10,8 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+from browsing import move_the_slider, walk
+from jupyter_lab import jupyter_lab
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from recordings import motion, write_mp_data
@@ -205,3 +207,33 @@ def test_the_figures_are_drawn_from_results_alone(smoke_run, tmp_path):
     assert pictures
     for picture in pictures:
         assert picture.read_bytes() == (tmp_path / "figures" / picture.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_site_of_a_smoke_run_is_whole_and_holds_no_dead_slider(smoke_run, browser):
+    command = [sys.executable, str(ROOT / "notebooks" / "book.py"), "--workspace", "build/smoke"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    site = ROOT / "build" / "smoke" / "book"
+    assert walk(browser, site / "index.html") == (["index", *STEMS, "figures"], [])
+    page = (site / "04_joint_ablation.html").read_text(encoding="utf-8")
+    assert 'class="animation"' in page
+    assert "jupyter.widget-view" not in page and ">controls<" not in page
+
+
+@pytest.mark.slow
+def test_the_slider_of_notebook_04_answers_in_jupyterlab(smoke_run, browser, tmp_path):
+    """With the cells that its text names alone: those up to `ws`, then from `explorer.load` on."""
+    stem = "04_joint_ablation"
+    notebook, cells = read(stem), code_cells(stem)
+    before = next(i for i, cell in enumerate(cells) if "\nws = " in cell.source)
+    first = next(i for i, cell in enumerate(cells) if "explorer.load" in cell.source)
+    smoke = run.parameters_for(PATHS[stem], run.load_profile("smoke"))
+    cells[0].source = "\n".join(f"{name} = {value!r}" for name, value in smoke.items())
+    notebook.cells = [*cells[: before + 1], *cells[first:]]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook, tmp_path / "notebooks" / "04.ipynb")
+    with jupyter_lab(tmp_path / "notebooks", tmp_path) as address_of:
+        budgets, pictures, failed = move_the_slider(browser, address_of("04.ipynb"))
+    assert budgets == ["12", "21"] and failed == 0
+    assert pictures[0] != pictures[1] and all(p.startswith("data:image/png") for p in pictures)

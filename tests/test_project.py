@@ -34,6 +34,7 @@ ROOMS = (
     ("statistics", "verdicts", "stability", "evaluation"),
     ("cost", "transfer"),
     ("figures", "numbers", "claims"),
+    ("animation", "explorer"),
     ("__init__",),
 )
 ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}

@@ -5,7 +5,7 @@ and return the figure; `save` writes PDF and PNG whose bytes depend on the facts
 """
 
 from jointprune.figures.curves import accuracy_against_k, cost, stability
-from jointprune.figures.hands import HAND_LAYOUT, draw_hand, kept_joints
+from jointprune.figures.hands import HAND_LAYOUT, draw_hand, draw_shares, kept_joints
 from jointprune.figures.looks import COLUMN, LOOKS, PAGE, STYLE, name_ticks, save
 from jointprune.figures.parts import HAND_LOOKS, changes, groups, leave_out
 from jointprune.figures.recovery import planted

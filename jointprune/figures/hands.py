@@ -57,13 +57,20 @@ def draw_hand(
 def kept_joints(frequency: dict[str, float], k: int) -> Figure:
     """fig1: on each hand, how often each joint was among the K kept; shares in 0..1."""
     fig, axes = page(COLUMN, 2.3, 1, 2)
-    for ax, hand, side in zip(axes, HANDS, (-1, 1), strict=True):
-        shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
-        points = HAND_LAYOUT * [side, 1]
-        drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
-        ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
-        ax.margins(0.12)
+    for ax, hand in zip(axes, HANDS, strict=True):
+        drawn = draw_shares(ax, hand, frequency)
     bar = fig.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=35)
     bar.set_label(f"share of runs that keep the joint (K = {k})")
     bar.ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     return fig
+
+
+def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
+    """One resting hand: size and colour of a joint are its share, 0..1, by name such as
+    "left.wrist"; joints without one have 0. Returns the drawn joints."""
+    shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
+    points = HAND_LAYOUT * [-1 if hand == "left" else 1, 1]
+    drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
+    ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
+    ax.margins(0.12)
+    return drawn
