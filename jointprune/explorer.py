@@ -103,7 +103,8 @@ def _accuracy(ax: Axes, found: Results, method: str, k: int) -> None:
     rows = found.of(found.accuracy, method).sort_values("k")
     interval(ax, rows["k"], rows, **look(method))
     row = one_row(rows.to_dict("records"), k=k)
-    ax.plot(k, row["mean"], "o", markersize=9, markerfacecolor="none", color="#000000")
+    ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
+    ax.plot(k, row["mean"], "o", **ring)
     ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
     ax.set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
     budget_axis(ax, [*rows["k"], full["k"]])

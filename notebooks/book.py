@@ -88,7 +88,11 @@ def _opening(workspace: Workspace, titles: dict[str, str]) -> str:
     chapters = [f"- [{title}]({stem}.html)" for stem, title in titles.items() if stem != "index"]
     notebooks = [f"[{stem}](notebooks/{stem}.ipynb)" for stem in titles if stem[0].isdigit()]
     files = [f"- [{name}](figures/{name}): {what}" for name, what in DOWNLOADS.items()]
-    parts = [OPENING, *chapters, "\n## Results\n", headline(load_results(workspace)),
+    results = load_results(workspace)
+    warning = (
+        "**A smoke run: it says nothing about joints.**\n" if results["dataset"]["smoke"] else ""
+    )
+    parts = [OPENING, *chapters, "\n## Results\n", warning, headline(results),
              "\n## Downloads\n", *files, "- notebooks with their outputs: " + ", ".join(notebooks),
              "- figures as PDF: see [Figures](figures.html)"]  # fmt: skip
     return "\n".join(parts)

@@ -125,6 +125,7 @@ def test_the_first_page_offers_every_file_to_take_away(site):
 
 def test_the_first_page_holds_the_headline_and_the_figures_their_captions(site):
     index = (site / "index.html").read_text(encoding="utf-8")
+    assert "A smoke run: it says nothing" in index
     assert "learned gates" in index and "95 % interval in brackets" in index and "<table" in index
     assert "Figure 8: cost" in (site / "figures.html").read_text(encoding="utf-8")
     assert len(Links(site / "figures.html").loaded) == 8
