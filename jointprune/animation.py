@@ -13,6 +13,7 @@ from jointprune.skeleton import HANDS, JOINTS
 
 FRAMES = 24  # of a film at most; a longer clip skips frames evenly, in its own time
 DPI = 100
+USUAL_FPS = 25
 MARGIN = 0.1  # shoulder widths
 # matplotlib's player takes its buttons' icons from another site; these are letters of any font.
 ICONS = {
@@ -28,8 +29,10 @@ def film(panels: Panels, fps: float) -> HTML:
     """Clips played beside each other, as many frames long, with buttons and a slider.
 
     `panels` holds by title poses (frames, 42, 2), in shoulder widths and y down, and present
-    (frames, 42); a joint that is not present is not drawn. `fps` are frames a second of the clips.
+    (frames, 42); a joint that is not present is not drawn. `fps` are frames a second of the clips,
+    0 where they are not known, as in a store; such a clip plays at USUAL_FPS.
     """
+    fps = fps or USUAL_FPS
     lengths = {poses.shape[0] for poses, _ in panels.values()}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(f"expected clips of one length, got {sorted(lengths)}: cut their padding")

@@ -56,6 +56,11 @@ def test_a_long_clip_skips_frames_and_keeps_its_time():
     assert float(re.search(r"slider_id, ([\d.]+),", page).group(1)) == pytest.approx(100.0)
 
 
+def test_a_clip_whose_speed_nobody_knows_is_played_at_a_usual_one():
+    page = film({"all": (hands(2), np.ones((2, 42), bool))}, 0.0).data
+    assert float(re.search(r"slider_id, ([\d.]+),", page).group(1)) == pytest.approx(40.0)
+
+
 def test_a_hand_that_is_missing_is_not_drawn():
     present = np.ones((2, 42), bool)
     present[1] = False
