@@ -36,6 +36,8 @@ def import_summary(report: dict) -> str:
         lines.append(
             "published splits: " + ", ".join(f"{k} {n}" for k, n in report["splits"].items())
         )
+        if "test" not in report["splits"]:
+            lines.append("NO CLIP TO TEST ON in the published split, which is therefore not used")
     if report["groups_by"] == "part":
         lines.append(
             "signers are not known: folds keep apart runs of neighbouring recordings, and no "
@@ -46,6 +48,7 @@ def import_summary(report: dict) -> str:
     rejected = [f"{row['source_file']}: {row['reason']}" for row in report["rejected"]]
     lists = {
         "left out": rejected,
+        "labels of recordings that are not there": report["labels_unused"],
         "signs without any clip left": report["signs_lost"],
         "signs that are tested and not trained in some fold": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],

@@ -95,7 +95,7 @@ def _dask():
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "expected Dask's distributed, as JOINTPRUNE_SCHEDULER is set, got none: "
-            "pip install 'jointprune[cluster]', or unset the variable to stay on this machine"
+            "pip install -e '.[cluster]' in jointprune's repository, or unset the variable"
         ) from error
     return distributed
 

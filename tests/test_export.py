@@ -317,7 +317,7 @@ def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypa
     assert "expected a new or empty folder" in refused([run, "--out", tmp_path], capsys)
     monkeypatch.setattr(export_folder, "NEEDED", ("onnx", "no_such_package"))
     told = refused([run, "--out", tmp_path / "out"], capsys)
-    assert "got no no_such_package: pip install 'jointprune[export]'" in told
+    assert "got no no_such_package: pip install -e '.[export]'" in told
 
 
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():

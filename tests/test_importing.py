@@ -162,6 +162,11 @@ def test_rules_that_cannot_be_right_are_refused(groups, said):
         annotations.group_rule(groups, clips("a/1", "b/2"))
 
 
+def test_labels_of_recordings_that_are_not_there_are_told(tmp_path):
+    (tmp_path / "l.csv").write_text("clip,label\na/1,yes\n2,no\nb/3,no\n4,yes\n")
+    assert annotations.without_clip(clips("a/1", "a/2"), [tmp_path / "l.csv"]) == ["b/3", "4"]
+
+
 def test_names_in_two_spellings_are_one(tmp_path):
     (tmp_path / "t.csv").write_text("c\u0327ay,1\n", encoding="utf-8")
     assert annotations.read_table([tmp_path / "t.csv"]) == {"çay": "1"}

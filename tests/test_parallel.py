@@ -214,7 +214,7 @@ def test_where_no_scheduler_answers_the_error_says_what_to_do(address, monkeypat
 def test_without_dask_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setenv(VARIABLE, "tcp://127.0.0.1:8786")
-    with pytest.raises(ImportError, match=r"pip install 'jointprune\[cluster\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '.\[cluster\]'"):
         list(on_every_core(later_if_even, [(0,)], "numbers"))
 
 

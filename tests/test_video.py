@@ -135,6 +135,17 @@ def test_autsl_becomes_a_store_with_its_split_its_signers_and_its_class_ids(auts
     )
 
 
+def test_a_split_whose_test_labels_were_forgotten_is_said_to_be_unused(autsl, workspace):
+    source, tables = autsl
+    some = [table for table in tables if table.parent.name != "test"]
+    assert len(some) == len(tables) - 1
+    data, report = import_recordings(source, "mine", workspace, labels=some)
+    assert not data.official_split and report["labels_unused"] == []
+    assert "NO CLIP TO TEST ON" in command.import_summary(report)
+    _, whole = import_recordings(source, "mine", workspace, labels=tables)
+    assert "NO CLIP TO TEST ON" not in command.import_summary(whole)
+
+
 def test_the_poses_alone_make_the_same_store(autsl, workspace):
     source, tables = autsl
     whole, _ = import_recordings(source, "mine", workspace, labels=tables)
@@ -166,7 +177,7 @@ def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monk
         command.main(["import", str(source), "--name", "new", "--labels", *labels])
     said = capsys.readouterr().err
     assert end.value.code == 1
-    assert "in 12 videos" in said and 'pip install "jointprune[extract]"' in said
+    assert "in 12 videos" in said and "pip install -e '.[extract]'" in said
 
 
 # MediaPipe

@@ -134,5 +134,5 @@ def require_packages() -> None:
     if missing:
         raise ModuleNotFoundError(
             f"expected {', '.join(NEEDED)}, got no {', '.join(missing)}: "
-            "pip install 'jointprune[export]'"
+            "pip install -e '.[export]' in its repository"
         )

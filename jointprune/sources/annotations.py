@@ -48,6 +48,12 @@ def with_labels(clips: list[Clip], tables: list[Path]) -> list[Clip]:
     return labelled
 
 
+def without_clip(clips: list[Clip], tables: list[Path]) -> list[str]:
+    """Names in the tables that no clip has: recordings that were expected and are not there."""
+    known = {name for clip in clips for name in (clip.name, clip.name.rsplit("/", 1)[-1])}
+    return [name for name in read_table(tables) if name not in known]
+
+
 def group_rule(groups: str, clips: list[Clip]) -> tuple[dict[str, str], str]:
     """The group of each clip by name, and the rule in words.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.skeleton import HANDS, JOINT_NAMES
-from jointprune.sources.annotations import group_rule, with_labels
+from jointprune.sources.annotations import group_rule, with_labels, without_clip
 from jointprune.sources.layouts import recognise, video
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
@@ -79,7 +79,8 @@ def import_recordings(
     _check_groups(kept, rule)
     facts = {"layout": layout, "groups_by": rule}
     data = _store(kept, chunks, folder, facts)
-    report = {**facts, "aspect": aspect, **_report(table, unlabelled, data, source)}
+    report = {**facts, "aspect": aspect, **_report(table, unlabelled, data, source),
+              "labels_unused": without_clip(found, list(labels))}  # fmt: skip
     with atomic_path(report_path(folder)) as temporary:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -56,7 +56,7 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
     if jobs and not find_spec("mediapipe"):
         raise ModuleNotFoundError(
             f"{jobs[0][0]}: expected MediaPipe, to find hands in {len(jobs)} videos, got no such "
-            'package: pip install "jointprune[extract]"'
+            "package: pip install -e '.[extract]' in jointprune's repository"
         )
     _note_videos(found, folder)
     for _ in on_every_core(extract_one, jobs, "videos", len(found) - len(jobs)):
