@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import shutil
-import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +11,7 @@ from jointprune.config import TrainingConfig
 from jointprune.experiments import Run
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
+from jointprune.scratch import scratch_folder
 from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, sync
@@ -43,18 +42,13 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
         data = dataset_of(run.resolve(), dataset)
     else:
         data = dataset_named(dataset, model.config)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
-    try:
+    with scratch_folder(out.parent) as scratch:
         recogniser = Recogniser(model).eval()
         write(recogniser, description(recogniser.config, data, checkpoint), scratch)
         difference = check(scratch, recogniser.config, model, data)
         for file in scratch.iterdir():
             sync(file)
-        scratch.chmod(0o755)  # mkdtemp makes private folders; this one is to be read
         scratch.rename(out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return out, difference
 
 
