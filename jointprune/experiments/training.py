@@ -113,10 +113,10 @@ def fit(
 
 
 @contextmanager
-def without_noise():
-    """A block in which Lightning keeps LIBRARY_NOISE to itself."""
+def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
+    """A block in which libraries keep these warnings (regular expressions) to themselves."""
     with warnings.catch_warnings():
-        for message in LIBRARY_NOISE:
+        for message in messages:
             warnings.filterwarnings("ignore", message=message)
         yield
 

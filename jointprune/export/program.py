@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import shutil
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
+from jointprune.experiments import without_noise
 from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 from jointprune.sources.pose_files import HAND_POINTS
@@ -122,9 +122,7 @@ def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
     free = {0: torch.export.Dim("clips"), 1: torch.export.Dim("frames")}
     shapes = {"poses": free, "present": free}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision aloud
-    with warnings.catch_warnings():
-        for message in LIBRARY_NOISE:
-            warnings.filterwarnings("ignore", message=message)
+    with without_noise(LIBRARY_NOISE):
         program = torch.export.export(recogniser, example, dynamic_shapes=shapes)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # paths of this machine
