@@ -26,7 +26,7 @@ def close_figures():
 
 
 STEMS = (
-    "fig1_kept_joints", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
+    "fig1_pipeline", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
     "fig5_groups", "fig6_stability", "fig7_planted", "fig8_cost",
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def draw(stem):
     facts = paper_facts.results()
     ablation = facts["ablation"]
     return {
-        "fig1_kept_joints": lambda: figures.kept_joints(facts["pruning"]["frequency"]["12"], 12),
+        "fig1_pipeline": lambda: figures.pipeline(facts, 12),
         "fig2_accuracy_against_k": lambda: figures.accuracy_against_k(
             ablation["accuracy"], ablation["k_star"]
         ),
@@ -94,7 +94,7 @@ def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem):
 
 
 def test_fonts_are_embedded_as_truetype(tmp_path):
-    pdf = figures.save(drawn_once("fig1_kept_joints"), "fig1", tmp_path)[0].read_bytes()
+    pdf = figures.save(drawn_once("fig1_pipeline"), "fig1", tmp_path)[0].read_bytes()
     assert b"/FontFile2" in pdf or b"/CIDFontType2" in pdf
     assert b"/Subtype /Type3" not in pdf
 
@@ -125,6 +125,35 @@ def test_the_resting_hand_is_a_right_hand_seen_from_its_palm():
     assert np.hypot(*palm) == pytest.approx(1.0)
 
 
+def test_the_words_of_a_step_stay_in_its_box(facts):
+    """With longer words and numbers, too: those of an import of AUTSL's size."""
+    data = {
+        **facts["dataset"],
+        "clips": 36302,
+        "classes": 226,
+        "groups": 43,
+        "group_word": "signer",
+    }
+    fig = figures.pipeline({**facts, "dataset": data}, 12)
+    fig.canvas.draw()
+    steps = fig.axes[0]
+    boxes = [patch.get_window_extent() for patch in steps.patches]
+    words = [text for text in steps.texts if text.get_text()]
+    assert len(words) == 2 * len(boxes) == 10
+    for i, text in enumerate(words):
+        inside, box = text.get_window_extent(), boxes[i // 2]
+        assert box.x0 < inside.x0 < inside.x1 < box.x1
+        assert box.y0 < inside.y0 < inside.y1 < box.y1
+    assert steps.texts[1].get_text() == "36302 clips of\n226 signs, 43 signers"
+
+
+def test_the_pipeline_shows_all_joints_and_then_those_kept(facts):
+    hands = drawn_once("fig1_pipeline").axes[1:5]
+    shares = np.concatenate([ax.collections[0].get_array() for ax in hands])
+    frequency = facts["pruning"]["frequency"]["12"]
+    assert np.allclose(shares, [1.0] * 42 + [frequency[name] for name in JOINT_NAMES])
+
+
 def test_the_colour_of_a_joint_is_its_share():
     fig = figures.kept_joints({name: i / 41 for i, name in enumerate(JOINT_NAMES)}, 12)
     left, right = (ax.collections[0].get_array() for ax in fig.axes[:2])
@@ -134,7 +163,21 @@ def test_the_colour_of_a_joint_is_its_share():
 def test_every_left_out_part_is_drawn():
     fig = drawn_once("fig4_leave_out")
     masked = [sum(len(bars[0].get_xdata()) for bars in ax.containers) for ax in fig.axes]
-    assert masked == [42, 12]
+    assert masked == [0, 42, 12, 0, 0]  # left hand, joints, parts, right hand, colours
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_a_joint_on_the_hand_is_coloured_by_its_loss(facts, scale):
+    """As the colour bar reads, whose end is a multiple of 5 points; a gain is no loss."""
+    rows = [{**row, "loss": scale * row["loss"]} for row in facts["ablation"]["leave_out"]]
+    rows[0]["loss"] = -0.01
+    left, _, _, right, bar = figures.leave_out(rows).axes
+    most = float(bar.get_yticklabels()[-1].get_text())
+    assert most % 5 == 0
+    shown = np.concatenate([ax.collections[0].get_array() for ax in (left, right)])
+    losses = {row["name"]: max(100 * row["loss"], 0) for row in rows}
+    assert shown.max() <= 1
+    assert np.allclose(most * shown, [losses[name] for name in JOINT_NAMES])
 
 
 def heights(ax):

@@ -55,7 +55,7 @@ def draw_hand(
 
 
 def kept_joints(frequency: dict[str, float], k: int) -> Figure:
-    """fig1: on each hand, how often each joint was among the K kept; shares in 0..1."""
+    """On each hand, how often each joint was among the K kept; shares in 0..1."""
     fig, axes = page(COLUMN, 2.3, 1, 2)
     for ax, hand in zip(axes, HANDS, strict=True):
         drawn = draw_shares(ax, hand, frequency)

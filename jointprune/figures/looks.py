@@ -51,6 +51,12 @@ def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
     return plt.subplots(rows, columns, figsize=(width, height), **grid)
 
 
+def mosaic(width: float, height: float, layout: list[list[str]], **grid):
+    """The same with axes by name, each over the cells of `layout` that have its name."""
+    plt.rcParams.update(STYLE)
+    return plt.subplot_mosaic(layout, figsize=(width, height), **grid)
+
+
 def save(fig: Figure, stem: str, folder: Path) -> list[Path]:
     """Write `folder/stem.pdf` and `.png`; drawing the same facts again changes no byte.
 

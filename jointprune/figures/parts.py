@@ -6,16 +6,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jointprune.claims import method_words
+from jointprune.figures.hands import draw_shares
 from jointprune.figures.looks import (
     PAGE,
     accuracy_axis,
     interval,
     lines_across,
     look,
+    mosaic,
     name_ticks,
     page,
 )
-from jointprune.skeleton import FINGERS, JOINTS
+from jointprune.skeleton import FINGERS, HANDS, JOINTS
 from jointprune.verdicts import ALPHA
 
 HAND_LOOKS = {
@@ -24,6 +26,8 @@ HAND_LOOKS = {
     "right": {"color": "#0072B2", "marker": "s"},
 }
 
+# The colours of losses end at a multiple of so many points.
+STEP = 5
 # Signs in a panel of changes.
 SHOWN = 30
 GROUP_CODES = {"language": " (ISO 639-3)"}
@@ -32,17 +36,33 @@ GROUP_CODES = {"language": " (ISO 639-3)"}
 def leave_out(rows: list[dict]) -> Figure:
     """fig4: accuracy lost without each joint, finger or hand, with 95 % intervals.
 
-    Filled: the joint masked in the trained model; hollow: the model retrained without it.
+    Left: size and colour of a joint are its loss. Filled: the joint masked in the trained model;
+    hollow: the model retrained without it.
     """
-    fig, axes = page(PAGE, 3.6, 1, 2, width_ratios=[3, 2])
+    layout = [[hand, "joints", "parts"] for hand in HANDS]
+    fig, axes = mosaic(PAGE, 3.6, layout, width_ratios=[5, 7, 5])
     table = pd.DataFrame(rows)
     joints, parts = (table[table["kind"] == "joint"], table[table["kind"] != "joint"])
-    _losses(axes[0], joints, list(JOINTS))
-    _losses(axes[1], parts, [*FINGERS, "hand"])
-    legends = [ax.get_legend_handles_labels() for ax in axes]
+    _losses_on_hands(fig, axes, 100 * joints.set_index("name")["loss"])
+    _losses(axes["joints"], joints, list(JOINTS))
+    _losses(axes["parts"], parts, [*FINGERS, "hand"])
+    legends = [axes[name].get_legend_handles_labels() for name in ("joints", "parts")]
     known = {label: handle for pair in legends for handle, label in zip(*pair, strict=True)}
-    fig.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
+    labels = sorted(known, key=lambda label: ("retrained" in label, label))
+    fig.legend([known[label] for label in labels], labels, loc="outside lower center", ncols=6)
     return fig
+
+
+def _losses_on_hands(fig: Figure, axes: dict[str, Axes], losses: pd.Series) -> None:
+    """Losses in points, by joint, as size and colour; a gain is drawn as no loss."""
+    most = STEP * max(np.ceil(losses.max() / STEP), 1)
+    shares = (losses / most).clip(0).to_dict()
+    for hand in HANDS:
+        drawn = draw_shares(axes[hand], hand, shares)
+        axes[hand].set_title(f"{hand} hand")
+    bar = fig.colorbar(drawn, ax=[axes[hand] for hand in HANDS], location="left", shrink=0.8)
+    bar.set_ticks([0, 0.5, 1], labels=[f"{share * most:g}" for share in (0, 0.5, 1)])
+    bar.set_label("accuracy lost (points)")
 
 
 def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
