@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from layout_sources import write as write_file
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
@@ -301,7 +302,11 @@ def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
     assert "expected --dataset NAME" in refused([checkpoint, *out], capsys)
     told = refused([checkpoint, *out, "--dataset", tmp_path / "toy"], capsys)
     assert "expected a dataset of 3 signs in 2 coordinates" in told
-    assert "of 4 in 2" in told
+    assert "of 4 in 2: name the one" in told  # no joint is lacking
+    toy |= {key: toy[key][:, :, 1:] for key in ("poses", "present")}
+    save_dataset(tmp_path / "fewer", **toy | {"joints": JOINT_NAMES[1:]})
+    told = refused([checkpoint, *out, "--dataset", tmp_path / "fewer"], capsys)
+    assert "of 4 in 2, without ['left.wrist']: name the one" in told
     told = refused([run, *out, "--dataset", tmp_path / "toy"], capsys)
     assert f"gave the run {run.name} its name, got ['toy']" in told
     moved = shutil.copytree(run, tmp_path / "data" / "runs" / "mine")
@@ -310,14 +315,40 @@ def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
 
 
 def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypatch):
-    assert "a checkpoint, got no" in refused([tmp_path / "nothing"], capsys)
-    assert "got no" in refused([tmp_path], capsys)
-    (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
-    assert "expected a checkpoint of this package" in refused([tmp_path / "x.ckpt"], capsys)
+    assert "nothing (no such file)" in refused([tmp_path / "nothing"], capsys)
+    assert f"got {tmp_path / 'model.ckpt'} (no such file)" in refused([tmp_path], capsys)
+    (tmp_path / "a file").touch()
     assert "expected a new or empty folder" in refused([run, "--out", tmp_path], capsys)
     monkeypatch.setattr(export_folder, "NEEDED", ("onnx", "no_such_package"))
     told = refused([run, "--out", tmp_path / "out"], capsys)
     assert "got no no_such_package: pip install -e '.[export]'" in told
+
+
+ODD = "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got {} ({}): "
+ODD += "name the path that training printed, or a folder of data/runs\n"
+
+
+@pytest.mark.parametrize("content", ["# notes", {"state_dict": {}}, np.zeros(3), b""], ids=type)
+def test_a_file_of_another_kind_is_no_checkpoint(content, tmp_path, capsys):
+    file = write_file(tmp_path / "odd.npy", content)  # numpy would add the suffix
+    assert refused([file], capsys) == ODD.format(file, "not written by torch, or cut short")
+
+
+OTHERS = {
+    "objects": Path("x"),
+    "a list": [1],
+    "a tensor": torch.zeros(2),
+    "weights alone": {"weight": torch.zeros(2)},
+    "another model": {"state_dict": {}, "pytorch-lightning_version": "2.5.0"},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # Lightning, of a tensor
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_else_torch_writes_is_no_checkpoint_and_told_in_one_line(name, tmp_path, capsys):
+    file = tmp_path / "odd.ckpt"
+    torch.save(OTHERS[name], file)
+    assert refused([file], capsys) == ODD.format(file, "not a model of this package")
 
 
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():

@@ -5,6 +5,7 @@ import pickle
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from zipfile import is_zipfile
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
@@ -16,6 +17,10 @@ from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, sync
 
+# What Lightning and torch raise for an archive that holds something else.
+FOREIGN = (
+    pickle.UnpicklingError, RuntimeError, KeyError, EOFError, TypeError, IndexError, AttributeError,
+)  # fmt: skip
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 
 
@@ -54,17 +59,18 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
 
 def trained_model(checkpoint: Path) -> SignClassificationLightning:
     """The model of a checkpoint in evaluation mode; no code in the file is run."""
+    refusal = (
+        "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got "
+        f"{checkpoint} ({{}}): name the path that training printed, or a folder of data/runs"
+    )
     if not checkpoint.is_file():
-        raise FileNotFoundError(
-            f"expected a run's folder with model.ckpt, or a checkpoint, got no {checkpoint}"
-        )
+        raise FileNotFoundError(refusal.format("no such file"))
+    if not is_zipfile(checkpoint):
+        raise ValueError(refusal.format("not written by torch, or cut short"))
     try:
         return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        raise ValueError(
-            f"{checkpoint}: expected a checkpoint of this package, got a file that cannot be read "
-            f"as one: {error}"
-        ) from error
+    except FOREIGN as error:  # whose own texts are pages long, on torch and on each weight
+        raise ValueError(refusal.format("not a model of this package")) from error
 
 
 def dataset_of(folder: Path, name: str = "") -> SignDataset:
@@ -116,8 +122,8 @@ def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
     if wanted != got or unknown:
         raise ValueError(
             f"expected a dataset of {wanted[0]} signs in {wanted[1]} coordinates with the model's "
-            f"joints, got {name!r} of {got[0]} in {got[1]}, without {unknown[:3]}: name the one "
-            "it was trained on"
+            f"joints, got {name!r} of {got[0]} in {got[1]}"
+            f"{f', without {unknown[:3]}' if unknown else ''}: name the one it was trained on"
         )
     return data
 
