@@ -1,6 +1,7 @@
 """The files that leave: they answer as the model does, say what they are, and need nothing here."""
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -220,6 +221,18 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording(
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
 
+@pytest.mark.parametrize(
+    "words", ["", "--help", "{model}", "{model} {clip} --left", "{model} {clip} left left"]
+)
+def test_the_example_tells_its_usage_where_it_is_given_other_words(
+    words, exported, recordings, monkeypatch
+):
+    words = words.format(model=exported / "model.onnx", clip=recordings[0]).split()
+    monkeypatch.setattr("sys.argv", ["", *words])
+    with pytest.raises(SystemExit, match=r"Usage: python read_a_sign.py model.onnx CLIP.pose"):
+        runpy.run_path(str(exported / "read_a_sign.py"))
+
+
 def test_the_example_runs_where_the_package_is_not(exported, recordings):
     """A module that is None cannot be imported."""
     block = "import runpy, sys; sys.modules['jointprune'] = None; sys.argv = sys.argv[1:]; "
@@ -229,6 +242,12 @@ def test_the_example_runs_where_the_package_is_not(exported, recordings):
         cwd=exported, env={}, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout[0] in LETTERS
+
+
+def test_what_the_readme_exports_to_is_ignored_by_git():
+    text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
+    top = re.search(r"jointprune\.export .*--out ([^/\s]+)", text).group(1)
+    assert f"/{top}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_a_recurrent_encoder_can_be_written_too(few, tmp_path):
