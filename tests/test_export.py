@@ -29,7 +29,7 @@ from jointprune.sources.checks import judge
 from jointprune.sources.layouts import pose
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.recording import LIMIT, mirror, pad, trim
-from jointprune.store import SignDataset, save_dataset
+from jointprune.store import SignDataset, load_dataset, save_dataset
 from jointprune.workspace import ROOT, Workspace
 from tests.conftest import toy_content
 
@@ -331,6 +331,26 @@ def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
     moved = shutil.copytree(run, tmp_path / "data" / "runs" / "mine")
     assert "got []" in refused([moved, *out], capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_of_all_datasets_only_the_runs_own_is_opened(run, few, toy, tmp_path, monkeypatch):
+    """Others, one of them broken, are told apart by what their `meta.json` says."""
+    place = shutil.copytree(run, tmp_path / "data" / "runs" / run.name)
+    stores = tmp_path / "data" / "processed"
+    save_dataset(stores / "a", **toy)
+    for broken, text in (("b", "{"), ("c", "[]"), ("d", '{"name": "d"}')):
+        (stores / broken).mkdir()
+        (stores / broken / "meta.json").write_text(text)
+    shutil.copytree(few.folder, stores / "e")
+    opened = []
+    monkeypatch.setattr(
+        export_folder, "load_dataset", lambda name: opened.append(name) or load_dataset(name)
+    )
+    assert export_folder.dataset_of(place).sha256 == few.sha256
+    assert opened == [stores / "e"]
+    (stores / "e" / "poses.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"e: expected the dataset that was saved there"):
+        export_folder.dataset_of(place)
 
 
 def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypatch):

@@ -3,19 +3,20 @@
 import json
 import pickle
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import is_zipfile
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run
+from jointprune.experiments import Run, content_name
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
 from jointprune.scratch import scratch_folder
 from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace, sync
+from jointprune.workspace import sync
 
 # What Lightning and torch raise for an archive that holds something else.
 FOREIGN = (
@@ -76,32 +77,34 @@ def trained_model(checkpoint: Path) -> SignClassificationLightning:
 def dataset_of(folder: Path, name: str = "") -> SignDataset:
     """The dataset that the run in `folder` learned from: the one that gives the run its name.
 
-    Looked for in the `processed` beside the folder's `runs`, or named. Raises ValueError if
-    none gives it.
+    Looked for by their checksums in the `processed` beside the folder's `runs`, or named; no other
+    is opened. Raises ValueError if none gives it, or if it is damaged.
     """
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     del facts["contract"]
     facts.pop("files", None)  # checksums, which runs of before they were noted do not have
     run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
-    stores = sorted(folder.parents[1].glob("processed/*/meta.json"))
-    some = [load_dataset(name)] if name else _loadable(stores)
-    for data in some:
-        if run.folder(data, Workspace()).name == folder.name:
-            return data
+    stores = sorted(folder.parents[1].glob("processed/*"))
+    found = _told([load_dataset(name).folder] if name else stores)
+    for store, (_, sha256) in found.items():
+        if content_name(sha256, asdict(run)) == folder.name:  # as `Run.folder`
+            return load_dataset(store)
     raise ValueError(
         f"expected the dataset that gave the run {folder.name} its name, got "
-        f"{[data.meta['name'] for data in some]}: prepare it again or say --dataset, as labels are "
+        f"{[name for name, _ in found.values()]}: prepare it again or say --dataset, as labels are "
         "known from nothing else; of a run moved, renamed or made by older code name model.ckpt"
     )
 
 
-def _loadable(stores: list[Path]) -> list[SignDataset]:
-    """The datasets of these stores, less those that cannot be read: they are another's business."""
-    found = []
+def _told(stores: list[Path]) -> dict[Path, tuple[str, str]]:
+    """Name and checksum that each store tells of itself, less those that tell none: they are
+    another's business."""
+    told = {}
     for store in stores:
-        with suppress(ValueError, OSError):
-            found.append(load_dataset(store.parent))
-    return found
+        with suppress(ValueError, OSError, KeyError, TypeError):
+            meta = json.loads((store / "meta.json").read_bytes())
+            told[store] = meta["name"], meta["sha256"]
+    return told
 
 
 def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
