@@ -358,9 +358,9 @@ def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypa
     assert f"got {tmp_path / 'model.ckpt'} (no such file)" in refused([tmp_path], capsys)
     (tmp_path / "a file").touch()
     assert "expected a new or empty folder" in refused([run, "--out", tmp_path], capsys)
-    monkeypatch.setattr(export_folder, "NEEDED", ("onnx", "no_such_package"))
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     told = refused([run, "--out", tmp_path / "out"], capsys)
-    assert "got no no_such_package: pip install -e '.[export]'" in told
+    assert "got no onnxscript: pip install -e '.[export]'" in told
 
 
 ODD = "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got {} ({}): "

@@ -4,7 +4,6 @@ import json
 import pickle
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -13,6 +12,7 @@ from jointprune.config import TrainingConfig
 from jointprune.experiments import Run, content_name
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
+from jointprune.extras import require
 from jointprune.scratch import scratch_folder
 from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
@@ -22,7 +22,6 @@ from jointprune.workspace import sync
 FOREIGN = (
     pickle.UnpicklingError, RuntimeError, KeyError, EOFError, TypeError, IndexError, AttributeError,
 )  # fmt: skip
-NEEDED = ("onnx", "onnxruntime", "onnxscript")
 
 
 def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
@@ -38,7 +37,7 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
     otherwise; FileNotFoundError, FileExistsError and ModuleNotFoundError for what is missing or
     in the way.
     """
-    require_packages()
+    require("export", "to write a model's files")
     checkpoint = run / "model.ckpt" if run.is_dir() else run
     out = checkpoint.parent / "export" if out is None else out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -129,13 +128,3 @@ def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
             f"{f', without {unknown[:3]}' if unknown else ''}: name the one it was trained on"
         )
     return data
-
-
-def require_packages() -> None:
-    """Raises ModuleNotFoundError where the extra `export` is not installed."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"expected {', '.join(NEEDED)}, got no {', '.join(missing)}: "
-            "pip install -e '.[export]' in its repository"
-        )
