@@ -17,6 +17,7 @@ import torch
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
+from jointprune.extras import require
 from jointprune.workspace import ROOT
 
 # Told to glibc's allocator in worker processes: keep freed arrays instead of giving them back to
@@ -68,7 +69,9 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
 
     joblib's own way to Dask keeps what jobs share on one worker, and its death ends them all.
     """
-    distributed = _dask()
+    require("cluster", f"as JOINTPRUNE_SCHEDULER={address} (unset it to stay on this machine)")
+    import distributed
+
     with _client(distributed, address) as client:
         sweep = f"{description} {uuid4()}"  # Dask names the job that no worker survives
         waiting = {
@@ -87,17 +90,6 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
             while given in results:
                 yield results.pop(given)
                 given += 1
-
-
-def _dask():
-    try:
-        import distributed
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "expected Dask's distributed, as JOINTPRUNE_SCHEDULER is set, got none: "
-            "pip install -e '.[cluster]' in jointprune's repository, or unset the variable"
-        ) from error
-    return distributed
 
 
 def _client(distributed, address: str):

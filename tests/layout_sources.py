@@ -11,6 +11,8 @@ import pandas as pd
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
+from recordings import vectors as mp_vectors
+from recordings import write_frames
 
 from jointprune.sources.layouts import (
     pose,
@@ -77,13 +79,10 @@ def pose_bytes(motion, hands=None, confidence=None, components=("pose", "left", 
 
 
 def vectors(motion, width=1662, hands_first=False):
-    """The frames' vectors of `MP_Data`: the body with visibilities, the face, the hands."""
+    """The frames' vectors of `MP_Data`, the body with visibilities."""
     hands, body = motion.filled(0)
-    visibility = 0.9 * motion.pose_seen[..., None]
-    body = np.concatenate([body, visibility], axis=-1).reshape(FRAMES, -1)
-    hands, face = hands.reshape(FRAMES, -1), np.full((FRAMES, 468 * 3), 0.5)
-    parts = {1662: [body, face, hands], 258: [body, hands], 126: [hands]}[width]
-    return np.concatenate(parts[::-1] if hands_first else parts, axis=1)
+    body = np.concatenate([body, 0.9 * motion.pose_seen[..., None]], axis=-1)
+    return mp_vectors(hands, body, width, hands_first)
 
 
 def stack(motion, columns=3):
@@ -131,11 +130,6 @@ def write(path: Path, content) -> Path:
     else:
         np.save(path, content)
     return path
-
-
-def write_frames(folder: Path, frames, numbers=None):
-    for number, frame in zip(numbers or range(len(frames)), frames, strict=True):
-        write(folder / f"{number}.npy", frame)
 
 
 def write_asl(source: Path, motion, path="parquet/26734/100.parquet"):

@@ -29,19 +29,31 @@ def in_shoulder_widths(hands: np.ndarray) -> np.ndarray:
     return np.nan_to_num((hands[..., :2] - SHOULDERS.mean(0)) / 0.2)
 
 
-def vectors(hands: np.ndarray, width: int = 1662) -> np.ndarray:
-    """The frames of MP_Data (frames, width): pose, face, hands flattened; zeros where missing."""
-    frames = len(hands)
-    pose = np.zeros((frames, 33, 4))
-    pose[:, [11, 12], :2], pose[:, [15, 16], :2] = SHOULDERS, np.nan_to_num(hands[:, [0, 21], :2])
-    pose[:, [11, 12, 15, 16], 3] = 0.9
-    face = np.zeros((frames, 0 if width < 1662 else 468 * 3))
-    body = pose.reshape(frames, -1) if width > 126 else np.zeros((frames, 0))
-    return np.concatenate([body, face, np.nan_to_num(hands).reshape(frames, -1)], axis=1)
+def body_of(hands: np.ndarray) -> np.ndarray:
+    """Shoulders, and wrists at the hands, with visibility: (frames, 33, 4), zeros elsewhere."""
+    body = np.zeros((len(hands), 33, 4))
+    body[:, [11, 12], :2], body[:, [15, 16], :2] = SHOULDERS, np.nan_to_num(hands[:, [0, 21], :2])
+    body[:, [11, 12, 15, 16], 3] = 0.9
+    return body
+
+
+def vectors(
+    hands: np.ndarray, body: np.ndarray, width: int = 1662, hands_first: bool = False
+) -> np.ndarray:
+    """The frames of MP_Data (frames, width): body (frames, 33, 4), face, hands (frames, 42, 3),
+    flattened; zeros where missing."""
+    hands, body = (np.nan_to_num(part).reshape(len(part), -1) for part in (hands, body))
+    face = np.full((len(hands), 468 * 3), 0.5)
+    parts = {1662: [body, face, hands], 258: [body, hands], 126: [hands]}[width]
+    return np.concatenate(parts[::-1] if hands_first else parts, axis=1)
+
+
+def write_frames(folder: Path, frames, numbers=None) -> None:
+    """One sequence as a file a frame, 0.npy to 11.npy and on."""
+    folder.mkdir(parents=True)
+    for number, frame in zip(numbers or range(len(frames)), frames, strict=True):
+        np.save(folder / f"{number}.npy", frame)
 
 
 def write_mp_data(folder: Path, hands: np.ndarray, width: int = 1662) -> None:
-    """One sequence as a file a frame, 0.npy to 11.npy and on."""
-    folder.mkdir(parents=True)
-    for number, frame in enumerate(vectors(hands, width)):
-        np.save(folder / f"{number}.npy", frame)
+    write_frames(folder, vectors(hands, body_of(hands), width))

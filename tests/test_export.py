@@ -1,6 +1,7 @@
 """The files that leave: they answer as the model does, say what they are, and need nothing here."""
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from layout_sources import write as write_file
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
@@ -27,7 +29,7 @@ from jointprune.sources.checks import judge
 from jointprune.sources.layouts import pose
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.recording import LIMIT, mirror, pad, trim
-from jointprune.store import SignDataset, save_dataset
+from jointprune.store import SignDataset, load_dataset, save_dataset
 from jointprune.workspace import ROOT, Workspace
 from tests.conftest import toy_content
 
@@ -219,6 +221,18 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording(
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
 
+@pytest.mark.parametrize(
+    "words", ["", "--help", "{model}", "{model} {clip} --left", "{model} {clip} left left"]
+)
+def test_the_example_tells_its_usage_where_it_is_given_other_words(
+    words, exported, recordings, monkeypatch
+):
+    words = words.format(model=exported / "model.onnx", clip=recordings[0]).split()
+    monkeypatch.setattr("sys.argv", ["", *words])
+    with pytest.raises(SystemExit, match=r"Usage: python read_a_sign.py model.onnx CLIP.pose"):
+        runpy.run_path(str(exported / "read_a_sign.py"))
+
+
 def test_the_example_runs_where_the_package_is_not(exported, recordings):
     """A module that is None cannot be imported."""
     block = "import runpy, sys; sys.modules['jointprune'] = None; sys.argv = sys.argv[1:]; "
@@ -228,6 +242,12 @@ def test_the_example_runs_where_the_package_is_not(exported, recordings):
         cwd=exported, env={}, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout[0] in LETTERS
+
+
+def test_what_the_readme_exports_to_is_ignored_by_git():
+    text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
+    top = re.search(r"jointprune\.export .*--out ([^/\s]+)", text).group(1)
+    assert f"/{top}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_a_recurrent_encoder_can_be_written_too(few, tmp_path):
@@ -301,7 +321,11 @@ def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
     assert "expected --dataset NAME" in refused([checkpoint, *out], capsys)
     told = refused([checkpoint, *out, "--dataset", tmp_path / "toy"], capsys)
     assert "expected a dataset of 3 signs in 2 coordinates" in told
-    assert "of 4 in 2" in told
+    assert "of 4 in 2: name the one" in told  # no joint is lacking
+    toy |= {key: toy[key][:, :, 1:] for key in ("poses", "present")}
+    save_dataset(tmp_path / "fewer", **toy | {"joints": JOINT_NAMES[1:]})
+    told = refused([checkpoint, *out, "--dataset", tmp_path / "fewer"], capsys)
+    assert "of 4 in 2, without ['left.wrist']: name the one" in told
     told = refused([run, *out, "--dataset", tmp_path / "toy"], capsys)
     assert f"gave the run {run.name} its name, got ['toy']" in told
     moved = shutil.copytree(run, tmp_path / "data" / "runs" / "mine")
@@ -309,15 +333,61 @@ def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_of_all_datasets_only_the_runs_own_is_opened(run, few, toy, tmp_path, monkeypatch):
+    """Others, one of them broken, are told apart by what their `meta.json` says."""
+    place = shutil.copytree(run, tmp_path / "data" / "runs" / run.name)
+    stores = tmp_path / "data" / "processed"
+    save_dataset(stores / "a", **toy)
+    for broken, text in (("b", "{"), ("c", "[]"), ("d", '{"name": "d"}')):
+        (stores / broken).mkdir()
+        (stores / broken / "meta.json").write_text(text)
+    shutil.copytree(few.folder, stores / "e")
+    opened = []
+    monkeypatch.setattr(
+        export_folder, "load_dataset", lambda name: opened.append(name) or load_dataset(name)
+    )
+    assert export_folder.dataset_of(place).sha256 == few.sha256
+    assert opened == [stores / "e"]
+    (stores / "e" / "poses.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"e: expected the dataset that was saved there"):
+        export_folder.dataset_of(place)
+
+
 def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypatch):
-    assert "a checkpoint, got no" in refused([tmp_path / "nothing"], capsys)
-    assert "got no" in refused([tmp_path], capsys)
-    (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
-    assert "expected a checkpoint of this package" in refused([tmp_path / "x.ckpt"], capsys)
+    assert "nothing (no such file)" in refused([tmp_path / "nothing"], capsys)
+    assert f"got {tmp_path / 'model.ckpt'} (no such file)" in refused([tmp_path], capsys)
+    (tmp_path / "a file").touch()
     assert "expected a new or empty folder" in refused([run, "--out", tmp_path], capsys)
-    monkeypatch.setattr(export_folder, "NEEDED", ("onnx", "no_such_package"))
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     told = refused([run, "--out", tmp_path / "out"], capsys)
-    assert "got no no_such_package: pip install -e '.[export]'" in told
+    assert "got no onnxscript: pip install -e '.[export]'" in told
+
+
+ODD = "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got {} ({}): "
+ODD += "name the path that training printed, or a folder of data/runs\n"
+
+
+@pytest.mark.parametrize("content", ["# notes", {"state_dict": {}}, np.zeros(3), b""], ids=type)
+def test_a_file_of_another_kind_is_no_checkpoint(content, tmp_path, capsys):
+    file = write_file(tmp_path / "odd.npy", content)  # numpy would add the suffix
+    assert refused([file], capsys) == ODD.format(file, "not written by torch, or cut short")
+
+
+OTHERS = {
+    "objects": Path("x"),
+    "a list": [1],
+    "a tensor": torch.zeros(2),
+    "weights alone": {"weight": torch.zeros(2)},
+    "another model": {"state_dict": {}, "pytorch-lightning_version": "2.5.0"},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # Lightning, of a tensor
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_else_torch_writes_is_no_checkpoint_and_told_in_one_line(name, tmp_path, capsys):
+    file = tmp_path / "odd.ckpt"
+    torch.save(OTHERS[name], file)
+    assert refused([file], capsys) == ODD.format(file, "not a model of this package")
 
 
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():

@@ -20,8 +20,8 @@ from layout_sources import (
     vectors,
     write,
     write_asl,
-    write_frames,
 )
+from recordings import write_frames
 
 from jointprune.sources.layouts import (
     LAYOUTS,

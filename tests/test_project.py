@@ -16,7 +16,7 @@ from jointprune.workspace import ROOT
 
 # Rooms from top to bottom (a row may import rows above it, and within itself without a circle).
 ROOMS = (
-    ("skeleton", "scratch", "workspace", "parallel"),
+    ("skeleton", "scratch", "extras", "workspace", "parallel"),
     ("store",),
     ("sources",),
     ("data",),

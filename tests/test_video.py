@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from importlib.util import find_spec
 
 import av
@@ -169,7 +170,7 @@ def test_poses_of_another_video_are_not_taken_for_this_ones(autsl, workspace):
 
 def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monkeypatch, capsys):
     source, tables = autsl
-    monkeypatch.setattr(video, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
     import_recordings(source, "mine", workspace, labels=tables)  # nothing has to be extracted
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
     labels = [str(table) for table in tables]

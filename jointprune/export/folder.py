@@ -3,20 +3,25 @@
 import json
 import pickle
 from contextlib import suppress
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
+from zipfile import is_zipfile
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run
+from jointprune.experiments import Run, content_name
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
+from jointprune.extras import require
 from jointprune.scratch import scratch_folder
 from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
-from jointprune.workspace import Workspace, sync
+from jointprune.workspace import sync
 
-NEEDED = ("onnx", "onnxruntime", "onnxscript")
+# What Lightning and torch raise for an archive that holds something else.
+FOREIGN = (
+    pickle.UnpicklingError, RuntimeError, KeyError, EOFError, TypeError, IndexError, AttributeError,
+)  # fmt: skip
 
 
 def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
@@ -32,7 +37,7 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
     otherwise; FileNotFoundError, FileExistsError and ModuleNotFoundError for what is missing or
     in the way.
     """
-    require_packages()
+    require("export", "to write a model's files")
     checkpoint = run / "model.ckpt" if run.is_dir() else run
     out = checkpoint.parent / "export" if out is None else out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -54,48 +59,51 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
 
 def trained_model(checkpoint: Path) -> SignClassificationLightning:
     """The model of a checkpoint in evaluation mode; no code in the file is run."""
+    refusal = (
+        "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got "
+        f"{checkpoint} ({{}}): name the path that training printed, or a folder of data/runs"
+    )
     if not checkpoint.is_file():
-        raise FileNotFoundError(
-            f"expected a run's folder with model.ckpt, or a checkpoint, got no {checkpoint}"
-        )
+        raise FileNotFoundError(refusal.format("no such file"))
+    if not is_zipfile(checkpoint):
+        raise ValueError(refusal.format("not written by torch, or cut short"))
     try:
         return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        raise ValueError(
-            f"{checkpoint}: expected a checkpoint of this package, got a file that cannot be read "
-            f"as one: {error}"
-        ) from error
+    except FOREIGN as error:  # whose own texts are pages long, on torch and on each weight
+        raise ValueError(refusal.format("not a model of this package")) from error
 
 
 def dataset_of(folder: Path, name: str = "") -> SignDataset:
     """The dataset that the run in `folder` learned from: the one that gives the run its name.
 
-    Looked for in the `processed` beside the folder's `runs`, or named. Raises ValueError if
-    none gives it.
+    Looked for by their checksums in the `processed` beside the folder's `runs`, or named; no other
+    is opened. Raises ValueError if none gives it, or if it is damaged.
     """
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     del facts["contract"]
     facts.pop("files", None)  # checksums, which runs of before they were noted do not have
     run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
-    stores = sorted(folder.parents[1].glob("processed/*/meta.json"))
-    some = [load_dataset(name)] if name else _loadable(stores)
-    for data in some:
-        if run.folder(data, Workspace()).name == folder.name:
-            return data
+    stores = sorted(folder.parents[1].glob("processed/*"))
+    found = _told([load_dataset(name).folder] if name else stores)
+    for store, (_, sha256) in found.items():
+        if content_name(sha256, asdict(run)) == folder.name:  # as `Run.folder`
+            return load_dataset(store)
     raise ValueError(
         f"expected the dataset that gave the run {folder.name} its name, got "
-        f"{[data.meta['name'] for data in some]}: prepare it again or say --dataset, as labels are "
+        f"{[name for name, _ in found.values()]}: prepare it again or say --dataset, as labels are "
         "known from nothing else; of a run moved, renamed or made by older code name model.ckpt"
     )
 
 
-def _loadable(stores: list[Path]) -> list[SignDataset]:
-    """The datasets of these stores, less those that cannot be read: they are another's business."""
-    found = []
+def _told(stores: list[Path]) -> dict[Path, tuple[str, str]]:
+    """Name and checksum that each store tells of itself, less those that tell none: they are
+    another's business."""
+    told = {}
     for store in stores:
-        with suppress(ValueError, OSError):
-            found.append(load_dataset(store.parent))
-    return found
+        with suppress(ValueError, OSError, KeyError, TypeError):
+            meta = json.loads((store / "meta.json").read_bytes())
+            told[store] = meta["name"], meta["sha256"]
+    return told
 
 
 def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
@@ -116,17 +124,7 @@ def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
     if wanted != got or unknown:
         raise ValueError(
             f"expected a dataset of {wanted[0]} signs in {wanted[1]} coordinates with the model's "
-            f"joints, got {name!r} of {got[0]} in {got[1]}, without {unknown[:3]}: name the one "
-            "it was trained on"
+            f"joints, got {name!r} of {got[0]} in {got[1]}"
+            f"{f', without {unknown[:3]}' if unknown else ''}: name the one it was trained on"
         )
     return data
-
-
-def require_packages() -> None:
-    """Raises ModuleNotFoundError where the extra `export` is not installed."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"expected {', '.join(NEEDED)}, got no {', '.join(missing)}: "
-            "pip install -e '.[export]' in its repository"
-        )

@@ -76,7 +76,10 @@ class Recogniser(nn.Module):
         return self.encoder(poses, present * self.gates).softmax(-1)
 
     def resample(self, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """`preprocessing.resample` for clips of one length, in operations that can be written."""
+        """`preprocessing.resample` for clips of one length; a test holds the two equal.
+
+        That one asks numpy, which reads a store's mapped pages and cannot be traced.
+        """
         moment = (self.shares * (poses.shape[1] - 1)).round(decimals=9)
         before, after = moment.floor().long(), moment.ceil().long()
         here, there = present[:, before], present[:, after]

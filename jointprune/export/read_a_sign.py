@@ -1,7 +1,12 @@
-"""Print the sign of a `.pose` file: python read_a_sign.py model.onnx CLIP.pose [left]
+"""Print the sign of a `.pose` file. Usage: python read_a_sign.py model.onnx CLIP.pose [left]
 
 Needs numpy, onnxruntime and pose-format alone; "left" says that the signer is left-handed. The
-file holds MediaPipe Holistic's components, one person, in pixels, the picture not mirrored.
+file holds MediaPipe Holistic's components, one person, in pixels, the picture not mirrored:
+
+    pip install pose-format mediapipe==0.10.14
+    video_to_pose --format mediapipe -i CLIP.mp4 -o CLIP.pose
+
+makes it of a video; jointprune's import of videos keeps such files in data/raw/NAME-poses.
 """
 
 import json
@@ -12,12 +17,14 @@ import numpy as np
 import onnxruntime
 from pose_format import Pose
 
+if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
+    sys.exit(__doc__)
 model = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
 pose = Pose.read(Path(sys.argv[2]).read_bytes())
 xy = pose.body.data.data[:, 0, :, :2]
 seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
-find, mirror = pose.header.get_point_index, "left" in sys.argv[3:]
+find, mirror = pose.header.get_point_index, sys.argv[3:] == ["left"]
 sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
 hand = {"left": f"{sides[0]}_HAND_LANDMARKS", "right": f"{sides[1]}_HAND_LANDMARKS"}
 

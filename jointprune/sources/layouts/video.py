@@ -10,11 +10,11 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from pose_format import Pose
 
+from jointprune.extras import require
 from jointprune.parallel import on_every_core
 from jointprune.sources.layouts import pose
 from jointprune.sources.layouts.found import Clip, Raw
@@ -53,11 +53,8 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
         made = folder / file.relative_to(source).with_suffix(".pose")
         found.append(clip._replace(files=(file, made)))
     jobs = [(*clip.files, strict) for clip in found if not clip.files[1].is_file()]
-    if jobs and not find_spec("mediapipe"):
-        raise ModuleNotFoundError(
-            f"{jobs[0][0]}: expected MediaPipe, to find hands in {len(jobs)} videos, got no such "
-            "package: pip install -e '.[extract]' in jointprune's repository"
-        )
+    if jobs:
+        require("extract", f"to find hands in {len(jobs)} videos, {jobs[0][0]} and on")
     _note_videos(found, folder)
     for _ in on_every_core(extract_one, jobs, "videos", len(found) - len(jobs)):
         pass
