@@ -149,6 +149,12 @@ def test_the_environment_is_made_again_when_the_lock_changes_and_not_when_its_da
     assert calls.read_text() == made * 2
 
 
+def test_every_room_is_on_the_map():
+    text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
+    on_the_map = set(re.findall(r"`(\w+)/?`", text.split("## ")[0]))
+    assert set(ROW) - {"__init__"} <= on_the_map
+
+
 def test_public_names_are_there_and_a_figure_does_not_wait_for_lightning():
     """`stability` is a function although a room has its name, whichever was asked for first."""
     code = (

@@ -43,9 +43,13 @@ class Run:
         if shared := set(self.train) & set(self.test):
             raise ValueError(f"expected no clip on both sides, got {len(shared)} shared")
 
+    def name(self, data_sha256: str) -> str:
+        """Of all that decides what the run learns, on the dataset of this checksum."""
+        return content_name(data_sha256, asdict(self))
+
     def folder(self, data: SignDataset, workspace: Workspace) -> Path:
-        """Where the run lies, named by all that decides what it learns."""
-        return workspace.runs / content_name(data.sha256, asdict(self))
+        """Where the run lies."""
+        return workspace.runs / self.name(data.sha256)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 import json
 import pickle
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from zipfile import is_zipfile
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run, content_name
+from jointprune.experiments import Run
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
 from jointprune.extras import require
@@ -86,7 +85,7 @@ def dataset_of(folder: Path, name: str = "") -> SignDataset:
     stores = sorted(folder.parents[1].glob("processed/*"))
     found = _told([load_dataset(name).folder] if name else stores)
     for store, (_, sha256) in found.items():
-        if content_name(sha256, asdict(run)) == folder.name:  # as `Run.folder`
+        if run.name(sha256) == folder.name:
             return load_dataset(store)
     raise ValueError(
         f"expected the dataset that gave the run {folder.name} its name, got "
