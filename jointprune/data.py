@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from jointprune.sources.importing import import_recordings, report_path
@@ -74,7 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("source", type=Path, help="the folder")
     add.add_argument("--name", required=True, help="of the dataset, as in make reproduce DATASET=")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
-    add.add_argument("--labels", type=Path, nargs="+", default=[], help="CSV files of clip,label")
+    add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
+                     help="of clip,label; once a file")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
@@ -110,8 +112,14 @@ def _planted(options: argparse.Namespace) -> str:
 
 def _aspect(text: str) -> float:
     """ "16:9" as 1.78."""
-    width, _, height = text.partition(":")
-    return float(width) / float(height)
+    try:
+        width, height = map(float, text.split(":"))
+        aspect = width / height
+    except (ValueError, ZeroDivisionError):
+        width = aspect = math.nan
+    if not (width > 0 and 0 < aspect < math.inf):
+        raise argparse.ArgumentTypeError(f"expected WIDTH:HEIGHT such as 16:9, got {text!r}")
+    return aspect
 
 
 def _short(path: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
-from jointprune.sources import annotations, importing, reading
+from jointprune.sources import annotations, importing, load_dataset, reading
 from jointprune.sources.checks import LIMIT, judge
 from jointprune.sources.fingerspelling import FOLDER
 from jointprune.sources.importing import import_recordings
@@ -337,6 +337,50 @@ def test_the_command_says_what_was_found(source, workspace, monkeypatch, capsys)
     with pytest.raises(SystemExit) as end:
         command.main(["import", str(source / "none"), "--name", "mine"])
     assert end.value.code == 1 and "none" in capsys.readouterr().err
+
+
+@pytest.fixture
+def imported(source, workspace, monkeypatch, capsys):
+    """What the import command says of `source`: code, standard output and error."""
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    monkeypatch.setattr(command, "ROOT", workspace.path)
+
+    def run(*arguments, name="mine"):
+        code = 0
+        try:
+            command.main(["import", *map(str, arguments), "--name", name])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["16:0", "-16:9", "-16:-9", "nan:9", "16:inf", "16", "16:9:1", "a:b", "1e300:1e-300", ""],
+)
+def test_an_aspect_that_no_picture_has_is_refused(imported, source, text):
+    code, _, said = imported(source, f"--aspect={text}")
+    assert code == 2
+    assert f"expected WIDTH:HEIGHT such as 16:9, got {text!r}" in said
+
+
+def test_an_aspect_is_the_width_over_the_height():
+    assert command._aspect("16:9") == pytest.approx(1.7778, abs=1e-4)
+
+
+def test_labels_are_given_a_file_at_a_time_before_or_after_the_folder(
+    imported, source, workspace, tmp_path
+):
+    for i, sign in enumerate(SIGNS):
+        rows = [f"{sign}/{sequence},{'ab'[i]}" for sequence in range(7)]
+        (tmp_path / f"{i}.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, said, _ = imported("--labels", tmp_path / "0.csv", source, "--labels", tmp_path / "1.csv")
+    assert code == 0 and "12 clips, 2 signs" in said
+    assert set(load_dataset("mine", workspace).classes) == {"a", "b"}
 
 
 def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, tmp_path, monkeypatch):

@@ -172,9 +172,9 @@ def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monk
     monkeypatch.setattr(video, "find_spec", lambda _: None)
     import_recordings(source, "mine", workspace, labels=tables)  # nothing has to be extracted
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
-    labels = [str(table) for table in tables]
+    labels = [word for table in tables for word in ("--labels", str(table))]
     with pytest.raises(SystemExit) as end:
-        command.main(["import", str(source), "--name", "new", "--labels", *labels])
+        command.main(["import", str(source), "--name", "new", *labels])
     said = capsys.readouterr().err
     assert end.value.code == 1
     assert "in 12 videos" in said and "pip install -e '.[extract]'" in said
