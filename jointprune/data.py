@@ -9,10 +9,11 @@ import json
 import math
 from pathlib import Path
 
-from jointprune.sources.importing import import_recordings, report_path
+from jointprune.sources.importing import import_recordings
 from jointprune.sources.layouts import LAYOUTS
 from jointprune.sources.layouts.video import poses_folder
 from jointprune.sources.rehearsal import autsl_like
+from jointprune.sources.report import report_path
 from jointprune.workspace import ROOT, Workspace
 
 # Files of one kind that are printed; the report has them all.

@@ -8,18 +8,17 @@ import hashlib
 import json
 import re
 import shutil
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
 
-from jointprune.skeleton import HANDS, JOINT_NAMES
+from jointprune.skeleton import JOINT_NAMES
 from jointprune.sources.annotations import group_rule, with_labels, without_clip
 from jointprune.sources.layouts import recognise, video
-from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_recordings, load_rows, read_chunks
 from jointprune.sources.recording import mirror
+from jointprune.sources.report import report_of, report_path
 from jointprune.store import SignDataset, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path
 
@@ -79,18 +78,13 @@ def import_recordings(
     _check_groups(kept, rule)
     facts = {"layout": layout, "groups_by": rule}
     data = _store(kept, chunks, folder, facts)
-    report = {**facts, "aspect": aspect, **_report(table, unlabelled, data, source),
+    report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
               "labels_unused": without_clip(found, list(labels))}  # fmt: skip
     with atomic_path(report_path(folder)) as temporary:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(scratch)  # only now: until here an interrupted import goes on from it
     return data, report
-
-
-def report_path(folder: Path) -> Path:
-    """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
-    return folder / "report.json"
 
 
 def _checked(name: str) -> str:
@@ -194,54 +188,9 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
 
 
-def _unseen(kept: pd.DataFrame) -> list[str]:
-    """Signs that a published split tests and never trains, or that one group alone signs."""
-    if "test" in set(kept["split"]):
-        sides = kept.groupby("split")["label"].agg(set)
-        return sorted(sides["test"] - sides["train"], key=natural)
-    groups = kept.groupby("label")["group"].nunique()
-    return sorted(groups.index[groups == 1], key=natural)
-
-
 def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
     """Signers whose left hand leads; nobody is turned where signers are not known."""
     if rule != "signer":
         return []
     seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
     return sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])
-
-
-def _report(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
-    """All that a reader of the dataset should know, as plain facts."""
-    kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-    rejected = out[["source_file", "reason"]].to_dict("records")
-    rejected += [
-        {"source_file": str(clip.files[0].relative_to(source)), "reason": "no label"}
-        for clip in unlabelled
-    ]
-    frames = int(kept["original_frames"].sum())
-    seen = pd.DataFrame(kept["seen"].tolist())
-    same = defaultdict(list)
-    for row in kept.itertuples():
-        same[row.content].append((row.group, row.source_file))
-    copies = [some for some in same.values() if len(some) > 1]
-    leaks = [some for some in copies if len({group for group, _ in some}) > 1]
-    return {
-        "clips": len(kept),
-        "signs": len(data.classes),
-        "signers": len(set(kept["signer"]) - {"unknown"}),
-        "groups": len(set(kept["group"])),
-        "splits": dict(Counter(filter(None, kept["split"]))),
-        "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
-        "unit": kept["unit"].iloc[0],
-        "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
-        "unseen": _unseen(kept),
-        "swapped": kept.loc[kept["swapped"].eq(True), "source_file"].tolist(),
-        "picture_mirrored": kept.loc[kept["mirrored"].eq(True), "source_file"].tolist(),
-        "left_handed": data.meta["mirrored"],
-        "thinned": kept.loc[kept["thinned"] > 1, "source_file"].tolist(),
-        "signs_lost": sorted(set(table["label"]) - set(data.classes), key=natural),
-        "copies": [[file for _, file in some] for some in copies],
-        "leaks": [[file for _, file in some] for some in leaks],
-        "rejected": rejected,
-    }
