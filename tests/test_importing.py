@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from layout_sources import write
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
@@ -199,7 +200,7 @@ def test_a_folder_becomes_a_store_and_a_report(source, workspace):
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
     assert report["rejected"] == [
         {
-            "source_file": "çok güzel/6/0.npy",
+            "source_file": "çok güzel/6",
             "reason": "expected a hand in some frame, got none in any",
         }
     ]
@@ -242,12 +243,12 @@ def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, mo
     monkeypatch.setattr(reading, "on_every_core", one_by_one)
     shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
     _, report = import_recordings(source, "mine", workspace)
-    assert report["leaks"] == [["merhaba/0/0.npy", "çok güzel/7/0.npy"]] == report["copies"]
+    assert report["leaks"] == [["merhaba/0", "çok güzel/7"]] == report["copies"]
     assert "A LEAK" in command.import_summary(report).upper()
 
 
 def test_strict_stops_at_the_first_clip_that_is_left_out(source, workspace):
-    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+    with pytest.raises(ValueError, match=r"çok güzel/6: expected a hand"):
         import_recordings(source, "mine", workspace, strict=True)
     assert not (workspace.processed / "mine").exists()
 
@@ -257,7 +258,7 @@ def test_strict_holds_for_clips_that_an_attempt_before_had_let_pass(source, work
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(importing, "_store", stop)
         import_recordings(source, "mine", workspace)
-    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+    with pytest.raises(ValueError, match=r"çok güzel/6: expected a hand"):
         import_recordings(source, "mine", workspace, strict=True)
 
 
@@ -366,6 +367,31 @@ def test_an_aspect_that_no_picture_has_is_refused(imported, source, text):
     code, _, said = imported(source, f"--aspect={text}")
     assert code == 2
     assert f"expected WIDTH:HEIGHT such as 16:9, got {text!r}" in said
+
+
+def test_a_sequence_with_a_broken_frame_is_left_out_by_name_and_says_which_frame(imported, source):
+    broken = source / SIGNS[0] / "3" / "10.npy"
+    broken.write_bytes(broken.read_bytes()[:-8])
+    code, said, _ = imported(source)
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if "merhaba/3" in line]
+    assert line.startswith("  merhaba/3: 10.npy: expected 13296 bytes for shape (1662,)")
+    code, _, said = imported(source, "--strict")
+    assert code == 1 and said.startswith(f"{broken.parent}: 10.npy: expected 13296 bytes")
+
+
+def test_a_file_that_is_left_out_is_named_once(imported, tmp_path):
+    source = tmp_path / "arrays"
+    for i in range(4):
+        values = np.full((5, 543, 3), np.nan, dtype=np.float32)
+        values[:, 501:] = motion(5, seed=i)
+        write(source / "a" / f"{i}.npy", values if i else values[:, :10])
+    code, said, _ = imported(source)
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if "0.npy" in line]
+    assert line.startswith("  a/0.npy: expected an array (frames, 543, 2 to 4), got (5, 10, 3)")
+    code, _, said = imported(source, "--strict")
+    assert code == 1 and said.startswith(f"{source}/a/0.npy: expected") and said.count("0.npy") == 1
 
 
 def test_an_aspect_is_the_width_over_the_height():

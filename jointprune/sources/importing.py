@@ -61,7 +61,7 @@ def import_recordings(
     unlabelled = [clip for clip in found if not clip.label]
     if unlabelled and (strict or not clips):
         raise ValueError(
-            f"{unlabelled[0].files[0]}: expected a label, got none: name signs by folders, or pass "
+            f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels"
         )
     group_of, rule = group_rule(groups, clips)
@@ -106,7 +106,7 @@ def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
             "signer": clip.signer or (group_of[clip.name] if rule == "signer" else "unknown"),
             "group": group_of[clip.name],
             "split": clip.split,
-            "source_file": str(clip.files[0].relative_to(source)),
+            "source_file": str(clip.place.relative_to(source)),
             "reason": "",
         }
         for clip in clips

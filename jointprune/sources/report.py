@@ -21,7 +21,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
     rejected += [
-        {"source_file": str(clip.files[0].relative_to(source)), "reason": "no label"}
+        {"source_file": str(clip.place.relative_to(source)), "reason": "no label"}
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
