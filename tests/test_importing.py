@@ -112,38 +112,45 @@ def clips(*names, signer=""):
 def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_bytes(b"signer0_sample1,41\r\nsigner1_sample2,7\r\n")
-    found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), [table])
+    found = annotations.with_labels(
+        clips("train/signer0_sample1", "train/other"), annotations.read_table([table], "label")
+    )
     assert [clip.label for clip in found] == ["41", ""]
     table.write_text("clip,label\ntrain/signer0_sample1,3\n", encoding="utf-8")
-    assert annotations.read_table([table]) == {"train/signer0_sample1": "3"}
+    assert annotations.read_table([table], "label") == {"train/signer0_sample1": "3"}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a,1\na,2\n", "one name for the clip"), ("a,1,2\n", "expected clip,name"), ("a,\n", ":1:")],
+    [
+        ("a,1\na,2\n", "one label for the clip"),
+        ("a,1,2\n", "expected clip,label"),
+        ("a;1\n", "a comma"),
+        ("", "got none"),
+        ("a,\n", ":1:"),
+    ],
 )
 def test_a_table_that_cannot_be_right_is_refused(tmp_path, text, said):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=said):
-        annotations.read_table([tmp_path / "t.csv"])
+        annotations.read_table([tmp_path / "t.csv"], "label")
 
 
-def test_labels_that_name_no_clip_are_refused(tmp_path):
-    (tmp_path / "t.csv").write_text("x,1\n")
+def test_labels_that_name_no_clip_are_refused():
     with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
-        annotations.with_labels(clips("a/1"), [tmp_path / "t.csv"])
+        annotations.with_labels(clips("a/1"), {"x": "1"})
 
 
 def test_groups_by_signer_block_pattern_or_part(tmp_path):
     some = clips("a/0", "a/9", "a/10", "b/19")
     by = {"signer 1": ["a/0", "a/9"], "signer 2": ["a/10", "b/19"]}
-    found, rule = annotations.group_rule("blocks:10", some)
+    found, rule = annotations.group_rule("blocks:10")(some)
     assert rule == "signer" and found == {n: group for group, names in by.items() for n in names}
-    assert annotations.group_rule("pattern:/(.)", some)[0]["a/10"] == "1"
+    assert annotations.group_rule("pattern:/(.)")(some)[0]["a/10"] == "1"
     (tmp_path / "g.csv").write_text("0,ann\n9,ann\n10,bo\nb/19,cy\n")
-    assert annotations.group_rule(str(tmp_path / "g.csv"), some)[0]["b/19"] == "cy"
-    assert annotations.group_rule("", clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
-    found, rule = annotations.group_rule("", clips(*(f"a/{i}" for i in range(8)), "b/0"))
+    assert annotations.group_rule(str(tmp_path / "g.csv"))(some)[0]["b/19"] == "cy"
+    assert annotations.group_rule("")(clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
+    found, rule = annotations.group_rule("")(clips(*(f"a/{i}" for i in range(8)), "b/0"))
     assert rule == "part" and [*found.values()] == [
         *(f"part {i}" for i in range(1, 9)), "part 1",
     ]  # fmt: skip
@@ -160,17 +167,17 @@ def test_groups_by_signer_block_pattern_or_part(tmp_path):
 )
 def test_rules_that_cannot_be_right_are_refused(groups, said):
     with pytest.raises(ValueError, match=said):
-        annotations.group_rule(groups, clips("a/1", "b/2"))
+        annotations.group_rule(groups)(clips("a/1", "b/2"))
 
 
-def test_labels_of_recordings_that_are_not_there_are_told(tmp_path):
-    (tmp_path / "l.csv").write_text("clip,label\na/1,yes\n2,no\nb/3,no\n4,yes\n")
-    assert annotations.without_clip(clips("a/1", "a/2"), [tmp_path / "l.csv"]) == ["b/3", "4"]
+def test_labels_of_recordings_that_are_not_there_are_told():
+    told = {"a/1": "yes", "2": "no", "b/3": "no", "4": "yes"}
+    assert annotations.without_clip(clips("a/1", "a/2"), told) == ["b/3", "4"]
 
 
 def test_names_in_two_spellings_are_one(tmp_path):
     (tmp_path / "t.csv").write_text("c\u0327ay,1\n", encoding="utf-8")
-    assert annotations.read_table([tmp_path / "t.csv"]) == {"çay": "1"}
+    assert annotations.read_table([tmp_path / "t.csv"], "label") == {"çay": "1"}
 
 
 def test_each_side_of_a_published_split_has_parts_of_its_own():
@@ -183,7 +190,7 @@ def test_each_side_of_a_published_split_has_parts_of_its_own():
 
 def test_signers_that_only_some_clips_have_are_refused():
     with pytest.raises(ValueError, match=r"a signer for every clip, .* such as 'b/1'"):
-        annotations.group_rule("", [*clips("a/1", signer="3"), *clips("b/1")])
+        annotations.group_rule("")([*clips("a/1", signer="3"), *clips("b/1")])
 
 
 # The whole
@@ -392,6 +399,40 @@ def test_a_file_that_is_left_out_is_named_once(imported, tmp_path):
     assert line.startswith("  a/0.npy: expected an array (frames, 543, 2 to 4), got (5, 10, 3)")
     code, _, said = imported(source, "--strict")
     assert code == 1 and said.startswith(f"{source}/a/0.npy: expected") and said.count("0.npy") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--groups", "block:4", "clip,signer, blocks:N or pattern:REGEX, got 'block:4'"),
+        ("--groups", "none.csv", "clip,signer, blocks:N or pattern:REGEX, got 'none.csv'"),
+        ("--groups", "blocks:²", "expected blocks:N with a number of recordings, got 'blocks:²'"),
+        ("--groups", "pattern:(", "expected a regular expression, got '('"),
+        ("--groups", "wide.csv", "wide.csv:1: expected clip,signer in a row"),
+        ("--groups", "latin.csv", "latin.csv: expected CSV in UTF-8"),
+        ("--labels", "wide.csv", "wide.csv:1: expected clip,label in a row"),
+        ("--labels", "none.csv", "expected a CSV file of clip,label, got none.csv: No such file"),
+        ("--labels", ".", "expected a CSV file of clip,label, got .: Is a directory"),
+    ],
+)
+def test_what_an_option_says_is_judged_before_any_recording_is_looked_for(
+    imported, tmp_path, monkeypatch, option, text, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wide.csv").write_text("a/1,1,ann\n")
+    (tmp_path / "latin.csv").write_bytes("a/1,Bjørn\n".encode("latin-1"))
+    monkeypatch.setattr(importing, "recognise", stop)
+    code, _, error = imported(tmp_path, option, text)
+    assert code == 1 and said in error
+
+
+@pytest.mark.parametrize("groups", ["blocks:6", "pattern:([x/])"])
+def test_too_few_signers_are_refused_before_any_recording_is_read(
+    source, workspace, monkeypatch, groups
+):
+    monkeypatch.setattr(importing, "read_chunks", stop)
+    with pytest.raises(ValueError, match="expected at least 3 signers"):
+        import_recordings(source, "mine", workspace, groups=groups)
 
 
 def test_an_aspect_is_the_width_over_the_height():

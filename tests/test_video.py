@@ -257,7 +257,8 @@ def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
 
 @with_mediapipe
 def test_videos_of_nobodys_hands_are_no_dataset(made, workspace, tmp_path):
-    path = write(tmp_path / "source" / "hello" / "1.mp4", made[0].read_bytes())
-    with pytest.raises(ValueError, match=r"got none out of 1; the first, hello/1\.mp4: .* a hand"):
+    for i in range(1, 4):
+        path = write(tmp_path / "source" / "hello" / f"{i}.mp4", made[0].read_bytes())
+    with pytest.raises(ValueError, match=r"got none out of 3; the first, hello/1\.mp4: .* a hand"):
         import_recordings(path.parents[1], "mine", workspace)
     assert video.poses_folder(workspace, "mine").joinpath("hello", "1.pose").is_file()

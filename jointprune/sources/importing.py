@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.sources.annotations import group_rule, with_labels, without_clip
+from jointprune.sources.annotations import group_rule, read_table, with_labels, without_clip
 from jointprune.sources.layouts import recognise, video
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_recordings, load_rows, read_chunks
@@ -55,8 +55,9 @@ def import_recordings(
     ModuleNotFoundError for videos without MediaPipe.
     """
     source, folder = Path(source).resolve(), workspace.processed / _checked(name)
+    grouped, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
-    found = with_labels(found, list(labels))
+    found = with_labels(found, named)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
     if unlabelled and (strict or not clips):
@@ -64,13 +65,15 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels"
         )
-    group_of, rule = group_rule(groups, clips)
+    group_of, rule = grouped(clips)
+    told = _told(clips, group_of, rule, source)
+    _check_groups(pd.DataFrame(told), rule)  # now, since videos take hours
     if layout == "video":
         clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
 
     scratch = folder.parent / f".import-{name}"
     chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
-    table = _table(clips, chunks, group_of, rule, source)
+    table = _table(told, chunks)
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     if strict and len(out):  # read by an earlier, less strict attempt
         raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
@@ -79,7 +82,7 @@ def import_recordings(
     facts = {"layout": layout, "groups_by": rule}
     data = _store(kept, chunks, folder, facts)
     report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
-              "labels_unused": without_clip(found, list(labels))}  # fmt: skip
+              "labels_unused": without_clip(found, named)}  # fmt: skip
     with atomic_path(report_path(folder)) as temporary:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -96,10 +99,9 @@ def _checked(name: str) -> str:
     return name
 
 
-def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
-    """A row a clip: what its file and its place tell; `reason` is "" for those that are used."""
-    rows = [row for path in chunks for row in load_rows(path)]
-    told = [
+def _told(clips, group_of, rule, source: Path) -> list[dict]:
+    """A row a clip: what its place tells, before it is read."""
+    return [
         {
             "clip": clip.name,
             "label": clip.label,
@@ -107,11 +109,15 @@ def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
             "group": group_of[clip.name],
             "split": clip.split,
             "source_file": str(clip.place.relative_to(source)),
-            "reason": "",
         }
         for clip in clips
     ]
-    return pd.DataFrame([{**t, **row} for t, row in zip(told, rows, strict=True)])
+
+
+def _table(told: list[dict], chunks: list[Path]) -> pd.DataFrame:
+    """The rows with what the clips' files tell; `reason` is "" for those that are used."""
+    rows = [row for path in chunks for row in load_rows(path)]
+    return pd.DataFrame([{**t, "reason": "", **row} for t, row in zip(told, rows, strict=True)])
 
 
 def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
@@ -145,9 +151,14 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
     """Enough groups for a fold that tests, and for choosing joints inside what it trains on."""
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
+        cure = (
+            f"record one sign {FEWEST_GROUPS} times at least"
+            if rule == "part"
+            else "name more with --groups, or leave --groups out to cut the recordings into parts"
+        )
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
-            "name signers with --groups, or leave --groups out to cut the recordings into parts"
+            f"{cure}"
         )
     sides = kept.groupby("split")["group"].agg(lambda groups: set(groups))
     if "test" not in sides:
