@@ -5,7 +5,6 @@
 """
 
 import argparse
-import json
 import math
 from pathlib import Path
 
@@ -13,16 +12,12 @@ from jointprune.sources.importing import import_recordings
 from jointprune.sources.layouts import LAYOUTS
 from jointprune.sources.layouts.video import poses_folder
 from jointprune.sources.rehearsal import autsl_like
-from jointprune.sources.report import report_path
+from jointprune.sources.report import former_import, report_path
+from jointprune.sources.report import import_report as import_report  # for notebook 01
 from jointprune.workspace import ROOT, Workspace
 
 # Files of one kind that are printed; the report has them all.
 SHOWN = 5
-
-
-def import_report(folder: Path) -> dict:
-    """What the import into the store `folder` found."""
-    return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
 def import_summary(report: dict) -> str:
@@ -95,14 +90,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _imported(options: argparse.Namespace) -> str:
     workspace = Workspace()
-    _, report = import_recordings(
+    folder = workspace.processed / options.name
+    former = former_import(folder)
+    data, report = import_recordings(
         options.source, options.name, workspace, layout=options.layout,
         labels=options.labels, groups=options.groups, aspect=options.aspect,
         strict=options.strict)  # fmt: skip
-    folder = workspace.processed / options.name
     where = f"dataset: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
         where += f"; poses: {_short(poses_folder(workspace, options.name))}"
+    if former.get("sha256", data.sha256) != data.sha256:
+        where += (
+            f"\nreplaced: the dataset {options.name} of {former['clips']} clips, "
+            f"from {former['source']}"
+        )
     return f"{import_summary(report)}\n{where}"
 
 

@@ -229,6 +229,23 @@ def test_an_interrupted_import_goes_on_and_ends_alike(source, workspace, monkeyp
     assert np.array_equal(again.poses, whole.poses) and again.clips.equals(whole.clips)
 
 
+def test_what_a_stopped_import_read_is_gone_after_any_import_of_its_name(
+    imported, source, workspace, tmp_path, monkeypatch
+):
+    other = tmp_path / "other"
+    shutil.copytree(source, other)
+    shutil.rmtree(other / SIGNS[0] / "5")
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "_store", stop)
+        assert imported(source)[0] == 130
+    kept = workspace.processed / ".import-mine"
+    assert [path.suffix for path in kept.iterdir()] == [".npz"]
+    imported(other, name="another")
+    assert kept.is_dir()
+    imported(other)
+    assert {path.name for path in workspace.processed.iterdir()} == {"mine", "another"}
+
+
 def stop(*_):
     raise KeyboardInterrupt
 
@@ -329,7 +346,7 @@ def test_a_source_whose_hands_are_swapped_is_refused(tmp_path, workspace, monkey
         import_recordings(tmp_path / "s", "mine", workspace)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "planted-2", "é"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "Planted-2", "é"])
 def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
     with pytest.raises(ValueError, match="expected a name"):
         import_recordings(source, name, workspace)
@@ -433,6 +450,43 @@ def test_too_few_signers_are_refused_before_any_recording_is_read(
     monkeypatch.setattr(importing, "read_chunks", stop)
     with pytest.raises(ValueError, match="expected at least 3 signers"):
         import_recordings(source, "mine", workspace, groups=groups)
+
+
+def test_an_import_says_which_dataset_it_replaced_and_only_if_it_did(imported, source, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(source, other)
+    write_mp_data(other / SIGNS[0] / "6", motion(9, seed=99))
+    replaced = "replaced: the dataset mine of {} clips, from {}\n"
+    assert "replaced" not in imported(source)[1]
+    assert "replaced" not in imported(source)[1]
+    assert replaced.format(12, source) in imported(other)[1]
+    assert "replaced" not in imported(source, name="another")[1]
+    assert replaced.format(13, other) in imported(other, "--groups", "blocks:2")[1]
+
+
+def test_a_damaged_or_half_made_dataset_is_replaced(imported, source, workspace):
+    imported(source)
+    folder = workspace.processed / "mine"
+    (folder / "report.json").unlink()
+    assert (
+        "of 12 clips, from a folder that was not noted" in imported(source, "--groups=blocks:2")[1]
+    )
+    (folder / "clips.csv").write_text("")
+    code, said, _ = imported(source)
+    assert code == 0 and "replaced" not in said
+    assert len(load_dataset("mine", workspace)) == 12
+
+
+def test_a_dataset_that_was_made_otherwise_is_not_replaced(
+    imported, source, workspace, toy_dataset, monkeypatch
+):
+    shutil.copytree(toy_dataset.folder, workspace.processed / "mine")
+    monkeypatch.setattr(importing, "recognise", stop)
+    code, _, said = imported(source)
+    assert code == 1 and "expected a name that is free or an import's, got 'mine'" in said
+    with pytest.raises(ValueError, match="made otherwise"):
+        import_recordings(source, "mine", workspace)
+    assert load_dataset("mine", workspace).sha256 == toy_dataset.sha256
 
 
 def test_an_aspect_is_the_width_over_the_height():

@@ -18,7 +18,7 @@ from jointprune.sources.layouts import recognise, video
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_recordings, load_rows, read_chunks
 from jointprune.sources.recording import mirror
-from jointprune.sources.report import report_of, report_path
+from jointprune.sources.report import former_import, report_of, report_path
 from jointprune.store import SignDataset, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path
 
@@ -50,11 +50,13 @@ def import_recordings(
         aspect: the image's width over its height; 0 if not known, which is taken as square.
         strict: raise at the first clip that cannot be used, instead of reporting it.
 
-    Raises ValueError where the source as a whole cannot be right: no layout fits, units are
-    mixed, hands are swapped or pictures mirrored in most clips, or no clip can be used; and
-    ModuleNotFoundError for videos without MediaPipe.
+    An import of that name is replaced. Raises ValueError for the name of any other dataset, and
+    where the source as a whole cannot be right: no layout fits, units are mixed, hands are swapped
+    or pictures mirrored in most clips, or no clip can be used; and ModuleNotFoundError for videos
+    without MediaPipe.
     """
     source, folder = Path(source).resolve(), workspace.processed / _checked(name)
+    former_import(folder)  # raises for a dataset that is not to be replaced
     grouped, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
     found = with_labels(found, named)
@@ -91,7 +93,7 @@ def import_recordings(
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.startswith(RESERVED):
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
         raise ValueError(
             f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
             f"got {name!r}"

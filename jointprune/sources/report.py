@@ -1,5 +1,6 @@
 """What an import found, changed and left out: `report.json`, beside the store it speaks of."""
 
+import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -8,12 +9,38 @@ import pandas as pd
 from jointprune.skeleton import HANDS
 from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
-from jointprune.store import SignDataset
+from jointprune.store import SignDataset, load_dataset
 
 
 def report_path(folder: Path) -> Path:
     """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
     return folder / "report.json"
+
+
+def import_report(folder: Path) -> dict:
+    """What the import into the store `folder` found."""
+    return json.loads(report_path(folder).read_text(encoding="utf-8"))
+
+
+def former_import(folder: Path) -> dict:
+    """Checksum, clips and source of the import that `folder` holds; {} for none that can be read.
+
+    Raises ValueError for a dataset that is no import and that none may therefore replace.
+    """
+    try:
+        data = load_dataset(folder)
+    except (OSError, ValueError):  # none, or a damaged one, which an import mends
+        return {}
+    if "layout" not in data.meta:
+        raise ValueError(
+            f"expected a name that is free or an import's, got {folder.name!r}, a dataset made "
+            "otherwise: take another --name"
+        )
+    try:
+        source = import_report(folder)["source"]
+    except (OSError, ValueError, KeyError):  # stopped before its report, or made before it said so
+        source = "a folder that was not noted"
+    return {"sha256": data.sha256, "clips": len(data), "source": source}
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
@@ -32,6 +59,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     copies = [some for some in same.values() if len(some) > 1]
     leaks = [some for some in copies if len({group for group, _ in some}) > 1]
     return {
+        "source": str(source),
         "clips": len(kept),
         "signs": len(data.classes),
         "signers": len(set(kept["signer"]) - {"unknown"}),
