@@ -5,22 +5,19 @@
 """
 
 import argparse
-import json
+import math
 from pathlib import Path
 
-from jointprune.sources.importing import import_recordings, report_path
+from jointprune.sources.importing import import_recordings
 from jointprune.sources.layouts import LAYOUTS
 from jointprune.sources.layouts.video import poses_folder
 from jointprune.sources.rehearsal import autsl_like
+from jointprune.sources.report import former_import, report_path
+from jointprune.sources.report import import_report as import_report  # for notebook 01
 from jointprune.workspace import ROOT, Workspace
 
 # Files of one kind that are printed; the report has them all.
 SHOWN = 5
-
-
-def import_report(folder: Path) -> dict:
-    """What the import into the store `folder` found."""
-    return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
 def import_summary(report: dict) -> str:
@@ -74,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("source", type=Path, help="the folder")
     add.add_argument("--name", required=True, help="of the dataset, as in make reproduce DATASET=")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
-    add.add_argument("--labels", type=Path, nargs="+", default=[], help="CSV files of clip,label")
+    add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
+                     help="of clip,label; once a file")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
@@ -92,14 +90,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _imported(options: argparse.Namespace) -> str:
     workspace = Workspace()
-    _, report = import_recordings(
+    folder = workspace.processed / options.name
+    former = former_import(folder)
+    data, report = import_recordings(
         options.source, options.name, workspace, layout=options.layout,
         labels=options.labels, groups=options.groups, aspect=options.aspect,
         strict=options.strict)  # fmt: skip
-    folder = workspace.processed / options.name
     where = f"dataset: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
         where += f"; poses: {_short(poses_folder(workspace, options.name))}"
+    if former.get("sha256", data.sha256) != data.sha256:
+        where += (
+            f"\nreplaced: the dataset {options.name} of {former['clips']} clips, "
+            f"from {former['source']}"
+        )
     return f"{import_summary(report)}\n{where}"
 
 
@@ -110,8 +114,14 @@ def _planted(options: argparse.Namespace) -> str:
 
 def _aspect(text: str) -> float:
     """ "16:9" as 1.78."""
-    width, _, height = text.partition(":")
-    return float(width) / float(height)
+    try:
+        width, height = map(float, text.split(":"))
+        aspect = width / height
+    except (ValueError, ZeroDivisionError):
+        width = aspect = math.nan
+    if not (width > 0 and 0 < aspect < math.inf):
+        raise argparse.ArgumentTypeError(f"expected WIDTH:HEIGHT such as 16:9, got {text!r}")
+    return aspect
 
 
 def _short(path: Path) -> Path:

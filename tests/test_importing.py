@@ -5,10 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from layout_sources import write
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
-from jointprune.sources import annotations, importing, reading
+from jointprune.sources import annotations, importing, load_dataset, reading
 from jointprune.sources.checks import LIMIT, judge
 from jointprune.sources.fingerspelling import FOLDER
 from jointprune.sources.importing import import_recordings
@@ -111,38 +112,45 @@ def clips(*names, signer=""):
 def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_bytes(b"signer0_sample1,41\r\nsigner1_sample2,7\r\n")
-    found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), [table])
+    found = annotations.with_labels(
+        clips("train/signer0_sample1", "train/other"), annotations.read_table([table], "label")
+    )
     assert [clip.label for clip in found] == ["41", ""]
     table.write_text("clip,label\ntrain/signer0_sample1,3\n", encoding="utf-8")
-    assert annotations.read_table([table]) == {"train/signer0_sample1": "3"}
+    assert annotations.read_table([table], "label") == {"train/signer0_sample1": "3"}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a,1\na,2\n", "one name for the clip"), ("a,1,2\n", "expected clip,name"), ("a,\n", ":1:")],
+    [
+        ("a,1\na,2\n", "one label for the clip"),
+        ("a,1,2\n", "expected clip,label"),
+        ("a;1\n", "a comma"),
+        ("", "got none"),
+        ("a,\n", ":1:"),
+    ],
 )
 def test_a_table_that_cannot_be_right_is_refused(tmp_path, text, said):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=said):
-        annotations.read_table([tmp_path / "t.csv"])
+        annotations.read_table([tmp_path / "t.csv"], "label")
 
 
-def test_labels_that_name_no_clip_are_refused(tmp_path):
-    (tmp_path / "t.csv").write_text("x,1\n")
+def test_labels_that_name_no_clip_are_refused():
     with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
-        annotations.with_labels(clips("a/1"), [tmp_path / "t.csv"])
+        annotations.with_labels(clips("a/1"), {"x": "1"})
 
 
 def test_groups_by_signer_block_pattern_or_part(tmp_path):
     some = clips("a/0", "a/9", "a/10", "b/19")
     by = {"signer 1": ["a/0", "a/9"], "signer 2": ["a/10", "b/19"]}
-    found, rule = annotations.group_rule("blocks:10", some)
+    found, rule = annotations.group_rule("blocks:10")(some)
     assert rule == "signer" and found == {n: group for group, names in by.items() for n in names}
-    assert annotations.group_rule("pattern:/(.)", some)[0]["a/10"] == "1"
+    assert annotations.group_rule("pattern:/(.)")(some)[0]["a/10"] == "1"
     (tmp_path / "g.csv").write_text("0,ann\n9,ann\n10,bo\nb/19,cy\n")
-    assert annotations.group_rule(str(tmp_path / "g.csv"), some)[0]["b/19"] == "cy"
-    assert annotations.group_rule("", clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
-    found, rule = annotations.group_rule("", clips(*(f"a/{i}" for i in range(8)), "b/0"))
+    assert annotations.group_rule(str(tmp_path / "g.csv"))(some)[0]["b/19"] == "cy"
+    assert annotations.group_rule("")(clips("a/0", signer="7")) == ({"a/0": "7"}, "signer")
+    found, rule = annotations.group_rule("")(clips(*(f"a/{i}" for i in range(8)), "b/0"))
     assert rule == "part" and [*found.values()] == [
         *(f"part {i}" for i in range(1, 9)), "part 1",
     ]  # fmt: skip
@@ -159,17 +167,17 @@ def test_groups_by_signer_block_pattern_or_part(tmp_path):
 )
 def test_rules_that_cannot_be_right_are_refused(groups, said):
     with pytest.raises(ValueError, match=said):
-        annotations.group_rule(groups, clips("a/1", "b/2"))
+        annotations.group_rule(groups)(clips("a/1", "b/2"))
 
 
-def test_labels_of_recordings_that_are_not_there_are_told(tmp_path):
-    (tmp_path / "l.csv").write_text("clip,label\na/1,yes\n2,no\nb/3,no\n4,yes\n")
-    assert annotations.without_clip(clips("a/1", "a/2"), [tmp_path / "l.csv"]) == ["b/3", "4"]
+def test_labels_of_recordings_that_are_not_there_are_told():
+    told = {"a/1": "yes", "2": "no", "b/3": "no", "4": "yes"}
+    assert annotations.without_clip(clips("a/1", "a/2"), told) == ["b/3", "4"]
 
 
 def test_names_in_two_spellings_are_one(tmp_path):
     (tmp_path / "t.csv").write_text("c\u0327ay,1\n", encoding="utf-8")
-    assert annotations.read_table([tmp_path / "t.csv"]) == {"çay": "1"}
+    assert annotations.read_table([tmp_path / "t.csv"], "label") == {"çay": "1"}
 
 
 def test_each_side_of_a_published_split_has_parts_of_its_own():
@@ -182,7 +190,7 @@ def test_each_side_of_a_published_split_has_parts_of_its_own():
 
 def test_signers_that_only_some_clips_have_are_refused():
     with pytest.raises(ValueError, match=r"a signer for every clip, .* such as 'b/1'"):
-        annotations.group_rule("", [*clips("a/1", signer="3"), *clips("b/1")])
+        annotations.group_rule("")([*clips("a/1", signer="3"), *clips("b/1")])
 
 
 # The whole
@@ -199,7 +207,7 @@ def test_a_folder_becomes_a_store_and_a_report(source, workspace):
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
     assert report["rejected"] == [
         {
-            "source_file": "çok güzel/6/0.npy",
+            "source_file": "çok güzel/6",
             "reason": "expected a hand in some frame, got none in any",
         }
     ]
@@ -219,6 +227,23 @@ def test_an_interrupted_import_goes_on_and_ends_alike(source, workspace, monkeyp
     monkeypatch.setattr(reading, "on_every_core", nothing_to_do)
     again, _ = import_recordings(source, "again", workspace)
     assert np.array_equal(again.poses, whole.poses) and again.clips.equals(whole.clips)
+
+
+def test_what_a_stopped_import_read_is_gone_after_any_import_of_its_name(
+    imported, source, workspace, tmp_path, monkeypatch
+):
+    other = tmp_path / "other"
+    shutil.copytree(source, other)
+    shutil.rmtree(other / SIGNS[0] / "5")
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, "_store", stop)
+        assert imported(source)[0] == 130
+    kept = workspace.processed / ".import-mine"
+    assert [path.suffix for path in kept.iterdir()] == [".npz"]
+    imported(other, name="another")
+    assert kept.is_dir()
+    imported(other)
+    assert {path.name for path in workspace.processed.iterdir()} == {"mine", "another"}
 
 
 def stop(*_):
@@ -242,12 +267,12 @@ def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, mo
     monkeypatch.setattr(reading, "on_every_core", one_by_one)
     shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
     _, report = import_recordings(source, "mine", workspace)
-    assert report["leaks"] == [["merhaba/0/0.npy", "çok güzel/7/0.npy"]] == report["copies"]
+    assert report["leaks"] == [["merhaba/0", "çok güzel/7"]] == report["copies"]
     assert "A LEAK" in command.import_summary(report).upper()
 
 
 def test_strict_stops_at_the_first_clip_that_is_left_out(source, workspace):
-    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+    with pytest.raises(ValueError, match=r"çok güzel/6: expected a hand"):
         import_recordings(source, "mine", workspace, strict=True)
     assert not (workspace.processed / "mine").exists()
 
@@ -257,7 +282,7 @@ def test_strict_holds_for_clips_that_an_attempt_before_had_let_pass(source, work
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(importing, "_store", stop)
         import_recordings(source, "mine", workspace)
-    with pytest.raises(ValueError, match=r"çok güzel/6/0\.npy: expected a hand"):
+    with pytest.raises(ValueError, match=r"çok güzel/6: expected a hand"):
         import_recordings(source, "mine", workspace, strict=True)
 
 
@@ -321,7 +346,7 @@ def test_a_source_whose_hands_are_swapped_is_refused(tmp_path, workspace, monkey
         import_recordings(tmp_path / "s", "mine", workspace)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "planted-2", "é"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "Planted-2", "é"])
 def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
     with pytest.raises(ValueError, match="expected a name"):
         import_recordings(source, name, workspace)
@@ -337,6 +362,146 @@ def test_the_command_says_what_was_found(source, workspace, monkeypatch, capsys)
     with pytest.raises(SystemExit) as end:
         command.main(["import", str(source / "none"), "--name", "mine"])
     assert end.value.code == 1 and "none" in capsys.readouterr().err
+
+
+@pytest.fixture
+def imported(source, workspace, monkeypatch, capsys):
+    """What the import command says of `source`: code, standard output and error."""
+    monkeypatch.setattr(reading, "on_every_core", one_by_one)
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    monkeypatch.setattr(command, "ROOT", workspace.path)
+
+    def run(*arguments, name="mine"):
+        code = 0
+        try:
+            command.main(["import", *map(str, arguments), "--name", name])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["16:0", "-16:9", "-16:-9", "nan:9", "16:inf", "16", "16:9:1", "a:b", "1e300:1e-300", ""],
+)
+def test_an_aspect_that_no_picture_has_is_refused(imported, source, text):
+    code, _, said = imported(source, f"--aspect={text}")
+    assert code == 2
+    assert f"expected WIDTH:HEIGHT such as 16:9, got {text!r}" in said
+
+
+def test_a_sequence_with_a_broken_frame_is_left_out_by_name_and_says_which_frame(imported, source):
+    broken = source / SIGNS[0] / "3" / "10.npy"
+    broken.write_bytes(broken.read_bytes()[:-8])
+    code, said, _ = imported(source)
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if "merhaba/3" in line]
+    assert line.startswith("  merhaba/3: 10.npy: expected 13296 bytes for shape (1662,)")
+    code, _, said = imported(source, "--strict")
+    assert code == 1 and said.startswith(f"{broken.parent}: 10.npy: expected 13296 bytes")
+
+
+def test_a_file_that_is_left_out_is_named_once(imported, tmp_path):
+    source = tmp_path / "arrays"
+    for i in range(4):
+        values = np.full((5, 543, 3), np.nan, dtype=np.float32)
+        values[:, 501:] = motion(5, seed=i)
+        write(source / "a" / f"{i}.npy", values if i else values[:, :10])
+    code, said, _ = imported(source)
+    assert code == 0
+    (line,) = [line for line in said.splitlines() if "0.npy" in line]
+    assert line.startswith("  a/0.npy: expected an array (frames, 543, 2 to 4), got (5, 10, 3)")
+    code, _, said = imported(source, "--strict")
+    assert code == 1 and said.startswith(f"{source}/a/0.npy: expected") and said.count("0.npy") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--groups", "block:4", "clip,signer, blocks:N or pattern:REGEX, got 'block:4'"),
+        ("--groups", "none.csv", "clip,signer, blocks:N or pattern:REGEX, got 'none.csv'"),
+        ("--groups", "blocks:²", "expected blocks:N with a number of recordings, got 'blocks:²'"),
+        ("--groups", "pattern:(", "expected a regular expression, got '('"),
+        ("--groups", "wide.csv", "wide.csv:1: expected clip,signer in a row"),
+        ("--groups", "latin.csv", "latin.csv: expected CSV in UTF-8"),
+        ("--labels", "wide.csv", "wide.csv:1: expected clip,label in a row"),
+        ("--labels", "none.csv", "expected a CSV file of clip,label, got none.csv: No such file"),
+        ("--labels", ".", "expected a CSV file of clip,label, got .: Is a directory"),
+    ],
+)
+def test_what_an_option_says_is_judged_before_any_recording_is_looked_for(
+    imported, tmp_path, monkeypatch, option, text, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wide.csv").write_text("a/1,1,ann\n")
+    (tmp_path / "latin.csv").write_bytes("a/1,Bjørn\n".encode("latin-1"))
+    monkeypatch.setattr(importing, "recognise", stop)
+    code, _, error = imported(tmp_path, option, text)
+    assert code == 1 and said in error
+
+
+@pytest.mark.parametrize("groups", ["blocks:6", "pattern:([x/])"])
+def test_too_few_signers_are_refused_before_any_recording_is_read(
+    source, workspace, monkeypatch, groups
+):
+    monkeypatch.setattr(importing, "read_chunks", stop)
+    with pytest.raises(ValueError, match="expected at least 3 signers"):
+        import_recordings(source, "mine", workspace, groups=groups)
+
+
+def test_an_import_says_which_dataset_it_replaced_and_only_if_it_did(imported, source, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(source, other)
+    write_mp_data(other / SIGNS[0] / "6", motion(9, seed=99))
+    replaced = "replaced: the dataset mine of {} clips, from {}\n"
+    assert "replaced" not in imported(source)[1]
+    assert "replaced" not in imported(source)[1]
+    assert replaced.format(12, source) in imported(other)[1]
+    assert "replaced" not in imported(source, name="another")[1]
+    assert replaced.format(13, other) in imported(other, "--groups", "blocks:2")[1]
+
+
+def test_a_damaged_or_half_made_dataset_is_replaced(imported, source, workspace):
+    imported(source)
+    folder = workspace.processed / "mine"
+    (folder / "report.json").unlink()
+    assert (
+        "of 12 clips, from a folder that was not noted" in imported(source, "--groups=blocks:2")[1]
+    )
+    (folder / "clips.csv").write_text("")
+    code, said, _ = imported(source)
+    assert code == 0 and "replaced" not in said
+    assert len(load_dataset("mine", workspace)) == 12
+
+
+def test_a_dataset_that_was_made_otherwise_is_not_replaced(
+    imported, source, workspace, toy_dataset, monkeypatch
+):
+    shutil.copytree(toy_dataset.folder, workspace.processed / "mine")
+    monkeypatch.setattr(importing, "recognise", stop)
+    code, _, said = imported(source)
+    assert code == 1 and "expected a name that is free or an import's, got 'mine'" in said
+    with pytest.raises(ValueError, match="made otherwise"):
+        import_recordings(source, "mine", workspace)
+    assert load_dataset("mine", workspace).sha256 == toy_dataset.sha256
+
+
+def test_an_aspect_is_the_width_over_the_height():
+    assert command._aspect("16:9") == pytest.approx(1.7778, abs=1e-4)
+
+
+def test_labels_are_given_a_file_at_a_time_before_or_after_the_folder(
+    imported, source, workspace, tmp_path
+):
+    for i, sign in enumerate(SIGNS):
+        rows = [f"{sign}/{sequence},{'ab'[i]}" for sequence in range(7)]
+        (tmp_path / f"{i}.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, said, _ = imported("--labels", tmp_path / "0.csv", source, "--labels", tmp_path / "1.csv")
+    assert code == 0 and "12 clips, 2 signs" in said
+    assert set(load_dataset("mine", workspace).classes) == {"a", "b"}
 
 
 def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, tmp_path, monkeypatch):

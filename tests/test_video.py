@@ -173,9 +173,9 @@ def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monk
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     import_recordings(source, "mine", workspace, labels=tables)  # nothing has to be extracted
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
-    labels = [str(table) for table in tables]
+    labels = [word for table in tables for word in ("--labels", str(table))]
     with pytest.raises(SystemExit) as end:
-        command.main(["import", str(source), "--name", "new", "--labels", *labels])
+        command.main(["import", str(source), "--name", "new", *labels])
     said = capsys.readouterr().err
     assert end.value.code == 1
     assert "in 12 videos" in said and "pip install -e '.[extract]'" in said
@@ -258,7 +258,8 @@ def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
 
 @with_mediapipe
 def test_videos_of_nobodys_hands_are_no_dataset(made, workspace, tmp_path):
-    path = write(tmp_path / "source" / "hello" / "1.mp4", made[0].read_bytes())
-    with pytest.raises(ValueError, match=r"got none out of 1; the first, hello/1\.mp4: .* a hand"):
+    for i in range(1, 4):
+        path = write(tmp_path / "source" / "hello" / f"{i}.mp4", made[0].read_bytes())
+    with pytest.raises(ValueError, match=r"got none out of 3; the first, hello/1\.mp4: .* a hand"):
         import_recordings(path.parents[1], "mine", workspace)
     assert video.poses_folder(workspace, "mine").joinpath("hello", "1.pose").is_file()

@@ -8,18 +8,17 @@ import hashlib
 import json
 import re
 import shutil
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
 
-from jointprune.skeleton import HANDS, JOINT_NAMES
-from jointprune.sources.annotations import group_rule, with_labels, without_clip
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.sources.annotations import group_rule, read_table, with_labels, without_clip
 from jointprune.sources.layouts import recognise, video
-from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
 from jointprune.sources.reading import load_recordings, load_rows, read_chunks
 from jointprune.sources.recording import mirror
+from jointprune.sources.report import former_import, report_of, report_path
 from jointprune.store import SignDataset, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path
 
@@ -51,27 +50,32 @@ def import_recordings(
         aspect: the image's width over its height; 0 if not known, which is taken as square.
         strict: raise at the first clip that cannot be used, instead of reporting it.
 
-    Raises ValueError where the source as a whole cannot be right: no layout fits, units are
-    mixed, hands are swapped or pictures mirrored in most clips, or no clip can be used; and
-    ModuleNotFoundError for videos without MediaPipe.
+    An import of that name is replaced. Raises ValueError for the name of any other dataset, and
+    where the source as a whole cannot be right: no layout fits, units are mixed, hands are swapped
+    or pictures mirrored in most clips, or no clip can be used; and ModuleNotFoundError for videos
+    without MediaPipe.
     """
     source, folder = Path(source).resolve(), workspace.processed / _checked(name)
+    former_import(folder)  # raises for a dataset that is not to be replaced
+    grouped, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
-    found = with_labels(found, list(labels))
+    found = with_labels(found, named)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
     if unlabelled and (strict or not clips):
         raise ValueError(
-            f"{unlabelled[0].files[0]}: expected a label, got none: name signs by folders, or pass "
+            f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels"
         )
-    group_of, rule = group_rule(groups, clips)
+    group_of, rule = grouped(clips)
+    told = _told(clips, group_of, rule, source)
+    _check_groups(pd.DataFrame(told), rule)  # now, since videos take hours
     if layout == "video":
         clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
 
     scratch = folder.parent / f".import-{name}"
     chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
-    table = _table(clips, chunks, group_of, rule, source)
+    table = _table(told, chunks)
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     if strict and len(out):  # read by an earlier, less strict attempt
         raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
@@ -79,8 +83,8 @@ def import_recordings(
     _check_groups(kept, rule)
     facts = {"layout": layout, "groups_by": rule}
     data = _store(kept, chunks, folder, facts)
-    report = {**facts, "aspect": aspect, **_report(table, unlabelled, data, source),
-              "labels_unused": without_clip(found, list(labels))}  # fmt: skip
+    report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
+              "labels_unused": without_clip(found, named)}  # fmt: skip
     with atomic_path(report_path(folder)) as temporary:
         text = json.dumps(report, indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -88,13 +92,8 @@ def import_recordings(
     return data, report
 
 
-def report_path(folder: Path) -> Path:
-    """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
-    return folder / "report.json"
-
-
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.startswith(RESERVED):
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
         raise ValueError(
             f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
             f"got {name!r}"
@@ -102,22 +101,25 @@ def _checked(name: str) -> str:
     return name
 
 
-def _table(clips, chunks, group_of, rule, source: Path) -> pd.DataFrame:
-    """A row a clip: what its file and its place tell; `reason` is "" for those that are used."""
-    rows = [row for path in chunks for row in load_rows(path)]
-    told = [
+def _told(clips, group_of, rule, source: Path) -> list[dict]:
+    """A row a clip: what its place tells, before it is read."""
+    return [
         {
             "clip": clip.name,
             "label": clip.label,
             "signer": clip.signer or (group_of[clip.name] if rule == "signer" else "unknown"),
             "group": group_of[clip.name],
             "split": clip.split,
-            "source_file": str(clip.files[0].relative_to(source)),
-            "reason": "",
+            "source_file": str(clip.place.relative_to(source)),
         }
         for clip in clips
     ]
-    return pd.DataFrame([{**t, **row} for t, row in zip(told, rows, strict=True)])
+
+
+def _table(told: list[dict], chunks: list[Path]) -> pd.DataFrame:
+    """The rows with what the clips' files tell; `reason` is "" for those that are used."""
+    rows = [row for path in chunks for row in load_rows(path)]
+    return pd.DataFrame([{**t, "reason": "", **row} for t, row in zip(told, rows, strict=True)])
 
 
 def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
@@ -151,9 +153,14 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
     """Enough groups for a fold that tests, and for choosing joints inside what it trains on."""
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
+        cure = (
+            f"record one sign {FEWEST_GROUPS} times at least"
+            if rule == "part"
+            else "name more with --groups, or leave --groups out to cut the recordings into parts"
+        )
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
-            "name signers with --groups, or leave --groups out to cut the recordings into parts"
+            f"{cure}"
         )
     sides = kept.groupby("split")["group"].agg(lambda groups: set(groups))
     if "test" not in sides:
@@ -194,54 +201,9 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
 
 
-def _unseen(kept: pd.DataFrame) -> list[str]:
-    """Signs that a published split tests and never trains, or that one group alone signs."""
-    if "test" in set(kept["split"]):
-        sides = kept.groupby("split")["label"].agg(set)
-        return sorted(sides["test"] - sides["train"], key=natural)
-    groups = kept.groupby("label")["group"].nunique()
-    return sorted(groups.index[groups == 1], key=natural)
-
-
 def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
     """Signers whose left hand leads; nobody is turned where signers are not known."""
     if rule != "signer":
         return []
     seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
     return sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])
-
-
-def _report(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
-    """All that a reader of the dataset should know, as plain facts."""
-    kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-    rejected = out[["source_file", "reason"]].to_dict("records")
-    rejected += [
-        {"source_file": str(clip.files[0].relative_to(source)), "reason": "no label"}
-        for clip in unlabelled
-    ]
-    frames = int(kept["original_frames"].sum())
-    seen = pd.DataFrame(kept["seen"].tolist())
-    same = defaultdict(list)
-    for row in kept.itertuples():
-        same[row.content].append((row.group, row.source_file))
-    copies = [some for some in same.values() if len(some) > 1]
-    leaks = [some for some in copies if len({group for group, _ in some}) > 1]
-    return {
-        "clips": len(kept),
-        "signs": len(data.classes),
-        "signers": len(set(kept["signer"]) - {"unknown"}),
-        "groups": len(set(kept["group"])),
-        "splits": dict(Counter(filter(None, kept["split"]))),
-        "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
-        "unit": kept["unit"].iloc[0],
-        "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
-        "unseen": _unseen(kept),
-        "swapped": kept.loc[kept["swapped"].eq(True), "source_file"].tolist(),
-        "picture_mirrored": kept.loc[kept["mirrored"].eq(True), "source_file"].tolist(),
-        "left_handed": data.meta["mirrored"],
-        "thinned": kept.loc[kept["thinned"] > 1, "source_file"].tolist(),
-        "signs_lost": sorted(set(table["label"]) - set(data.classes), key=natural),
-        "copies": [[file for _, file in some] for some in copies],
-        "leaks": [[file for _, file in some] for some in leaks],
-        "rejected": rejected,
-    }

@@ -48,9 +48,10 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict
         try:
             row, recording = _read(layout, clip, aspect)
         except (ValueError, FileNotFoundError) as error:
+            reason = _reason(error, clip)
             if strict:
-                raise ValueError(f"{clip.files[0]}: {error}") from error
-            rows.append({"reason": str(error)})
+                raise ValueError(f"{clip.place}: {reason}") from error
+            rows.append({"reason": reason})
             continue
         rows.append(row)
         recordings.append(recording)
@@ -101,6 +102,11 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
         **{key: getattr(judged, key) for key in ("unit", "scale", "swapped", "mirrored")},
     }
     return row, recording
+
+
+def _reason(error: Exception, clip: Clip) -> str:
+    """What is wrong with a clip, to stand behind its place; of its frames the name remains."""
+    return str(error).removeprefix(f"{clip.place}: ").removeprefix(f"{clip.place}/")
 
 
 def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:

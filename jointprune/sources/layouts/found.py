@@ -18,6 +18,12 @@ class Clip(NamedTuple):
     signer: str
     split: str  # "train", "val" or "test", as published
     files: tuple[Path, ...]  # one; one a frame in their order; a video and its .pose
+    folder: Path | None = None  # of its frames, if it has a file for each
+
+    @property
+    def place(self) -> Path:
+        """Where a reader finds it: its file, or the folder of its frames."""
+        return self.folder or self.files[0]
 
 
 class Raw(NamedTuple):

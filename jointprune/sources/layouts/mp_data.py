@@ -54,7 +54,7 @@ def find(source: Path) -> list[Clip]:
 
 
 def _clip(place: Path, files: tuple[Path, ...]) -> Clip:
-    clip = clip_at(place, files)
+    clip = clip_at(place, files)._replace(folder=files[0].parent)
     if len(place.parts) == 2:  # a sign can be called "train" or "test", too
         return clip._replace(label=nfc(place.parts[0]), split="")
     return clip
@@ -69,8 +69,7 @@ def read(clip: Clip) -> Raw:
     pose = None
     if order.pose is not None:
         pose = frames[:, order.pose : order.pose + 33 * 4].reshape(len(frames), 33, 4)
-    folder = clip.files[0].parent
-    return checked(folder, _hands(frames, order), None if pose is None else body_of(pose))
+    return checked(clip.place, _hands(frames, order), None if pose is None else body_of(pose))
 
 
 def _frames(clip: Clip) -> np.ndarray:
@@ -79,7 +78,7 @@ def _frames(clip: Clip) -> np.ndarray:
     if len(set(numbers)) < len(numbers):
         twice = next(n for n in numbers if numbers.count(n) > 1)
         raise ValueError(
-            f"{clip.files[0].parent}: expected one file a frame, got several for frame {twice}: "
+            f"{clip.place}: expected one file a frame, got several for frame {twice}: "
             "remove what is doubled"
         )
     frames = [load_npy(path) for path in clip.files]
