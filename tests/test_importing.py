@@ -14,6 +14,7 @@ from jointprune.sources.checks import LIMIT, judge
 from jointprune.sources.fingerspelling import FOLDER
 from jointprune.sources.importing import import_recordings
 from jointprune.sources.layouts.found import Clip, Raw
+from jointprune.sources.report import import_report, import_summary
 from jointprune.workspace import Workspace
 
 SIGNS = ("merhaba", "çok güzel")
@@ -211,7 +212,7 @@ def test_a_folder_becomes_a_store_and_a_report(source, workspace):
             "reason": "expected a hand in some frame, got none in any",
         }
     ]
-    assert command.import_report(workspace.processed / "mine") == report
+    assert import_report(workspace.processed / "mine") == report
     assert not (workspace.processed / ".import-mine").exists()
 
 
@@ -268,7 +269,7 @@ def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, mo
     shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
     _, report = import_recordings(source, "mine", workspace)
     assert report["leaks"] == [["merhaba/0", "çok güzel/7"]] == report["copies"]
-    assert "A LEAK" in command.import_summary(report).upper()
+    assert "A LEAK" in import_summary(report).upper()
 
 
 def test_strict_stops_at_the_first_clip_that_is_left_out(source, workspace):

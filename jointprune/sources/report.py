@@ -11,6 +11,9 @@ from jointprune.sources.layouts.found import Clip
 from jointprune.sources.layouts.naming import natural
 from jointprune.store import SignDataset, load_dataset
 
+# Files of one kind that are printed; the report has them all.
+SHOWN = 5
+
 
 def report_path(folder: Path) -> Path:
     """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
@@ -78,6 +81,49 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "leaks": [[file for _, file in some] for some in leaks],
         "rejected": rejected,
     }
+
+
+def import_summary(report: dict) -> str:
+    """The report in words, a line a fact; lists are shown by their first files."""
+    missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
+    people = report["signers"] or "unknown"
+    lines = [
+        f"layout {report['layout']}, {report['clips']} clips, {report['signs']} signs, signers: "
+        f"{people}, groups: {report['groups']} (by {report['groups_by']})",
+        f"frames without a hand: {missing}",
+    ]
+    if report["splits"]:
+        lines.append(
+            "published splits: " + ", ".join(f"{k} {n}" for k, n in report["splits"].items())
+        )
+        if "test" not in report["splits"]:
+            lines.append("NO CLIP TO TEST ON in the published split, which is therefore not used")
+    if report["groups_by"] == "part":
+        lines.append(
+            "signers are not known: folds keep apart runs of neighbouring recordings, and no "
+            "result is signer-independent (see --groups)"
+        )
+    if report["unit"] == "share" and not report["aspect"]:
+        lines.append("in shares of an image of unknown shape: taken as square (see --aspect)")
+    rejected = [f"{row['source_file']}: {row['reason']}" for row in report["rejected"]]
+    lists = {
+        "left out": rejected,
+        "labels of recordings that are not there": report["labels_unused"],
+        "signs without any clip left": report["signs_lost"],
+        "signs that are tested and not trained in some fold": report["unseen"],
+        "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
+        "the same recording twice": [" = ".join(some) for some in report["copies"]],
+        "left-handed signers, mirrored": report["left_handed"],
+        "scaled by the palm, no shoulders seen": report["by_palm"],
+        "hands nearer to the other side's wrist": report["swapped"],
+        "signer's left on the left of the picture": report["picture_mirrored"],
+        "longer than is kept, thinned": report["thinned"],
+    }
+    for what, some in lists.items():
+        if some:
+            rest = f"\n  ... and {len(some) - SHOWN} more" if len(some) > SHOWN else ""
+            lines.append(f"{what}: {len(some)}\n  " + "\n  ".join(some[:SHOWN]) + rest)
+    return "\n".join(lines)
 
 
 def _unseen(kept: pd.DataFrame) -> list[str]:
