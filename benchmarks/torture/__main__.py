@@ -44,11 +44,13 @@ def attempt(name: str, kind: Kind, bench: Bench) -> Trial:
     if bench.left() <= 1:
         return Trial(name, "to be tried", f"no time left of {bench.bound / 60:g} minutes", False)
     try:
-        return kind(bench)
+        trial = kind(bench)
     except Exception as error:  # the trials after it are still to be made
-        return Trial(name, "an answer", f"{type(error).__name__}: {error}", False)
+        trial = Trial(name, "an answer", f"{type(error).__name__}: {error}", False)
     finally:
         end_all()
+    # Of paths, what is the same on every machine.
+    return trial._replace(happened=trial.happened.replace(f"{ROOT}/", ""))
 
 
 def line(trial: Trial) -> str:
