@@ -44,7 +44,7 @@ ifneq ($(CONDA_READY),yes)
 	built_from > .venv/built-from
 endif
 
-data: env ## fetch the recordings into data/raw (96 MB, checked by hash)
+data: env ## fetch the recordings (96 MB, checked by hash) and prepare the dataset
 	@$(PY) -m jointprune.sources.fingerspelling
 
 reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)

@@ -62,7 +62,9 @@ def _imported(options: argparse.Namespace) -> str:
 
 def _planted(options: argparse.Namespace) -> str:
     data = autsl_like(Workspace(), options.share)
-    return f"{data}\ndataset: {_short(Workspace().processed / data.meta['name'])}"
+    name = data.meta["name"]
+    use = f"python -m jointprune.train --dataset {name} (make reproduce takes recordings only)"
+    return f"{data}\ndataset: {_short(Workspace().processed / name)}\nfor: {use}"
 
 
 def _aspect(text: str) -> float:

@@ -7,6 +7,8 @@ The environment variable JOINTPRUNE_SCHEDULER, a Dask scheduler's address such a
 import ctypes
 import os
 import pickle
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -32,6 +34,7 @@ MALLOC_H = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_
 LARGEST_INT = 2**31 - 1
 
 ANSWERS_WITHIN = 10  # seconds in which a scheduler has to answer
+WORKS_WITHIN = 60  # seconds in which a scheduler has to have a worker
 
 
 def on_every_core(
@@ -41,7 +44,7 @@ def on_every_core(
 
     The bar starts at `done`, what there was before. Where JOINTPRUNE_SCHEDULER names a cluster
     the jobs run there, and those of a worker that dies are done again by the others; raises
-    ConnectionError if no scheduler answers.
+    ValueError for what is no address, ConnectionError if no scheduler answers or has a worker.
     """
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
@@ -73,6 +76,7 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
     import distributed
 
     with _client(distributed, address) as client:
+        _wait_for_a_worker(client, address)
         sweep = f"{description} {uuid4()}"  # Dask names the job that no worker survives
         waiting = {
             client.submit(_on_a_worker, ROOT, _packed(job), key=f"{sweep} {number}"): number
@@ -93,6 +97,12 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
 
 
 def _client(distributed, address: str):
+    # Dask finds this out late, and in a thread of its own.
+    if not re.fullmatch(r"\w+://\S+:\d+", address):
+        raise ValueError(
+            f"expected JOINTPRUNE_SCHEDULER to be an address such as tcp://host:8786, got "
+            f"{address!r}: take the one that `dask scheduler` prints"
+        )
     try:
         return distributed.Client(address, timeout=ANSWERS_WITHIN, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -100,6 +110,21 @@ def _client(distributed, address: str):
             f"expected a Dask scheduler at JOINTPRUNE_SCHEDULER={address}, got no answer within "
             f"{ANSWERS_WITHIN} s ({error}): start one with `dask scheduler`, take the address it "
             "prints, or unset the variable to stay on this machine"
+        ) from error
+
+
+def _wait_for_a_worker(client, address: str) -> None:
+    """Without any worker jobs would wait for ever; one may be starting, though."""
+    if client.nthreads():
+        return
+    start = f"start one with `dask worker {address} --nthreads 1`"
+    tqdm.write(f"no worker at {address} yet: {start} ({WORKS_WITHIN} s)", file=sys.stderr)
+    try:
+        client.wait_for_workers(1, timeout=WORKS_WITHIN)
+    except TimeoutError as error:
+        raise ConnectionError(
+            f"expected a worker at JOINTPRUNE_SCHEDULER={address}, got none within "
+            f"{WORKS_WITHIN} s: {start}"
         ) from error
 
 

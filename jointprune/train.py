@@ -1,41 +1,78 @@
 """Train one named experiment from the command line: `python -m jointprune.train --help`.
 
-Writes CSV and TensorBoard logs and checkpoints under `data/runs/cli/EXPERIMENT`. The held-out
-fold is looked at once, after the last epoch.
+Writes CSV and TensorBoard logs, and a checkpoint after the last epoch, under
+`data/runs/cli/EXPERIMENT`. The held-out fold is looked at once, after the last epoch.
 """
 
 import argparse
+import logging
 from dataclasses import replace
 
 import lightning
+import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments import EXPERIMENTS, evaluation_batches, fit, make_run, without_noise
 from jointprune.sources import load_dataset
-from jointprune.workspace import Workspace
+from jointprune.store import SignDataset
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m jointprune.train", description=__doc__)
-    parser.add_argument("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment")
-    parser.add_argument("--dataset", default="fingerspelling", help="a prepared dataset's name")
+    parser = argparse.ArgumentParser(
+        prog="python -m jointprune.train",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument(
-        "--workspace", default=".", help="folder that holds data/, from the repository's root"
+        "--experiment",
+        choices=sorted(EXPERIMENTS),
+        default="pruning_experiment",
+        help="named settings, see jointprune/experiments/run.py",
+    )
+    parser.add_argument(
+        "--dataset",
+        default=DEFAULT_DATASET,
+        help="name of a dataset: of make data, of an import, or 'planted' (generated)",
+    )
+    parser.add_argument(
+        "--workspace", default=".", help="folder that holds data/; if relative, to the repository"
     )
     parser.add_argument("--folds", type=int, default=4, help="parts to split the groups into")
-    parser.add_argument("--fold", type=int, default=0, help="the part to test on")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=0, help="0: the experiment's own")
+    parser.add_argument("--fold", type=int, default=0, help="the part to test on, from 0")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and gates")
+    parser.add_argument("--epochs", type=int, default=0, help="0 takes the experiment's own")
     _add_machines(parser)
     options = parser.parse_args(arguments)
     if options.folds < 2 or options.epochs < 0:
         parser.error("expected at least 2 folds, and epochs of 0 (the experiment's own) or more")
     if not 0 <= options.fold < options.folds:
         parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
-    report(train_experiment(options))
+    workspace = Workspace(options.workspace)
+    if not workspace.path.is_dir():
+        parser.error(f"expected a workspace that is a folder, got {workspace.path}")
+    try:
+        report(train_experiment(options))
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"{error}\n")
+    except (KeyboardInterrupt, SystemExit) as error:
+        if not _interrupted(error):
+            raise
+        folder = workspace.runs / "cli" / options.experiment
+        parser.exit(
+            130,
+            f"Stopped. What was logged is kept in {folder}; a checkpoint is written after the last "
+            "epoch only, and the same command starts anew.\n",
+        )
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Was it Ctrl-C? Lightning tidies up after it and then exits."""
+    return any(isinstance(e, KeyboardInterrupt) for e in (error, error.__context__))
 
 
 def _add_machines(parser: argparse.ArgumentParser) -> None:
@@ -60,11 +97,12 @@ def report(checkpoint: str) -> None:
 
 def train_experiment(options: argparse.Namespace) -> str:
     """Train with progress, logs and checkpoints; returns the last checkpoint's path."""
+    machines = _machines(options)
     workspace = Workspace(options.workspace)
     data = load_dataset(options.dataset, workspace)
     config = EXPERIMENTS[options.experiment]
     config = replace(config, epochs=options.epochs or config.epochs)
-    train, test = data.folds(options.folds, seed=0)[options.fold]
+    train, test = _fold(data, options)
     run = make_run(data, train, test, options.seed, config)
     folder = workspace.runs / "cli"
     checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
@@ -74,11 +112,7 @@ def train_experiment(options: argparse.Namespace) -> str:
         run,
         data,
         [checkpoints, LossCurve()],
-        accelerator=options.accelerator,
-        devices=options.devices,
-        num_nodes=options.nodes,
-        strategy=options.strategy,
-        precision=options.precision,
+        **machines,
         logger=loggers,
         enable_checkpointing=True,
         enable_progress_bar=True,
@@ -91,6 +125,34 @@ def train_experiment(options: argparse.Namespace) -> str:
     with without_noise():  # every process is asked about all clips
         model.trainer.test(model, evaluation_batches(run.config, data, test))
     return checkpoints.last_model_path
+
+
+def _machines(options: argparse.Namespace) -> dict:
+    """The trainer's arguments about machines; ValueError if there are none such here."""
+    asked = {"accelerator": options.accelerator, "devices": options.devices,
+             "num_nodes": options.nodes, "strategy": options.strategy,
+             "precision": options.precision}  # fmt: skip
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
+    try:
+        lightning.Trainer(**asked, logger=False, enable_checkpointing=False)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in asked.items())
+        raise ValueError(
+            f"expected machines that Lightning finds here, got {got}: {error} "
+            "Leave these options out to train on what there is"
+        ) from error
+    return asked
+
+
+def _fold(data: SignDataset, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """The clips to train on and to test on; a published split is fold 0 and the only one."""
+    folds = data.folds(options.folds, seed=0)
+    if options.fold >= len(folds):
+        raise ValueError(
+            f"expected fold 0, as {options.dataset} has one fold, its published split, "
+            f"got {options.fold}: leave out --fold"
+        )
+    return folds[options.fold]
 
 
 class LossCurve(lightning.Callback):

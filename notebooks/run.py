@@ -29,6 +29,7 @@ from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
 RESUME = "What is trained is kept: the same command goes on from here."
+GENERATED = "planted"  # how names begin that no import may have
 TEMPLATES = NOTEBOOKS / "templates"
 
 
@@ -137,6 +138,11 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
     common["workspace"] = workspace or common["workspace"]
+    if common["dataset"].startswith(GENERATED):
+        raise ValueError(
+            f"expected recordings, got {common['dataset']!r}, which is generated: the notebooks "
+            "speak of people's hands; use it with python -m jointprune.train --dataset"
+        )
     place = Workspace(common["workspace"], common["dataset"])
     folder = build_folder(place) / "executed" / place.subfolder
     # All parameters are compared before the first minute is spent.

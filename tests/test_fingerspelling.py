@@ -29,6 +29,8 @@ from jointprune.sources.fingerspelling import (
     read_index,
 )
 from jointprune.sources.pose_files import HAND_POINTS, read_recording
+from jointprune.store import load_dataset
+from jointprune.workspace import Workspace
 
 COLUMNS = "path,spoken_language,signed_language,start,end,words,glosses,priority"
 POSE, FACE, WORLD = ("POSE_LANDMARKS", 33), ("FACE_LANDMARKS", 478), ("POSE_WORLD_LANDMARKS", 33)
@@ -420,3 +422,45 @@ def test_preparing_again_gives_the_same_store(dataset, wheel, tmp_path):
         dataset.clips,
         check_dtype=False,
     )
+
+
+# --- the command -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def workspace(wheel, tmp_path, monkeypatch) -> Workspace:
+    """A workspace without any store, with the recordings as fetched."""
+    workspace = Workspace(str(tmp_path))
+    monkeypatch.setattr(fingerspelling, "Workspace", lambda: workspace)
+    return workspace
+
+
+def test_the_command_leaves_a_dataset_that_can_be_loaded(dataset, workspace, capsys):
+    fingerspelling.main([])
+    folder = workspace.processed / "fingerspelling"
+    assert load_dataset("fingerspelling", workspace).sha256 == dataset.sha256
+    (line,) = capsys.readouterr().out.splitlines()
+    said = f"fingerspelling: 410 clips, 26 signs, 16 languages, ready in {folder}; recordings: "
+    assert line == f"{said}{workspace.raw / WHEEL}"
+
+
+def test_the_command_keeps_a_whole_store_and_mends_a_damaged_one(dataset, workspace):
+    fingerspelling.main([])
+    table = workspace.processed / "fingerspelling" / "clips.csv"
+    before = table.stat()
+    fingerspelling.main([])
+    assert (table.stat().st_ino, table.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    table.write_text("clip\n")
+    fingerspelling.main([])
+    assert load_dataset("fingerspelling", workspace).sha256 == dataset.sha256
+
+
+@pytest.mark.parametrize("error", [ValueError("another"), RuntimeError("no network")])
+def test_the_command_tells_in_a_line_why_there_is_nothing(workspace, monkeypatch, capsys, error):
+    def fetch(_):
+        raise error
+
+    monkeypatch.setattr(fingerspelling, "fetch", fetch)
+    with pytest.raises(SystemExit, match="1"):
+        fingerspelling.main([])
+    assert capsys.readouterr().err == f"{error}\n"

@@ -46,23 +46,44 @@ def cluster(scheduler, monkeypatch):
     monkeypatch.setenv(VARIABLE, scheduler)
 
 
-def test_a_scheduler_that_dies_ends_the_sweep_with_an_error(tmp_path, monkeypatch):
-    """Dask calls its jobs cancelled then, and gives that as their results."""
-    distributed = pytest.importorskip("distributed")
+@pytest.fixture
+def idle(tmp_path, monkeypatch):
+    """The process of a scheduler without any worker, and its address."""
+    pytest.importorskip("distributed")
     told = tmp_path / "scheduler.json"
     start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
              "--port", "0", "--no-dashboard", "--scheduler-file", str(told)]  # fmt: skip
     with subprocess.Popen(start, stderr=subprocess.DEVNULL) as process:
         while not told.is_file() or not told.read_text():
             time.sleep(0.05)
-        monkeypatch.setenv(VARIABLE, json.loads(told.read_text())["address"])
-        with monkeypatch.context() as patch:  # no worker ever comes; once asked, it is killed
-            wait = distributed.as_completed
-            patch.setattr(
-                distributed, "as_completed", lambda *a, **b: (process.kill(), wait(*a, **b))[1]
-            )
-            with pytest.raises(ConnectionError, match="scheduler-connection-lost"):
-                list(on_every_core(later_if_even, [(1,), (2,)], "lost"))
+        address = json.loads(told.read_text())["address"]
+        monkeypatch.setenv(VARIABLE, address)
+        yield SimpleNamespace(process=process, address=address)
+        process.kill()
+
+
+def test_a_scheduler_that_dies_ends_the_sweep_with_an_error(idle, monkeypatch):
+    """Dask calls its jobs cancelled then, and gives that as their results."""
+    import distributed
+
+    wait = distributed.as_completed  # no worker ever comes; once asked, the scheduler is killed
+    monkeypatch.setattr(parallel, "_wait_for_a_worker", lambda *_: None)
+    monkeypatch.setattr(
+        distributed, "as_completed", lambda *a, **b: (idle.process.kill(), wait(*a, **b))[1]
+    )
+    with pytest.raises(ConnectionError, match="scheduler-connection-lost"):
+        list(on_every_core(later_if_even, [(1,), (2,)], "lost"))
+
+
+def test_a_cluster_without_a_worker_says_so_and_ends_in_time(idle, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "WORKS_WITHIN", 0.2)
+    start = f"start one with `dask worker {idle.address} --nthreads 1`"
+    with pytest.raises(
+        ConnectionError, match=rf"expected a worker at .* none within 0.2 s: {start}"
+    ):
+        list(on_every_core(later_if_even, [(1,)], "idle"))
+    said = [line for line in capsys.readouterr().err.splitlines() if "no worker" in line]
+    assert said == [f"no worker at {idle.address} yet: {start} (0.2 s)"]
 
 
 def runs_of(data, seeds: int) -> list:
@@ -87,6 +108,13 @@ def test_results_come_in_order_from_both_workers(cluster):
     processes = {process for _, process in found}
     assert len(processes) == 2
     assert os.getpid() not in processes
+
+
+def test_workers_that_come_late_do_the_jobs(cluster, monkeypatch, capsys):
+    """Not there when first looked for, there when waited for."""
+    monkeypatch.setattr("distributed.Client.nthreads", lambda _: {})
+    assert [n for n, _ in on_every_core(later_if_even, [(1,), (3,)], "late")] == [1, 3]
+    assert "no worker at tcp://127.0.0.1" in capsys.readouterr().err
 
 
 def test_without_jobs_no_scheduler_is_asked(monkeypatch):
@@ -199,12 +227,20 @@ def test_a_worker_with_another_checkout_is_refused(worker):
         parallel._on_a_worker(Path("/elsewhere"), b"")
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{closed}", "127.0.0.1"])
-def test_where_no_scheduler_answers_the_error_says_what_to_do(address, monkeypatch):
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:8786", "tcp://127.0.0.1", "tcp://:"])
+def test_what_is_no_address_is_told_before_anything_is_asked(address, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "Client", None)
+    monkeypatch.setenv(VARIABLE, address)
+    with pytest.raises(ValueError, match=f"such as tcp://host:8786, got '{address}'"):
+        list(on_every_core(later_if_even, [(0,)], "numbers"))
+
+
+def test_where_no_scheduler_answers_the_error_says_what_to_do(monkeypatch):
     pytest.importorskip("distributed")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        address = address.format(closed=unused.getsockname()[1])
+        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
     monkeypatch.setenv(VARIABLE, address)
     monkeypatch.setattr(parallel, "ANSWERS_WITHIN", 0.2)
     with pytest.raises(ConnectionError, match=f"Dask scheduler at {VARIABLE}={address}, got no"):

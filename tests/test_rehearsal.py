@@ -1,11 +1,14 @@
 """The stand-in has AUTSL's counts, its signers stay on one side, and its signs can be told."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from jointprune import data as command
 from jointprune.sources.rehearsal import AUTSL, SIGNERS, SIGNS, autsl_like, clips_a_sign
-from jointprune.workspace import Workspace
+from jointprune.workspace import ROOT, Workspace
 
 
 @pytest.mark.parametrize("name", AUTSL)
@@ -42,4 +45,15 @@ def test_the_command_makes_a_share_and_says_where(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(command, "Workspace", lambda: Workspace(str(tmp_path)))
     monkeypatch.setattr(command, "ROOT", tmp_path)
     command.main(["planted", "--like", "autsl", "--share", "0.004"])
-    assert "dataset: data/processed/planted-autsl-0.004" in capsys.readouterr().out
+    *_, where, use = capsys.readouterr().out.splitlines()
+    assert where == "dataset: data/processed/planted-autsl-0.004"
+    assert use.startswith("for: python -m jointprune.train --dataset planted-autsl-0.004 ")
+
+
+def test_the_notebooks_refuse_the_stand_in_before_anything_is_run(tmp_path):
+    name = "planted-autsl-0.004"
+    command = [sys.executable, "notebooks/run.py", "smoke", "--dataset", name]
+    command += ["--workspace", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and not done.stdout and not list(tmp_path.iterdir())
+    assert f"error: expected recordings, got '{name}', which is generated" in done.stderr

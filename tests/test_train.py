@@ -1,5 +1,7 @@
 """The command line: logs, checkpoints, and the summary the quick start reads from them."""
 
+import re
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -61,14 +63,87 @@ def test_a_wrong_option_ends_with_what_was_expected(arguments, option, message, 
     assert message in capsys.readouterr().err
 
 
+def stopped(arguments: list[str], capsys, code: int = 1) -> str:
+    """What the command says as it ends with this exit code, one line on stderr."""
+    with pytest.raises(SystemExit) as ended:
+        train.main(arguments)
+    assert ended.value.code == code
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
 @pytest.mark.parametrize(
-    "strategy", ["ddp_spawn", "ddp_notebook", "ddp_fork_find_unused_parameters_false"]
+    ("options", "message"),
+    [
+        (("--dataset", "nothing"), "no dataset in .*/nothing"),
+        (("--folds", "4"), "expected 2 to 3 folds for 3 groups, got 4"),
+        (("--devices", "0"), "expected machines that Lightning finds here, .* --devices 0 "),
+        (("--devices", "some"), "--devices some .*an int > 0"),
+        (("--nodes", "0"), "--nodes 0 .*must be a positive integer"),
+        (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
+        (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
+        (("--precision", "3"), "--precision 3: .*is invalid"),
+        *(
+            (("--strategy", name), f"expected a strategy .* got '{name}': take 'ddp'")
+            for name in ("ddp_spawn", "ddp_notebook", "ddp_fork_find_unused_parameters_false")
+        ),
+    ],
 )
-def test_a_strategy_that_copies_this_process_is_refused(arguments, strategy):
-    with pytest.raises(ValueError, match=f"expected a strategy .* got '{strategy}': take 'ddp'"):
-        train.main([*arguments, "--strategy", strategy])
+def test_what_cannot_be_trained_is_told_in_a_line(arguments, options, message, capsys):
+    assert re.search(message, stopped([*arguments, *options], capsys))
 
 
-def test_a_dataset_that_is_not_prepared_names_the_notebook(arguments):
-    with pytest.raises(FileNotFoundError, match="01_data_preparation"):
-        train.main([*arguments, "--dataset", "nothing"])
+def test_without_a_gpu_the_command_says_so(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    said = stopped([*arguments, "--accelerator", "gpu"], capsys)
+    assert "got --accelerator gpu " in said and "No supported gpu backend" in said
+
+
+def test_a_published_split_is_one_fold(arguments, toy, tmp_path, capsys):
+    toy["clips"]["split"] = toy["clips"]["group"].map({"both": "test"}).fillna("train")
+    save_dataset(tmp_path / "data" / "processed" / "toy", **toy)
+    said = stopped([*arguments, "--fold", "1"], capsys)
+    assert said.startswith("expected fold 0, as toy has one fold, its published split, got 1")
+
+
+def test_a_workspace_has_to_be_there(arguments, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        train.main([*arguments, "--workspace", str(tmp_path / "none")])
+    assert f"a folder, got {tmp_path / 'none'}" in capsys.readouterr().err
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_training_says_what_is_kept(arguments, tmp_path, monkeypatch, capsys):
+    """Interrupted in the second epoch, the first one's logs are there, and no checkpoint."""
+
+    def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):
+        if trainer.current_epoch == 1:
+            interrupt()
+
+    monkeypatch.setattr(train.LossCurve, "on_train_batch_end", interrupted_later)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        said = stopped(arguments, capsys, code=130)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning lets no second one through
+    folder = tmp_path / "data" / "runs" / "cli" / "pruning_experiment"
+    assert said.startswith(f"Stopped. What was logged is kept in {folder}; ")
+    version = folder / "version_0"
+    assert pd.read_csv(version / "metrics.csv")["epoch"].tolist() == [0]
+    assert not list(version.rglob("*.ckpt"))
+
+
+def test_ctrl_c_before_training_ends_in_the_same_way(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(train, "load_dataset", interrupt)
+    assert stopped(arguments, capsys, code=130).startswith("Stopped. ")
+
+
+def test_an_error_of_the_code_itself_keeps_its_traceback(arguments, monkeypatch):
+    monkeypatch.setattr(train, "fit", lambda *_, **__: [].pop())
+    with pytest.raises(IndexError):
+        train.main(arguments)

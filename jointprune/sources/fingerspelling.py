@@ -3,8 +3,10 @@
 The recordings are MediaPipe Holistic skeletons that the wheel `spoken-to-signed` carries.
 They are read inside the wheel, which is fetched but never installed. What the recordings
 are, and each trap below, is told in data/README.md and in notebook 01.
+`python -m jointprune.sources.fingerspelling` fetches and prepares them.
 """
 
+import argparse
 import csv
 import hashlib
 import io
@@ -25,7 +27,7 @@ from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.sources.pose_files import read_recording
 from jointprune.sources.recording import LIMIT, Recording, mirror, pad, trim
 from jointprune.store import SignDataset, save_dataset
-from jointprune.workspace import Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 WHEEL = "spoken_to_signed-0.4.0-py3-none-any.whl"
 SHA256 = "10570745f622476c0f890a9715e5376b650fb85bb0d0cef4b7cb031892055367"
@@ -207,5 +209,21 @@ def _check_sha256(name: Path | str, got: str, expected: str) -> None:
         )
 
 
+def main(arguments: list[str] | None = None) -> None:
+    """Have the recordings fetched and the dataset prepared, and say what there is and where."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jointprune.sources.fingerspelling", description=__doc__
+    )
+    parser.parse_args(arguments)
+    workspace = Workspace()
+    folder = workspace.processed / DEFAULT_DATASET
+    try:
+        data = prepare(fetch(workspace.raw), folder)  # a store that says the same stays
+    except (ValueError, OSError, RuntimeError) as error:
+        parser.exit(1, f"{error}\n")
+    counts = f"{len(data)} clips, {len(data.classes)} signs, {len(set(data.groups))} languages"
+    print(f"{DEFAULT_DATASET}: {counts}, ready in {folder}; recordings: {workspace.raw / WHEEL}")
+
+
 if __name__ == "__main__":
-    print(f"recordings: {fetch(Workspace().raw)}")
+    main()
