@@ -115,7 +115,8 @@ def _opened(folder: Path) -> SignDataset:
     if absent:
         raise FileNotFoundError(
             f"no dataset in {folder} ({', '.join(absent)} missing): "
-            "run notebooks/01_data_preparation.ipynb first, or python -m jointprune.data import"
+            "run `make data` or notebooks/01_data_preparation.ipynb for the default one, or "
+            "python -m jointprune.data import for another"
         )
     try:
         meta = json.loads(parts[0].read_bytes())
