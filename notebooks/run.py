@@ -12,7 +12,9 @@ at a running kernel, and are left out always.
 
 import argparse
 import sys
+import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import nbformat
@@ -22,6 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from traitlets import default
 
 from jointprune.scratch import scratch_folder
 from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
@@ -34,9 +37,18 @@ TEMPLATES = NOTEBOOKS / "templates"
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Talks to the kernel through sockets of this user's own, not through ports open to others."""
+    """Talks to the kernel through sockets of this user's own, not through ports open to others.
+
+    Named by chance, among temporary files: by default they would lie in the notebooks' folder,
+    numbered, where kernels of two runs that start at once take each other's.
+    """
 
     transport = "ipc"
+
+    @default("connection_file")
+    def _of_its_own(self) -> str:
+        unique = uuid.uuid4().hex[:16]  # short, as the path of a socket has to be
+        return f"{tempfile.gettempdir()}/kernel-{unique}.json"
 
 
 def notebook_paths(only: str = "") -> list[Path]:

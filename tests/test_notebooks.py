@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -148,12 +149,23 @@ def test_what_ends_a_run_is_told_with_the_way_on(monkeypatch, tmp_path, error, t
     assert list((tmp_path / "executed").iterdir()) == []
 
 
+def test_kernels_that_start_at_once_have_sockets_of_their_own():
+    """Both are asked before either has opened one."""
+    places = [Path(run.LocalKernelManager().ip) for _ in range(2)]
+    assert places[0] != places[1]
+    assert all(place.is_absolute() and ROOT not in place.parents for place in places)
+
+
 @pytest.mark.slow
-def test_the_kernel_is_the_python_that_runs_the_notebooks(tmp_path):
-    cell = nbformat.v4.new_code_cell("import sys; print(sys.executable)")
+def test_the_kernel_is_the_python_that_runs_the_notebooks_and_leaves_no_socket(tmp_path):
+    source = "import ipykernel, sys; print(sys.executable, ipykernel.get_connection_file())"
+    cell = nbformat.v4.new_code_cell(source)
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "which.ipynb")
     executed = run.execute(tmp_path / "which.ipynb", {}, tmp_path / "executed")
-    assert nbformat.read(executed, as_version=4).cells[0].outputs[0].text.strip() == sys.executable
+    told = nbformat.read(executed, as_version=4).cells[0].outputs[0].text.split()
+    assert told[0] == sys.executable
+    connection = Path(told[1])
+    assert list(connection.parent.glob(f"{connection.stem}*")) == []
 
 
 @pytest.mark.slow
