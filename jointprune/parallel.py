@@ -98,7 +98,7 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
 
 def _client(distributed, address: str):
     # Dask finds this out late, and in a thread of its own.
-    if not re.fullmatch(r"\w+://\S+:\d+", address):
+    if not re.fullmatch(r"(\w+://)?[^\s/:]\S*:\d+", address):
         raise ValueError(
             f"expected JOINTPRUNE_SCHEDULER to be an address such as tcp://host:8786, got "
             f"{address!r}: take the one that `dask scheduler` prints"
@@ -117,7 +117,7 @@ def _wait_for_a_worker(client, address: str) -> None:
     """Without any worker jobs would wait for ever; one may be starting, though."""
     if client.nthreads():
         return
-    start = f"start one with `dask worker {address} --nthreads 1`"
+    start = f"start one with `dask worker {address} --nthreads 1 --memory-limit 0`"
     tqdm.write(f"no worker at {address} yet: {start} ({WORKS_WITHIN} s)", file=sys.stderr)
     try:
         client.wait_for_workers(1, timeout=WORKS_WITHIN)

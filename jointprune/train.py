@@ -7,6 +7,7 @@ Writes CSV and TensorBoard logs, and a checkpoint after the last epoch, under
 import argparse
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import lightning
 import numpy as np
@@ -16,7 +17,15 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments import EXPERIMENTS, evaluation_batches, fit, make_run, without_noise
+from jointprune.experiments import (
+    EXPERIMENTS,
+    Run,
+    check_strategy,
+    evaluation_batches,
+    fit,
+    make_run,
+    without_noise,
+)
 from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
 from jointprune.workspace import DEFAULT_DATASET, Workspace
@@ -55,18 +64,18 @@ def main(arguments: list[str] | None = None) -> None:
     workspace = Workspace(options.workspace)
     if not workspace.path.is_dir():
         parser.error(f"expected a workspace that is a folder, got {workspace.path}")
+    folder = workspace.runs / "cli" / options.experiment
     try:
-        report(train_experiment(options))
-    except (ValueError, OSError) as error:
+        report(train_experiment(folder, *_asked_for(options, workspace, parser)))
+    except OSError as error:
         parser.exit(1, f"{error}\n")
     except (KeyboardInterrupt, SystemExit) as error:
         if not _interrupted(error):
             raise
-        folder = workspace.runs / "cli" / options.experiment
         parser.exit(
             130,
-            f"Stopped. What was logged is kept in {folder}; a checkpoint is written after the last "
-            "epoch only, and the same command starts anew.\n",
+            f"Stopped. What was logged until then is in {folder}; a checkpoint is written after "
+            "the last epoch only, and the same command starts anew.\n",
         )
 
 
@@ -95,19 +104,24 @@ def report(checkpoint: str) -> None:
     print(f"Checkpoint: {checkpoint}")
 
 
-def train_experiment(options: argparse.Namespace) -> str:
-    """Train with progress, logs and checkpoints; returns the last checkpoint's path."""
-    machines = _machines(options)
-    workspace = Workspace(options.workspace)
-    data = load_dataset(options.dataset, workspace)
+def _asked_for(options: argparse.Namespace, workspace: Workspace, parser) -> tuple:
+    """The run, its dataset and machines; what is asked wrongly ends the command in one line."""
     config = EXPERIMENTS[options.experiment]
     config = replace(config, epochs=options.epochs or config.epochs)
-    train, test = _fold(data, options)
-    run = make_run(data, train, test, options.seed, config)
-    folder = workspace.runs / "cli"
+    try:
+        machines = _machines(options)
+        data = load_dataset(options.dataset, workspace)
+        train, test = _fold(data, options)
+    except ValueError as error:
+        parser.exit(1, f"{error}\n")
+    return make_run(data, train, test, options.seed, config), data, machines
+
+
+def train_experiment(folder: Path, run: Run, data: SignDataset, machines: dict) -> str:
+    """Train with progress, logs and checkpoints; returns the last checkpoint's path."""
     checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
-    loggers = [CSVLogger(folder, options.experiment)]
-    loggers.append(TensorBoardLogger(folder, options.experiment, version=loggers[0].version))
+    loggers = [CSVLogger(folder.parent, folder.name)]
+    loggers.append(TensorBoardLogger(folder.parent, folder.name, version=loggers[0].version))
     model, _ = fit(
         run,
         data,
@@ -119,11 +133,11 @@ def train_experiment(options: argparse.Namespace) -> str:
         enable_model_summary=True,
         log_every_n_steps=1,
     )
-    if config.budget:
-        model.joint_pruning.freeze_top(config.budget)
+    if run.config.budget:
+        model.joint_pruning.freeze_top(run.config.budget)
         model.trainer.save_checkpoint(checkpoints.last_model_path)
     with without_noise():  # every process is asked about all clips
-        model.trainer.test(model, evaluation_batches(run.config, data, test))
+        model.trainer.test(model, evaluation_batches(run.config, data, run.test))
     return checkpoints.last_model_path
 
 
@@ -133,9 +147,10 @@ def _machines(options: argparse.Namespace) -> dict:
              "num_nodes": options.nodes, "strategy": options.strategy,
              "precision": options.precision}  # fmt: skip
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
+    check_strategy(options.strategy)
     try:
         lightning.Trainer(**asked, logger=False, enable_checkpointing=False)
-    except (TypeError, ValueError, MisconfigurationException) as error:
+    except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
         got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in asked.items())
         raise ValueError(
             f"expected machines that Lightning finds here, got {got}: {error} "

@@ -390,6 +390,19 @@ def test_what_else_torch_writes_is_no_checkpoint_and_told_in_one_line(name, tmp_
     assert refused([file], capsys) == ODD.format(file, "not a model of this package")
 
 
+@pytest.mark.parametrize("part", ["settings", "weights"])
+def test_a_model_of_other_code_is_told_as_such(run, part, tmp_path, capsys):
+    content = torch.load(run / "model.ckpt", weights_only=True)
+    if part == "settings":
+        content["hyper_parameters"]["config"]["magic"] = 1
+    else:
+        content["state_dict"].popitem()
+    file = tmp_path / "odd.ckpt"
+    torch.save(content, file)
+    (line,) = refused([file], capsys).splitlines()
+    assert f"got {file} (made by other code of this package: " in line
+
+
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():
     model = SignClassificationLightning(asdict(replace(TINY, mask="quick-start", budget=0)))
     with pytest.raises(ValueError, match="got the quick start's mask"):

@@ -429,6 +429,7 @@ def test_a_file_that_is_left_out_is_named_once(imported, tmp_path):
         ("--groups", "wide.csv", "wide.csv:1: expected clip,signer in a row"),
         ("--groups", "latin.csv", "latin.csv: expected CSV in UTF-8"),
         ("--labels", "wide.csv", "wide.csv:1: expected clip,label in a row"),
+        ("--labels", "header.csv", "header.csv: expected rows of clip,label, got none"),
         ("--labels", "none.csv", "expected a CSV file of clip,label, got none.csv: No such file"),
         ("--labels", ".", "expected a CSV file of clip,label, got .: Is a directory"),
     ],
@@ -438,6 +439,7 @@ def test_what_an_option_says_is_judged_before_any_recording_is_looked_for(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wide.csv").write_text("a/1,1,ann\n")
+    (tmp_path / "header.csv").write_text("clip,label\n\n")
     (tmp_path / "latin.csv").write_bytes("a/1,Bjørn\n".encode("latin-1"))
     monkeypatch.setattr(importing, "recognise", stop)
     code, _, error = imported(tmp_path, option, text)
@@ -488,6 +490,9 @@ def test_a_dataset_that_was_made_otherwise_is_not_replaced(
     with pytest.raises(ValueError, match="made otherwise"):
         import_recordings(source, "mine", workspace)
     assert load_dataset("mine", workspace).sha256 == toy_dataset.sha256
+    (workspace.processed / "mine" / "poses.npy").write_bytes(b"")  # damaged, and still another's
+    with pytest.raises(ValueError, match="made otherwise"):
+        import_recordings(source, "mine", workspace)
 
 
 def test_an_aspect_is_the_width_over_the_height():

@@ -180,7 +180,7 @@ def test_every_number_that_a_figure_prints_is_a_macro(facts):
     expected = {
         f"{macro['Clips']} clips of\n{macro['Classes']} signs, {macro['Groups']} {groups}s",
         f"{total} gates", "12 joints kept", "gates close until\n12 joints are left",
-        f"from scratch on these,\n{macro['Folds']} folds x {macro['BaselineSeeds']} seeds",
+        f"from scratch on these\nin {macro['AccuracyLearnedTwelveRuns']} runs",
         f"on {groups}s held out,\n{macro['AccuracyLearnedTwelve']} % "
         f"(all {total}: {macro['AccuracyFullFortyTwo']} %)",
     }  # fmt: skip

@@ -77,7 +77,7 @@ def test_a_scheduler_that_dies_ends_the_sweep_with_an_error(idle, monkeypatch):
 
 def test_a_cluster_without_a_worker_says_so_and_ends_in_time(idle, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "WORKS_WITHIN", 0.2)
-    start = f"start one with `dask worker {idle.address} --nthreads 1`"
+    start = f"start one with `dask worker {idle.address} --nthreads 1 --memory-limit 0`"
     with pytest.raises(
         ConnectionError, match=rf"expected a worker at .* none within 0.2 s: {start}"
     ):
@@ -227,7 +227,9 @@ def test_a_worker_with_another_checkout_is_refused(worker):
         parallel._on_a_worker(Path("/elsewhere"), b"")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:8786", "tcp://127.0.0.1", "tcp://:"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "tcp://127.0.0.1", "tcp://:", "://127.0.0.1:8786"]
+)
 def test_what_is_no_address_is_told_before_anything_is_asked(address, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(distributed, "Client", None)

@@ -166,7 +166,7 @@ def test_broken_content_is_refused_before_anything_is_written(toy, tmp_path, spo
 def test_a_store_of_another_version_says_what_to_do(toy_dataset, tmp_path):
     meta = tmp_path / "toy" / "meta.json"
     meta.write_text(json.dumps({**json.loads(meta.read_text()), "version": 99}))
-    with pytest.raises(ValueError, match=r"version 1, got 99: prepare the dataset again"):
+    with pytest.raises(ValueError, match=r"version 1, got 99: prepare it again"):
         load_dataset(tmp_path / "toy")
 
 

@@ -82,6 +82,7 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
         (("--nodes", "0"), "--nodes 0 .*must be a positive integer"),
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
+        (("--precision", "transformer-engine"), "--precision transformer-engine: .*pip install"),
         (("--precision", "3"), "--precision 3: .*is invalid"),
         *(
             (("--strategy", name), f"expected a strategy .* got '{name}': take 'ddp'")
@@ -132,7 +133,7 @@ def test_ctrl_c_while_training_says_what_is_kept(arguments, tmp_path, monkeypatc
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning lets no second one through
     folder = tmp_path / "data" / "runs" / "cli" / "pruning_experiment"
-    assert said.startswith(f"Stopped. What was logged is kept in {folder}; ")
+    assert said.startswith(f"Stopped. What was logged until then is in {folder}; ")
     version = folder / "version_0"
     assert pd.read_csv(version / "metrics.csv")["epoch"].tolist() == [0]
     assert not list(version.rglob("*.ckpt"))
@@ -144,6 +145,7 @@ def test_ctrl_c_before_training_ends_in_the_same_way(arguments, monkeypatch, cap
 
 
 def test_an_error_of_the_code_itself_keeps_its_traceback(arguments, monkeypatch):
-    monkeypatch.setattr(train, "fit", lambda *_, **__: [].pop())
-    with pytest.raises(IndexError):
+    """Also one of the kind by which what was asked wrongly is told."""
+    monkeypatch.setattr(train, "fit", lambda *_, **__: int("x"))
+    with pytest.raises(ValueError, match="invalid literal"):
         train.main(arguments)

@@ -26,6 +26,7 @@ from jointprune.experiments.run import (
 )
 from jointprune.experiments.training import (
     batches_of,
+    check_strategy,
     fit,
     run_many,
     train,

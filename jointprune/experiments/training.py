@@ -79,14 +79,9 @@ def fit(
 
     Nothing is logged, shown or kept on the way, and one CPU process trains, unless `asked`,
     arguments of Lightning's trainer, says otherwise. With several processes each gets its share
-    of every batch, see `jointprune.experiments.processes`. Raises ValueError for a strategy
-    that spawns or forks them: torch cannot send a seed there, nor the gates' course come back.
+    of every batch, see `jointprune.experiments.processes`.
     """
-    strategy = str(asked.get("strategy", ""))
-    if any(word in strategy for word in ("spawn", "fork", "notebook")):
-        raise ValueError(
-            f"expected a strategy whose processes are started anew, got {strategy!r}: take 'ddp'"
-        )
+    check_strategy(str(asked.get("strategy", "")))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
@@ -110,6 +105,15 @@ def fit(
     finally:
         torch.set_float32_matmul_precision(before)
     return model, path.frame(run.config.joints)
+
+
+def check_strategy(strategy: str) -> None:
+    """Raises ValueError for one that spawns or forks processes: torch cannot send a seed there,
+    nor the gates' course come back."""
+    if any(word in strategy for word in ("spawn", "fork", "notebook")):
+        raise ValueError(
+            f"expected a strategy whose processes are started anew, got {strategy!r}: take 'ddp'"
+        )
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from zipfile import is_zipfile
 
+import torch
+
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.experiments import Run
@@ -17,10 +19,8 @@ from jointprune.sources import load_dataset
 from jointprune.store import SignDataset
 from jointprune.workspace import sync
 
-# What Lightning and torch raise for an archive that holds something else.
-FOREIGN = (
-    pickle.UnpicklingError, RuntimeError, KeyError, EOFError, TypeError, IndexError, AttributeError,
-)  # fmt: skip
+# What torch raises for an archive not its own, and Python for one that holds something else.
+FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
 
 
 def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
@@ -67,9 +67,15 @@ def trained_model(checkpoint: Path) -> SignClassificationLightning:
     if not is_zipfile(checkpoint):
         raise ValueError(refusal.format("not written by torch, or cut short"))
     try:
-        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
-    except FOREIGN as error:  # whose own texts are pages long, on torch and on each weight
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
+    except FOREIGN as error:  # whose own texts are pages long
         raise ValueError(refusal.format("not a model of this package")) from error
+    try:
+        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
+    except (RuntimeError, ValueError) as error:
+        reason = f"made by other code of this package: {str(error).splitlines()[0]}"
+        raise ValueError(refusal.format(reason)) from error
 
 
 def dataset_of(folder: Path, name: str = "") -> SignDataset:

@@ -37,19 +37,16 @@ def pipeline(results: dict[str, dict], k: int) -> Figure:
 
 def _words(results: dict[str, dict], k: int) -> list[tuple[str, str]]:
     """A title and two lines for each step."""
-    data, runs = results["dataset"], results["baseline"]
-    means = {
-        (row["method"], row["k"]): percent(row["mean"]) for row in results["ablation"]["accuracy"]
-    }
-    total, group = results["pruning"]["joints"], data["group_word"]
+    data, total = results["dataset"], results["pruning"]["joints"]
+    rows = {(row["method"], row["k"]): row for row in results["ablation"]["accuracy"]}
+    learned, full, group = rows["learned", k], rows["full", total], data["group_word"]
     clips = f"{data['clips']} clips of\n{data['classes']} signs, {data['groups']} {group}s"
-    runs = f"from scratch on these,\n{runs['folds']} folds x {runs['seeds']} seeds"
-    accuracy = f"{means['learned', k]} % (all {total}: {means['full', total]} %)"
+    accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %)"
     return [
         ("recordings", clips),
         (f"{total} gates", "one a joint, learned\nwith the classifier"),
         (f"{k} joints kept", f"gates close until\n{k} joints are left"),
-        ("retrained", runs),
+        ("retrained", f"from scratch on these\nin {learned['runs']} runs"),
         ("tested", f"on {group}s held out,\n{accuracy}"),
     ]
 

@@ -25,9 +25,12 @@ def read_table(paths: list[Path], column: str) -> dict[str, str]:
     """
     found = {}
     for path in paths:
-        for number, row in enumerate(_rows(path, column), start=1):
-            if not row or (number == 1 and row[0].strip().lower() == "clip"):
-                continue
+        rows = _rows(path, column)
+        if not rows:
+            raise ValueError(
+                f"{path}: expected rows of clip,{column}, got none: write them into it"
+            )
+        for number, row in rows:
             if len(row) != 2 or not all(cell.strip() for cell in row):
                 raise ValueError(
                     f"{path}:{number}: expected clip,{column} in a row, got {row}: mend the row, "
@@ -42,10 +45,11 @@ def read_table(paths: list[Path], column: str) -> dict[str, str]:
     return found
 
 
-def _rows(path: Path, column: str) -> list[list[str]]:
+def _rows(path: Path, column: str) -> list[tuple[int, list[str]]]:
+    """The rows with their numbers, from 1, less blank ones and a header."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
+            rows = list(enumerate(csv.reader(file), start=1))
     except OSError as error:
         raise ValueError(
             f"expected a CSV file of clip,{column}, got {path}: {error.strerror}: give the path "
@@ -53,9 +57,11 @@ def _rows(path: Path, column: str) -> list[list[str]]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: expected CSV in UTF-8, got {error}: save it as such") from error
-    if not rows:
-        raise ValueError(f"{path}: expected rows of clip,{column}, got none: write them into it")
-    return rows
+    return [
+        (number, row)
+        for number, row in rows
+        if row and not (number == 1 and row[0].strip().lower() == "clip")
+    ]
 
 
 def with_labels(clips: list[Clip], told: dict[str, str]) -> list[Clip]:

@@ -31,14 +31,18 @@ def former_import(folder: Path) -> dict:
     Raises ValueError for a dataset that is no import and that none may therefore replace.
     """
     try:
-        data = load_dataset(folder)
-    except (OSError, ValueError):  # none, or a damaged one, which an import mends
+        meta = json.loads((folder / "meta.json").read_bytes())
+    except (OSError, ValueError):  # none, or one of which nothing can be said
         return {}
-    if "layout" not in data.meta:
+    if "layout" not in meta:
         raise ValueError(
             f"expected a name that is free or an import's, got {folder.name!r}, a dataset made "
             "otherwise: take another --name"
         )
+    try:
+        data = load_dataset(folder)
+    except (OSError, ValueError):  # damaged, which an import mends
+        return {}
     try:
         source = import_report(folder)["source"]
     except (OSError, ValueError, KeyError):  # stopped before its report, or made before it said so

@@ -8,6 +8,8 @@ import pandas as pd
 from jointprune.skeleton import hand_index
 
 VERSION = 1
+# What to do about a store that is not as it should be.
+AGAIN = "prepare it again with `make data` (notebook 01 does the same), or import it again"
 COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
     "label": str,  # name of the sign, one of the classes
@@ -36,8 +38,7 @@ def check_structure(
     """Cheap checks, made on every load: version, types, shapes, names, counts."""
     if meta.get("version") != VERSION:
         raise ValueError(
-            f"{folder}: expected store version {VERSION}, got {meta.get('version')}: "
-            "prepare the dataset again with notebooks/01_data_preparation.ipynb"
+            f"{folder}: expected store version {VERSION}, got {meta.get('version')}: {AGAIN}"
         )
     expected = (len(clips), poses.shape[1] if poses.ndim == 4 else 0, len(meta["joints"]))
     facts = {

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.scratch import scratch_folder
-from jointprune.store.checks import COLUMNS, VERSION, check_structure, check_values, typed
+from jointprune.store.checks import AGAIN, COLUMNS, VERSION, check_structure, check_values, typed
 from jointprune.store.dataset import SignDataset
 from jointprune.workspace import Workspace
 
@@ -219,6 +219,5 @@ def _check_content(folder: Path, dates: tuple[int, ...]) -> None:
 def _damaged(folder: Path, got: str) -> str:
     return (
         f"{folder}: expected the dataset that was saved there, got {got}: it was changed or "
-        "damaged since; prepare it again with notebooks/01_data_preparation.ipynb, or import it "
-        "again"
+        f"damaged since; {AGAIN}"
     )
