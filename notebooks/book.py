@@ -10,7 +10,6 @@ import argparse
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
@@ -18,6 +17,7 @@ from nbformat import NotebookNode
 from run import ROOT, build_folder, notebook_paths, page_of
 
 from jointprune.numbers import headline, load_results
+from jointprune.scratch import scratch_folder
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 OPENING = """\
@@ -47,10 +47,8 @@ def build(workspace: Workspace) -> Path:
     titles["figures"] = "Figures"
     pages = {"index": _prose(_opening(workspace, titles)), **chapters}
     pages["figures"] = _prose(_figures(workspace))
-    name = f"book-{workspace.subfolder}".rstrip("-")
-    folder = build_folder(workspace) / name
-    with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as scratch:
-        new = Path(scratch) / name
+    folder = build_folder(workspace) / f"book-{workspace.subfolder}".rstrip("-")
+    with scratch_folder(folder.parent) as new:
         shutil.copytree(workspace.figures, new / "figures", ignore=_folders_and_hidden)
         (new / "notebooks").mkdir()
         for stem, notebook in chapters.items():

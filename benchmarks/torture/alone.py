@@ -7,20 +7,12 @@ the reference's runs were drawn, and which of them answer otherwise in any bit.
 import json
 import random
 import sys
-from pathlib import Path
 
 import torch
 
-from jointprune.config import TrainingConfig
-from jointprune.experiments import Run, train
+from jointprune.experiments import run_of, train
 from jointprune.store import load_dataset
 from jointprune.workspace import Workspace
-
-
-def run_of(folder: Path) -> Run:
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    config = TrainingConfig.from_mapping(facts["config"])
-    return Run(config, tuple(facts["train"]), tuple(facts["test"]), facts["seed"])
 
 
 def main() -> None:

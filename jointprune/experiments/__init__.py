@@ -22,6 +22,7 @@ from jointprune.experiments.run import (
     Trial,
     content_name,
     make_run,
+    run_of,
     trials_of,
 )
 from jointprune.experiments.training import (

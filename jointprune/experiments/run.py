@@ -95,6 +95,13 @@ def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
     return [data.joints.index(name) for name in config.joints]
 
 
+def run_of(folder: Path) -> Run:
+    """The run that a trained folder notes in its `run.json`."""
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    config = TrainingConfig.from_mapping(facts["config"])
+    return Run(config, tuple(facts["train"]), tuple(facts["test"]), facts["seed"])
+
+
 def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -> Path:
     """A file of a trained run's folder; ValueError if it is not what training wrote.
 

@@ -10,7 +10,7 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run
+from jointprune.experiments import run_of
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
 from jointprune.extras import require
@@ -84,10 +84,7 @@ def dataset_of(folder: Path, name: str = "") -> SignDataset:
     Looked for by their checksums in the `processed` beside the folder's `runs`, or named; no other
     is opened. Raises ValueError if none gives it, or if it is damaged.
     """
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    del facts["contract"]
-    facts.pop("files", None)  # checksums, which runs of before they were noted do not have
-    run = Run(**facts | {"config": TrainingConfig.from_mapping(facts["config"])})
+    run = run_of(folder)
     stores = sorted(folder.parents[1].glob("processed/*"))
     found = _told([load_dataset(name).folder] if name else stores)
     for store, (_, sha256) in found.items():
