@@ -151,13 +151,13 @@ class ClipBatches:
         else:
             cut = torch.rand(len(clips), 2, generator=self.generator) * self.augmentation.crop
         window = np.stack([cut[:, 0], 1 - cut[:, 1]], -1)
-        poses, present = resample(
-            self.data.poses[clips][:, :, self.joints],
-            self.data.present[clips][:, :, self.joints],
-            self.lengths[clips],
-            window,
-            self.frames,
+        # By `take`, whose answer lies in memory as it is read; `[:, :, joints]` does not, and took
+        # half of the time of a batch.
+        poses, present = (
+            np.take(array[clips], self.joints, axis=2)
+            for array in (self.data.poses, self.data.present)
         )
+        poses, present = resample(poses, present, self.lengths[clips], window, self.frames)
         if self.augmentation is not None:
             poses = augment(poses, present, self.augmentation, self.generator)
         return poses, present, torch.as_tensor(np.asarray(self.data.labels)[clips]).long()
