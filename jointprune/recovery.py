@@ -6,9 +6,10 @@ import numpy as np
 
 from jointprune.config import TrainingConfig
 from jointprune.parallel import on_every_core
+from jointprune.rankers import typical, voted
 from jointprune.rankers.sparse import lassonet_stop
 from jointprune.rankers.trained import learned_gates
-from jointprune.selection import METHODS, rank_joints, top_joints
+from jointprune.selection import METHODS, rank_joints, select_many, top_joints
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace
 
@@ -17,12 +18,20 @@ LEFT_OUT = ("hard-concrete-tied", "hard-concrete-cascade", "signing-hand", "hand
 # Masks that settle on a number of joints under their default price, K unknown. LassoNet settles
 # by held-out accuracy.
 STOPPING = ("hard-concrete", "stg", "group-lasso")
+# One set out of the gates' selections with several seeds.
+FROM_SEVERAL = {
+    "hard-concrete-typical": lambda selections, k: typical(selections),
+    "hard-concrete-vote": voted,
+}
 
 
 def recovery(
-    datasets: list[SignDataset], config: TrainingConfig, workspace: Workspace
+    datasets: list[SignDataset], seeds: int, config: TrainingConfig, workspace: Workspace
 ) -> list[dict]:
     """One row a method, best first: what share of its top K joints are informative.
+
+    Methods train once, on seed 0; two more rows make one set out of the budgeted gates' `seeds`
+    trainings (`rankers.typical`, `rankers.voted`).
 
     Each dataset's first fold of four (signers apart) gives the training clips, K is the true
     number, so that precision and recall are equal; low and high are the worst and best dataset.
@@ -34,6 +43,8 @@ def recovery(
     rows = list(on_every_core(_one, jobs, "planted truth"))
     size = len(datasets)
     table = [_row(name, rows[i * size : (i + 1) * size]) for i, name in enumerate(methods)]
+    several = [_from_several(data, seeds, config, workspace) for data in datasets]
+    table += [_row(name, [rows[name] for rows in several]) for name in FROM_SEVERAL]
     return sorted(table, key=lambda row: -row["precision"])
 
 
@@ -43,7 +54,7 @@ def overlap(chosen, informative: np.ndarray) -> tuple[float, float]:
     return float(right / max(len(chosen), 1)), float(right / informative.sum())
 
 
-def facts(datasets: list[SignDataset], found: list[dict]) -> dict:
+def facts(datasets: list[SignDataset], seeds: int, found: list[dict]) -> dict:
     """What `planted.json` holds."""
     first = datasets[0]
     return {
@@ -51,6 +62,7 @@ def facts(datasets: list[SignDataset], found: list[dict]) -> dict:
         "signs": len(first.classes),
         "signers": len(set(first.signers)),
         "k": int(first.informative.sum()),
+        "trainings": seeds,
         "informative": [name for name, true in zip(first.joints, first.informative, strict=True)
                         if true],
         "recovery": found,
@@ -72,6 +84,20 @@ def _one(data: SignDataset, method: str, config: TrainingConfig, workspace: Work
         precision, recall = overlap(kept, truth)
         row |= {"stop_k": len(kept), "stop_precision": precision, "stop_recall": recall}
     return row
+
+
+def _from_several(
+    data: SignDataset, seeds: int, config: TrainingConfig, workspace: Workspace
+) -> dict[str, dict]:
+    """The row of each of FROM_SEVERAL on one dataset."""
+    truth = data.informative
+    k, fold = int(truth.sum()), data.folds(4, 0)[0]
+    where = (data, [fold], range(seeds), config, workspace)
+    selections = select_many("hard-concrete-budget", k, *where).values()
+    return {
+        name: dict(zip(("precision", "recall"), overlap(one(selections, k), truth), strict=True))
+        for name, one in FROM_SEVERAL.items()
+    }
 
 
 def _row(method: str, rows: list[dict]) -> dict:

@@ -135,6 +135,17 @@ def select_many(method, k: int, *where) -> dict[tuple[int, int], tuple[int, ...]
     return {cell: top_joints(scores, k) for cell, scores in rank_many(method, k, *where).items()}
 
 
+def one_per_fold(
+    chosen: dict[tuple[int, int], tuple[int, ...]], choose: Callable[..., tuple[int, ...]]
+) -> dict[tuple[int, int], tuple[int, ...]]:
+    """One set for all seeds of a fold: what `choose` makes of the sets that they chose."""
+    of_fold = {}
+    for (fold, _), kept in chosen.items():
+        of_fold.setdefault(fold, []).append(kept)
+    found = {fold: choose(sets) for fold, sets in of_fold.items()}
+    return {(fold, seed): found[fold] for fold, seed in chosen}
+
+
 def retraining_trials(
     name: str, chosen: dict[tuple[int, int], tuple[int, ...]],
     data: SignDataset, folds, config: TrainingConfig,

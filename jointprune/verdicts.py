@@ -40,6 +40,12 @@ COMPARISONS = (
     Comparison("learned-12 vs anatomy-12", FEW, ("anatomy", 12), "difference"),
     Comparison("learned-12 vs greedy-12", FEW, ("greedy", 12), "difference"),
 )
+# Which set to hand on when several trainings chose several; a family of its own, since it is
+# about that and not about pruning.
+ONE_SET = (
+    Comparison("typical-12 vs learned-12", ("learned, typical", 12), FEW, "difference"),
+    Comparison("vote-12 vs learned-12", ("learned, by vote", 12), FEW, "difference"),
+)
 
 
 def compare(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jointprune.evaluation import accuracy_table, by_group, calibration, changes
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
-from jointprune.verdicts import compare, detectable_loss, k_star
+from jointprune.verdicts import ONE_SET, compare, detectable_loss, k_star
 from jointprune.workspace import Workspace
 
 GROUPS = tuple("ase bfi bzs cse csq dse fsl gsg hks ils ise lls pso sgg ssp tsm".split())
@@ -31,7 +31,8 @@ AT_TWELVE = {
     "random": 0.51, "hand-matched-random": 0.60, "hard-concrete": 0.645, "stg": 0.63,
     "concrete": 0.61, "group-lasso": 0.59, "lassonet": 0.57, "permutation": 0.62,
     "integrated-gradients": 0.615, "any-subset": 0.63, "knuckles": 0.40, "learned, tied": 0.62,
-    "learned, cascade": 0.65, "learned, signing hand": 0.625,
+    "learned, cascade": 0.65, "learned, signing hand": 0.625, "learned, typical": 0.65,
+    "learned, by vote": 0.55,
 }  # fmt: skip
 ACCURACY = {
     ("full", 42): 0.66, ("right hand", 21): 0.63, ("learned, signing hand", 6): 0.59,
@@ -101,6 +102,18 @@ def frequency(k):
     return dict(zip(order, (np.minimum(1, weights * k / weights.sum())).round(3), strict=True))
 
 
+def selections():
+    """Of each K three runs: two that differ in one joint, and one that shares nothing with them."""
+    rows = []
+    for k in BUDGETS:
+        right, left = JOINT_NAMES[21:], JOINT_NAMES[:21]
+        order = [*right, *left]
+        for seed, kept in enumerate((order[-k:], order[:k], [*order[: k - 1], order[k]])):
+            rows.append({"method": "learned", "k": k, "fold": 0, "seed": seed,
+                         "joints": sorted(kept, key=JOINT_NAMES.index)})  # fmt: skip
+    return rows
+
+
 def stabilities():
     """Index by method and K: learned far from chance, random at it."""
     rows = []
@@ -132,7 +145,8 @@ def planted():
     found = {"hard-concrete-budget": 0.98, "greedy": 0.96, "stg": 0.94, "concrete": 0.80,
              "group-lasso": 0.75, "lassonet": 0.70, "permutation": 0.92,
              "integrated-gradients": 0.90, "any-subset": 0.95, "hard-concrete": 0.97,
-             "variance": 0.15, "random": 0.19}  # fmt: skip
+             "variance": 0.15, "random": 0.19, "hard-concrete-typical": 0.99,
+             "hard-concrete-vote": 0.97}  # fmt: skip
     stops = {
         "hard-concrete": (8.3, 0.96, 1.0),
         "stg": (11.0, 0.72, 0.98),
@@ -146,7 +160,7 @@ def planted():
                      "stop_precision": precision, "stop_recall": recall})  # fmt: skip
     informative = [*JOINT_NAMES[4:20:4], *JOINT_NAMES[22:40:5]]
     return {"clips": 320, "signs": 20, "signers": 16, "informative": informative,
-            "k": len(informative), "recovery": rows}  # fmt: skip
+            "k": len(informative), "trainings": 5, "recovery": rows}  # fmt: skip
 
 
 def cost():
@@ -224,6 +238,7 @@ def _pruning():
         "joints": 42,
         "budgets": list(BUDGETS),
         "frequency": {str(k): frequency(k) for k in BUDGETS},
+        "selections": selections(),
         "quick_start": {"accuracy": {"mean": 0.05}, "pruning_ratio": dict.fromkeys(course, 0.0)},
         "corrected": {"accuracy": {"mean": 0.64}, "pruning_ratio": course},
         "penalty": {"accuracy": {"mean": 0.65}, "pruning_ratio": {**course, "end": 0.45}},
@@ -241,6 +256,7 @@ def _ablation():
     return {
         "accuracy": accuracy_table(table).to_dict("records"),
         "paired": compare(table),
+        "one_set": compare(table, ONE_SET),
         "k_star": [k_star(table, BUDGETS, margin) for margin in (0.02, 0.01)],
         "stability": stabilities(),
         "calibration": calibration(pair).to_dict("records"),

@@ -181,6 +181,13 @@ def test_gates_find_the_planted_joints_only_from_the_declared_share_on(recall, v
     assert found.sentence.startswith(f"Learned gates {verb} the {facts['k']} of 42 planted joints")
     assert "gates at a fixed price (8.3) stops at them" in stop.sentence
     assert "planted recordings" in found.dataset
+    one_set = next(r for r in facts["recovery"] if r["method"] == "hard-concrete-typical")
+    assert "The most typical selection of 5 trainings finds them" in found.sentence
+    one_set["precision"] = 0.94
+    found = planted_claims(facts)[0].sentence
+    assert "The most typical selection of 5 trainings does not find them: precision 0.94" in found
+    # Of the others; neither the gates themselves nor their votes are counted among them.
+    assert "Of the 11 other methods greedy elimination, any-subset network and gates at" in found
 
 
 def test_methods_that_all_have_to_be_told_stop_nowhere():

@@ -319,22 +319,27 @@ def test_the_headline_shows_every_retrained_method_and_tested_claim(facts):
         assert text.count(f"| {words} ") == 1
     assert "not retrained" not in text
     claims, limits = text.split("\nLimits:\n")
-    assert claims.count("\n- ") == 14  # K* twice, all joints, 8 comparisons, stability, changes
+    assert claims.count("\n- ") == 16  # K* twice, all joints, 8 + 2 comparisons, stability, changes
     assert limits.count("\n- ") == 6
     assert "Keeping 12 learned joints is more accurate" in text
 
 
-def test_a_published_selection_takes_the_joints_of_most_runs_and_ties_to_the_lower_index(facts):
-    share = dict.fromkeys(JOINT_NAMES, 0.5) | {"right.pinky_tip": 0.9, "left.wrist": 0.1}
+def test_a_published_selection_is_a_run_s_own_and_not_the_vote_of_all(facts):
+    """Every run keeps two tips and another joint of the left hand: a vote would lose that hand."""
+    tips = ["right.thumb_tip", "right.index_tip", "right.middle_tip", "right.ring_tip"]
+    runs = [["left.wrist", *tips[:3]], ["left.thumb_tip", *tips[:2], tips[3]],
+            ["left.pinky_tip", *tips[:3]]]  # fmt: skip
     changed = paper_facts.results()
-    changed["pruning"]["frequency"]["4"] = share
+    changed["pruning"]["selections"] = [
+        row for row in changed["pruning"]["selections"] if row["k"] != 4
+    ] + [{"method": "learned", "k": 4, "fold": 0, "seed": s, "joints": j}
+         for s, j in enumerate(runs)]  # fmt: skip
     found = json.loads(numbers.joints_json(changed))
     assert [row["k"] for row in found["selections"]] == list(paper_facts.BUDGETS)
     four = found["selections"][1]
-    assert four["indices"] == [1, 2, 3, 41]
-    assert four["joints"] == ["left.thumb_cmc", "left.thumb_mcp", "left.thumb_ip",
-                              "right.pinky_tip"]  # fmt: skip
-    assert four["hands"] == ["left", "left", "left", "right"]
+    assert four["joints"] == runs[0]
+    assert four["indices"] == [0, 25, 29, 33]
+    assert four["hands"] == ["left", "right", "right", "right"]
     assert four["accuracy"]["mean"] == value_at(
         facts, "data/results/ablation.json:accuracy[method=learned; k=4].mean"
     )

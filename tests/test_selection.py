@@ -7,12 +7,13 @@ import pytest
 
 from jointprune.config import TrainingConfig
 from jointprune.experiments import make_run, trained_model
-from jointprune.rankers import drawn
+from jointprune.rankers import drawn, typical, voted
 from jointprune.rankers.drawn import ANATOMY
 from jointprune.selection import (
     FOR_ONE_K,
     LEARNED,
     METHODS,
+    one_per_fold,
     rank_joints,
     rank_many,
     retraining_trials,
@@ -68,6 +69,21 @@ def test_the_top_joints_are_the_highest_scores_in_ascending_order():
 
 def test_equal_scores_go_to_the_lower_index():
     assert top_joints(np.array([1.0, 2.0, 1.0, 1.0]), 3) == (0, 1, 2)
+
+
+def test_the_typical_selection_keeps_what_stands_in_for_each_other_and_a_vote_loses_it():
+    """Each of four keeps one joint of 0-3, no two the same, and three of the joints 10-13."""
+    sets = [(0, 10, 11, 12), (1, 10, 11, 13), (2, 10, 11, 12), (3, 10, 12, 13)]
+    assert typical(sets) == (0, 10, 11, 12)  # shares 3 + 2 + 2 + 4; the third as many, later
+    assert typical(reversed(sets)) == (2, 10, 11, 12)
+    assert voted(sets, 4) == (10, 11, 12, 13)
+    assert voted([(5, 7), (7, 9)], 2) == (5, 7)  # equal counts: the lower index
+
+
+def test_one_set_serves_all_seeds_of_a_fold_and_no_other_fold():
+    chosen = {(0, 0): (1, 2), (1, 0): (5, 6), (0, 1): (2, 3), (1, 1): (6, 7), (0, 2): (2, 4)}
+    found = one_per_fold(chosen, lambda sets: voted(sets, 1))
+    assert found == {(0, 0): (2,), (1, 0): (6,), (0, 1): (2,), (1, 1): (6,), (0, 2): (2,)}
 
 
 @pytest.mark.parametrize("k", [8, 12, 16, 25])

@@ -31,6 +31,7 @@ def all_claims(results: dict[str, dict]) -> list[Claim]:
         paper_claim(ablation["k_star"][0], dataset, group),
         baseline_claim(results["baseline"], dataset, group),
         *(comparison_claim(record, dataset, group) for record in ablation["paired"]),
+        *(comparison_claim(record, dataset, group) for record in ablation["one_set"]),
         stability_claim(ablation["stability"], dataset),
         changes_claim(ablation["changes"]["sign"], "sign", dataset),
         changes_claim(ablation["changes"]["group"], group, dataset),

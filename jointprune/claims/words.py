@@ -27,6 +27,10 @@ METHOD_WORDS = {
     "integrated-gradients": "integrated gradients",
     "any-subset": "any-subset network",
     "right-hand-anatomy": "anatomy, right hand first",
+    "learned, typical": "most typical of the gates' runs",
+    "learned, by vote": "vote of the gates' runs",
+    "hard-concrete-typical": "most typical of the gates' runs",
+    "hard-concrete-vote": "vote of the gates' runs",
     "learned, tied": "learned, hands tied",
     "learned, cascade": "learned in a cascade",
     "learned, signing hand": "learned, signing hand",
@@ -97,6 +101,8 @@ def method_name(method: str, k: int) -> str:
         return f"{k} {method} joints"
     if method in HAND_PICKED:
         return f"{k} joints picked by hand ({method})"
+    if method in ("learned, typical", "learned, by vote"):
+        return f"the {k} joints of the {method_words(method)} of a fold"
     return f"{k} joints chosen by {method_words(method)}"
 
 

@@ -29,7 +29,7 @@ def collect(results: dict[str, dict]) -> dict[str, Number]:
         *_gallery(results["gallery"]["cases"]),
         *_planted(results["planted"]),
         *_accuracy(ablation["accuracy"]),
-        *_paired(ablation["paired"]),
+        *(number for part in ("paired", "one_set") for number in _paired(ablation[part], part)),
         *_k_star(ablation["k_star"]),
         *_selections(ablation),
         *_changes(ablation["changes"]),
@@ -102,7 +102,7 @@ def _gallery(cases: list[dict]) -> Named:
 
 
 def _planted(facts: dict) -> Named:
-    for key in ("clips", "signs", "signers", "k"):
+    for key in ("clips", "signs", "signers", "k", "trainings"):
         yield f"JPPlanted{letters(key)}", count(facts[key], f"data/results/planted.json:{key}")
     for row in facts["recovery"]:
         name = named("Planted", row, "method")
@@ -123,9 +123,9 @@ def _accuracy(rows: list[dict]) -> Named:
         yield f"{name}Runs", count(row["runs"], f"{where}runs")
 
 
-def _paired(rows: list[dict]) -> Named:
+def _paired(rows: list[dict], part: str) -> Named:
     for row in rows:
-        where, name = place("ablation", "paired", row, "name"), named("Paired", row, "name")
+        where, name = place("ablation", part, row, "name"), named("Paired", row, "name")
         for key in ("difference", "low", "high", "lower_bound"):
             yield name + letters(key), in_points(row[key], where + key)
         if row["margin"]:
