@@ -27,6 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from jointprune.scratch import scratch_folder
+from jointprune.store import load_dataset
 from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 
 NOTEBOOKS = Path(__file__).resolve().parent
@@ -157,6 +158,8 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
         )
     place = Workspace(common["workspace"], common["dataset"])
     folder = build_folder(place) / "executed" / place.subfolder
+    if common["dataset"] != DEFAULT_DATASET and not only:
+        load_dataset(common["dataset"], place)  # a name mistyped is said here, in one line
     # All parameters are compared before the first minute is spent.
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:
@@ -191,7 +194,7 @@ def main() -> None:
     a = parser.parse_args()
     try:
         run_all(a.profile, a.only, a.dataset, a.workspace)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         sys.exit(f"Stopped. {RESUME}")

@@ -149,6 +149,18 @@ def test_what_ends_a_run_is_told_with_the_way_on(monkeypatch, tmp_path, error, t
     assert list((tmp_path / "executed").iterdir()) == []
 
 
+def test_a_dataset_that_is_not_there_is_told_in_a_line_before_anything_runs(
+    monkeypatch, tmp_path, capsys
+):
+    asked = ["run.py", "smoke", "--dataset", "typo", "--workspace", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", asked)
+    with pytest.raises(SystemExit):
+        run.main()
+    told = capsys.readouterr()
+    assert "error: no dataset in" in told.err.splitlines()[-1] and "typo" in told.err
+    assert not told.out and not list(tmp_path.iterdir())
+
+
 def test_kernels_that_start_at_once_have_sockets_of_their_own():
     """Both are asked before either has opened one."""
     places = [Path(run.LocalKernelManager().ip) for _ in range(2)]
