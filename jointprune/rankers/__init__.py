@@ -29,7 +29,7 @@ def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
 def voted(selections: Iterable[Iterable[int]], k: int) -> tuple[int, ...]:
     """The k joints that most of these selections hold; equal counts go to the lower index.
 
-    Joints that stand in for each other split the votes for what they do: where each training
+    Joints that stand in for each other can split the votes for what they do: where each training
     keeps one joint of the left hand, no two the same, a vote keeps none.
     """
     return top_joints(np.bincount([joint for joints in selections for joint in joints]), k)
