@@ -74,7 +74,7 @@ def _one(data: SignDataset, method: str, config: TrainingConfig, workspace: Work
     clips, truth = data.folds(4, 0)[0][0], data.informative
     k = int(truth.sum())
     chosen = top_joints(rank_joints(method, data, clips, 0, k, config, workspace), k)
-    row = dict(zip(("precision", "recall"), overlap(chosen, truth), strict=True))
+    row = _found(chosen, truth)
     kept = None
     if method in STOPPING:
         kept = learned_gates(data, clips, 0, replace(config, mask=method), workspace).kept_joints()
@@ -94,10 +94,12 @@ def _from_several(
     k, fold = int(truth.sum()), data.folds(4, 0)[0]
     where = (data, [fold], range(seeds), config, workspace)
     selections = select_many("hard-concrete-budget", k, *where).values()
-    return {
-        name: dict(zip(("precision", "recall"), overlap(one(selections, k), truth), strict=True))
-        for name, one in FROM_SEVERAL.items()
-    }
+    return {name: _found(one(selections, k), truth) for name, one in FROM_SEVERAL.items()}
+
+
+def _found(chosen, truth: np.ndarray) -> dict[str, float]:
+    """The row of a set that was told K."""
+    return dict(zip(("precision", "recall"), overlap(chosen, truth), strict=True))
 
 
 def _row(method: str, rows: list[dict]) -> dict:

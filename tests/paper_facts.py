@@ -103,7 +103,7 @@ def frequency(k):
 
 
 def selections():
-    """Of each K three runs: two that differ in one joint, and one that shares nothing with them."""
+    """Of each K three runs: two that differ in one joint, one from the other end of the order."""
     rows = []
     for k in BUDGETS:
         right, left = JOINT_NAMES[21:], JOINT_NAMES[:21]
