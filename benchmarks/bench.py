@@ -28,7 +28,7 @@ REPEATS = 3
 SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
 THREADS = 2
 # float32 throughout, as the peer computes; and what our runs are set to.
-PRECISIONS = {"same_precision": "highest", "as_shipped": "medium"}
+PRECISIONS = {"same_precision": "32-true", "as_shipped": "auto"}
 # What our runs tell the allocator goes with what they are set to.
 MEMORY = {"same_precision": {}, "as_shipped": KEEP_MEMORY}
 # Shares of the stand-in's clips, ascending; and what starts with what is told to the allocator.

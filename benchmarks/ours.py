@@ -111,10 +111,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=640)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", default="highest", help="float32 matmul precision of torch")
+    parser.add_argument("--precision", default="32-true", help="as in the settings of a run")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
-    torch.set_float32_matmul_precision(a.precision)
     torch.manual_seed(0)
     config = TrainingConfig(
         hidden=a.hidden,
@@ -122,7 +121,7 @@ def main() -> None:
         epochs=a.epochs,
         batch_size=BATCH,
         mask="hard-concrete",
-        matmul_precision=a.precision,
+        precision=a.precision,
     )
     data = random_dataset(a.clips)
     run = make_run(data, range(a.clips), (), 0, config)

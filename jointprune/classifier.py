@@ -68,12 +68,14 @@ class SignClassificationLightning(lightning.LightningModule):
         )
         if self.config.mask in PRICED:
             loss = loss + self.gate_cost()
-        if self.config.mask == "open":
-            return loss
-        summary = self.joint_pruning.get_summary()
-        self.log("pruning_ratio", summary["pruning_ratio"], on_step=False, on_epoch=True)
-        self.log("num_active_joints", float(summary["num_active"]), on_step=False, on_epoch=True)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log how many gates the epoch left open."""
+        if self.config.mask != "open":
+            summary = self.joint_pruning.get_summary()
+            self.log("pruning_ratio", summary["pruning_ratio"])
+            self.log("num_active_joints", float(summary["num_active"]))
 
     def gate_cost(self) -> Tensor:
         """What open gates cost now, a scalar in nats: the scheduled penalty or the budget's price.

@@ -41,7 +41,7 @@ class TrainingConfig:
     shrinkage: float = 4.0  # lambda of the group lasso: a step shrinks by it x learning rate
     ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
     budget: int = 0  # joints to arrive at; 0: the penalty alone decides
-    matmul_precision: str = "medium"  # of torch.set_float32_matmul_precision, in training
+    precision: str = "auto"  # in training: see experiments.precision_for
 
     def __post_init__(self):
         if self.mask not in MASKS:

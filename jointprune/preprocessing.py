@@ -4,6 +4,7 @@ Everything here works on joints that are given: nothing looks at a joint that wa
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,14 +96,31 @@ def centred(
     scaled by the weighted root-mean-square spread of its joints about those centres.
     A place is each hand's centre, then its presence. A joint of weight 0 changes nothing.
     """
-    membership = weight[..., None] * hand  # (B, T, J, 2)
-    mass = membership.sum(2)  # (B, T, 2)
-    centre = torch.einsum("btjh,btjp->bthp", membership, poses) / mass.clamp(min=1e-6)[..., None]
-    spread = (poses - hand @ centre) * weight[..., None]
-    square = (spread * (poses - hand @ centre)).sum((1, 2, 3)) / mass.sum((1, 2)).clamp(min=1e-6)
-    shape = spread / (square + floor**2).sqrt()[:, None, None, None]
-    seen = mass.clamp(max=1)
-    return shape, torch.cat([(centre * seen[..., None]).flatten(2), seen], -1)
+    coords = poses.shape[-1]
+    # Sums over a hand's joints, of each coordinate, as one matrix product: (J*P, 2*P).
+    of_hand = torch.kron(hand, torch.eye(coords, device=hand.device))
+    with full_precision(poses.device):
+        mass = weight @ hand  # (B, T, 2)
+        each, flat = weight.repeat_interleave(coords, -1), poses.flatten(2)
+        by_coord = mass.clamp(min=1e-6).repeat_interleave(coords, -1)
+        centre = (each * flat) @ of_hand / by_coord  # (B, T, 2*P)
+        away = flat - centre @ of_hand.mT
+        spread = away * each
+        square = (spread * away).sum((1, 2)) / mass.sum((1, 2)).clamp(min=1e-6)
+        shape = spread / (square + floor**2).sqrt()[:, None, None]
+        seen = mass.clamp(max=1)
+        place = centre * seen.repeat_interleave(coords, -1)
+    return shape.view(poses.shape), torch.cat([place, seen], -1)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """A block in float32 even where training's precision is mixed.
+
+    Nothing where it is not, so that an exported program has no region of its own for it.
+    """
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 class ClipBatches:

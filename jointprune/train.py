@@ -24,6 +24,7 @@ from jointprune.experiments import (
     evaluation_batches,
     fit,
     make_run,
+    precision_for,
     without_noise,
 )
 from jointprune.sources import load_dataset
@@ -90,7 +91,9 @@ def _add_machines(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--devices", default="auto", help="of each node: how many, or which")
     group.add_argument("--nodes", type=int, default=1, help="machines that train together")
     group.add_argument("--strategy", default="auto", help="such as ddp")
-    group.add_argument("--precision", default="32-true", help="such as bf16-mixed")
+    group.add_argument(
+        "--precision", default="auto", help="such as 32-true; auto takes bfloat16 where it is fast"
+    )
 
 
 @rank_zero_only
@@ -107,7 +110,8 @@ def report(checkpoint: str) -> None:
 def _asked_for(options: argparse.Namespace, workspace: Workspace, parser) -> tuple:
     """The run, its dataset and machines; what is asked wrongly ends the command in one line."""
     config = EXPERIMENTS[options.experiment]
-    config = replace(config, epochs=options.epochs or config.epochs)
+    epochs = options.epochs or config.epochs
+    config = replace(config, epochs=epochs, precision=options.precision)
     try:
         machines = _machines(options)
         data = load_dataset(options.dataset, workspace)
@@ -144,14 +148,15 @@ def train_experiment(folder: Path, run: Run, data: SignDataset, machines: dict) 
 def _machines(options: argparse.Namespace) -> dict:
     """The trainer's arguments about machines; ValueError if there are none such here."""
     asked = {"accelerator": options.accelerator, "devices": options.devices,
-             "num_nodes": options.nodes, "strategy": options.strategy,
-             "precision": options.precision}  # fmt: skip
+             "num_nodes": options.nodes, "strategy": options.strategy}  # fmt: skip
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
     check_strategy(options.strategy)
     try:
-        lightning.Trainer(**asked, logger=False, enable_checkpointing=False)
+        precision = precision_for(options.precision, options.accelerator)
+        lightning.Trainer(**asked, precision=precision, logger=False, enable_checkpointing=False)
     except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
-        got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in asked.items())
+        given = {**asked, "precision": options.precision}
+        got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in given.items())
         raise ValueError(
             f"expected machines that Lightning finds here, got {got}: {error} "
             "Leave these options out to train on what there is"

@@ -38,7 +38,7 @@ for name in ("onnx", "onnxruntime", "onnxscript"):
 
 TINY = TrainingConfig(
     hidden=16, frames=4, layers=1, epochs=2, batch_size=8, mask="hard-concrete", budget=12,
-    num_classes=3, matmul_precision="highest")  # fmt: skip
+    num_classes=3, precision="32-true")  # fmt: skip
 FILES = ("model.json", "model.onnx", "model.pt2", "read_a_sign.py")
 LANGUAGES, LEFT_HANDED, LETTERS = ("ase", "ise", "tsm"), "ise", ("A", "B", "C")
 

@@ -13,7 +13,7 @@ from jointprune.config import TrainingConfig
 from jointprune.store import save_dataset
 
 TINY = TrainingConfig(
-    hidden=16, frames=4, batch_size=8, mask="hard-concrete", budget=12, matmul_precision="highest"
+    hidden=16, frames=4, batch_size=8, mask="hard-concrete", budget=12, precision="32-true"
 )
 
 

@@ -17,7 +17,7 @@ from jointprune.workspace import Workspace
 
 DATASET = "planted-small"
 SHARED = {"hidden": 16, "frames": 4, "batch_size": 16, "epochs": 3, "dropout": 0.0,
-          "matmul_precision": "highest"}  # fmt: skip
+          "precision": "32-true"}  # fmt: skip
 # One draw of gates a batch and a price; one draw a clip; scales of the first batch; no gates.
 CONFIGS = {
     "budget": TrainingConfig(mask="hard-concrete", budget=12, **SHARED),

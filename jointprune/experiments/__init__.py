@@ -29,6 +29,7 @@ from jointprune.experiments.training import (
     batches_of,
     check_strategy,
     fit,
+    precision_for,
     run_many,
     train,
     without_noise,

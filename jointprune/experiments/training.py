@@ -24,10 +24,12 @@ from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, file_sha256, sync
 
 # Lightning's remarks on what is meant so (clips come from memory; what is logged without
-# `sync_dist` is the same in every process), and its old way of asking torch 2.13 about trees.
+# `sync_dist` is the same in every process; its summary counts 32 bits a weight), and its old way
+# of asking torch 2.13 about trees.
 LIBRARY_NOISE = (
     ".*does not have many workers",
     r".*sync_dist=True\)` when logging on epoch level",
+    ".*not supported by the model summary",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
@@ -87,6 +89,7 @@ def fit(
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     path = GatePath()
+    precision = precision_for(run.config.precision, asked.get("accelerator", "cpu"))
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
@@ -94,17 +97,28 @@ def fit(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,
         callbacks=[InStep(), path, *callbacks],
-        **{"accelerator": "cpu", "devices": 1, **quiet, **asked},
+        **{"accelerator": "cpu", "devices": 1, **quiet, **asked, "precision": precision},
     )
     batches = Shares(batches_of(run, data), trainer)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(run.config.matmul_precision)
-    try:
-        with without_noise():
-            trainer.fit(model, batches)
-    finally:
-        torch.set_float32_matmul_precision(before)
+    with without_noise():
+        trainer.fit(model, batches)
     return model, path.frame(run.config.joints)
+
+
+def precision_for(precision: str, accelerator: str) -> str:
+    """Lightning's name of a precision; "auto" is bf16-mixed where bfloat16 is multiplied natively.
+
+    There the matrix products of training are several times faster; weights, normalisation, the
+    head's cosines and all evaluation stay in float32. Elsewhere "auto" is 32-true.
+    """
+    if precision != "auto":
+        return precision
+    if accelerator != "cpu" and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        found = torch.cpu.get_capabilities()
+        native = any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return "bf16-mixed" if native else "32-true"
 
 
 def check_strategy(strategy: str) -> None:
