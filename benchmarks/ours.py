@@ -94,13 +94,12 @@ def gemm_rate(size: int = 2048) -> float:
 
 
 def gate_seconds(config: TrainingConfig) -> float:
-    """Seconds a step spends on gates: mask, penalty, both backward, and the logged summary."""
+    """Seconds a step spends on gates: mask, penalty, and both backward."""
     layer = JointPruningLayer(config.num_pose_points)
     poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
 
     def work():
         (layer(poses).sum() + l0_penalty(layer)).backward()
-        layer.get_summary()
 
     return median_seconds(work, 50)
 

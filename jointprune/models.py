@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jointprune.preprocessing import centred, full_precision, normalise
+from jointprune.preprocessing import as_given, centred, normalise
 from jointprune.skeleton import bone_distance, hand_index
 
 SHARPNESS = 12.0
@@ -63,7 +63,7 @@ class Head(nn.Module):
         self.signs = nn.Parameter(torch.randn(classes, width))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        with full_precision(tokens.device):  # bfloat16 leaves a cosine two or three digits
+        with as_given(tokens.device):  # bfloat16 would leave a cosine two or three digits
             tokens = self.norm(tokens.float())
             clip = (tokens * self.attend(tokens).softmax(1)).sum(1)
             return SHARPNESS * functional.linear(
@@ -136,9 +136,13 @@ class Block(nn.Module):
     def attention(self, tokens: Tensor) -> Tensor:
         """Every frame's mixture of all frames, by heads of equal width (B, T, hidden)."""
         split = self.read(tokens).unflatten(-1, (3, self.heads, -1))
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind()  # each (B, heads, T, width)
-        share = (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
-        return self.write((self.dropout(share) @ value).transpose(1, 2).flatten(2))
+        with as_given(tokens.device):  # what autocast asks of each costs more than itself
+            # Each (B, heads, T, width), in the precision that `read` answers in.
+            query, key, value = split.permute(2, 0, 3, 1, 4).contiguous().unbind()
+            scores = query * query.shape[-1] ** -0.5 @ key.mT
+            share = scores.float().softmax(-1).to(value.dtype)
+            mixture = (self.dropout(share) @ value).transpose(1, 2).flatten(2)
+        return self.write(mixture)
 
 
 class SkeletonGRU(FrameEncoder):

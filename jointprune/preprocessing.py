@@ -99,7 +99,7 @@ def centred(
     coords = poses.shape[-1]
     # Sums over a hand's joints, of each coordinate, as one matrix product: (J*P, 2*P).
     of_hand = torch.kron(hand, torch.eye(coords, device=hand.device))
-    with full_precision(poses.device):
+    with as_given(poses.device):
         mass = weight @ hand  # (B, T, 2)
         each, flat = weight.repeat_interleave(coords, -1), poses.flatten(2)
         by_coord = mass.clamp(min=1e-6).repeat_interleave(coords, -1)
@@ -113,8 +113,8 @@ def centred(
     return shape.view(poses.shape), torch.cat([place, seen], -1)
 
 
-def full_precision(device: torch.device) -> AbstractContextManager:
-    """A block in float32 even where training's precision is mixed.
+def as_given(device: torch.device) -> AbstractContextManager:
+    """A block that computes in its inputs' precision, even where training's is mixed.
 
     Nothing where it is not, so that an exported program has no region of its own for it.
     """

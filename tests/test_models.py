@@ -6,10 +6,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
-from jointprune.models import ENCODERS, Block, Dropout
+from jointprune.models import ENCODERS, Block, Dropout, SkeletonTransformer
+from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, bone_distance
 
 TINY = TrainingConfig(hidden=16, frames=4, num_classes=4)
@@ -231,3 +233,31 @@ def test_a_clips_logits_do_not_depend_on_its_batch(encoder):
     poses, present = clips()
     alone = torch.cat([model(p[None], s[None]) for p, s in zip(poses, present, strict=True)])
     torch.testing.assert_close(alone, model(poses, present), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_mixed_precision_learns_nearly_what_full_precision_does(encoder):
+    """Logits and gradients to bfloat16's three digits, both in float32."""
+    torch.manual_seed(0)
+    model = SignClassificationLightning(asdict(replace(TINY, encoder=encoder, dropout=0.0)))
+    poses, labels = torch.randn(16, 4, 42, 2), torch.arange(16) % 4
+    found = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            logits = model(poses)
+        model.zero_grad()
+        functional.cross_entropy(logits, labels).backward()
+        slopes = [p.grad.flatten() for p in model.encoder.parameters() if p.grad is not None]
+        assert logits.dtype == torch.float32
+        found.append((logits.detach(), torch.cat(slopes)))
+    for full, mixed in zip(*found, strict=True):
+        assert 0 < (mixed - full).norm() < 0.05 * full.norm()
+
+
+def test_the_normaliser_stays_in_full_precision():
+    torch.manual_seed(0)
+    poses, weight = torch.randn(2, 4, 42, 2), torch.rand(2, 4, 42)
+    hand = SkeletonTransformer(JOINT_NAMES, 2, 4, 4, 8, 1, 2, 0.0).hand
+    expected = normalise(poses, weight, hand)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(normalise(poses, weight, hand), expected)
