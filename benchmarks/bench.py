@@ -1,6 +1,6 @@
 """Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`.
 
-Each pair of measurements is taken in turn, three times over, in processes of their own; a ratio
+Each pair of measurements is taken in turn, five times over, in processes of their own; a ratio
 is that of the medians. A dataset of AUTSL's size is made and trained on once for each share of its
 clips: minutes each, and the shares stand beside one another. About ten minutes on two cores.
 """
@@ -23,7 +23,7 @@ from jointprune.sources import fingerspelling
 from jointprune.workspace import ROOT, Workspace
 
 HERE = Path(__file__).resolve().parent
-REPEATS = 3
+REPEATS = 5
 # By hidden size; the first epoch warms up, the median of the others counts.
 SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
 THREADS = 2

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run, batches_of, fit, make_run
+from jointprune.experiments import Run, batches_of, fit, make_run, precision_for
 from jointprune.gates import JointPruningLayer, l0_penalty
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import SignDataset
@@ -87,9 +87,9 @@ def median_seconds(work, repeats: int) -> float:
     return statistics.median(seconds)
 
 
-def gemm_rate(size: int = 2048) -> float:
+def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
     """Floating-point operations a second of a large square matrix product, as torch does it."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    a, b = torch.randn(2, size, size).to(dtype)
     return 2 * size**3 / median_seconds(lambda: a @ b, 5)
 
 
@@ -124,7 +124,8 @@ def main() -> None:
     )
     data = random_dataset(a.clips)
     run = make_run(data, range(a.clips), (), 0, config)
-    rate, gemm = train(run, data), gemm_rate()
+    mixed = precision_for(a.precision, "cpu") == "bf16-mixed"
+    rate, gemm = train(run, data), gemm_rate(torch.bfloat16 if mixed else torch.float32)
     facts = {
         "samples_per_second": rate,
         "gemm_flops_per_second": gemm,

@@ -35,6 +35,26 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def held(folder: Path, what: str) -> Iterator[None]:
+    """A block in which `folder`, made if need be, is this process's; what is in it stays.
+
+    Raises BlockingIOError, which names `what` is under way, where a living process holds it. Where
+    the file system knows no locks nobody is kept out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"expected to be alone, got {what} under way in {folder}: wait until it ends"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
 def remove_dead(parent: Path) -> None:
     """Remove the scratch folders in `parent` whose makers live no more."""
     for folder in parent.resolve().glob(f"{PREFIX}*"):

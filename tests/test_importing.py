@@ -1,6 +1,8 @@
 """A folder becomes a store whose values are known, and a report that hides nothing."""
 
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -240,11 +242,28 @@ def test_what_a_stopped_import_read_is_gone_after_any_import_of_its_name(
         patch.setattr(importing, "_store", stop)
         assert imported(source)[0] == 130
     kept = workspace.processed / ".import-mine"
-    assert [path.suffix for path in kept.iterdir()] == [".npz"]
+    assert sorted(path.suffix for path in kept.iterdir()) == ["", ".npz"]  # and the lock
     imported(other, name="another")
     assert kept.is_dir()
     imported(other)
     assert {path.name for path in workspace.processed.iterdir()} == {"mine", "another"}
+
+
+def test_two_imports_of_one_name_do_not_meet(source, workspace):
+    """The second is told to wait; what the first has read stays; its end lets others in."""
+    folder = workspace.processed / ".import-mine"
+    first = "from pathlib import Path; from jointprune.scratch import held\n"
+    first += f"with held(Path({str(folder)!r}), 'a test'): print('in', flush=True); input()"
+    command = [sys.executable, "-c", first]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"in\n"
+        (folder / "read.npz").touch()
+        with pytest.raises(BlockingIOError, match=r"an import of 'mine' .*wait"):
+            import_recordings(source, "mine", workspace)
+        assert (folder / "read.npz").is_file()
+        other.communicate(b"\n")
+    data, _ = import_recordings(source, "mine", workspace)
+    assert len(data) == 12 and not folder.exists()
 
 
 def stop(*_):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointprune.scratch import held
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.sources.annotations import group_rule, read_table, with_labels, without_clip
 from jointprune.sources.layouts import recognise, video
@@ -52,8 +53,8 @@ def import_recordings(
 
     An import of that name is replaced. Raises ValueError for the name of any other dataset, and
     where the source as a whole cannot be right: no layout fits, units are mixed, hands are swapped
-    or pictures mirrored in most clips, or no clip can be used; and ModuleNotFoundError for videos
-    without MediaPipe.
+    or pictures mirrored in most clips, or no clip can be used; ModuleNotFoundError for videos
+    without MediaPipe; and BlockingIOError while another process imports under that name.
     """
     source, folder = Path(source).resolve(), workspace.processed / _checked(name)
     former_import(folder)  # raises for a dataset that is not to be replaced
@@ -70,25 +71,26 @@ def import_recordings(
     group_of, rule = grouped(clips)
     told = _told(clips, group_of, rule, source)
     _check_groups(pd.DataFrame(told), rule)  # now, since videos take hours
-    if layout == "video":
-        clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
-
     scratch = folder.parent / f".import-{name}"
-    chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
-    table = _table(told, chunks)
-    kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-    if strict and len(out):  # read by an earlier, less strict attempt
-        raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
-    _check_source(kept, table, source)
-    _check_groups(kept, rule)
-    facts = {"layout": layout, "groups_by": rule}
-    data = _store(kept, chunks, folder, facts)
-    report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
-              "labels_unused": without_clip(found, named)}  # fmt: skip
-    with atomic_path(report_path(folder)) as temporary:
-        text = json.dumps(report, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    shutil.rmtree(scratch)  # only now: until here an interrupted import goes on from it
+    with held(scratch, f"an import of {name!r}"):
+        if layout == "video":
+            clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
+
+        chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
+        table = _table(told, chunks)
+        kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
+        if strict and len(out):  # read by an earlier, less strict attempt
+            raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
+        _check_source(kept, table, source)
+        _check_groups(kept, rule)
+        facts = {"layout": layout, "groups_by": rule}
+        data = _store(kept, chunks, folder, facts)
+        report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
+                  "labels_unused": without_clip(found, named)}  # fmt: skip
+        with atomic_path(report_path(folder)) as temporary:
+            text = json.dumps(report, indent=1, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+        shutil.rmtree(scratch)  # only now: until here an interrupted import goes on from it
     return data, report
 
 
