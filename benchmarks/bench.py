@@ -2,7 +2,7 @@
 
 Each pair of measurements is taken in turn, five times over, in processes of their own; a ratio
 is that of the medians. A dataset of AUTSL's size is made and trained on once for each share of its
-clips: minutes each, and the shares stand beside one another. About ten minutes on two cores.
+clips: minutes each, and the shares stand beside one another. About eight minutes on two cores.
 """
 
 import json

@@ -8,7 +8,7 @@ outer folds.
 One setting is used for all folds, the best trade by the mean of four scores, in three of which each
 language had a say. What that could flatter is measured: `nested` is the accuracy on the outer folds
 of networks with the setting that was best in each fold's own training set, beside those as used.
-Writes `data/results/settings.json`; about nine minutes on two cores.
+Writes `data/results/settings.json`; about six minutes on two cores.
 """
 
 from dataclasses import replace
