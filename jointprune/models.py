@@ -42,7 +42,7 @@ class Dropout(nn.Module):
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         bits = words.random_(-(2**63), None).view(torch.int8)[: x.numel()].view(x.shape)
-        dropped = round(self.p * 2**8)
+        dropped = min(round(self.p * 2**8), 2**8 - 1)  # something is kept, as p is below 1
         # Written as 0 and 1 in floats at once: a pass over memory less than bool, then float.
         keep = torch.ge(bits, dropped - 2**7, out=torch.empty_like(x))
         return x * keep.mul_(1 / (1 - dropped / 2**8))

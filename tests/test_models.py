@@ -43,6 +43,12 @@ def test_dropout_is_the_identity_in_evaluation_and_at_0():
     assert Dropout(0.0).train()(x) is x
 
 
+def test_nearly_all_dropped_is_not_all():
+    torch.manual_seed(0)
+    y = Dropout(0.9999)(torch.ones(100_000))
+    assert y.unique().tolist() == [0, 256]
+
+
 def test_dropouts_gradient_flows_through_what_was_kept():
     x = torch.randn(7, 3, requires_grad=True)
     y = Dropout(0.5)(x)
