@@ -1,7 +1,8 @@
 """Train one named experiment from the command line: `python -m jointprune.train --help`.
 
 Writes CSV and TensorBoard logs, and a checkpoint after the last epoch, under
-`data/runs/cli/EXPERIMENT`. The held-out fold is looked at once, after the last epoch.
+`data/runs/cli/EXPERIMENT`. The held-out fold is looked at once, after the last epoch. A training
+is kept every five minutes, and the same command goes on from there if it was interrupted.
 """
 
 import argparse
@@ -66,17 +67,21 @@ def main(arguments: list[str] | None = None) -> None:
     if not workspace.path.is_dir():
         parser.error(f"expected a workspace that is a folder, got {workspace.path}")
     folder = workspace.runs / "cli" / options.experiment
+    unfinished = None
     try:
-        report(train_experiment(folder, *_asked_for(options, workspace, parser)))
+        run, data, machines = _asked_for(options, workspace, parser)
+        unfinished = folder / "unfinished" / f"{run.name(data.sha256)}.ckpt"
+        report(train_experiment(folder, run, data, machines, unfinished))
     except OSError as error:
         parser.exit(1, f"{error}\n")
     except (KeyboardInterrupt, SystemExit) as error:
         if not _interrupted(error):
             raise
+        kept = unfinished and unfinished.is_file()
+        after = f"goes on from {unfinished}" if kept else "starts anew"
         parser.exit(
             130,
-            f"Stopped. What was logged until then is in {folder}; a checkpoint is written after "
-            "the last epoch only, and the same command starts anew.\n",
+            f"Stopped. What was logged until then is in {folder}; the same command {after}.\n",
         )
 
 
@@ -121,8 +126,12 @@ def _asked_for(options: argparse.Namespace, workspace: Workspace, parser) -> tup
     return make_run(data, train, test, options.seed, config), data, machines
 
 
-def train_experiment(folder: Path, run: Run, data: SignDataset, machines: dict) -> str:
+def train_experiment(
+    folder: Path, run: Run, data: SignDataset, machines: dict, unfinished: Path
+) -> str:
     """Train with progress, logs and checkpoints; returns the last checkpoint's path."""
+    if unfinished.is_file():
+        rank_zero_only(print)(f"Going on from {unfinished}; remove it to start anew")
     checkpoints = ModelCheckpoint(save_last=True, save_top_k=0)
     loggers = [CSVLogger(folder.parent, folder.name)]
     loggers.append(TensorBoardLogger(folder.parent, folder.name, version=loggers[0].version))
@@ -130,6 +139,7 @@ def train_experiment(folder: Path, run: Run, data: SignDataset, machines: dict) 
         run,
         data,
         [checkpoints, LossCurve()],
+        unfinished,
         **machines,
         logger=loggers,
         enable_checkpointing=True,
@@ -142,6 +152,8 @@ def train_experiment(folder: Path, run: Run, data: SignDataset, machines: dict) 
         model.trainer.save_checkpoint(checkpoints.last_model_path)
     with without_noise():  # every process is asked about all clips
         model.trainer.test(model, evaluation_batches(run.config, data, run.test))
+    if model.trainer.is_global_zero:
+        unfinished.unlink(missing_ok=True)
     return checkpoints.last_model_path
 
 

@@ -99,6 +99,16 @@ def test_two_processes_have_the_loss_curve_and_the_gates_of_one(together, name):
     torch.testing.assert_close(gates, alone["path"], rtol=0, atol=1e-4)
 
 
+def test_two_processes_go_on_where_they_were_interrupted(together):
+    """Without noise of their own they end bit by bit as those that never stopped."""
+    for place in together.courses:
+        unbroken, resumed = place["open"], place["resumed"]
+        last = len(unbroken["losses"]) // CONFIGS["open"].epochs
+        assert torch.equal(resumed["losses"], unbroken["losses"][-last:])
+        assert resumed.keys() == unbroken.keys()
+        assert all(torch.equal(resumed[k], unbroken[k]) for k in unbroken.keys() - {"losses"})
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_price_gates_and_network_are_exactly_the_same_in_both_processes(together, name):
     first, second = (place[name] for place in together.courses)
@@ -112,7 +122,9 @@ def test_the_command_line_on_two_processes_writes_and_says_everything_once(toget
     *_, kept, ratio, last = together.words.strip().splitlines()
     assert (kept, ratio) == ("Kept 12/42 joints", "Pruning ratio: 71.4%")
     assert together.words.count("Kept ") == 1
-    (folder,) = (together.folder / "data" / "runs" / "cli" / "pruning_experiment").iterdir()
+    folder = together.folder / "data" / "runs" / "cli" / "pruning_experiment"
+    assert not list((folder / "unfinished").iterdir())  # what was kept on the way
+    (folder,) = folder.glob("version_*")
     assert last == f"Checkpoint: {folder / 'checkpoints' / 'last.ckpt'}"
     curve = pd.read_csv(folder / "metrics.csv")
     assert curve["epoch"][curve["train_loss"].notna()].tolist() == [0, 1]

@@ -10,6 +10,7 @@ import pytest
 from jointprune import train
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
+from jointprune.experiments import unfinished
 from jointprune.store import save_dataset
 
 TINY = TrainingConfig(
@@ -119,24 +120,36 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_training_says_what_is_kept(arguments, tmp_path, monkeypatch, capsys):
-    """Interrupted in the second epoch, the first one's logs are there, and no checkpoint."""
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_ctrl_c_while_training_says_what_is_kept(long, arguments, tmp_path, monkeypatch, capsys):
+    """Interrupted in the second epoch, the first one's logs are there; a long one goes on."""
+    monkeypatch.setattr(unfinished, "KEEP_EVERY", 0 if long else 300)
 
     def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:
             interrupt()
 
-    monkeypatch.setattr(train.LossCurve, "on_train_batch_end", interrupted_later)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(train.LossCurve, "on_train_batch_end", interrupted_later)
     handler = signal.getsignal(signal.SIGINT)
     try:
         said = stopped(arguments, capsys, code=130)
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning lets no second one through
+        patch.undo()
     folder = tmp_path / "data" / "runs" / "cli" / "pruning_experiment"
     assert said.startswith(f"Stopped. What was logged until then is in {folder}; ")
     version = folder / "version_0"
     assert pd.read_csv(version / "metrics.csv")["epoch"].tolist() == [0]
     assert not list(version.rglob("*.ckpt"))
+    kept = list((folder / "unfinished").glob("*.ckpt"))
+    after = f"goes on from {kept[0]}." if long else "starts anew."
+    assert said.endswith(f"; the same command {after}")
+    train.main(arguments)
+    assert ("Going on from " in capsys.readouterr().out) == long
+    epochs = pd.read_csv(folder / "version_1" / "metrics.csv")["epoch"].dropna()
+    assert sorted(set(epochs))[0] == (1 if long else 0)
+    assert not list((folder / "unfinished").glob("*"))
 
 
 def test_ctrl_c_before_training_ends_in_the_same_way(arguments, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import torch
 
 from jointprune import train
 from jointprune.config import TrainingConfig
-from jointprune.experiments import fit, make_run
+from jointprune.experiments import fit, make_run, unfinished
 from jointprune.store import SignDataset, load_dataset
 from jointprune.workspace import Workspace
 
@@ -37,20 +37,39 @@ class Notes(lightning.Callback):
         self.losses.append(outputs["loss"].item())
 
 
-def course(config: TrainingConfig, data: SignDataset, **asked) -> dict:
+def course(config: TrainingConfig, data: SignDataset, *callbacks, **asked) -> dict:
     """Losses (steps,) of this process's share, and its model's state, of one training."""
     notes, (train_clips, test_clips) = Notes(), data.folds(3, seed=0)[0]
     run = make_run(data, train_clips, test_clips, 0, config)
-    model, gates = fit(run, data, [notes], **asked)
+    model, gates = fit(run, data, [notes, *callbacks], **asked)
     path = torch.tensor(gates["keep_probability"].to_numpy())
     return {"losses": torch.tensor(notes.losses), "path": path, **model.state_dict()}
+
+
+class Stop(lightning.Callback):
+    """Ends a training in all processes before its last epoch."""
+
+    def on_train_epoch_start(self, trainer, model):
+        if trainer.current_epoch == trainer.max_epochs - 1:
+            raise InterruptedError
+
+
+def resumed(config: TrainingConfig, data: SignDataset, keep: Path, **asked) -> dict:
+    """The course of a training's last epoch, in another start than those before it."""
+    try:
+        course(config, data, Stop(), keep=keep, **asked)
+    except InterruptedError:
+        return course(config, data, keep=keep, **asked)
 
 
 def main(folder: Path) -> None:
     """Both processes run this: courses to `courses-PLACE.pt`, then the command line."""
     torch.set_num_threads(1)
     data = load_dataset(DATASET, Workspace(str(folder)))
-    courses = {n: course(c, data, devices=2, strategy="ddp") for n, c in CONFIGS.items()}
+    both = {"devices": 2, "strategy": "ddp"}
+    courses = {n: course(c, data, **both) for n, c in CONFIGS.items()}
+    unfinished.KEEP_EVERY = 0
+    courses["resumed"] = resumed(CONFIGS["open"], data, folder / "open.ckpt", **both)
     torch.save(courses, folder / f"courses-{torch.distributed.get_rank()}.pt")
     options = {"dataset": DATASET, "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
                "strategy": "ddp", "accelerator": "cpu", "precision": "bf16-mixed"}  # fmt: skip

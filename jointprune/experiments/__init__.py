@@ -2,8 +2,8 @@
 
 A run folder holds `run.json` (what it is, and the checksums of the others), `model.ckpt`,
 `probabilities.npy` (test clips, classes) and `gates.csv` (keep probability of each joint after
-each epoch). It appears under its final name only when whole, so an interrupted run is simply
-trained again.
+each epoch). It appears under its final name only when whole: an interrupted run is simply trained
+again, or goes on from what was kept after five minutes (`unfinished`).
 """
 
 from jointprune.experiments.answers import (

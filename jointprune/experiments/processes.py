@@ -71,7 +71,7 @@ def _draw_for_all(model: SignClassificationLightning, place: int, places: int) -
     """
     layer = model.joint_pruning
     draw, standardise = layer.gates, getattr(layer, "standardise", None)
-    noise = _generator(layer.frozen_gates.device)
+    noise = noise_of(layer.frozen_gates.device)
     of_gates = noise.get_state()
     noise.manual_seed(noise.initial_seed() + 1 + place)
 
@@ -94,7 +94,7 @@ def _draw_for_all(model: SignClassificationLightning, place: int, places: int) -
         layer.standardise = standardise_by_all
 
 
-def _generator(device: torch.device) -> torch.Generator:
+def noise_of(device: torch.device) -> torch.Generator:
     """What draws on a device where no generator is named."""
     if device.type == "cuda":
         return torch.cuda.default_generators[device.index]

@@ -17,6 +17,7 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments.answers import predict
 from jointprune.experiments.processes import InStep, Shares
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
+from jointprune.experiments.unfinished import Unfinished
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.scratch import scratch_folder
@@ -24,12 +25,13 @@ from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, file_sha256, sync
 
 # Lightning's remarks on what is meant so (clips come from memory; what is logged without
-# `sync_dist` is the same in every process; its summary counts 32 bits a weight), and its old way
-# of asking torch 2.13 about trees.
+# `sync_dist` is the same in every process; its summary counts 32 bits a weight; a resumed training
+# logs to a folder of its own), and its old way of asking torch 2.13 about trees.
 LIBRARY_NOISE = (
     ".*does not have many workers",
     r".*sync_dist=True\)` when logging on epoch level",
     ".*not supported by the model summary",
+    "The dirpath has changed",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
@@ -48,14 +50,18 @@ def run_many(
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
-    """Train one run on one thread and keep it; returns its folder."""
+    """Train one run on one thread and keep it; returns its folder.
+
+    A run of many minutes that was interrupted goes on from `unfinished/NAME.ckpt` beside it.
+    """
     folder = run.folder(data, workspace)
+    unfinished = workspace.runs / "unfinished" / f"{folder.name}.ckpt"
     if folder.is_dir():  # another process was faster
         return folder
     torch.set_num_threads(1)
     # Made before training: a folder that cannot be written is better found out first.
     with scratch_folder(workspace.runs) as scratch:
-        model, path = fit(run, data)
+        model, path = fit(run, data, keep=unfinished)
         if run.config.budget:
             model.joint_pruning.freeze_top(run.config.budget)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
@@ -71,24 +77,36 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
         except OSError:
             if not folder.is_dir():  # another process may have finished the same run first
                 raise
+    unfinished.unlink(missing_ok=True)
     return folder
 
 
 def fit(
-    run: Run, data: SignDataset, callbacks: Iterable[lightning.Callback] = (), **asked
+    run: Run,
+    data: SignDataset,
+    callbacks: Iterable[lightning.Callback] = (),
+    keep: Path | None = None,
+    **asked,
 ) -> tuple[SignClassificationLightning, pd.DataFrame]:
     """The trained model and its gates after each epoch (epoch, joint, keep_probability, active).
 
-    Nothing is logged, shown or kept on the way, and one CPU process trains, unless `asked`,
+    Nothing is logged or shown on the way, and one CPU process trains, unless `asked`,
     arguments of Lightning's trainer, says otherwise. With several processes each gets its share
-    of every batch, see `jointprune.experiments.processes`.
+    of every batch, see `jointprune.experiments.processes`. A long training is kept in the file
+    `keep` on the way, and goes on from what an interrupted one of the same run left there, see
+    `jointprune.experiments.unfinished`; OSError if that is damaged.
     """
     check_strategy(str(asked.get("strategy", "")))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
-    path = GatePath()
+    path, batches = GatePath(), batches_of(run, data)
+    every = [InStep(), path, *callbacks]
+    resume = None
+    if keep is not None:
+        every.append(Unfinished(keep, batches))
+        resume = every[-1].to_resume()
     precision = precision_for(run.config.precision, asked.get("accelerator", "cpu"))
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
@@ -96,12 +114,11 @@ def fit(
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,
-        callbacks=[InStep(), path, *callbacks],
+        callbacks=every,
         **{"accelerator": "cpu", "devices": 1, **quiet, **asked, "precision": precision},
     )
-    batches = Shares(batches_of(run, data), trainer)
     with without_noise():
-        trainer.fit(model, batches)
+        trainer.fit(model, Shares(batches, trainer), ckpt_path=resume, weights_only=True)
     return model, path.frame(run.config.joints)
 
 
@@ -158,6 +175,12 @@ class GatePath(lightning.Callback):
         keep = layer.keep_probability().detach().tolist()
         opened = set(layer.kept_joints())
         self.epochs.append([(p, int(j in opened)) for j, p in enumerate(keep)])
+
+    def state_dict(self) -> dict:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.epochs = state["epochs"]
 
     def frame(self, joints: tuple[str, ...]) -> pd.DataFrame:
         rows = [
