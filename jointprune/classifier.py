@@ -15,8 +15,8 @@ from jointprune.masks import ConcreteSubset, ProjectionLasso, RandomSubsets, Sto
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
 
-# Dual ascent of a budget: the price of a joint rises by PRICE_STEP nats a step for each excess
-# share of the joints; the quadratic wall of PRICE_DAMPING nats keeps it from swinging.
+# Dual ascent of a budget: the price of all joints rises by PRICE_STEP nats a step for each excess
+# share of them; the quadratic wall of PRICE_DAMPING nats keeps it from swinging.
 PRICE_STEP, PRICE_DAMPING = 1.0, 50.0
 
 # Masks whose open joints cost something in the loss; concrete keeps K by its draw.
@@ -40,7 +40,7 @@ class SignClassificationLightning(lightning.LightningModule):
         self.encoder = ENCODERS[c.encoder](
             c.joints, c.coords, c.frames, c.num_classes, c.hidden, c.layers, c.heads, c.dropout
         )
-        # Price of a joint, in nats; rises while more are open than the budget allows.
+        # Price of all joints, in nats; rises while more are open than the budget allows.
         self.register_buffer("price", torch.tensor(0.0))
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
@@ -82,7 +82,7 @@ class SignClassificationLightning(lightning.LightningModule):
 
         With a budget this is dual ascent on "expected open joints <= target", the target
         falling linearly from all joints to the budget (as in CoFiPruning, Xia et al. 2022,
-        arXiv 2204.00408): the price is what the weakest open joint still has to be worth.
+        arXiv 2204.00408): the price over J is what the weakest open joint still has to be worth.
         """
         c, layer = self.config, self.joint_pruning
         ramp = min(1.0, self.progress() / c.ramp_end)

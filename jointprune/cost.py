@@ -67,7 +67,7 @@ def sheet_once(
     configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
 ) -> dict:
     """`sheet`, measured once and kept with the runs, so that a second run prints the same."""
-    name = content_name([asdict(c) for c in configs], list(budgets))
+    name = content_name("each called twice", [asdict(c) for c in configs], list(budgets))
     path = workspace.runs / f"cost-{name}.json"
     if not path.is_file():
         facts = sheet(configs, budgets)
@@ -93,7 +93,11 @@ def clip_flops(model: SignClassificationLightning) -> int:
 
 @torch.no_grad()
 def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.ndarray:
-    """Milliseconds for one clip, (rounds, models), on one thread, the models in turn."""
+    """Milliseconds for one clip, (rounds, models), on one thread, the models in turn.
+
+    Each is called twice and the second call timed: the first after another model finds caches
+    that hold the other's weights, which would cost the first of each encoder most.
+    """
     clips = [_clip(model.config) for model in models]
     times = np.empty((rounds + 3, len(models)))
     threads = torch.get_num_threads()
@@ -101,6 +105,7 @@ def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.
     try:
         for row in times:
             for i, (model, clip) in enumerate(zip(models, clips, strict=True)):
+                model(*clip)
                 start = time.perf_counter()
                 model(*clip)
                 row[i] = 1e3 * (time.perf_counter() - start)

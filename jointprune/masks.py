@@ -82,7 +82,7 @@ class ConcreteSubset(JointPruningLayer):
         return self._relaxed(logits)
 
     def _relaxed(self, keys: Tensor) -> Tensor:
-        """K softmaxes in turn, each blind to what the former took; sums to K, each in [0, 1]."""
+        """K softmaxes in turn, each blind to what the former took; each joint's sum, at most 1."""
         taken = torch.zeros_like(keys)
         pick = taken
         for _ in range(self.budget):

@@ -66,16 +66,37 @@ def agreement_over_seeds(selections: ArrayLike, folds: ArrayLike) -> float:
     return float(np.mean(inside))
 
 
+def agreement_apart(selections: ArrayLike, folds: ArrayLike, seeds: ArrayLike) -> float | None:
+    """How well runs agree that share neither fold nor seed, as the index; None without such pairs.
+
+    `selections` is bool (M, joints), each of as many joints; `folds` and `seeds` (M,) are those
+    of each. A pair's index is the share of the joints that both keep beyond what chance would
+    give, of the most that could be: its mean over all pairs of M selections is `stability`'s.
+    """
+    selections, folds, seeds = map(np.asarray, (selections, folds, seeds))
+    size, joints = selections[0].sum(), selections.shape[1]
+    if (selections.sum(axis=1) != size).any():
+        raise ValueError(
+            f"expected selections of as many joints each, got {selections.sum(axis=1).tolist()}"
+        )
+    both = selections.astype(float) @ selections.T
+    apart = (folds[:, None] != folds) & (seeds[:, None] != seeds)
+    chance = size**2 / joints
+    return float((both[apart].mean() - chance) / (size - chance)) if apart.any() else None
+
+
 def table(selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]],
           num_joints: int) -> list[dict]:  # fmt: skip
-    """One row a method and K: index, low, high, `selections` (how many), chance, and `floor`.
+    """One row a method and K: index, low, high, `selections` (how many), chance, `floor`, `apart`.
 
     `selections` holds joint indices by (method, K) and (fold, seed). `floor` is
-    `agreement_over_seeds`, None where there is one seed alone; a selection alone has no index.
+    `agreement_over_seeds`, None where there is one seed alone; `apart` is `agreement_apart`; a
+    selection alone has no index.
     """
     rows = []
     for (method, k), chosen in selections.items():
-        kept, folds = _indicators(list(chosen.values()), num_joints), [f for f, _ in chosen]
+        kept = _indicators(list(chosen.values()), num_joints)
+        folds, seeds = zip(*chosen, strict=True)
         repeated = len(folds) > len(set(folds))
         found = stability(kept) if len(kept) > 1 else Stability(None, None, None)
         rows.append(
@@ -83,6 +104,7 @@ def table(selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...
                 "method": method, "k": k, "index": found.index, "low": found.low,
                 "high": found.high, "selections": len(kept), "chance": 0.0,
                 "floor": agreement_over_seeds(kept, folds) if repeated else None,
+                "apart": agreement_apart(kept, folds, seeds),
             }
         )  # fmt: skip
     return rows

@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
-from jointprune.resampling import DRAWS, cluster_draws, in_blocks, sign_patterns
+from jointprune.resampling import (
+    DRAWS,
+    FLIPS,
+    all_patterns,
+    cluster_draws,
+    in_blocks,
+    sign_patterns,
+)
 
 PAIRING = ["clip", "fold", "seed"]
 
@@ -53,15 +60,15 @@ def sign_flip(
     clusters: ArrayLike,
     *,
     one_sided: bool = False,
-    n: int = DRAWS,
+    n: int = FLIPS,
     seed: int = 0,
 ) -> float:
     """P value of "the mean of `values` is 0" (one-sided: "is at most 0").
 
     Under the null a cluster's differences are as likely to have the other sign, so whole
-    clusters are flipped at random; exact for independent, symmetric clusters, however few, and
-    too ready to reject a loss where few clusters lose most of it.
-    Source: Canay, Romano, Shaikh 2017; the added one is Phipson, Smyth 2010.
+    clusters are flipped, in every way for up to 16, else in `n` random ones; exact for
+    independent, symmetric clusters, however few, and too ready to reject a loss where few
+    clusters lose most of it. Source: Canay, Romano, Shaikh 2017.
     """
     sums, _ = _totals(np.asarray(values, dtype=float), clusters)
     blocks = in_blocks(sign_patterns, len(sums), n, seed)
@@ -69,7 +76,17 @@ def sign_flip(
     if not one_sided:
         flipped, observed = np.abs(flipped), abs(observed)
     reached = flipped >= observed - 1e-9  # ties are ties in spite of rounding
-    return float((1 + reached.sum()) / (1 + n))
+    return float(flip_p(reached.sum(), len(sums), n))
+
+
+def flip_p(reached: ArrayLike, clusters: int, n: int) -> np.ndarray:
+    """P values of how many patterns of signs reach what was observed, `reached` (...).
+
+    The observed pattern is one of all; random ones are joined by it (Phipson, Smyth 2010).
+    """
+    if all_patterns(clusters, n):
+        return np.asarray(reached) / 2**clusters
+    return (1 + np.asarray(reached)) / (1 + n)
 
 
 def _totals(values: np.ndarray, clusters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +186,7 @@ def paired_difference(
     Returns difference, low, high (95 %), lower_bound (one-sided 95 %), margin, `noninferior`
     (lower_bound > -margin), runs (pairs of fold and seed) and p, by `sign_flip`: for the test
     "non-inferiority" one-sided against "a loses the margin or more", else two-sided against
-    no difference.
+    no difference; for that test also p_worse, one-sided against "a loses the margin or less".
     """
     pairs = pair(predictions, a, b)
     return {
@@ -195,6 +212,10 @@ def difference_of(
     found = cluster_bootstrap(pairs["difference"], pairs[clusters], seed=seed)
     one_sided = test == "non-inferiority"
     shifted = pairs["difference"] + (margin if one_sided else 0.0)
+
+    def flipped(values: pd.Series) -> float:
+        return sign_flip(values, pairs[clusters], one_sided=one_sided, seed=seed)
+
     return {
         "difference": found.mean,
         "low": found.low,
@@ -203,7 +224,8 @@ def difference_of(
         "margin": margin,
         "noninferior": found.lower_bound > -margin,
         "test": test,
-        "p": sign_flip(shifted, pairs[clusters], one_sided=one_sided, seed=seed),
+        "p": flipped(shifted),
+        **({"p_worse": flipped(-shifted)} if one_sided else {}),
     }
 
 

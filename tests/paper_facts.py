@@ -122,6 +122,7 @@ def stabilities():
             index = start * (1 - 0.05 * step)
             rows.append({"method": method, "k": k, "index": index, "low": index - 0.04,
                          "high": index + 0.04, "selections": 12, "floor": 1.15 * index,
+                         "apart": 0.9 * index,
                          "chance": 0.0})  # fmt: skip
     return rows
 
@@ -213,6 +214,7 @@ def _dataset():
         "description": "16 manual alphabets (fingerspelling lexicon)",
         "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
         "missing": {"left": 0.79, "right": 0.08,
+                    "stored": {"left": 0.86, "right": 0.01, "never_left": 10},
                     "by_group": {"ase": {"left": 1.0, "right": 0.0},
                                  "cse": {"left": 0.2, "right": 0.1}}},
         "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],

@@ -76,10 +76,15 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
 
 
 def test_models_are_timed_in_turn(monkeypatch):
-    """With a clock that ticks 1 s a reading, each model takes one tick in every round."""
-    ticks = iter(range(10_000))
-    monkeypatch.setattr(cost.time, "perf_counter", lambda: next(ticks))
-    called = []
+    """With a clock that ticks 1 s a reading, each model takes one tick in every round, and is
+    called once before, untimed."""
+    ticks, called = iter(range(10_000)), []
+
+    def clock():
+        called.append("clock")
+        return next(ticks)
+
+    monkeypatch.setattr(cost.time, "perf_counter", clock)
 
     class Model(torch.nn.Module):
         config = TRANSFORMER
@@ -90,7 +95,8 @@ def test_models_are_timed_in_turn(monkeypatch):
     models = [Model(), Model()]
     times = cost.latencies(models, rounds=4)
     np.testing.assert_array_equal(times, np.full((4, 2), 1000.0))
-    assert called == models * (len(called) // 2)
+    turn = [part for model in models for part in (model, "clock", model, "clock")]
+    assert called == turn * (len(called) // len(turn))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Draws of clusters: what every draw keeps, and the same draws in blocks."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,18 @@ def test_draws_keep_the_number_of_clusters_and_signs_are_fair():
     assert signs.mean(axis=0) == pytest.approx(np.zeros(16), abs=0.1)
 
 
+def test_signs_of_few_clusters_are_all_patterns_once():
+    signs = sign_patterns(3)
+    expected = set(product((-1.0, 1.0), repeat=3))
+    assert len(signs) == 8 and set(map(tuple, signs)) == expected
+    assert [len(sign_patterns(count)) for count in (16, 17)] == [2**16, 2**16]
+    assert (
+        len(np.unique(sign_patterns(16), axis=0))
+        == 2**16
+        > len(np.unique(sign_patterns(17), axis=0))
+    )
+
+
 def test_draws_that_are_shared_cannot_be_changed():
     for shared_array in (cluster_draws(4, 10, 0), sign_patterns(4, 10, 0)):
         with pytest.raises(ValueError, match="read-only"):
@@ -23,10 +37,10 @@ def test_draws_that_are_shared_cannot_be_changed():
 
 @pytest.mark.parametrize("draw", [cluster_draws, sign_patterns])
 def test_a_draw_in_blocks_is_the_draw_made_at_once(draw, monkeypatch):
-    monkeypatch.setattr(resampling, "CELLS", 700)  # 100 rows of 7, and 50 in the last block
-    blocks = list(in_blocks(draw, 7, 250, 3))
+    monkeypatch.setattr(resampling, "CELLS", 900)  # 100 rows of 9, and 50 in the last block
+    blocks = list(in_blocks(draw, 9, 250, 3))
     assert [len(block) for block in blocks] == [100, 100, 50]
-    np.testing.assert_array_equal(np.concatenate(blocks), draw(7, 250, 3))
+    np.testing.assert_array_equal(np.concatenate(blocks), draw(9, 250, 3))
 
 
 def test_a_draw_of_few_clusters_is_made_once():

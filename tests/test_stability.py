@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jointprune as jp
-from jointprune.stability import agreement_over_seeds, stability
+from jointprune.stability import agreement_apart, agreement_over_seeds, stability
 
 
 def draws(rows, size, joints, seed=0):
@@ -99,6 +99,22 @@ def test_runs_on_the_same_clips_are_compared_inside_their_fold_alone():
     assert stability(kept).index < 0.7
     apart = agreement_over_seeds(kept, [0, 0, 1, 1])
     assert apart == pytest.approx(stability(np.stack([first, second])).index)
+
+
+def test_runs_apart_share_neither_fold_nor_seed():
+    """Two seeds in two folds: a seed always keeps the same joints, other seeds share 3 of 12."""
+    first, second = np.zeros((2, 42), bool)
+    first[:12], second[9:21] = True, True
+    kept = np.stack([first, second, first, second])
+    chance = 12**2 / 42
+    assert agreement_apart(kept, [0, 0, 1, 1], [0, 1, 0, 1]) == pytest.approx(
+        (3 - chance) / (12 - chance)
+    )
+    assert agreement_apart(kept[:2], [0, 0], [0, 1]) is None
+    rows = draws(6, 8, 42)
+    assert agreement_apart(rows, range(6), range(6)) == pytest.approx(stability(rows).index)
+    with pytest.raises(ValueError, match=r"as many joints each, got \[12, 1\]"):
+        agreement_apart([first, np.eye(1, 42, dtype=bool)[0]], [0, 1], [0, 1])
 
 
 @pytest.mark.parametrize("kept", [np.ones((3, 4), bool), np.zeros((3, 4), bool)])

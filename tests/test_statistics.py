@@ -70,9 +70,29 @@ def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
 def test_sign_flips_count_the_patterns_of_signs():
     # Four clusters that all gain: 2 of 16 patterns reach |sum|, 1 of 16 reaches the sum.
     gains = np.array([1.0, 2.0, 3.0, 4.0])
-    assert sign_flip(gains, np.arange(4)) == pytest.approx(2 / 16, abs=0.01)
-    assert sign_flip(gains, np.arange(4), one_sided=True) == pytest.approx(1 / 16, abs=0.01)
+    assert sign_flip(gains, np.arange(4)) == 2 / 16
+    assert sign_flip(gains, np.arange(4), one_sided=True) == 1 / 16
     assert sign_flip([1.0, -1.0], [0, 1]) == 1.0
+
+
+def test_up_to_16_clusters_a_p_value_hangs_on_no_draw():
+    """Beyond them random patterns are drawn, and the observed one is added."""
+    values = np.random.default_rng(8).normal(0.4, 1.0, 17)
+    few = [sign_flip(values[:16], np.arange(16), seed=seed) for seed in range(3)]
+    assert len(set(few)) == 1 and few[0] * 2**16 == round(few[0] * 2**16)
+    drawn = [sign_flip(values, np.arange(17), seed=seed) for seed in range(3)]
+    assert len(set(drawn)) > 1 and np.ptp(drawn) < 0.01
+    assert sign_flip(np.full(40, 1.0), np.arange(40), one_sided=True) == 1 / (1 + 2**16)
+
+
+def test_a_loss_beyond_the_margin_has_a_p_value_of_its_own():
+    """Three groups lose 8, 8 and 12 of 100; no p value of 3 groups is under 1/8."""
+    rows = [(group, -1.0 if clip < lost else 0.0)
+            for group, lost in (("x", 8), ("y", 8), ("z", 12)) for clip in range(100)]  # fmt: skip
+    pairs = pd.DataFrame(rows, columns=["group", "difference"])
+    found = difference_of(pairs, 0.02, test="non-inferiority")
+    assert (found["p"], found["p_worse"]) == (1.0, 1 / 8)
+    assert "p_worse" not in difference_of(pairs)
 
 
 def test_rows_without_their_cluster_are_refused():

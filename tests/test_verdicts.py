@@ -99,6 +99,16 @@ def test_resampled_groups_decide_as_often_as_they_leave_the_losing_ones_out(losi
     assert star["bootstrap"] == {"low": low, "median": median, "high": 21}
 
 
+def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wider_where_not():
+    same = found({12: 1}, margin=0.02)["steps"][0]
+    assert same["crossed_bound"] == pytest.approx(same["lower_bound"]) == pytest.approx(-0.02)
+    # Two seeds that lose 0 and 10 points in every group: half of the draws take one seed twice,
+    # a quarter of them the worse one.
+    apart = found({12: lambda group, seed: 5 * seed}, margin=0.02)["steps"][0]
+    assert apart["lower_bound"] == pytest.approx(-0.05)
+    assert apart["crossed_bound"] == pytest.approx(-0.10)
+
+
 def test_k_star_never_grows_with_the_margin():
     shares = {30: 0.66, 21: 0.65, 12: 0.63, 8: 0.61, 4: 0.5}
     accuracy = {("full", 42): 0.66} | {("learned", k): share for k, share in shares.items()}
@@ -129,7 +139,7 @@ def rate_of_passing_on_the_border(effects):
     """Share of 16 groups of unlike sizes that pass at 2 points; `effects` have mean 0."""
     sizes = np.tile(np.random.default_rng(6).integers(100, 140, 16).astype(float), (1500, 1))
     sums = sizes * (-0.02 + effects)
-    return noninferior(sums[..., None], sizes, 0.02, n=500).mean()
+    return noninferior(sums[..., None], sizes, 0.02, n=500, flips=500).mean()
 
 
 def test_a_loss_of_exactly_the_margin_passes_in_one_of_twenty_at_most():

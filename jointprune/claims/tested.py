@@ -40,10 +40,12 @@ def k_star_claim(record: dict, dataset: str, group: str) -> Claim:
     margin = f"{size}-point margin"
     whole = f"{joints} joints" if joints == 42 else f"{joints} joints of the signing hand"
     moves = f"resampled {group}s put it between {spread['low']:g} and {spread['high']:g}"
+    against = "" if joints == 42 else f" against all {joints} of that hand"
     if k < joints:
         sentence = (
-            f"{k} of {whole} suffice at a {margin}, so that {percent(record['pruned'])} % can be "
-            f"dropped (budgets tested from the largest down; {moves})."
+            f"{k} of {whole} suffice at a {margin}{against}, so that "
+            f"{percent(record['pruned'])} % can be dropped (budgets tested from the largest down; "
+            f"{moves})."
         )
     else:
         sentence = f"No set smaller than all {whole} is shown to suffice at a {margin} ({moves})."
@@ -55,7 +57,8 @@ def k_star_claim(record: dict, dataset: str, group: str) -> Claim:
         + f"; median over resampled {group}s {spread['median']:g}; each seed alone "
         + ", ".join(f"{alone:g}" for alone in record["by_seed"]),
         "non-inferiority in fixed sequence from the largest budget down, stopped by the first "
-        f"that fails, each one-sided at 5 %; bootstrap and sign flips clustered by {group}",
+        f"that fails, each one-sided at 5 %; bootstrap and sign flips clustered by {group}; the "
+        "bound with seeds redrawn is no part of it",
         "shown" if k < joints else "not shown",
     )
 
@@ -91,7 +94,8 @@ def _steps(steps: list[dict]) -> list[str]:
     verbs = ["passes"] * len(passed) + ["fails"]
     words = [
         f"K = {step['k']} {verb} ({points(step['difference'])} points, one-sided 95 % bound "
-        f"{points(step['lower_bound'])}, {p_value(step['p'])})"
+        f"{points(step['lower_bound'])}, {points(step['crossed_bound'])} if seeds are redrawn "
+        f"too, {p_value(step['p'])})"
         for step, verb in zip(steps, verbs, strict=False)
     ]
     return [*words, *(f"K = {step['k']} not reached" for step in steps[len(verbs) :])]
@@ -112,10 +116,18 @@ def comparison_claim(record: dict, dataset: str, group: str) -> Claim:
         f"{points(record['lower_bound'])}, {record['runs']} paired runs; {clips['only_a']} clips "
         f"right by most seeds of the first alone, {clips['only_b']} of the second alone",
         f"{record['test']}{_margin(record)}; bootstrap and sign flips clustered by {group}, "
-        f"p = {record['p']:.4f}, Holm {record['p_holm']:.4f}; beside it McNemar's test of no "
-        f"difference, which takes clips as independent, {p_value(clips['p'])}",
+        f"p = {record['p']:.4f}, Holm {record['p_holm']:.4f}{_worse(record)}; beside it "
+        "McNemar's test of no difference, which takes clips as independent, "
+        f"{p_value(clips['p'])}",
         verdict,
     )
+
+
+def _worse(record: dict) -> str:
+    """Of non-inferiority, the test of its opposite."""
+    if "p_worse" not in record:
+        return ""
+    return f" (of a larger loss {record['p_worse']:.4f}, Holm {record['p_worse_holm']:.4f})"
 
 
 def _noninferiority(record: dict, a: str, b: str) -> tuple[str, str]:
@@ -123,10 +135,12 @@ def _noninferiority(record: dict, a: str, b: str) -> tuple[str, str]:
     measured = f"({points(record['difference'])} points)"
     if record["noninferior"] and record["p_holm"] < ALPHA:
         return f"Keeping {a} costs at most {margin} {measured}.", "shown"
-    if record["high"] < -record["margin"]:
+    if record["high"] < -record["margin"] and record["p_worse_holm"] < ALPHA:
         return f"Keeping {a} costs more than {margin} {measured}.", "opposite shown"
     alone = record["noninferior"] and record["p"] < ALPHA
     why = ", corrected for every declared comparison; alone this test passes" if alone else ""
+    if record["high"] < 0:
+        why += "; that nothing is lost lies outside its interval"
     return f"It is not shown that keeping {a} costs at most {margin} {measured}{why}.", "not shown"
 
 
@@ -167,17 +181,31 @@ def stability_claim(rows: list[dict], dataset: str) -> Claim:
         words, verdict = "agree over folds and seeds less than by chance", "opposite shown"
     else:
         words, verdict = "are not shown to agree over folds and seeds beyond chance", "not shown"
-    floor = "" if row["floor"] is None else f"; between seeds on the same clips {row['floor']:.3f}"
+    beside = (
+        ("between seeds on the same clips", row["floor"]),
+        ("between runs that share neither seed nor fold", row["apart"]),
+        ("of random draws with as many joints a hand", _hand_matched(rows)),
+    )
+    floor = "".join(f"; {what} {index:.3f}" for what, index in beside if index is not None)
+    if row["apart"] is not None:
+        index += f"; {row['apart']:.2f} where runs share neither seed nor fold"
     return Claim(
         "Stability",
         f"Learned selections of 12 joints {words} ({index}).",
         dataset,
         f"index {row['index']:.3f} [{row['low']:.3f}, {row['high']:.3f}], {row['selections']} "
         f"selections{floor}",
-        "95 % interval of the index of Nogueira, Sechidis and Brown (2018) against chance; folds "
-        "share training clips, which the interval does not know",
+        "95 % interval of the index of Nogueira, Sechidis and Brown (2018) against chance; it "
+        "takes runs as independent, but those of one seed share their starting weights, and folds "
+        "share training clips",
         verdict,
     )
+
+
+def _hand_matched(rows: list[dict]) -> float | None:
+    """The index of draws that know of the gates how many joints a hand they keep."""
+    found = [row for row in rows if (row["method"], row["k"]) == ("hand-matched-random", 12)]
+    return found[0]["index"] if found else None
 
 
 def changes_claim(rows: list[dict], kind: str, dataset: str) -> Claim:

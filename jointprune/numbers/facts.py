@@ -63,12 +63,12 @@ def _dataset(facts: dict) -> Named:
     for key, size in sizes.items():
         yield f"JP{letters(key)}", count(size, source + key)
     for hand in ("left", "right"):
-        missing, where = facts["missing"][hand], f"{source}missing.{hand}"
+        missing, where = facts["missing"]["stored"][hand], f"{source}missing.stored.{hand}"
         yield f"JPMissing{letters(hand)}", Number(missing, percent(missing), where, "count")
     one_handed = facts["groups"] - len(facts["two_handed"])
     yield "JPOneHanded", count(one_handed, f"{source}groups - {source}two_handed")
-    empty = sum(hands["left"] == 1 for hands in facts["missing"]["by_group"].values())
-    yield "JPNeverLeft", count(empty, f"{source}missing.by_group[left=1.0].count")
+    never = "missing.stored.never_left"
+    yield "JPNeverLeft", count(facts["missing"]["stored"]["never_left"], source + never)
 
 
 def _baseline(facts: dict) -> Named:
@@ -160,7 +160,8 @@ def _selections(facts: dict) -> Named:
     for row in facts["stability"]:
         name = named("Stability", row, "method", "k")
         where = place("ablation", "stability", row, "method", "k")
-        for key, suffix in (("index", ""), ("low", "Low"), ("high", "High"), ("floor", "Floor")):
+        for key, suffix in (("index", ""), ("low", "Low"), ("high", "High"), ("floor", "Floor"),
+                            ("apart", "Apart")):  # fmt: skip
             if row[key] is not None:  # one seed alone has no floor
                 yield name + suffix, share(row[key], where + key)
     for row in facts["calibration"]:
