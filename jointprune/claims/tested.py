@@ -39,7 +39,11 @@ def k_star_claim(record: dict, dataset: str, group: str) -> Claim:
     size = f"{100 * record['margin']:g}"
     margin = f"{size}-point margin"
     whole = f"{joints} joints" if joints == 42 else f"{joints} joints of the signing hand"
-    moves = f"resampled {group}s put it between {spread['low']:g} and {spread['high']:g}"
+    seeds = len(record["by_seed"])
+    moves = (
+        f"{seeds} seed{'s' if seeds > 1 else ''}, resampled {group}s put it between "
+        f"{spread['low']:g} and {spread['high']:g}"
+    )
     against = "" if joints == 42 else f" against all {joints} of that hand"
     if k < joints:
         sentence = (
