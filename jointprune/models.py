@@ -106,6 +106,11 @@ class SkeletonTransformer(FrameEncoder):
         self.head = Head(hidden, classes)
 
     def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+        if poses.shape[1] != len(self.position):
+            raise ValueError(
+                f"expected clips of {len(self.position)} frames, got {poses.shape[1]}: resample "
+                "them first (jointprune.preprocessing.resample)"
+            )
         return self.head(self.blocks(self.tokens(poses, weight) + self.position))
 
 

@@ -45,6 +45,7 @@ budgeted = by_mask("hard-concrete", budget=True)
 
 def hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """A stratified draw with as many joints on each hand as the budgeted gates took."""
+    k = k or len(data.joints) // 4
     learned = budgeted(data, train_clips, seed, k, config, workspace)
     scores = drawn.stratified(data, train_clips, seed, k, config, workspace)
     return drawn.spread_like(learned, k, scores, data.joints)
@@ -103,7 +104,7 @@ def rank_joints(
     """
     config, workspace = config or TrainingConfig(), workspace or Workspace()
     if callable(method):
-        return method(data, train_clips, seed, k, config, workspace)
+        return _checked(method(data, train_clips, seed, k, config, workspace), data)
     if method not in METHODS:
         raise ValueError(f"expected a method out of {sorted(METHODS)}, got {method!r}")
     if method in DRAWN:
@@ -116,6 +117,20 @@ def rank_joints(
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)
     return np.load(path)
+
+
+def _checked(scores, data: SignDataset) -> np.ndarray:
+    """What somebody's own method answered, as scores; ValueError if it is none."""
+    joints = len(data.joints)
+    try:
+        found = np.asarray(scores, dtype=float)
+    except (TypeError, ValueError):
+        found = np.empty(())
+    if found.shape != (joints,) or not np.isfinite(found).all():
+        raise ValueError(
+            f"expected {joints} finite scores of the method, one a joint, got {scores!r:.100}"
+        )
+    return found
 
 
 def rank_many(

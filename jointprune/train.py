@@ -2,7 +2,8 @@
 
 Writes CSV and TensorBoard logs, and a checkpoint after the last epoch, under
 `data/runs/cli/EXPERIMENT`. The held-out fold is looked at once, after the last epoch. A training
-is kept every five minutes, and the same command goes on from there if it was interrupted.
+of more than five minutes is kept on the way, at the ends of epochs, and the same command goes on
+from there if it was interrupted.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from jointprune.experiments import (
     fit,
     make_run,
     precision_for,
+    share_of,
     without_noise,
 )
 from jointprune.sources import load_dataset
@@ -61,6 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.folds < 2 or options.epochs < 0:
         parser.error("expected at least 2 folds, and epochs of 0 (the experiment's own) or more")
+    if not 0 <= options.seed < 2**32:  # what every library takes
+        parser.error(f"expected a seed of 0 to {2**32 - 1}, got {options.seed}")
     if not 0 <= options.fold < options.folds:
         parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
     workspace = Workspace(options.workspace)
@@ -72,17 +76,18 @@ def main(arguments: list[str] | None = None) -> None:
         run, data, machines = _asked_for(options, workspace, parser)
         unfinished = folder / "unfinished" / f"{run.name(data.sha256)}.ckpt"
         report(train_experiment(folder, run, data, machines, unfinished))
-    except OSError as error:
-        parser.exit(1, f"{error}\n")
-    except (KeyboardInterrupt, SystemExit) as error:
-        if not _interrupted(error):
+    except (KeyboardInterrupt, SystemExit, InterruptedError) as error:
+        terminated = isinstance(error, InterruptedError)  # by SIGTERM
+        if not (terminated or _interrupted(error)):
             raise
         kept = unfinished and unfinished.is_file()
         after = f"goes on from {unfinished}" if kept else "starts anew"
         parser.exit(
-            130,
+            143 if terminated else 130,
             f"Stopped. What was logged until then is in {folder}; the same command {after}.\n",
         )
+    except OSError as error:
+        parser.exit(1, f"{error}\n")
 
 
 def _interrupted(error: BaseException) -> bool:
@@ -118,9 +123,10 @@ def _asked_for(options: argparse.Namespace, workspace: Workspace, parser) -> tup
     epochs = options.epochs or config.epochs
     config = replace(config, epochs=epochs, precision=options.precision)
     try:
-        machines = _machines(options)
+        machines, places = _machines(options)
         data = load_dataset(options.dataset, workspace)
         train, test = _fold(data, options)
+        share_of(min(config.batch_size, len(train)), places)
     except ValueError as error:
         parser.exit(1, f"{error}\n")
     return make_run(data, train, test, options.seed, config), data, machines
@@ -157,23 +163,25 @@ def train_experiment(
     return checkpoints.last_model_path
 
 
-def _machines(options: argparse.Namespace) -> dict:
-    """The trainer's arguments about machines; ValueError if there are none such here."""
+def _machines(options: argparse.Namespace) -> tuple[dict, int]:
+    """The trainer's arguments about machines, and how many processes these are; ValueError if there
+    are none such here."""
     asked = {"accelerator": options.accelerator, "devices": options.devices,
              "num_nodes": options.nodes, "strategy": options.strategy}  # fmt: skip
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
     check_strategy(options.strategy)
     try:
         precision = precision_for(options.precision, options.accelerator)
-        lightning.Trainer(**asked, precision=precision, logger=False, enable_checkpointing=False)
+        quiet = {"logger": False, "enable_checkpointing": False}
+        places = lightning.Trainer(**asked, **quiet, precision=precision).world_size
     except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
         given = {**asked, "precision": options.precision}
         got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in given.items())
         raise ValueError(
-            f"expected machines that Lightning finds here, got {got}: {error} "
-            "Leave these options out to train on what there is"
+            f"expected machines that Lightning finds here, got {got}: "
+            f"{str(error).rstrip('.')}. Leave these options out to train on what there is"
         ) from error
-    return asked
+    return asked, places
 
 
 def _fold(data: SignDataset, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:

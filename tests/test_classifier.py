@@ -42,6 +42,12 @@ def test_keypoints_of_another_shape_are_refused(shape):
         model_of(TINY)(torch.zeros(shape))
 
 
+def test_a_clip_of_other_frames_is_refused_where_each_frame_has_its_place():
+    model = SignClassificationLightning({"hidden": 16, "frames": 4})
+    with pytest.raises(ValueError, match="expected clips of 4 frames, got 5: resample them first"):
+        model(torch.zeros(2, 5, 42, 2))
+
+
 @torch.no_grad()
 def test_a_closed_joint_reaches_no_logit_and_every_open_one_does():
     """Through the normaliser too: neither a hand's centre nor the scale knows the joint."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import combinations
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,7 +12,7 @@ import torch
 from two_processes import CONFIGS, DATASET, course
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments.processes import Shares, _draw_for_all
+from jointprune.experiments.processes import InStep, Shares, _draw_for_all
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.sources.planted import Planted, generate
 from jointprune.workspace import ROOT, Workspace
@@ -73,6 +74,23 @@ def test_gates_are_those_of_one_process_and_other_noise_is_each_ones_own(mask):
     assert all((a != b).all() for a, b in zip(*noises, strict=True))
 
 
+def test_processes_that_go_on_do_not_draw_their_first_noise_again():
+    def noise(state: dict, step: int) -> torch.Tensor:
+        torch.manual_seed(5)
+        trainer = SimpleNamespace(world_size=2, global_rank=1, global_step=step, optimizers=[])
+        model, callback = SignClassificationLightning({"hidden": 16}), InStep()
+        callback.on_fit_start(trainer, model)
+        callback.load_state_dict(state or callback.state_dict())
+        if state:
+            callback.on_train_start(trainer, model)
+        return torch.rand(9), callback.state_dict()
+
+    first, state = noise({}, 0)
+    assert torch.equal(noise({}, 0)[0], first)
+    later = [noise(state, step)[0] for step in (8, 9)]
+    assert all((one != other).all() for one, other in combinations([first, *later], 2))
+
+
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     """A small planted dataset, and what two CPU processes made of it: courses, folder, words."""
@@ -100,10 +118,10 @@ def test_two_processes_have_the_loss_curve_and_the_gates_of_one(together, name):
 
 
 def test_two_processes_go_on_where_they_were_interrupted(together):
-    """Without noise of their own they end bit by bit as those that never stopped."""
+    """Without noise of their own they end bit by bit as those that never stopped, gates and all."""
     for place in together.courses:
-        unbroken, resumed = place["open"], place["resumed"]
-        last = len(unbroken["losses"]) // CONFIGS["open"].epochs
+        unbroken, resumed = place["budget"], place["resumed"]
+        last = len(unbroken["losses"]) // CONFIGS["budget"].epochs
         assert torch.equal(resumed["losses"], unbroken["losses"][-last:])
         assert resumed.keys() == unbroken.keys()
         assert all(torch.equal(resumed[k], unbroken[k]) for k in unbroken.keys() - {"losses"})

@@ -186,6 +186,24 @@ def test_a_reader_can_pass_a_function_of_their_own(toy_dataset, train_clips, wor
     np.testing.assert_array_equal(scores, np.asarray(toy_dataset.poses)[train_clips].std((0, 1, 3)))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [np.full(42, np.nan), np.ones(41), np.ones((42, 2)), None, {"left.wrist": 1}, list("abc")],
+)
+def test_what_is_no_score_for_each_joint_is_refused(answer, toy_dataset, train_clips):
+    """Joints would be chosen by it all the same: by their index."""
+    with pytest.raises(ValueError, match="expected 42 finite scores of the method, one a joint"):
+        rank_joints(lambda *_: answer, toy_dataset, train_clips, 0)
+
+
+def test_without_a_budget_a_quarter_of_the_joints_is_ranked_for(
+    toy_dataset, train_clips, workspace
+):
+    for method in ("hard-concrete-budget", "hand-matched-random"):
+        scores = rank_joints(method, toy_dataset, train_clips, 0, None, TINY, workspace)
+        assert scores.shape == (42,)
+
+
 def test_a_ranking_is_made_once_and_for_each_k_only_where_k_matters(
     toy_dataset, train_clips, workspace, monkeypatch
 ):

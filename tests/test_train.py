@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from jointprune import train
 from jointprune.classifier import SignClassificationLightning
@@ -55,6 +56,7 @@ def test_asked_for_12_joints_the_checkpoint_keeps_12(arguments, capsys):
         (("--fold", "3"), "expected a fold of 0 to 2, got 3"),
         (("--folds", "1"), "expected at least 2 folds"),
         (("--epochs", "-1"), "epochs of 0"),
+        (("--seed", "99999999999999999999"), "expected a seed of 0 to 4294967295, got 9999"),
         (("--experiment", "magic"), "invalid choice: 'magic'"),
     ],
 )
@@ -83,8 +85,12 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
         (("--nodes", "0"), "--nodes 0 .*must be a positive integer"),
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
-        (("--precision", "transformer-engine"), "--precision transformer-engine: .*pip install"),
-        (("--precision", "3"), "--precision 3: .*is invalid"),
+        (("--precision", "3"), "--precision 3: expected a precision out of .*, got '3'. Leave"),
+        (("--precision", "bf16-true"), "out of .*'bf16-mixed'.*, got 'bf16-true'"),
+        (
+            ("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),
+            "a clip for each of 9 processes in a batch, got 8 clips: take fewer devices",
+        ),
         *(
             (("--strategy", name), f"expected a strategy .* got '{name}': take 'ddp'")
             for name in ("ddp_spawn", "ddp_notebook", "ddp_fork_find_unused_parameters_false")
@@ -120,20 +126,30 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
-def test_ctrl_c_while_training_says_what_is_kept(long, arguments, tmp_path, monkeypatch, capsys):
-    """Interrupted in the second epoch, the first one's logs are there; a long one goes on."""
+@pytest.mark.parametrize(
+    ("long", "stop", "code"),
+    [
+        (False, KeyboardInterrupt, 130),
+        (True, KeyboardInterrupt, 130),
+        (True, SIGTERMException, 143),
+    ],
+    ids=["short", "long", "terminated"],
+)
+def test_a_stop_while_training_says_what_is_kept(
+    long, stop, code, arguments, tmp_path, monkeypatch, capsys
+):
+    """Stopped in the second epoch, the first one's logs are there; a long one goes on."""
     monkeypatch.setattr(unfinished, "KEEP_EVERY", 0 if long else 300)
 
     def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:
-            interrupt()
+            raise stop
 
     patch = pytest.MonkeyPatch()
     patch.setattr(train.LossCurve, "on_train_batch_end", interrupted_later)
     handler = signal.getsignal(signal.SIGINT)
     try:
-        said = stopped(arguments, capsys, code=130)
+        said = stopped(arguments, capsys, code)
     finally:
         signal.signal(signal.SIGINT, handler)  # Lightning lets no second one through
         patch.undo()
@@ -145,9 +161,11 @@ def test_ctrl_c_while_training_says_what_is_kept(long, arguments, tmp_path, monk
     kept = list((folder / "unfinished").glob("*.ckpt"))
     after = f"goes on from {kept[0]}." if long else "starts anew."
     assert said.endswith(f"; the same command {after}")
+    train.main([*arguments, "--seed", "1"])  # another run, which takes nothing up
+    assert "Going on from " not in capsys.readouterr().out
     train.main(arguments)
     assert ("Going on from " in capsys.readouterr().out) == long
-    epochs = pd.read_csv(folder / "version_1" / "metrics.csv")["epoch"].dropna()
+    epochs = pd.read_csv(folder / "version_2" / "metrics.csv")["epoch"].dropna()
     assert sorted(set(epochs))[0] == (1 if long else 0)
     assert not list((folder / "unfinished").glob("*"))
 

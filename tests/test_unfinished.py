@@ -1,6 +1,7 @@
 """A training that was interrupted ends bit by bit as one that never was."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -75,6 +76,52 @@ def test_a_sweeps_run_goes_on_and_leaves_nothing_beside_it(
     unbroken = train(run, toy_dataset, Workspace(str(tmp_path / "other")))
     for name in ("gates.csv", "probabilities.npy"):
         assert (resumed / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_a_checkpoint_waits_for_its_time(toy_dataset, tmp_path, monkeypatch):
+    """With a clock of 100 s a look, one an epoch and one a checkpoint."""
+    ticks, kept = iter(range(0, 10_000, 100)), []
+    monkeypatch.setattr(unfinished, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    save = lightning.Trainer.save_checkpoint
+    monkeypatch.setattr(
+        lightning.Trainer,
+        "save_checkpoint",
+        lambda trainer, path: kept.append(trainer.current_epoch) or save(trainer, path),
+    )
+    fit(toy_run(toy_dataset, epochs=7), toy_dataset, keep=tmp_path / "run.ckpt")
+    assert kept == [2, 5]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_nothing(
+    toy_dataset, every_epoch, tmp_path, monkeypatch
+):
+    """Not the training, and not the checkpoint before it."""
+    run, file = toy_run(toy_dataset), tmp_path / "run.ckpt"
+    with pytest.raises(InterruptedError):
+        fit(run, toy_dataset, [Stop(2)], keep=file)
+    before = file.read_bytes()
+
+    def full(trainer, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lightning.Trainer, "save_checkpoint", full)
+    with pytest.warns(UserWarning, match=f"{file} could not be written, training goes on: .*28"):
+        model, _ = fit(run, toy_dataset, keep=file)
+    assert model.trainer.global_step == model.trainer.estimated_stepping_batches
+    assert file.read_bytes() == before
+
+
+def test_what_another_kind_of_device_drew_is_left_out(toy_dataset, every_epoch, tmp_path):
+    run, file = toy_run(toy_dataset), tmp_path / "run.ckpt"
+    with pytest.raises(InterruptedError):
+        fit(run, toy_dataset, [Stop(2)], keep=file)
+    kept = torch.load(file, weights_only=True)
+    (drawn,) = (s["drawn"] for name, s in kept["callbacks"].items() if "Unfinished" in name)
+    drawn |= {"of": ["cuda", 1], "noise": torch.zeros(16, dtype=torch.uint8)}
+    torch.save(kept, file)
+    model, _ = fit(run, toy_dataset, keep=file)
+    assert model.trainer.global_step == model.trainer.estimated_stepping_batches
 
 
 def test_a_short_training_is_not_kept(toy_dataset, tmp_path):

@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
     both = {"devices": 2, "strategy": "ddp"}
     courses = {n: course(c, data, **both) for n, c in CONFIGS.items()}
     unfinished.KEEP_EVERY = 0
-    courses["resumed"] = resumed(CONFIGS["open"], data, folder / "open.ckpt", **both)
+    courses["resumed"] = resumed(CONFIGS["budget"], data, folder / "budget.ckpt", **both)
     torch.save(courses, folder / f"courses-{torch.distributed.get_rank()}.pt")
     options = {"dataset": DATASET, "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
                "strategy": "ddp", "accelerator": "cpu", "precision": "bf16-mixed"}  # fmt: skip

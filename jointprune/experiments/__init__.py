@@ -3,7 +3,7 @@
 A run folder holds `run.json` (what it is, and the checksums of the others), `model.ckpt`,
 `probabilities.npy` (test clips, classes) and `gates.csv` (keep probability of each joint after
 each epoch). It appears under its final name only when whole: an interrupted run is simply trained
-again, or goes on from what was kept after five minutes (`unfinished`).
+again, or goes on from what was kept of it if it is a long one (`unfinished`).
 """
 
 from jointprune.experiments.answers import (
@@ -15,6 +15,7 @@ from jointprune.experiments.answers import (
     predictions,
     trained_model,
 )
+from jointprune.experiments.processes import share_of
 from jointprune.experiments.run import (
     CONTRACT,
     EXPERIMENTS,

@@ -12,6 +12,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.experiments.answers import predict
@@ -23,6 +24,8 @@ from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.scratch import scratch_folder
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, file_sha256, sync
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights are kept in 32 bits
 
 # Lightning's remarks on what is meant so (clips come from memory; what is logged without
 # `sync_dist` is the same in every process; its summary counts 32 bits a weight; a resumed training
@@ -57,6 +60,7 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     folder = run.folder(data, workspace)
     unfinished = workspace.runs / "unfinished" / f"{folder.name}.ckpt"
     if folder.is_dir():  # another process was faster
+        unfinished.unlink(missing_ok=True)
         return folder
     torch.set_num_threads(1)
     # Made before training: a folder that cannot be written is better found out first.
@@ -94,7 +98,7 @@ def fit(
     arguments of Lightning's trainer, says otherwise. With several processes each gets its share
     of every batch, see `jointprune.experiments.processes`. A long training is kept in the file
     `keep` on the way, and goes on from what an interrupted one of the same run left there, see
-    `jointprune.experiments.unfinished`; OSError if that is damaged.
+    `jointprune.experiments.unfinished`; OSError if that is damaged. InterruptedError for SIGTERM.
     """
     check_strategy(str(asked.get("strategy", "")))
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -118,7 +122,10 @@ def fit(
         **{"accelerator": "cpu", "devices": 1, **quiet, **asked, "precision": precision},
     )
     with without_noise():
-        trainer.fit(model, Shares(batches, trainer), ckpt_path=resume, weights_only=True)
+        try:
+            trainer.fit(model, Shares(batches, trainer), ckpt_path=resume, weights_only=True)
+        except SIGTERMException as error:  # an exit without a word, which would pass for success
+            raise InterruptedError("stopped by SIGTERM: give the same command again") from error
     return model, path.frame(run.config.joints)
 
 
@@ -126,8 +133,11 @@ def precision_for(precision: str, accelerator: str) -> str:
     """Lightning's name of a precision; "auto" is bf16-mixed where bfloat16 is multiplied natively.
 
     There the matrix products of training are several times faster; weights, normalisation, the
-    head's cosines and all evaluation stay in float32. Elsewhere "auto" is 32-true.
+    head's cosines and all evaluation stay in float32. Elsewhere "auto" is 32-true. ValueError for
+    one that is not of PRECISIONS.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(f"expected a precision out of {PRECISIONS}, got {precision!r}")
     if precision != "auto":
         return precision
     if accelerator != "cpu" and torch.cuda.is_available():

@@ -2,10 +2,12 @@
 
 What is kept is Lightning's checkpoint (weights, optimiser, schedule, place in the loops) and the
 state of all that draws, so that a training on one process ends bit by bit as if it had never
-stopped. Several processes get the same batches, and draw their other noise anew.
+stopped. Several processes get the same batches and gates as without a stop, and noise of their
+own that none of them drew before; so does one that goes on on another kind of device.
 """
 
 import time
+import warnings
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -48,28 +50,44 @@ class Unfinished(lightning.Callback):
         return self.file
 
     def on_train_start(self, trainer, model) -> None:
-        if self.drawn is not None:
-            self.batches.generator.set_state(self.drawn["batches"])
-            if trainer.world_size == 1:
-                noise_of(model.device).set_state(self.drawn["noise"])
+        if self.drawn is None:
+            return
+        self.batches.generator.set_state(self.drawn["batches"])
+        if trainer.world_size == 1 and self.drawn["of"] == _of(trainer, model):
+            noise_of(model.device).set_state(self.drawn["noise"])
 
     def on_train_epoch_end(self, trainer, model) -> None:
         late = time.monotonic() - self.kept >= KEEP_EVERY
         last = trainer.current_epoch + 1 == trainer.max_epochs
         if not trainer.strategy.broadcast(late and not last):  # one clock for all processes
             return
+        self.kept = time.monotonic()
         self.drawn = {
             "batches": self.batches.generator.get_state(),
             "noise": noise_of(model.device).get_state(),
+            "of": _of(trainer, model),
         }
-        # All processes take part in a checkpoint, the first one writes it.
+        # All processes take part in a checkpoint and meet at its end; the first one writes it.
         whole = atomic_path(self.file) if trainer.is_global_zero else nullcontext(self.file)
-        with whole as path:
-            trainer.save_checkpoint(path)
-        self.kept = time.monotonic()
+        met = False
+        try:
+            with whole as path:
+                trainer.save_checkpoint(path)
+                met = True
+        except OSError as error:  # a full disk, say: no reason to end what it should protect
+            if not met:
+                trainer.strategy.barrier()
+            warnings.warn(
+                f"{self.file} could not be written, training goes on: {error}", stacklevel=2
+            )
 
     def state_dict(self) -> dict:
         return {"drawn": self.drawn}
 
     def load_state_dict(self, state: dict) -> None:
         self.drawn = state["drawn"]
+
+
+def _of(trainer, model) -> list:
+    """Whose noise it is: the kind of device, and how many processes."""
+    return [model.device.type, trainer.world_size]

@@ -158,7 +158,7 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
         cure = (
             f"record one sign {FEWEST_GROUPS} times at least"
             if rule == "part"
-            else "name more with --groups, or leave --groups out to cut the recordings into parts"
+            else f"record more {rule}s, or name other groups with --groups"
         )
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
