@@ -86,6 +86,7 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
         (("--precision", "3"), "--precision 3: expected a precision out of .*, got '3'. Leave"),
+        (("--precision", "transformer-engine"), "--precision transformer-engine: expected a prec"),
         (("--precision", "bf16-true"), "out of .*'bf16-mixed'.*, got 'bf16-true'"),
         (
             ("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),

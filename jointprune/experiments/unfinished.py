@@ -2,8 +2,9 @@
 
 What is kept is Lightning's checkpoint (weights, optimiser, schedule, place in the loops) and the
 state of all that draws, so that a training on one process ends bit by bit as if it had never
-stopped. Several processes get the same batches and gates as without a stop, and noise of their
-own that none of them drew before; so does one that goes on on another kind of device.
+stopped. Several processes get the same batches and gates as without a stop, and other noise that
+none of them drew before. On another kind of device, or of another number of processes, it goes on
+with the same batches, and draws from its seed again.
 """
 
 import time
