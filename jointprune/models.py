@@ -95,8 +95,8 @@ class FrameEncoder(nn.Module):
 class SkeletonTransformer(FrameEncoder):
     """A transformer over frame tokens: hidden 512, 2 layers, 4 heads is the paper's size.
 
-    Dropout comes after attention, inside and after the feed-forward layer and on attention
-    weights: the places of BERT, less the one on the input embedding.
+    Dropout comes after attention, after the feed-forward layer and on attention weights: the
+    places of BERT, less the one on the input embedding.
     """
 
     def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
@@ -118,7 +118,8 @@ class Block(nn.Module):
     """Self-attention, then a feed-forward layer: normalised before, dropped out and added after.
 
     Tokens (B, T, hidden) to the same shape. In function and starting weights this is
-    `nn.TransformerEncoderLayer(norm_first=True)`, a tenth faster in training by `Dropout`.
+    `nn.TransformerEncoderLayer(norm_first=True)`. That one drops out inside the feed-forward layer
+    too, where values are most: it took a tenth of a step and changed no accuracy that was seen.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float):
@@ -136,7 +137,7 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.dropout(self.attention(self.norm_attention(tokens)))
         wide = self.widen(self.norm_feed(tokens)).relu()
-        return tokens + self.dropout(self.narrow(self.dropout(wide)))
+        return tokens + self.dropout(self.narrow(wide))
 
     def attention(self, tokens: Tensor) -> Tensor:
         """Every frame's mixture of all frames, by heads of equal width (B, T, hidden)."""

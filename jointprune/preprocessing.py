@@ -21,9 +21,15 @@ class Augmentation:
     rotation: float = 15.0  # degrees either way, in the image plane, about the shoulders' middle
     scale: float = 0.15  # log-size either way; half of it as a change of aspect
     shear: float = 0.15
+    shift: float = 0.0  # shoulder widths either way along each axis
     jitter: float = 0.025  # s.d. of noise per joint and frame, shoulder widths
+    deformation: float = 0.01  # s.d. of noise per joint, the same in all frames, shoulder widths
     crop: float = 0.4  # at most this share is cut off at each end of a clip
 
+
+# The shift where the place of a sign tells nothing (`SignDataset.place_tells_nothing`): every
+# signer holds the same letter somewhere else.
+FREE_SHIFT = 0.8
 
 # Letters are held in the middle of a clip: evaluation leaves this share off at each end.
 EVALUATION_CROP = 0.15
@@ -55,11 +61,14 @@ def resample(
 
 
 def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> Tensor:
-    """Rotate, scale, shear and jitter each clip; poses (B, T, J, 2), missing joints stay 0."""
-    clips = len(poses)
+    """Rotate, scale, shear, shift, deform and jitter each clip; missing joints stay 0.
 
-    def draw(width: float) -> Tensor:
-        return (torch.rand(clips, generator=generator) * 2 - 1) * width
+    Poses (B, T, J, 2) to the same shape.
+    """
+    clips, _, joints, coords = poses.shape
+
+    def draw(width: float, *shape: int) -> Tensor:
+        return (torch.rand(clips, *shape, generator=generator) * 2 - 1) * width
 
     angle = torch.deg2rad(draw(ranges.rotation))
     size, aspect, shear = draw(ranges.scale).exp(), draw(ranges.scale / 2).exp(), draw(ranges.shear)
@@ -67,8 +76,10 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
     turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
     stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
     moved = poses.flatten(1, 2) @ (turn @ stretch).mT
+    build = torch.randn(clips, 1, joints, coords, generator=generator) * ranges.deformation
     noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
-    return (moved.view(poses.shape) + noise) * present[..., None]
+    lasting = build + draw(ranges.shift, 1, 1, coords)
+    return (moved.view(poses.shape) + noise + lasting) * present[..., None]
 
 
 def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:

@@ -33,7 +33,7 @@ from jointprune.experiments import (
     training,
 )
 from jointprune.experiments import run as naming
-from jointprune.preprocessing import ClipBatches
+from jointprune.preprocessing import FREE_SHIFT, ClipBatches
 from jointprune.workspace import ROOT, Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
@@ -140,6 +140,13 @@ def test_a_run_reads_its_own_joints_by_name(toy_dataset):
     assert run.config.joints == ("left.thumb_ip", "right.wrist", "right.pinky_dip")
     assert (run.config.num_pose_points, run.config.num_classes) == (3, 4)
     assert batches_of(run, toy_dataset).joints.tolist() == [3, 21, 40]
+
+
+def test_clips_are_moved_about_only_where_place_tells_nothing(toy_dataset):
+    run = toy_runs(toy_dataset, TINY)[0]
+    free = replace(toy_dataset, meta={**toy_dataset.meta, "place_tells_nothing": True})
+    assert batches_of(run, toy_dataset).augmentation.shift == 0
+    assert batches_of(run, free).augmentation.shift == FREE_SHIFT > 0
 
 
 def test_clips_on_both_sides_are_refused():
@@ -330,7 +337,7 @@ def test_changed_training_code_raises_the_contract():
     rooms = ("gates", "masks", "preprocessing", "models", "config", "classifier")
     texts = [(ROOT / "jointprune" / f"{room}.py").read_text() for room in rooms]
     digest = hashlib.sha256("".join(map(bare_code, texts)).encode()).hexdigest()[:16]
-    assert (CONTRACT, digest) == (3, "ff25f6a7dcae2fc3")
+    assert (CONTRACT, digest) == (4, "43c34ee18d8cb784")
 
 
 def bare_code(text: str) -> str:

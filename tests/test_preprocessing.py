@@ -10,7 +10,7 @@ from jointprune.preprocessing import Augmentation, ClipBatches, augment, normali
 from jointprune.skeleton import JOINT_NAMES, hand_index
 
 HAND = torch.eye(2)[torch.as_tensor(hand_index(JOINT_NAMES))]
-STILL = Augmentation(rotation=0, scale=0, shear=0, jitter=0, crop=0)
+STILL = Augmentation(rotation=0, scale=0, shear=0, shift=0, jitter=0, deformation=0, crop=0)
 WHOLE = np.array([[0.0, 1.0]])
 
 
@@ -85,6 +85,27 @@ def test_rotation_keeps_distances_turns_within_its_range_and_each_clip_anew():
     torch.testing.assert_close(angle, angle[:, :1, :1].expand_as(angle), atol=1e-2, rtol=0)
     assert 10 < angle.max() <= 15.01 and -15.01 <= angle.min() < -10
     assert angle[:, 0, 0].unique().numel() > 190
+
+
+def test_a_shift_moves_all_joints_and_frames_of_a_clip_alike_and_each_clip_anew():
+    poses, present = poses_and_weight(clips=200, present=2.0)
+    ranges = replace(STILL, shift=0.8)
+    moved = augment(poses, present.bool(), ranges, torch.Generator().manual_seed(0)) - poses
+    torch.testing.assert_close(moved, moved[:, :1, :1].expand_as(moved))
+    x, y = moved[:, 0, 0].T
+    for along in (x, y):
+        assert 0.7 < along.max() <= 0.8001 and -0.8001 <= along.min() < -0.7
+    assert abs(torch.corrcoef(torch.stack([x, y]))[0, 1]) < 0.3
+
+
+def test_a_deformation_lasts_through_a_clip_and_is_each_joints_own():
+    poses, present = poses_and_weight(clips=200, present=2.0)
+    ranges = replace(STILL, deformation=0.01)
+    moved = augment(poses, present.bool(), ranges, torch.Generator().manual_seed(0)) - poses
+    torch.testing.assert_close(moved, moved[:, :1].expand_as(moved))
+    # 200 x 42 x 2 draws: their standard deviation is within 3 % of its own.
+    assert abs(moved[:, 0].std().item() / 0.01 - 1) < 0.03
+    assert abs(torch.corrcoef(moved[:, 0, :2, 0].T)[0, 1]) < 0.3
 
 
 def test_shape_features_ignore_where_each_hand_is_and_how_large_the_signer_is():

@@ -20,7 +20,7 @@ from jointprune.experiments.processes import InStep, Shares
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
 from jointprune.experiments.unfinished import Unfinished
 from jointprune.parallel import on_every_core
-from jointprune.preprocessing import Augmentation, ClipBatches
+from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.scratch import scratch_folder
 from jointprune.store import SignDataset
 from jointprune.workspace import Workspace, file_sha256, sync
@@ -169,8 +169,9 @@ def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
 def batches_of(run: Run, data: SignDataset) -> ClipBatches:
     """The run's training batches: only its own joints are read."""
     c = run.config
+    changes = Augmentation(shift=FREE_SHIFT if data.place_tells_nothing else 0.0)
     return ClipBatches(
-        data, run.train, c.frames, c.batch_size, joint_indices(c, data), Augmentation(), run.seed
+        data, run.train, c.frames, c.batch_size, joint_indices(c, data), changes, run.seed
     )
 
 

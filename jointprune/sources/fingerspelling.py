@@ -110,6 +110,7 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
         "normalisation": f"(canvas pixel - 250) / 200, clipped at +-{LIMIT}; x and y only",
         "mirrored": mirrored,
         "trimmed": "leading and trailing frames without any hand",
+        "place_tells_nothing": True,
         "sources": {WHEEL: SHA256, f"{FOLDER}index.csv": INDEX_SHA256},
     }
     names = {"classes": CLASSES, "joints": JOINT_NAMES}

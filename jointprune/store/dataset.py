@@ -53,6 +53,11 @@ class SignDataset:
             )
         return np.isin(self.joints, self.meta["informative"])
 
+    @property
+    def place_tells_nothing(self) -> bool:
+        """Is a sign the same wherever it is held, as a letter is? Words may differ by place."""
+        return self.meta.get("place_tells_nothing", False)
+
     def hand_presence(self) -> pd.DataFrame:
         """Share of a group's frames in which a hand is seen: index group; left, right, both."""
         hands = hand_index(self.joints)
