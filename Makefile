@@ -32,10 +32,14 @@ help: ## list the goals (the default)
 env: ## make .venv from requirements.txt, again only when a lock or a path changed
 ifneq ($(CONDA_READY),yes)
 	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
-	if built_from | cmp -s - .venv/built-from && test -x $(PY); then exit 0; fi; \
+	ready() { built_from | cmp -s - .venv/built-from && test -x $(PY); }; \
+	if ready; then exit 0; fi; \
 	command -v $(PYTHON) >/dev/null || { \
 	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or say make PYTHON=..." >&2; \
 	  exit 1; }; \
+	exec 9< Makefile; \
+	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"; : a second make waits for the first; \
+	if ready; then exit 0; fi; \
 	echo "Making .venv from requirements.txt (minutes the first time)"; \
 	rm -f .venv/built-from; \
 	$(PYTHON) -m venv --clear .venv; \

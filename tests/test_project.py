@@ -126,26 +126,46 @@ def test_clean_removes_trained_runs_only_when_told(tmp_path, arguments, kept):
 
 FAKE_PYTHON = """#!/bin/sh
 # `-m venv --clear .venv` makes an environment whose python is this script; pip installs nothing.
+if [ "$1" = -c ]; then exec REAL "$@"; fi
 echo "$@" >> calls
+sleep 0.1
 if [ "$2" = venv ]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
 """
 
 
-def test_the_environment_is_made_again_when_the_lock_changes_and_not_when_its_date_does(tmp_path):
+@pytest.fixture
+def bare_project(tmp_path) -> tuple[Path, tuple[str, ...]]:
+    """A folder with what `make env` reads, and the arguments that make it with a fake python."""
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    python, lock, calls = (tmp_path / n for n in ("python", "requirements.txt", "calls"))
-    python.write_text(FAKE_PYTHON)
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON.replace("REAL", sys.executable))
     python.chmod(0o755)
-    arguments = ("env", f"PYTHON={python}", "CONDA_PREFIX=")
-    make(*arguments, folder=tmp_path)
+    return tmp_path, ("env", f"PYTHON={python}", "CONDA_PREFIX=")
+
+
+def test_two_makes_at_once_make_one_environment(bare_project):
+    folder, arguments = bare_project
+    command = ["make", "-s", "-C", str(folder), *arguments]
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    made = (folder / "calls").read_text()
+    assert (made.count("-m venv"), made.count("-m pip")) == (1, 2)
+
+
+def test_the_environment_is_made_again_when_the_lock_changes_and_not_when_its_date_does(
+    bare_project,
+):
+    folder, arguments = bare_project
+    lock, calls = folder / "requirements.txt", folder / "calls"
+    make(*arguments, folder=folder)
     made = calls.read_text()
     assert "install" in made
     lock.touch()
-    make(*arguments, folder=tmp_path)
+    make(*arguments, folder=folder)
     assert calls.read_text() == made
     lock.write_text(lock.read_text() + "another==1.0\n")
-    make(*arguments, folder=tmp_path)
+    make(*arguments, folder=folder)
     assert calls.read_text() == made * 2
 
 
