@@ -29,6 +29,7 @@ PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# A second make waits for the first, by a lock on this file, and finds the environment made.
 env: ## make .venv from requirements.txt, again only when a lock or a path changed
 ifneq ($(CONDA_READY),yes)
 	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
@@ -38,7 +39,7 @@ ifneq ($(CONDA_READY),yes)
 	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or say make PYTHON=..." >&2; \
 	  exit 1; }; \
 	exec 9< Makefile; \
-	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"; : a second make waits for the first; \
+	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"; \
 	if ready; then exit 0; fi; \
 	echo "Making .venv from requirements.txt (minutes the first time)"; \
 	rm -f .venv/built-from; \
