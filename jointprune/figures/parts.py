@@ -83,9 +83,9 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
         bars, style = np.abs(ends - loss), HAND_LOOKS[hand]
         ax.errorbar(loss, y, xerr=bars, linestyle="none", elinewidth=0.7,
                     label=f"{hand}, masked", **style)  # fmt: skip
-        again = pd.to_numeric(of_hand["retrained_loss"])
+        again = pd.to_numeric(of_hand["retrained_loss"])  # lower, as it may be the same loss
         if again.notna().any():
-            ax.plot(100 * again, y, linestyle="none", markerfacecolor="white",
+            ax.plot(100 * again, y + 0.2, linestyle="none", markerfacecolor="white",
                     label=f"{hand}, retrained", **style)  # fmt: skip
     ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
