@@ -126,6 +126,7 @@ def _accuracy(rows: list[dict]) -> Named:
 def _paired(rows: list[dict], part: str) -> Named:
     for row in rows:
         where, name = place("ablation", part, row, "name"), named("Paired", row, "name")
+        yield f"{name}Joints", count(row["a"]["k"], f"{where}a.k")
         for key in ("difference", "low", "high", "lower_bound"):
             yield name + letters(key), in_points(row[key], where + key)
         if row["margin"]:
