@@ -117,6 +117,7 @@ def main() -> None:
     config = TrainingConfig(
         hidden=a.hidden,
         frames=FRAMES,
+        feed_forward=4,  # the peer's
         epochs=a.epochs,
         batch_size=BATCH,
         mask="hard-concrete",

@@ -1,7 +1,7 @@
 """`SignClassificationLightning`: encoder, gates, loss and optimiser as one Lightning module."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import lightning
@@ -38,8 +38,8 @@ class SignClassificationLightning(lightning.LightningModule):
         c = self.config
         self.joint_pruning = _mask(c)
         self.encoder = ENCODERS[c.encoder](
-            c.joints, c.coords, c.frames, c.num_classes, c.hidden, c.layers, c.heads, c.dropout
-        )
+            c.joints, c.coords, c.frames, c.num_classes, c.exemplars,
+            c.hidden, c.layers, c.heads, c.feed_forward, c.dropout)  # fmt: skip
         # Price of all joints, in nats; rises while more are open than the budget allows.
         self.register_buffer("price", torch.tensor(0.0))
 
@@ -54,11 +54,27 @@ class SignClassificationLightning(lightning.LightningModule):
                 f"expected keypoints (B, T, {expected[0]}, {expected[1]}), "
                 f"got {tuple(skeleton_keypoints.shape)}"
             )
-        gates = self.joint_pruning.gates(len(skeleton_keypoints))  # (J,) or (B, J)
-        weight = gates.unsqueeze(-2).expand(skeleton_keypoints.shape[:3])
-        if present is not None:
-            weight = weight * present
-        return self.encoder(skeleton_keypoints, weight)
+        return self.encoder(skeleton_keypoints, self._weight(skeleton_keypoints, present))
+
+    def _weight(self, poses: Tensor, present: Tensor | None) -> Tensor:
+        """Gate x presence of each joint (B, T, J)."""
+        gates = self.joint_pruning.gates(len(poses))  # (J,) or (B, J)
+        weight = gates.unsqueeze(-2).expand(poses.shape[:3])
+        return weight if present is None else weight * present
+
+    @torch.no_grad()
+    def remember(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+        """From now on, know signs by these clips of theirs as well, read by gates as they are.
+
+        Batches of poses (B, T, J, P), present (B, T, J) and labels (B,), unchanged by augmentation;
+        of a sign at most `config.exemplars` clips. Leaves the model in evaluation mode.
+        """
+        self.eval()
+        read = [
+            (self.encoder.clips(poses, self._weight(poses, present)), labels)
+            for poses, present, labels in batches
+        ]
+        self.encoder.head.remember(*map(torch.cat, zip(*read, strict=True)))
 
     def training_step(self, batch, _) -> Tensor:
         poses, present, labels = batch

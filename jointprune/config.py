@@ -21,11 +21,13 @@ class TrainingConfig:
     num_pose_points: int = 42
     joints: tuple[str, ...] = JOINT_NAMES  # the input's joints, in order
     num_classes: int = 26
+    exemplars: int = 16  # a sign of so many training clips or fewer is known by them as well
     coords: int = 2
-    frames: int = 16
+    frames: int = 12
     hidden: int = 96
     layers: int = 2
     heads: int = 4
+    feed_forward: int = 2  # width of the transformer's feed-forward layers, in tokens' widths
     dropout: float = 0.2
     encoder: str = "transformer"  # or another of models.ENCODERS
     epochs: int = 60
@@ -72,7 +74,9 @@ class TrainingConfig:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
             )
-        for name in ("frames", "layers", "epochs", "batch_size", "ramp_end"):
+        if self.exemplars < 0:
+            raise ValueError(f"expected room for 0 exemplars or more, got {self.exemplars}")
+        for name in ("frames", "layers", "feed_forward", "epochs", "batch_size", "ramp_end"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 

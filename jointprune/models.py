@@ -5,12 +5,14 @@ return logits (B, classes); all are made from the same arguments:
 
     joints: names of the input's joints, J of them, in order; coords: coordinates of each, P.
     frames: frames a clip, T.
-    classes, hidden, layers, heads, dropout: sizes, with their meaning at each encoder.
+    classes, exemplars: signs, and the clips of each that its head has room for.
+    hidden, layers, heads, feed_forward, dropout: sizes, with their meaning at each encoder.
 
 A joint of weight 0 has no influence. `encoder.copy_kept(small, kept)` hands the weights to
 the encoder of the joints `kept` (indices) alone: the same function with the rest gone.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -54,24 +56,67 @@ class Head(nn.Module):
     Frames are pooled by learned attention, since a sign is held in some frames and approached
     in others. A logit is SHARPNESS times the cosine between the clip and the sign's own vector
     (Chen et al. 2019, arXiv 1904.04232): bounded logits are less sure of signers never seen.
+
+    In evaluation a sign that was learned from few clips is known by them as well, as in matching
+    networks (Vinyals et al. 2016, arXiv 1606.04080): signers form it in ways of their own, which
+    one vector averages. The logit is then that of the mean of the exponentials. Nothing is
+    remembered before `remember`.
+
+    Args:
+        exemplars: clips of a sign that there is room for; 0: each sign by its vector alone.
     """
 
-    def __init__(self, width: int, classes: int):
+    def __init__(self, width: int, classes: int, exemplars: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attend = nn.Linear(width, 1)
         self.signs = nn.Parameter(torch.randn(classes, width))
+        room = torch.zeros(classes, exemplars, width)
+        self.exemplars = nn.Parameter(room, requires_grad=False)
+        # Logs of what each counts: a sign's own vector, which comes first, and its exemplars.
+        share = torch.full((classes, 1 + exemplars), -math.inf)
+        share[:, 0] = 0.0
+        self.register_buffer("share", share)
 
     def forward(self, tokens: Tensor) -> Tensor:
         with as_given(tokens.device):  # bfloat16 would leave a cosine two or three digits
-            tokens = self.norm(tokens.float())
-            clip = (tokens * self.attend(tokens).softmax(1)).sum(1)
-            return SHARPNESS * functional.linear(
-                functional.normalize(clip, dim=-1), functional.normalize(self.signs, dim=-1)
-            )
+            clips, signs = self.clips(tokens), functional.normalize(self.signs, dim=-1)
+            if self.training:
+                return SHARPNESS * functional.linear(clips, signs)
+            known = torch.cat([signs[:, None], self.exemplars], 1)
+            near = SHARPNESS * functional.linear(clips, known.flatten(0, 1))
+            return (near.unflatten(-1, self.share.shape) + self.share).logsumexp(-1)
+
+    def clips(self, tokens: Tensor) -> Tensor:
+        """What of each clip is compared with signs, (B, width) of length 1."""
+        tokens = self.norm(tokens.float())
+        return functional.normalize((tokens * self.attend(tokens).softmax(1)).sum(1), dim=-1)
+
+    @torch.no_grad()
+    def remember(self, clips: Tensor, labels: Tensor) -> None:
+        """Know signs by clips of theirs too, (N, width) as `clips` makes them, and no others.
+
+        Labels (N,) name no sign more often than there is room for.
+        """
+        self.share.fill_(-math.inf)
+        for sign, (exemplars, share) in enumerate(zip(self.exemplars, self.share, strict=True)):
+            own = clips[labels == sign]
+            exemplars[: len(own)] = own
+            share[: len(own) + 1] = -math.log(len(own) + 1)
 
 
-class FrameEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What all encoders share: `read` makes tokens (B, T, width) of clips, `head` reads those."""
+
+    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+        return self.head(self.read(poses, weight))
+
+    def clips(self, poses: Tensor, weight: Tensor) -> Tensor:
+        """What of each clip is compared with signs, (B, width) of length 1."""
+        return self.head.clips(self.read(poses, weight))
+
+
+class FrameEncoder(Encoder):
     """What encoders share that flatten a frame into one token of width `hidden`."""
 
     def __init__(self, joints: Sequence[str], coords: int, hidden: int):
@@ -93,25 +138,39 @@ class FrameEncoder(nn.Module):
 
 
 class SkeletonTransformer(FrameEncoder):
-    """A transformer over frame tokens: hidden 512, 2 layers, 4 heads is the paper's size.
+    """A transformer over frame tokens; hidden 512, heads 4, feed_forward 4 is the paper's size.
 
     Dropout comes after attention, after the feed-forward layer and on attention weights: the
     places of BERT, less the one on the input embedding.
     """
 
-    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+    def __init__(
+        self,
+        joints,
+        coords,
+        frames,
+        classes,
+        exemplars,
+        hidden,
+        layers,
+        heads,
+        feed_forward,
+        dropout,
+    ):
         super().__init__(joints, coords, hidden)
         self.position = nn.Parameter(torch.randn(frames, hidden) * 0.02)
-        self.blocks = nn.Sequential(*(Block(hidden, heads, dropout) for _ in range(layers)))
-        self.head = Head(hidden, classes)
+        self.blocks = nn.Sequential(
+            *(Block(hidden, heads, feed_forward, dropout) for _ in range(layers))
+        )
+        self.head = Head(hidden, classes, exemplars)
 
-    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+    def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         if poses.shape[1] != len(self.position):
             raise ValueError(
                 f"expected clips of {len(self.position)} frames, got {poses.shape[1]}: resample "
                 "them first (jointprune.preprocessing.resample)"
             )
-        return self.head(self.blocks(self.tokens(poses, weight) + self.position))
+        return self.blocks(self.tokens(poses, weight) + self.position)
 
 
 class Block(nn.Module):
@@ -122,13 +181,14 @@ class Block(nn.Module):
     too, where values are most: it took a tenth of a step and changed no accuracy that was seen.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float):
+    def __init__(self, hidden: int, heads: int, feed_forward: int, dropout: float):
         super().__init__()
         self.heads = heads
         self.norm_attention, self.norm_feed = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
         self.read = nn.Linear(hidden, 3 * hidden)  # queries, keys and values
         self.write = nn.Linear(hidden, hidden)
-        self.widen, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+        wide = feed_forward * hidden
+        self.widen, self.narrow = nn.Linear(hidden, wide), nn.Linear(wide, hidden)
         self.dropout = Dropout(dropout)
         nn.init.xavier_uniform_(self.read.weight)
         for linear in (self.read, self.write):
@@ -145,19 +205,33 @@ class Block(nn.Module):
         with as_given(tokens.device):  # what autocast asks of each costs more than itself
             # Each (B, heads, T, width), in the precision that `read` answers in.
             query, key, value = split.permute(2, 0, 3, 1, 4).contiguous().unbind()
-            scores = query * query.shape[-1] ** -0.5 @ key.mT
-            share = scores.float().softmax(-1).to(value.dtype)
-            mixture = (self.dropout(share) @ value).transpose(1, 2).flatten(2)
+            # Keys before queries: along the last axis torch's softmax takes four times as long
+            # where frames are not a multiple of 16.
+            scores = key @ (query * query.shape[-1] ** -0.5).mT
+            share = scores.float().softmax(-2).to(value.dtype)
+            mixture = (self.dropout(share).mT @ value).transpose(1, 2).flatten(2)
         return self.write(mixture)
 
 
 class SkeletonGRU(FrameEncoder):
     """A GRU (Cho et al. 2014, arXiv 1406.1078) over frame tokens, both ways, each hidden / 2 wide.
 
-    Heads and frames are not used.
+    Heads, frames and feed_forward are not used.
     """
 
-    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+    def __init__(
+        self,
+        joints,
+        coords,
+        frames,
+        classes,
+        exemplars,
+        hidden,
+        layers,
+        heads,
+        feed_forward,
+        dropout,
+    ):
         super().__init__(joints, coords, hidden)
         if hidden % 2:
             raise ValueError(f"expected hidden to be even, a half a direction, got {hidden}")
@@ -166,14 +240,14 @@ class SkeletonGRU(FrameEncoder):
             hidden, hidden // 2, layers, batch_first=True, dropout=between, bidirectional=True
         )
         self.dropout = Dropout(dropout)
-        self.head = Head(hidden, classes)
+        self.head = Head(hidden, classes, exemplars)
 
-    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+    def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         read, _ = self.recurrent(self.dropout(self.tokens(poses, weight)))
-        return self.head(self.dropout(read))
+        return self.dropout(read)
 
 
-class SkeletonGraph(nn.Module):
+class SkeletonGraph(Encoder):
     """A graph of joints in each frame: work and memory grow with the joints.
 
     Each joint is embedded by a matrix of its own; blocks mix joints, then frames; a hand is the
@@ -182,7 +256,19 @@ class SkeletonGraph(nn.Module):
     learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
     """
 
-    def __init__(self, joints, coords, frames, classes, hidden, layers, heads, dropout):
+    def __init__(
+        self,
+        joints,
+        coords,
+        frames,
+        classes,
+        exemplars,
+        hidden,
+        layers,
+        heads,
+        feed_forward,
+        dropout,
+    ):
         super().__init__()
         self.register_buffer("hand", _membership(joints))
         size = len(joints), coords + 2, hidden  # of a joint: place, weight and a constant
@@ -191,9 +277,9 @@ class SkeletonGraph(nn.Module):
         far = torch.from_numpy(bone_distance(joints)).float()
         self.blocks = nn.ModuleList(JointBlock(far, hidden, heads, dropout) for _ in range(layers))
         self.gather = nn.Linear(2 * hidden + 2 * coords + 2, 2 * hidden)
-        self.head = Head(2 * hidden, classes)
+        self.head = Head(2 * hidden, classes, exemplars)
 
-    def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
+    def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         shape, place = centred(poses, weight, self.hand)
         known = torch.cat([shape, weight[..., None], torch.ones_like(weight)[..., None]], -1)
         # Joints come first from here on: mixing them is then a plain matrix product.
@@ -205,7 +291,7 @@ class SkeletonGraph(nn.Module):
         membership = weight[..., None] * self.hand
         share = membership / membership.sum(2, keepdim=True).clamp(min=1e-6)
         hands = torch.einsum("btjh,jbtc->bthc", share, tokens).flatten(2)
-        return self.head(self.gather(torch.cat([hands, place], -1)))
+        return self.gather(torch.cat([hands, place], -1))
 
     def copy_kept(self, small: "SkeletonGraph", kept: list[int]) -> None:
         state = self.state_dict()

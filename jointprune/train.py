@@ -27,6 +27,7 @@ from jointprune.experiments import (
     fit,
     make_run,
     precision_for,
+    settle,
     share_of,
     without_noise,
 )
@@ -153,9 +154,8 @@ def train_experiment(
         enable_model_summary=True,
         log_every_n_steps=1,
     )
-    if run.config.budget:
-        model.joint_pruning.freeze_top(run.config.budget)
-        model.trainer.save_checkpoint(checkpoints.last_model_path)
+    settle(model, run, data)
+    model.trainer.save_checkpoint(checkpoints.last_model_path)
     with without_noise():  # every process is asked about all clips
         model.trainer.test(model, evaluation_batches(run.config, data, run.test))
     if model.trainer.is_global_zero:

@@ -29,6 +29,7 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"mask": "soft"}, "expected a mask out of .*, got 'soft'"),
         ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
         ({"budget": -1}, "expected a budget of 0 to 42 joints, got -1"),
+        ({"exemplars": -1}, "expected room for 0 exemplars or more, got -1"),
     ],
 )
 def test_settings_that_make_no_model_are_refused(settings, message):

@@ -26,12 +26,14 @@ def centring(k: int) -> int:
 
 
 def head(width: int) -> int:
-    return 2 * T * width + 2 * width * C
+    """Frames pooled, then compared with signs' vectors and exemplars."""
+    return 2 * T * width + 2 * width * C * (1 + TRANSFORMER.exemplars)
 
 
 @pytest.mark.parametrize("k", [2, 12, 42])
 def test_a_transformers_work_is_that_of_its_matrix_products(k):
-    layer = 2 * T * H * (3 * H + H + 4 * H + 4 * H) + 2 * 2 * T * T * H
+    wide = TRANSFORMER.feed_forward * H
+    layer = 2 * T * H * (3 * H + H + wide + wide) + 2 * 2 * T * T * H
     expected = reading(k) + TRANSFORMER.layers * layer + head(H)
     assert clip_flops(sliced(TRANSFORMER, k)) == expected
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import inspect
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.experiments import (
     CONTRACT,
@@ -28,6 +30,7 @@ from jointprune.experiments import (
     prediction_rows,
     predictions,
     run_many,
+    settle,
     train,
     trained_model,
     training,
@@ -147,6 +150,39 @@ def test_clips_are_moved_about_only_where_place_tells_nothing(toy_dataset):
     free = replace(toy_dataset, meta={**toy_dataset.meta, "place_tells_nothing": True})
     assert batches_of(run, toy_dataset).augmentation.shift == 0
     assert batches_of(run, free).augmentation.shift == FREE_SHIFT > 0
+
+
+@pytest.mark.parametrize(
+    ("room", "mask", "known"),
+    [(16, "open", [3, 2, 2, 1]), (2, "open", [0, 2, 2, 1]), (0, "open", [0] * 4),
+     (16, "any-subset", [0] * 4)],
+)  # fmt: skip
+def test_only_signs_of_few_clips_are_known_by_them(room, mask, known, toy_dataset):
+    """By their training clips alone; not by those that there is no room for."""
+    labels = np.asarray(toy_dataset.labels)
+    of = [np.flatnonzero(labels == sign) for sign in range(4)]
+    train = np.concatenate([of[sign][:n] for sign, n in enumerate((3, 2, 2, 1))])
+    config = replace(TINY, exemplars=room, mask=mask)
+    run = make_run(toy_dataset, train, [of[3][1]], 0, config)
+    model = SignClassificationLightning(asdict(run.config))
+    settle(model, run, toy_dataset)
+    counted = model.encoder.head.share.isfinite().sum(1) - 1
+    assert counted.tolist() == known
+
+
+def test_clips_are_remembered_as_the_joints_kept_show_them(toy_dataset):
+    """Closing joints comes first: what is remembered is what the closed network makes of them."""
+    run = toy_runs(toy_dataset)[0]
+    model = SignClassificationLightning(asdict(run.config))
+    settle(model, run, toy_dataset)
+    assert model.joint_pruning.get_summary()["num_active"] == 12
+    small = slice_joints(model)
+    clips = ClipBatches(toy_dataset, run.train[:1], run.config.frames, 1)
+    ((poses, present, labels),) = clips
+    kept = model.joint_pruning.kept_joints()
+    with torch.no_grad():
+        clip = small.encoder.clips(poses[:, :, kept], present[:, :, kept].float())
+    torch.testing.assert_close(small.encoder.head.exemplars[labels[0], 0], clip[0])
 
 
 def test_clips_on_both_sides_are_refused():
@@ -336,8 +372,9 @@ def test_changed_training_code_raises_the_contract():
     """
     rooms = ("gates", "masks", "preprocessing", "models", "config", "classifier")
     texts = [(ROOT / "jointprune" / f"{room}.py").read_text() for room in rooms]
+    texts += map(inspect.getsource, (batches_of, settle))
     digest = hashlib.sha256("".join(map(bare_code, texts)).encode()).hexdigest()[:16]
-    assert (CONTRACT, digest) == (4, "43c34ee18d8cb784")
+    assert (CONTRACT, digest) == (5, "17f90c3465b1d28c")
 
 
 def bare_code(text: str) -> str:

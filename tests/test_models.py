@@ -10,7 +10,14 @@ from torch.nn import functional
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
-from jointprune.models import ENCODERS, Block, Dropout, SkeletonTransformer
+from jointprune.models import (
+    ENCODERS,
+    SHARPNESS,
+    Block,
+    Dropout,
+    Head,
+    SkeletonTransformer,
+)
 from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, bone_distance
 
@@ -66,7 +73,7 @@ def test_an_impossible_dropout_is_refused(p):
 def test_a_block_is_torchs_encoder_layer_in_evaluation():
     torch.manual_seed(0)
     torchs = torch.nn.TransformerEncoderLayer(24, 3, 96, 0.2, batch_first=True, norm_first=True)
-    ours = Block(24, heads=3, dropout=0.2)
+    ours = Block(24, heads=3, feed_forward=4, dropout=0.2)
     names = {
         "self_attn.in_proj_": "read.", "self_attn.out_proj.": "write.", "linear1.": "widen.",
         "linear2.": "narrow.", "norm1.": "norm_attention.", "norm2.": "norm_feed.",
@@ -82,7 +89,7 @@ def test_a_block_is_torchs_encoder_layer_in_evaluation():
 
 def test_a_blocks_dropout_reaches_the_attention_weights():
     """Frames that ask for nothing share alike; values of 1 sum to what was not dropped."""
-    block = Block(8, heads=2, dropout=0.5).train()
+    block = Block(8, heads=2, feed_forward=4, dropout=0.5).train()
     block.write = torch.nn.Identity()
     with torch.no_grad():
         block.read.weight.zero_()
@@ -102,6 +109,8 @@ def gated_model(**settings) -> SignClassificationLightning:
     for name, learned in model.encoder.named_parameters():
         if name.endswith("closeness"):
             torch.nn.init.uniform_(learned, -2, 1)
+    remembered = torch.randn(7, model.encoder.head.signs.shape[1])
+    model.encoder.head.remember(functional.normalize(remembered), torch.arange(7) % 3)
     return model.eval()
 
 
@@ -203,10 +212,43 @@ def test_a_joint_of_weight_0_has_no_influence_wherever_it_lies(encoder):
 def test_every_weight_of_an_encoder_learns(encoder):
     model = gated_model(encoder=encoder).train()
     model(*clips()).square().mean().backward()
-    still = [name for name, p in model.encoder.named_parameters() if not p.grad.any()]
+    learned = [(name, p) for name, p in model.encoder.named_parameters() if p.requires_grad]
+    still = [name for name, p in learned if not p.grad.any()]
     # A shift of all frames' scores changes no softmax.
     assert set(still) <= {"head.attend.bias"}
     assert model.joint_pruning.joint_logits.grad.any()
+
+
+@torch.no_grad()
+def test_a_sign_is_known_by_its_vector_and_by_the_clips_remembered():
+    """Against a sum written out; a sign of no clip keeps to its vector, and so does training."""
+    torch.manual_seed(0)
+    head, tokens = Head(8, 3, exemplars=4), torch.randn(5, 6, 8)
+    vectors, clips = functional.normalize(head.signs, dim=-1), head.clips(tokens)
+    by_vector = SHARPNESS * clips @ vectors.T
+    torch.testing.assert_close(head.eval()(tokens), by_vector)
+    for labels in ([0, 0, 0, 0], [0, 0, 0, 2]):  # the second forgets the first
+        others = functional.normalize(torch.randn(4, 8), dim=-1)
+        head.remember(others, torch.tensor(labels))
+    near = (SHARPNESS * clips @ others.T).exp()
+    first = ((by_vector[:, 0].exp() + near[:, :3].sum(1)) / 4).log()
+    last = ((by_vector[:, 2].exp() + near[:, 3]) / 2).log()
+    expected = torch.stack([first, by_vector[:, 1], last], 1)
+    torch.testing.assert_close(head(tokens), expected)
+    torch.testing.assert_close(head.train()(tokens), by_vector)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@torch.no_grad()
+def test_a_remembered_clip_is_nearest_to_itself(encoder):
+    """With nothing but one clip for each sign remembered, each is read as its own."""
+    torch.manual_seed(0)
+    model = SignClassificationLightning(asdict(replace(TINY, encoder=encoder, num_classes=5)))
+    poses, present = clips()
+    model.encoder.head.signs.fill_(1.0)
+    model.remember([(poses[:2], present[:2], torch.tensor([3, 1])),
+                    (poses[2:], present[2:], torch.tensor([4, 0, 2]))])  # fmt: skip
+    assert model(poses, present).argmax(1).tolist() == [3, 1, 4, 0, 2]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -219,7 +261,7 @@ def test_a_clip_without_any_joint_has_finite_logits(encoder):
 
 @torch.no_grad()
 def test_the_graph_counts_near_joints_more_before_it_learned():
-    encoder = ENCODERS["graph"](JOINT_NAMES, 2, 4, 4, 8, 1, 2, 0.0)
+    encoder = ENCODERS["graph"](JOINT_NAMES, 2, 4, 4, 0, 8, 1, 2, 4, 0.0)
     tokens, weight = torch.randn(42, 1, 1, 8), torch.ones(42, 1, 1)
     count = torch.from_numpy(np.exp(-bone_distance(JOINT_NAMES))).float()
     expected = (count / count.sum(1, keepdim=True)) @ tokens[:, 0, 0]
@@ -229,7 +271,7 @@ def test_the_graph_counts_near_joints_more_before_it_learned():
 
 def test_a_gru_of_odd_width_is_refused():
     with pytest.raises(ValueError, match="hidden to be even"):
-        ENCODERS["recurrent"](JOINT_NAMES, 2, 4, 4, 9, 1, 1, 0.0)
+        ENCODERS["recurrent"](JOINT_NAMES, 2, 4, 4, 0, 9, 1, 1, 4, 0.0)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -263,7 +305,7 @@ def test_mixed_precision_learns_nearly_what_full_precision_does(encoder):
 def test_the_normaliser_stays_in_full_precision():
     torch.manual_seed(0)
     poses, weight = torch.randn(2, 4, 42, 2), torch.rand(2, 4, 42)
-    hand = SkeletonTransformer(JOINT_NAMES, 2, 4, 4, 8, 1, 2, 0.0).hand
+    hand = SkeletonTransformer(JOINT_NAMES, 2, 4, 4, 0, 8, 1, 2, 4, 0.0).hand
     expected = normalise(poses, weight, hand)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(normalise(poses, weight, hand), expected)

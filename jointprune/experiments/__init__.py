@@ -32,6 +32,7 @@ from jointprune.experiments.training import (
     fit,
     precision_for,
     run_many,
+    settle,
     train,
     without_noise,
 )

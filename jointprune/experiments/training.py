@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments.answers import predict
+from jointprune.experiments.answers import evaluation_batches, predict
 from jointprune.experiments.processes import InStep, Shares
 from jointprune.experiments.run import CONTRACT, Run, joint_indices
 from jointprune.experiments.unfinished import Unfinished
@@ -66,8 +66,7 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     # Made before training: a folder that cannot be written is better found out first.
     with scratch_folder(workspace.runs) as scratch:
         model, path = fit(run, data, keep=unfinished)
-        if run.config.budget:
-            model.joint_pruning.freeze_top(run.config.budget)
+        settle(model, run, data)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
         np.save(scratch / "probabilities.npy", predict(model, data, run.test))
         path.to_csv(scratch / "gates.csv", index=False)
@@ -127,6 +126,21 @@ def fit(
         except SIGTERMException as error:  # an exit without a word, which would pass for success
             raise InterruptedError("stopped by SIGTERM: give the same command again") from error
     return model, path.frame(run.config.joints)
+
+
+def settle(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
+    """What follows a training: close all joints beyond the budget, know signs by their clips.
+
+    That is for signs of few clips, see `models.Head`. An any-subset network keeps to vectors, which
+    subsets of all kinds have taught: clips could be read by one alone.
+    """
+    c = run.config
+    if c.budget:
+        model.joint_pruning.freeze_top(c.budget)
+    labels = np.asarray(data.labels)[list(run.train)]
+    few = np.bincount(labels)[labels] <= c.exemplars
+    if few.any() and c.mask != "any-subset":
+        model.remember(evaluation_batches(c, data, np.array(run.train)[few]))
 
 
 def precision_for(precision: str, accelerator: str) -> str:
