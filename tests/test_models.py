@@ -10,14 +10,9 @@ from torch.nn import functional
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
-from jointprune.models import (
-    ENCODERS,
-    SHARPNESS,
-    Block,
-    Dropout,
-    Head,
-    SkeletonTransformer,
-)
+from jointprune.models import ENCODERS, SkeletonTransformer
+from jointprune.models.frames import Block
+from jointprune.models.parts import SHARPNESS, Dropout, Head
 from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, bone_distance
 

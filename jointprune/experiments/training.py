@@ -131,8 +131,8 @@ def fit(
 def settle(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
     """What follows a training: close all joints beyond the budget, know signs by their clips.
 
-    That is for signs of few clips, see `models.Head`. An any-subset network keeps to vectors, which
-    subsets of all kinds have taught: clips could be read by one alone.
+    That is for signs of few clips, see `models.parts.Head`. An any-subset network keeps to its
+    vectors, which subsets of all kinds have taught: clips would be remembered by one alone.
     """
     c = run.config
     if c.budget:

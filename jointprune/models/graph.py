@@ -1,0 +1,96 @@
+"""An encoder that keeps joints apart: a graph of joints in each frame."""
+
+import torch
+from torch import Tensor, nn
+
+from jointprune.models.parts import Dropout, Encoder, Head, membership
+from jointprune.preprocessing import centred
+from jointprune.skeleton import bone_distance
+
+
+class SkeletonGraph(Encoder):
+    """A graph of joints in each frame: work and memory grow with the joints.
+
+    Each joint is embedded by a matrix of its own; blocks mix joints, then frames; a hand is the
+    weighted mean of its joints, each scaled by channel. `hidden` is the width of a joint, `heads`
+    the graphs a block learns. In the line of ST-GCN (Yan et al. 2018, arXiv 1801.07455) with the
+    learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
+    """
+
+    def __init__(
+        self,
+        joints,
+        coords,
+        frames,
+        classes,
+        exemplars,
+        hidden,
+        layers,
+        heads,
+        feed_forward,
+        dropout,
+    ):
+        super().__init__()
+        self.register_buffer("hand", membership(joints))
+        size = len(joints), coords + 2, hidden  # of a joint: place, weight and a constant
+        self.embed = nn.Parameter(torch.randn(size) * size[1] ** -0.5)
+        self.readout = nn.Parameter(1 + torch.randn(len(joints), hidden))
+        far = torch.from_numpy(bone_distance(joints)).float()
+        self.blocks = nn.ModuleList(JointBlock(far, hidden, heads, dropout) for _ in range(layers))
+        self.gather = nn.Linear(2 * hidden + 2 * coords + 2, 2 * hidden)
+        self.head = Head(2 * hidden, classes, exemplars)
+
+    def read(self, poses: Tensor, weight: Tensor) -> Tensor:
+        shape, place = centred(poses, weight, self.hand)
+        known = torch.cat([shape, weight[..., None], torch.ones_like(weight)[..., None]], -1)
+        # Joints come first from here on: mixing them is then a plain matrix product.
+        tokens = torch.einsum("btjp,jpc->jbtc", known, self.embed)
+        mass = weight.permute(2, 0, 1)
+        for block in self.blocks:
+            tokens = block(tokens, mass)
+        tokens = tokens * self.readout[:, None, None]
+        membership = weight[..., None] * self.hand
+        share = membership / membership.sum(2, keepdim=True).clamp(min=1e-6)
+        hands = torch.einsum("btjh,jbtc->bthc", share, tokens).flatten(2)
+        return self.gather(torch.cat([hands, place], -1))
+
+    def copy_kept(self, small: "SkeletonGraph", kept: list[int]) -> None:
+        state = self.state_dict()
+        for name in ("hand", "embed", "readout"):
+            state[name] = state[name][kept]
+        for name in (name for name in state if name.endswith("closeness")):
+            state[name] = state[name][:, kept][:, :, kept]
+        small.load_state_dict(state)
+
+
+class JointBlock(nn.Module):
+    """Joints read each other, then each its neighbouring frames; the result is added.
+
+    Tokens (J, B, T, hidden) and weight (J, B, T) to new tokens. A joint reads the weighted mean
+    of all joints, each counted by exp(closeness) x weight. Closeness starts at minus the bones
+    between and is learned, one graph for each of `heads` groups of channels. It links every
+    pair, so that a dropped joint cuts nothing off.
+    """
+
+    def __init__(self, far: Tensor, hidden: int, heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.closeness = nn.Parameter(-far.repeat(heads, 1, 1))
+        self.mix = nn.Linear(hidden, hidden)
+        self.along = nn.Conv2d(hidden, hidden, (3, 1), padding=(1, 0))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, tokens: Tensor, weight: Tensor) -> Tensor:
+        mixed = self.mix(self.neighbours(self.norm(tokens), weight)).relu()
+        # (J x B, hidden, T, 1) with channels last in memory: convolved without a copy.
+        image = mixed.flatten(0, 1).unsqueeze(2).permute(0, 3, 1, 2)
+        moved = self.along(image).permute(0, 2, 3, 1).reshape(tokens.shape)
+        return tokens + self.dropout(moved)
+
+    def neighbours(self, tokens: Tensor, weight: Tensor) -> Tensor:
+        """Each joint's weighted mean of all joints, (J, B, T, hidden)."""
+        count = self.closeness.exp()
+        groups = (tokens * weight[..., None]).unflatten(-1, (len(count), -1))
+        total = torch.einsum("hij,jbthc->ibthc", count, groups)
+        mass = torch.einsum("hij,jbt->ibth", count, weight).clamp(min=1e-6)
+        return (total / mass[..., None]).flatten(-2)
