@@ -37,9 +37,7 @@ class SignClassificationLightning(lightning.LightningModule):
         self.save_hyperparameters({"config": _plain(self.config)})
         c = self.config
         self.joint_pruning = _mask(c)
-        self.encoder = ENCODERS[c.encoder](
-            c.joints, c.coords, c.frames, c.num_classes, c.exemplars,
-            c.hidden, c.layers, c.heads, c.feed_forward, c.dropout)  # fmt: skip
+        self.encoder = ENCODERS[c.encoder](c)
         # Price of all joints, in nats; rises while more are open than the budget allows.
         self.register_buffer("price", torch.tensor(0.0))
 

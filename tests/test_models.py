@@ -256,7 +256,7 @@ def test_a_clip_without_any_joint_has_finite_logits(encoder):
 
 @torch.no_grad()
 def test_the_graph_counts_near_joints_more_before_it_learned():
-    encoder = ENCODERS["graph"](JOINT_NAMES, 2, 4, 4, 0, 8, 1, 2, 4, 0.0)
+    encoder = ENCODERS["graph"](replace(TINY, hidden=8, layers=1, heads=2))
     tokens, weight = torch.randn(42, 1, 1, 8), torch.ones(42, 1, 1)
     count = torch.from_numpy(np.exp(-bone_distance(JOINT_NAMES))).float()
     expected = (count / count.sum(1, keepdim=True)) @ tokens[:, 0, 0]
@@ -266,7 +266,7 @@ def test_the_graph_counts_near_joints_more_before_it_learned():
 
 def test_a_gru_of_odd_width_is_refused():
     with pytest.raises(ValueError, match="hidden to be even"):
-        ENCODERS["recurrent"](JOINT_NAMES, 2, 4, 4, 0, 9, 1, 1, 4, 0.0)
+        ENCODERS["recurrent"](replace(TINY, hidden=9, heads=1))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -300,7 +300,7 @@ def test_mixed_precision_learns_nearly_what_full_precision_does(encoder):
 def test_the_normaliser_stays_in_full_precision():
     torch.manual_seed(0)
     poses, weight = torch.randn(2, 4, 42, 2), torch.rand(2, 4, 42)
-    hand = SkeletonTransformer(JOINT_NAMES, 2, 4, 4, 0, 8, 1, 2, 4, 0.0).hand
+    hand = SkeletonTransformer(TINY).hand
     expected = normalise(poses, weight, hand)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(normalise(poses, weight, hand), expected)

@@ -1,12 +1,8 @@
 """Encoders: skeleton clips and the weight of each joint to class logits, by one call.
 
 `ENCODERS` names them. All are called as `encoder(poses (B, T, J, P), weight (B, T, J))` and
-return logits (B, classes); all are made from the same arguments:
-
-    joints: names of the input's joints, J of them, in order; coords: coordinates of each, P.
-    frames: frames a clip, T.
-    classes, exemplars: signs, and the clips of each that its head has room for.
-    hidden, layers, heads, feed_forward, dropout: sizes, with their meaning at each encoder.
+return logits (B, classes); all are made of one record of settings, `config.TrainingConfig`, whose
+sizes have their meaning at each encoder.
 
 A joint of weight 0 has no influence. `encoder.copy_kept(small, kept)` hands the weights to
 the encoder of the joints `kept` (indices) alone: the same function with the rest gone.

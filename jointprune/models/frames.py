@@ -37,25 +37,13 @@ class SkeletonTransformer(FrameEncoder):
     places of BERT, less the one on the input embedding.
     """
 
-    def __init__(
-        self,
-        joints,
-        coords,
-        frames,
-        classes,
-        exemplars,
-        hidden,
-        layers,
-        heads,
-        feed_forward,
-        dropout,
-    ):
-        super().__init__(joints, coords, hidden)
-        self.position = nn.Parameter(torch.randn(frames, hidden) * 0.02)
+    def __init__(self, c):
+        super().__init__(c.joints, c.coords, c.hidden)
+        self.position = nn.Parameter(torch.randn(c.frames, c.hidden) * 0.02)
         self.blocks = nn.Sequential(
-            *(Block(hidden, heads, feed_forward, dropout) for _ in range(layers))
+            *(Block(c.hidden, c.heads, c.feed_forward, c.dropout) for _ in range(c.layers))
         )
-        self.head = Head(hidden, classes, exemplars)
+        self.head = Head(c.hidden, c.num_classes, c.exemplars)
 
     def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         if poses.shape[1] != len(self.position):
@@ -112,28 +100,16 @@ class SkeletonGRU(FrameEncoder):
     Heads, frames and feed_forward are not used.
     """
 
-    def __init__(
-        self,
-        joints,
-        coords,
-        frames,
-        classes,
-        exemplars,
-        hidden,
-        layers,
-        heads,
-        feed_forward,
-        dropout,
-    ):
-        super().__init__(joints, coords, hidden)
-        if hidden % 2:
-            raise ValueError(f"expected hidden to be even, a half a direction, got {hidden}")
-        between = dropout if layers > 1 else 0.0  # torch warns of one that has no place
+    def __init__(self, c):
+        super().__init__(c.joints, c.coords, c.hidden)
+        if c.hidden % 2:
+            raise ValueError(f"expected hidden to be even, a half a direction, got {c.hidden}")
+        between = c.dropout if c.layers > 1 else 0.0  # torch warns of one that has no place
         self.recurrent = nn.GRU(
-            hidden, hidden // 2, layers, batch_first=True, dropout=between, bidirectional=True
+            c.hidden, c.hidden // 2, c.layers, batch_first=True, dropout=between, bidirectional=True
         )
-        self.dropout = Dropout(dropout)
-        self.head = Head(hidden, classes, exemplars)
+        self.dropout = Dropout(c.dropout)
+        self.head = Head(c.hidden, c.num_classes, c.exemplars)
 
     def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         read, _ = self.recurrent(self.dropout(self.tokens(poses, weight)))

@@ -17,28 +17,18 @@ class SkeletonGraph(Encoder):
     learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
     """
 
-    def __init__(
-        self,
-        joints,
-        coords,
-        frames,
-        classes,
-        exemplars,
-        hidden,
-        layers,
-        heads,
-        feed_forward,
-        dropout,
-    ):
+    def __init__(self, c):
         super().__init__()
-        self.register_buffer("hand", membership(joints))
-        size = len(joints), coords + 2, hidden  # of a joint: place, weight and a constant
+        self.register_buffer("hand", membership(c.joints))
+        size = len(c.joints), c.coords + 2, c.hidden  # of a joint: place, weight and a constant
         self.embed = nn.Parameter(torch.randn(size) * size[1] ** -0.5)
-        self.readout = nn.Parameter(1 + torch.randn(len(joints), hidden))
-        far = torch.from_numpy(bone_distance(joints)).float()
-        self.blocks = nn.ModuleList(JointBlock(far, hidden, heads, dropout) for _ in range(layers))
-        self.gather = nn.Linear(2 * hidden + 2 * coords + 2, 2 * hidden)
-        self.head = Head(2 * hidden, classes, exemplars)
+        self.readout = nn.Parameter(1 + torch.randn(len(c.joints), c.hidden))
+        far = torch.from_numpy(bone_distance(c.joints)).float()
+        self.blocks = nn.ModuleList(
+            JointBlock(far, c.hidden, c.heads, c.dropout) for _ in range(c.layers)
+        )
+        self.gather = nn.Linear(2 * c.hidden + 2 * c.coords + 2, 2 * c.hidden)
+        self.head = Head(2 * c.hidden, c.num_classes, c.exemplars)
 
     def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         shape, place = centred(poses, weight, self.hand)
@@ -49,8 +39,8 @@ class SkeletonGraph(Encoder):
         for block in self.blocks:
             tokens = block(tokens, mass)
         tokens = tokens * self.readout[:, None, None]
-        membership = weight[..., None] * self.hand
-        share = membership / membership.sum(2, keepdim=True).clamp(min=1e-6)
+        of_hand = weight[..., None] * self.hand
+        share = of_hand / of_hand.sum(2, keepdim=True).clamp(min=1e-6)
         hands = torch.einsum("btjh,jbtc->bthc", share, tokens).flatten(2)
         return self.gather(torch.cat([hands, place], -1))
 
