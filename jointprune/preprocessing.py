@@ -36,27 +36,42 @@ EVALUATION_CROP = 0.15
 
 
 def resample(
-    poses: np.ndarray, present: np.ndarray, lengths: np.ndarray, window: np.ndarray, frames: int
+    poses: np.ndarray,
+    present: np.ndarray,
+    lengths: np.ndarray,
+    window: np.ndarray,
+    frames: int,
+    clips: np.ndarray | None = None,
+    joints: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Clips of any length to `frames` frames by linear interpolation within a window.
 
     Args:
-        poses: (B, F, J, P) zero-padded clips; present: (B, F, J) bool.
+        poses: (N, F, J, P) zero-padded clips; present: (N, F, J) bool.
         lengths: (B,) true frames of each clip.
         window: (B, 2) first and last moment to read, as shares of the clip in [0, 1].
+        clips, joints: indices (B,) and (K,) of those to read, None for all. Only the frames
+            between which a moment falls are looked at.
 
-    Returns poses (B, frames, J, P) float32 and present (B, frames, J) bool. Between a
+    Returns poses (B, frames, K, P) float32 and present (B, frames, K) bool. Between a
     present and a missing joint the present one is held: a zero is never mixed in.
     """
+    clip = (np.arange(len(poses)) if clips is None else clips)[:, None]
+
+    def at(array: np.ndarray, frame: np.ndarray) -> np.ndarray:
+        # Joints by `take`, whose answer lies in memory as it is read; `[..., joints]` does not.
+        return array[clip, frame] if joints is None else np.take(array[clip, frame], joints, 2)
+
     share = window[:, :1] + (window[:, 1:] - window[:, :1]) * np.linspace(0, 1, frames)
     # Rounded, so that a moment which falls on a frame reads that frame alone.
     moment = (share * (lengths[:, None] - 1)).round(9)
     before, after = np.floor(moment).astype(np.int64), np.ceil(moment).astype(np.int64)
-    clip = np.arange(len(poses))[:, None]
-    here, there = present[clip, before], present[clip, after]
+    here, there = at(present, before), at(present, after)
     weight = (moment - before).astype(np.float32)[..., None]
-    weight = np.where(here & ~there, 0, np.where(there & ~here, 1, weight))[..., None]
-    mixed = poses[clip, before] * (1 - weight) + poses[clip, after] * weight
+    weight = np.where(here & ~there, 0, np.where(there & ~here, 1, weight))
+    # One weight a number: a last axis of two, stretched on the way, takes several times as long.
+    weight = weight.repeat(poses.shape[-1]).reshape(*weight.shape, -1)
+    mixed = at(poses, before) * (1 - weight) + at(poses, after) * weight
     return torch.from_numpy(mixed.astype(np.float32)), torch.from_numpy(here | there)
 
 
@@ -75,11 +90,12 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(clips)
     turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
     stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
-    moved = poses.flatten(1, 2) @ (turn @ stretch).mT
+    # The long side last: the other way round the product takes three times as long.
+    moved = ((turn @ stretch) @ poses.flatten(1, 2).mT).mT.contiguous().view_as(poses)
     build = torch.randn(clips, 1, joints, coords, generator=generator) * ranges.deformation
     noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
     lasting = build + draw(ranges.shift, 1, 1, coords)
-    return (moved.view(poses.shape) + noise + lasting) * present[..., None]
+    return moved.add_(noise).add_(lasting).mul_(present[..., None])
 
 
 def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:
@@ -180,13 +196,10 @@ class ClipBatches:
         else:
             cut = torch.rand(len(clips), 2, generator=self.generator) * self.augmentation.crop
         window = np.stack([cut[:, 0], 1 - cut[:, 1]], -1)
-        # By `take`, whose answer lies in memory as it is read; `[:, :, joints]` does not, and took
-        # half of the time of a batch.
-        poses, present = (
-            np.take(array[clips], self.joints, axis=2)
-            for array in (self.data.poses, self.data.present)
-        )
-        poses, present = resample(poses, present, self.lengths[clips], window, self.frames)
+        poses, present = resample(
+            self.data.poses, self.data.present, self.lengths[clips], window, self.frames,
+            clips, self.joints,
+        )  # fmt: skip
         if self.augmentation is not None:
             poses = augment(poses, present, self.augmentation, self.generator)
         return poses, present, torch.as_tensor(np.asarray(self.data.labels)[clips]).long()

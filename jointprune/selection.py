@@ -29,6 +29,7 @@ in `LEARNED` or `DRAWN`; or hand your own function to `rank_joints`.
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -109,14 +110,25 @@ def rank_joints(
         raise ValueError(f"expected a method out of {sorted(METHODS)}, got {method!r}")
     if method in DRAWN:
         return DRAWN[method](data, train_clips, seed, k, config, workspace)
-    k = k if method in FOR_ONE_K else None
-    name = content_name(data.sha256, method, [*map(int, train_clips)], seed, k, asdict(config))
-    path = workspace.runs / "rankings" / f"{name}.npy"
+    path = _kept_in(method, data, train_clips, seed, k, config, workspace)
     if not path.is_file():
+        k = _made_for(method, k)
         scores = LEARNED[method](data, train_clips, seed, k, config, workspace)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)
     return np.load(path)
+
+
+def _made_for(method: str, k: int | None) -> int | None:
+    """The K a ranking is made for; None for one that orders all joints once."""
+    return k if method in FOR_ONE_K else None
+
+
+def _kept_in(method: str, data: SignDataset, train_clips, seed, k, config, workspace) -> Path:
+    """The file of a learned ranking's scores."""
+    asked = [*map(int, train_clips)], seed, _made_for(method, k), asdict(config)
+    name = content_name(data.sha256, method, *asked)
+    return workspace.runs / "rankings" / f"{name}.npy"
 
 
 def _checked(scores, data: SignDataset) -> np.ndarray:
@@ -137,12 +149,20 @@ def rank_many(
     method: str | Ranker, k: int | None, data: SignDataset, folds, seeds,
     config: TrainingConfig, workspace: Workspace,
 ) -> dict[tuple[int, int], np.ndarray]:  # fmt: skip
-    """Scores by (fold, seed), each ranked inside its training fold, on every core with one bar."""
+    """Scores by (fold, seed), each ranked inside its training fold.
+
+    What has to be computed first is on every core, with one bar.
+    """
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
     jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
-    name = f"{method if isinstance(method, str) else method.__name__} {k or ''}"
-    found = on_every_core(rank_joints, jobs, f"ranking, {name}")
-    return dict(zip(cells, found, strict=True))
+    if callable(method):
+        found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
+        return dict(zip(cells, found, strict=True))
+    if missing := [job for job in jobs if method in LEARNED and not _kept_in(*job).is_file()]:
+        bar = f"ranking, {method} {k or ''}"
+        for _ in on_every_core(rank_joints, missing, bar, done=len(jobs) - len(missing)):
+            pass
+    return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}
 
 
 def select_many(method, k: int, *where) -> dict[tuple[int, int], tuple[int, ...]]:

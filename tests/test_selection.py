@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jointprune import selection
 from jointprune.config import TrainingConfig
 from jointprune.experiments import make_run, trained_model
 from jointprune.rankers import drawn, typical, voted
@@ -229,6 +230,26 @@ def test_ranking_many_is_ranking_each(toy_dataset, workspace):
     for (fold, seed), scores in found.items():
         alone = rank_joints("stratified-random", toy_dataset, folds[fold][0], seed)
         np.testing.assert_array_equal(scores, alone)
+
+
+def test_workers_are_asked_only_for_what_is_not_kept(toy_dataset, workspace, monkeypatch):
+    folds, asked = toy_dataset.folds(3, seed=0), []
+
+    def one_by_one(function, jobs, description, done=0):
+        asked.append((len(jobs), done))
+        return [function(*job) for job in jobs]
+
+    def backwards(*_):
+        return -np.arange(42.0)
+
+    monkeypatch.setattr(selection, "on_every_core", one_by_one)
+    monkeypatch.setitem(LEARNED, "greedy", backwards)
+    for method in ("anatomy", "greedy", "greedy", backwards, backwards):
+        rank_many(method, 4, toy_dataset, folds, (0,), TINY, workspace)
+    next((workspace.runs / "rankings").iterdir()).unlink()
+    found = rank_many("greedy", 8, toy_dataset, folds, (0,), TINY, workspace)
+    assert asked == [(3, 0), (3, 0), (3, 0), (1, 2)]
+    assert all(scores.tolist() == backwards().tolist() for scores in found.values())
 
 
 @pytest.mark.parametrize("k", [5, 12])
