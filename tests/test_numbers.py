@@ -21,6 +21,9 @@ from jointprune.skeleton import HANDS, JOINT_NAMES
 from jointprune.workspace import ROOT, Workspace
 
 FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
+README = "# x\n" + "".join(
+    f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\nafter {name}\n" for name in numbers.BLOCKS
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def made(tmp_path_factory):
     workspace = Workspace(str(tmp_path_factory.mktemp("paper")))
     paper_facts.write(workspace)
     readme = workspace.path / "README.md"
-    readme.write_text(f"# x\n{numbers.BEGIN}\nold\n{numbers.END}\nrest\n", encoding="utf-8")
+    readme.write_text(README, encoding="utf-8")
     results = numbers.load_results(workspace)
     numbers.write_paper(results, workspace)
     numbers.publish(results, workspace)
@@ -126,11 +129,10 @@ def test_every_number_that_the_readme_prints_is_a_macro(facts, committed):
     facts = numbers.load_results(Workspace(".")) if committed else facts
     macros = {name: number.text for name, number in numbers.collect(facts).items()}
     methods = {words: letters(method) for method, words in reversed(METHOD_WORDS.items())}
-    tables, sentences = numbers.headline(facts).split("\n- ", 1)
     curves, others = (
-        [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in block(facts).splitlines()
          if re.match(r"\| [^-]", line)]
-        for table in tables.split("Other ways")
+        for block in numbers.BLOCKS.values()
     )  # fmt: skip
     cells = {(words, k): cell for k, *row in curves[1:]
              for words, cell in zip(curves[0][1:], row, strict=True)}  # fmt: skip
@@ -148,7 +150,9 @@ def test_every_number_that_the_readme_prints_is_a_macro(facts, committed):
         found = [macros[name + end] for end in ("", "Low", "High", "Runs")]
         assert numbers_in(cell) == found[: len(numbers_in(cell))], (name, cell)
     texts = {text.lstrip("+-<") for text in macros.values()} | CONSTANTS
-    assert [n for n in numbers_in(sentences) if n not in texts] == []
+    lines = numbers.headline(facts).splitlines()
+    sentences = [line for line in lines if line.startswith(("- ", "For your paper"))]
+    assert [n for n in numbers_in("\n".join(sentences)) if n not in texts] == []
 
 
 def words_with_digits(fig):
@@ -253,17 +257,23 @@ def test_results_come_back_as_written(made, facts):
     assert numbers.paper_texts(back, made) == numbers.paper_texts(facts, made)
 
 
-def test_only_the_block_between_the_markers_changes(made, facts):
+def test_only_what_stands_between_the_markers_changes(made, facts):
     text = (made.path / "README.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# x\n{numbers.BEGIN}\n")
-    assert text.endswith(f"\n{numbers.END}\nrest\n")
-    assert "\nold\n" not in text
-    assert numbers.readme_block(facts, text) == text
+    expected = README
+    for name, block in numbers.BLOCKS.items():
+        expected = expected.replace(
+            f"<!-- {name}:begin -->\nold", f"<!-- {name}:begin -->\n{block(facts)}"
+        )
+    assert text == expected
+    assert numbers.with_results(text, facts) == text
 
 
-def test_a_readme_without_markers_is_refused(facts):
+@pytest.mark.parametrize("marker", re.findall("<!-- .*? -->", README))
+@pytest.mark.parametrize("instead", ["", "twice"])
+def test_a_readme_whose_markers_are_not_there_once_each_is_refused(facts, marker, instead):
+    text = README.replace(marker, instead and f"{marker}{marker}")
     with pytest.raises(ValueError, match="once each"):
-        numbers.readme_block(facts, "# no markers\n")
+        numbers.with_results(text, facts)
 
 
 def test_published_numbers_agree_with_themselves(made):
@@ -318,8 +328,10 @@ def test_the_headline_shows_every_retrained_method_and_tested_claim(facts):
     for words in ("concrete top-K", "LassoNet", "learned, hands tied", "hand-matched random"):
         assert text.count(f"| {words} ") == 1
     assert "not retrained" not in text
-    claims, limits = text.split("\nLimits:\n")
-    assert claims.count("\n- ") == 16  # K* twice, all joints, 8 + 2 comparisons, stability, changes
+    suffices = [line for line in numbers.opening(facts).splitlines() if line.startswith("- ")]
+    assert len(suffices) == 2 and all("margin" in line for line in suffices)
+    claims, limits = numbers.evidence(facts).split("\nLimits:\n")
+    assert claims.count("\n- ") == 14  # all joints, 8 + 2 comparisons, stability, 2 of changes
     assert limits.count("\n- ") == 6
     assert "Keeping 12 learned joints is more accurate" in text
 

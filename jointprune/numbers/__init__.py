@@ -1,7 +1,7 @@
 """From results to the paper: each number once, by name, with its source beside it.
 
 `python -m jointprune.numbers` writes `figures/numbers.tex`, `claims.md`, `claims.tex`,
-`joints.json` and the README's results block; `--show` prints that block alone, `--check`
+`joints.json` and the README's blocks; `--show` prints these alone, `--check`
 compares all of it with `data/results/published.json`, which `--publish` writes, and the macros
 that other `.tex` files in `figures/` use with those that there are.
 """
@@ -16,6 +16,6 @@ from jointprune.numbers.paper import (
     undefined_macros,
     write_paper,
 )
-from jointprune.numbers.readme import BEGIN, END, headline, readme_block
+from jointprune.numbers.readme import BLOCKS, evidence, headline, opening, with_results
 from jointprune.numbers.selections import joints_json
 from jointprune.numbers.values import Number, dataset_of, load_results

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jointprune.claims import claims_tex, claims_text, macro_file, macro_prefix
 from jointprune.numbers.facts import collect
-from jointprune.numbers.readme import readme_block
+from jointprune.numbers.readme import with_results
 from jointprune.numbers.selections import joints_json
 from jointprune.numbers.values import TOLERANCES, dataset_of
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
@@ -31,12 +31,12 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     }
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
-        texts[readme] = readme_block(results, readme.read_text(encoding="utf-8"))
+        texts[readme] = with_results(readme.read_text(encoding="utf-8"), results)
     return texts
 
 
 def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
-    """Write numbers.tex, claims.md, claims.tex, joints.json and the README's results block.
+    """Write numbers.tex, claims.md, claims.tex, joints.json and the README's blocks.
 
     Each whole or not at all; ValueError for a smoke run's results in the repository itself.
     """

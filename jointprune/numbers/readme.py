@@ -1,29 +1,40 @@
-"""The README's results: two tables and the verdicts."""
+"""The README's results: what suffices and the curves first, all other evidence further down."""
 
 from jointprune.claims import MAIN, all_claims, limits, method_words, one_row, percent, retrained
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-OTHERS_AT = 12
+OTHERS_AT, FOR_A_PAPER = 12, "ForYourPaper"
 
 
 def headline(results: dict[str, dict]) -> str:
-    """Accuracy by K, other methods at 12, tested claims, limits: text and Markdown alike."""
-    dataset, accuracy = results["dataset"], results["ablation"]["accuracy"]
-    held_out = f"{dataset['group_word']}s held out"
-    claims = {claim.name: claim for claim in all_claims(results)}
-    for_a_paper = claims.pop("ForYourPaper").sentence
-    tested = [claim for claim in claims.values() if claim.verdict != "described"]
+    """All that the README says of the results: text and Markdown alike."""
+    return "\n\n".join(make(results) for make in BLOCKS.values())
+
+
+def opening(results: dict[str, dict]) -> str:
+    """What suffices, and accuracy by K."""
+    dataset = results["dataset"]
     return "\n".join([
-        f"{dataset['description']}, {dataset['clips']} clips; accuracy (%) on {held_out}, "
-        "retrained on the joints kept, 95 % interval in brackets:",
+        *_listed(results, suffices=True),
         "",
-        *_table(_curves(accuracy)),
+        f"{dataset['description']}, {dataset['clips']} clips; accuracy (%) on "
+        f"{dataset['group_word']}s held out, retrained on the joints kept, 95 % interval in "
+        "brackets:",
         "",
+        *_table(_curves(results["ablation"]["accuracy"])),
+    ])  # fmt: skip
+
+
+def evidence(results: dict[str, dict]) -> str:
+    """Other methods at 12, the other tested claims, a sentence for a paper, limits."""
+    for_a_paper = next(c.sentence for c in all_claims(results) if c.name == FOR_A_PAPER)
+    return "\n".join([
         f"Other ways to choose {OTHERS_AT} joints:",
         "",
-        *_table(_others(accuracy)),
+        *_table(_others(results["ablation"]["accuracy"])),
         "",
-        *(f"- {claim.sentence}" for claim in tested),
+        "What was tested besides:",
+        "",
+        *_listed(results, suffices=False),
         "",
         f"For your paper: {for_a_paper}",
         "",
@@ -31,6 +42,20 @@ def headline(results: dict[str, dict]) -> str:
         "",
         *(f"- {sentence}" for sentence in limits(results)),
     ])  # fmt: skip
+
+
+# What stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+BLOCKS = {"results": opening, "evidence": evidence}
+
+
+def _listed(results: dict[str, dict], suffices: bool) -> list[str]:
+    """Sentences that rest on a test: those of K*, or the others."""
+    return [
+        f"- {claim.sentence}"
+        for claim in all_claims(results)
+        if claim.verdict != "described" and claim.name != FOR_A_PAPER
+        and claim.name.startswith("Suffice") == suffices
+    ]  # fmt: skip
 
 
 def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
@@ -69,9 +94,14 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def readme_block(results: dict[str, dict], text: str) -> str:
-    """`text` with what stands between the two markers replaced by `headline`."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"expected README.md to hold {BEGIN} and then {END} once each: add them")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n{headline(results)}\n{END}{after}"
+def with_results(text: str, results: dict[str, dict]) -> str:
+    """A README with what stands between each block's two markers made anew."""
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise ValueError(
+                f"expected README.md to hold {begin} and then {end} once each: add them"
+            )
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}\n{make(results)}\n{end}{after}"
+    return text
