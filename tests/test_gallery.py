@@ -100,6 +100,9 @@ def test_a_copy_is_the_same_clips_in_a_group_of_its_own(toy_dataset):
     assert copied.tolist() == list(range(len(toy_dataset), len(toy_dataset) + 8))
     for array in (leaking.poses, leaking.present, leaking.labels, leaking.lengths):
         np.testing.assert_array_equal(array[copied], array[old])
+    for array in (leaking.poses, leaking.present):  # clips and frames of theirs, as batches ask
+        two = array[copied[:, None], [[2, 0]]]
+        np.testing.assert_array_equal(two, array[old][:, [2, 0]])
     np.testing.assert_array_equal(leaking.poses[: len(toy_dataset)], toy_dataset.poses)
     assert leaking.poses.data is toy_dataset  # read clip by clip, not copied
     assert leaking.clips["clip"].is_unique

@@ -128,6 +128,7 @@ def best_on_half(right: np.ndarray, generator: np.random.Generator) -> tuple[flo
 class Rows:
     """Rows of a dataset's array in another order, read as they are asked for.
 
+    Indexed like an array, by rows alone or by an array of rows beside other indices.
     Like the dataset it travels to other processes by its path.
     """
 
@@ -143,7 +144,7 @@ class Rows:
 
     def __getitem__(self, place) -> np.ndarray:
         rows, *rest = place if isinstance(place, tuple) else (place,)
-        return getattr(self.data, self.name)[self.order[rows]][(slice(None), *rest)]
+        return getattr(self.data, self.name)[(self.order[rows], *rest)]
 
 
 def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
