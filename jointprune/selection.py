@@ -158,7 +158,7 @@ def rank_many(
     if callable(method):
         found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
         return dict(zip(cells, found, strict=True))
-    if missing := [job for job in jobs if method in LEARNED and not _kept_in(*job).is_file()]:
+    if missing := [job for job in jobs if method not in DRAWN and not _kept_in(*job).is_file()]:
         bar = f"ranking, {method} {k or ''}"
         for _ in on_every_core(rank_joints, missing, bar, done=len(jobs) - len(missing)):
             pass
