@@ -31,7 +31,7 @@ START = {
     "frames": 12, "feed_forward": 4, "skel_learning_rate": 1e-3, "label_smoothing": 0.2,
     "epochs": 100,
 }  # fmt: skip
-SHORT = {"frames": 12, "feed_forward": 2, "epochs": 60}
+SHORT = {"frames": 12, "feed_forward": 2, "epochs": 50}
 BEST = {"skel_learning_rate": 2e-3, "label_smoothing": 0.3, "frames": 16}
 CANDIDATES = {
     "start": {},
@@ -48,7 +48,7 @@ CANDIDATES = {
     "the same, 75 epochs": {**BEST, "epochs": 75},
     # No worse than 100 epochs within the noise, and the whole comparison fits into an hour.
     "the same, 60 epochs": {**BEST, "epochs": 60},
-    # Nor this, in three quarters of the time.
+    # Nor this, in six tenths of the time.
     "chosen": {**BEST, **SHORT},
     "chosen, signs by their vectors alone": {**BEST, **SHORT, "exemplars": 0},
 }

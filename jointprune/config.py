@@ -30,7 +30,7 @@ class TrainingConfig:
     feed_forward: int = 2  # width of the transformer's feed-forward layers, in tokens' widths
     dropout: float = 0.2
     encoder: str = "transformer"  # or another of models.ENCODERS
-    epochs: int = 60
+    epochs: int = 50
     batch_size: int = 64
     skel_learning_rate: float = 2e-3
     weight_decay: float = 0.01
@@ -38,9 +38,9 @@ class TrainingConfig:
     mask: str = "open"  # or another of MASKS
     tied: bool = False  # both hands share a gate
     init_keep_prob: float = 0.9
-    gate_learning_rate: float = 0.05  # gates have a few hundred steps to travel 4 logits
+    gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
-    shrinkage: float = 4.0  # lambda of the group lasso: a step shrinks by it x learning rate
+    shrinkage: float = 4.8  # lambda of the group lasso: a step shrinks by it x learning rate
     ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
     budget: int = 0  # joints to arrive at; 0: the penalty alone decides
     precision: str = "auto"  # in training: see experiments.precision_for

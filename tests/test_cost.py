@@ -49,7 +49,7 @@ def test_a_grus_kernels_are_counted(k):
 @pytest.mark.parametrize("k", [2, 12, 42])
 def test_a_graphs_work_grows_with_the_joints(k):
     embedding = 2 * T * k * 4 * H
-    neighbours = 2 * T * k * k * (H + GRAPH.heads)
+    neighbours = 2 * T * k * k * (H + 1)
     block = neighbours + 2 * T * k * H * H + 2 * T * k * H * 3 * H
     pooled = 2 * T * 2 * k * H + 2 * T * (2 * H + 6) * 2 * H
     expected = centring(k) + embedding + GRAPH.layers * block + pooled + head(2 * H)
