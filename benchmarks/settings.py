@@ -9,7 +9,7 @@ One setting is used for all folds, the best trade by the mean of four scores, in
 language had a say. What that could flatter is measured: `nested` is the accuracy on the outer folds
 of networks with the setting that was best in each fold's own training set, beside those as used;
 `vectors_alone` that of those as used when no sign is known by its clips.
-Writes `data/results/settings.json`; about six minutes on two cores.
+Writes `data/results/settings.json`; about twelve minutes on two cores.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from jointprune.experiments import Trial, make_run, predictions, run_many, trial
 from jointprune.store import load_dataset
 from jointprune.workspace import Workspace
 
-SEEDS = (0,)
+SEEDS = range(3)
 OUTER_SEEDS = range(5)  # as notebook 02
 # Where the search began; each candidate changes it in one thing, the last ones in several.
 START = {
