@@ -119,8 +119,11 @@ class SignClassificationLightning(lightning.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.config.mask == "group-lasso":
             ramp = min(1.0, self.progress() / self.config.ramp_end)
-            step = optimizer.param_groups[0]["lr"] * ramp * self.config.shrinkage
-            self.joint_pruning.shrink(self.encoder.project.weight, step)
+            weight = self.encoder.project.weight
+            # A joint's block counts by the root of its size, as wider networks have larger norms.
+            penalty = self.config.shrinkage * (len(weight) * self.config.coords) ** 0.5
+            step = optimizer.param_groups[0]["lr"] * ramp * penalty
+            self.joint_pruning.shrink(weight, step)
 
     def progress(self) -> float:
         """Share of the planned steps that are done, in [0, 1]."""

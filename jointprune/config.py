@@ -13,9 +13,11 @@ MASKS = (
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Every setting of one training run; how they were chosen: data/results/settings.json.
+    """Every setting of one training run; the defaults make a small transformer of two layers.
 
-    `num_pose_points` and `skel_learning_rate` are the quick start's names.
+    What the manual alphabets' runs take is in `experiments.EXPERIMENTS`, and how that was chosen in
+    data/results/settings.json. `num_pose_points` and `skel_learning_rate` are the quick start's
+    names.
     """
 
     num_pose_points: int = 42
@@ -40,7 +42,7 @@ class TrainingConfig:
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
-    shrinkage: float = 4.8  # lambda of the group lasso: a step shrinks by it x learning rate
+    shrinkage: float = 0.35  # lambda of the group lasso, times the root of a block's size
     ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
     budget: int = 0  # joints to arrive at; 0: the penalty alone decides
     precision: str = "auto"  # in training: see experiments.precision_for

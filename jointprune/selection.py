@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Trial, content_name, make_run
+from jointprune.experiments import EXPERIMENTS, Trial, content_name, make_run
 from jointprune.parallel import on_every_core
 from jointprune.rankers import drawn, importance, sparse, top_joints
 from jointprune.rankers.trained import by_cascade, by_mask
@@ -103,7 +103,7 @@ def rank_joints(
         k: the budget the ranking is for; most methods order all joints whatever it is.
         config, workspace: of the network a learned method trains, and where it is kept.
     """
-    config, workspace = config or TrainingConfig(), workspace or Workspace()
+    config, workspace = config or EXPERIMENTS["baseline"], workspace or Workspace()
     if callable(method):
         return _checked(method(data, train_clips, seed, k, config, workspace), data)
     if method not in METHODS:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from jointprune.models.parts import Dropout, Encoder, Head, membership
 from jointprune.preprocessing import centred
@@ -62,15 +61,13 @@ class JointBlock(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.closeness = nn.Parameter(-far)
         self.mix = nn.Linear(hidden, hidden)
-        self.along = nn.Linear(3 * hidden, hidden)
+        self.along = nn.Conv2d(hidden, hidden, (3, 1), padding=(1, 0))
         self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, weight: Tensor) -> Tensor:
         mixed = self.mix(self.neighbours(self.norm(tokens), weight)).relu()
-        # Each frame between its neighbours: a convolution over three frames, as one linear layer.
-        around = functional.pad(mixed, (0, 0, 0, 0, 1, 1))
-        beside = torch.cat([around[:, :-2], mixed, around[:, 2:]], -1)
-        return tokens + self.dropout(self.along(beside))
+        along = self.along(mixed.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return tokens + self.dropout(along)
 
     def neighbours(self, tokens: Tensor, weight: Tensor) -> Tensor:
         """Each joint's weighted mean of all joints, (B, T, J, hidden)."""
