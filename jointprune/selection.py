@@ -101,7 +101,8 @@ def rank_joints(
             like them.
         train_clips: indices of the clips that may be looked at.
         k: the budget the ranking is for; most methods order all joints whatever it is.
-        config, workspace: of the network a learned method trains, and where it is kept.
+        config, workspace: of the network a learned method trains, by default the manual
+            alphabets', and where it is kept.
     """
     config, workspace = config or EXPERIMENTS["baseline"], workspace or Workspace()
     if callable(method):
