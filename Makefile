@@ -50,11 +50,11 @@ ifneq ($(CONDA_READY),yes)
 endif
 
 data: env ## fetch the recordings (96 MB, checked by hash) and prepare the dataset
-	@$(PY) -m jointprune.sources.fingerspelling
+	@$(PY) -m jointprune.data fetch fingerspelling
 
 reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)
 	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
-	@$(PY) -m jointprune.numbers --dataset $(DATASET) --show
+	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --show
 
 test: data ## ruff and pytest, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
@@ -66,16 +66,16 @@ smoke: data ## the five notebooks, tiny, writing only under build/smoke
 
 figures: env ## redraw figures and numbers from data/results, without training
 	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET) --only 05
-	@$(PY) -m jointprune.numbers --dataset $(DATASET) --show
+	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --show
 
 numbers: env ## write numbers.tex, claims, joints.json and the README's results from data/results
-	@$(PY) -m jointprune.numbers --dataset $(DATASET)
+	@$(PY) -m jointprune.paper.report --dataset $(DATASET)
 
 check: env ## compare fresh results with the published ones
-	@$(PY) -m jointprune.numbers --dataset $(DATASET) --check
+	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --check
 
 publish: env ## declare the present results the published ones
-	@$(PY) -m jointprune.numbers --dataset $(DATASET) --publish
+	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --publish
 
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from pose_format import Pose
 
+from jointprune.paper import fingerspelling
+from jointprune.paper.results import write_facts
 from jointprune.parallel import KEEP_MEMORY
-from jointprune.sources import fingerspelling
 from jointprune.workspace import ROOT, Workspace
 
 HERE = Path(__file__).resolve().parent
@@ -168,7 +169,7 @@ def main() -> None:
         "precisions": PRECISIONS,
         "shares": SHARES,
     }
-    workspace.write_json("bench.json", facts, data_sha256=sha256, config=config, smoke=False)
+    write_facts(workspace, "bench.json", facts, data_sha256=sha256, config=config, smoke=False)
     print(report(facts))
 
 

@@ -20,10 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import Run, batches_of, fit, make_run, precision_for
+from jointprune.dataset import SignDataset
 from jointprune.gates import JointPruningLayer, l0_penalty
+from jointprune.runs import Run, make_run
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.store import SignDataset
+from jointprune.training import batches_of, fit, precision_for
 
 CLASSES, BATCH, FRAMES = 26, 64, 16  # the peer's defaults
 STORED_FRAMES = 26  # a usual clip of the lexicon, resampled to the peer's frames

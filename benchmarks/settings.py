@@ -19,9 +19,12 @@ import numpy as np
 import pandas as pd
 
 from jointprune.config import TrainingConfig
-from jointprune.evaluation import accuracy_table
-from jointprune.experiments import EXPERIMENTS, Trial, make_run, predictions, run_many, trials_of
-from jointprune.store import load_dataset
+from jointprune.paper.results import read_facts, write_facts
+from jointprune.paper.tables import accuracy_table
+from jointprune.prediction import predictions
+from jointprune.runs import EXPERIMENTS, Trial, make_run, trials_of
+from jointprune.store import open_dataset
+from jointprune.training import run_many
 from jointprune.workspace import Workspace
 
 SEEDS = range(3)
@@ -99,8 +102,8 @@ def outer_accuracy(data, folds, config_of: list[TrainingConfig], scratch: Worksp
 
 def main() -> None:
     workspace, scratch = Workspace("."), Workspace("build/settings")
-    data = load_dataset("fingerspelling", workspace)
-    split = workspace.read_json("dataset.json")["config"]
+    data = open_dataset("fingerspelling", workspace)
+    split = read_facts(workspace, "dataset.json")["config"]
     outer = data.folds(split["folds"], split["fold_seed"])
     folds = [test for _, test in outer]
     fold_of = {data.groups[clip]: fold for fold, clips in enumerate(folds) for clip in clips}
@@ -131,8 +134,8 @@ def main() -> None:
         "vectors_alone": outer_accuracy(data, outer, [alone] * len(folds), scratch),
     }
     config = {"seeds": len(SEEDS), "outer_seeds": len(OUTER_SEEDS), **split}
-    workspace.write_json(
-        "settings.json", facts, data_sha256=data.sha256, config=config, smoke=False
+    write_facts(
+        workspace, "settings.json", facts, data_sha256=data.sha256, config=config, smoke=False
     )
     for name, s in scores.items():
         print(f"{name:60s} {np.mean(s):.3f}  " + " ".join(f"{v:.3f}" for v in s))

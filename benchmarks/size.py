@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from jointprune.sources.rehearsal import autsl_like
-from jointprune.store import load_dataset
+from jointprune.paper.autsl_sized import autsl_like
+from jointprune.store import open_dataset
 from jointprune.workspace import ROOT, Workspace
 
 PROFILE = ROOT / "notebooks" / "params" / "autsl.yaml"
@@ -50,11 +50,12 @@ def train(workspace: Workspace, share: float) -> dict[str, float]:
     # Here, as they are resident too and no part of preparation.
     import torch
 
-    from jointprune.experiments import EXPERIMENTS, batches_of, fit, make_run
+    from jointprune.runs import EXPERIMENTS, make_run
+    from jointprune.training import batches_of, fit
 
     torch.set_num_threads(1)
     (store,) = workspace.processed.iterdir()
-    data = load_dataset(store)
+    data = open_dataset(store)
     profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["03_pruning_training"]
     config = replace(EXPERIMENTS["pruning_experiment"], **profile["settings"], epochs=1)
     ((train_clips, test_clips),) = data.folds(1, seed=0)

@@ -2,37 +2,36 @@
 
 from importlib import import_module
 
-# At once, as the room of this name would stand in its place otherwise.
-from jointprune.stability import stability
-
-# The public names and their rooms. A room is entered when one of its names is first asked for: a
-# figure that is drawn, or a file that is fetched, does not wait for torch and lightning.
-_ROOMS = {
-    "EXPERIMENTS": "experiments",
+# Each public name and the module it lives in, imported when it is first used: drawing a figure
+# does not wait for torch.
+_MODULES = {
+    "EXPERIMENTS": "runs",
     "JointPruningLayer": "gates",
     "METHODS": "selection",
-    "Run": "experiments",
+    "Method": "selection",
+    "Run": "runs",
     "SignClassificationLightning": "classifier",
-    "SignDataset": "store",
+    "SignDataset": "dataset",
     "TrainingConfig": "config",
-    "Trial": "experiments",
+    "Trial": "runs",
     "Workspace": "workspace",
     "l0_penalty": "gates",
-    "load_dataset": "sources",
-    "make_run": "experiments",
-    "predictions": "experiments",
+    "load_dataset": "data",
+    "make_run": "runs",
+    "predictions": "prediction",
     "rank_joints": "selection",
-    "run_many": "experiments",
+    "run_many": "training",
     "slice_joints": "classifier",
+    "stability": "agreement",
     "top_joints": "selection",
 }
 
 
 def __getattr__(name: str):
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'jointprune' has no attribute {name!r}")
-    return getattr(import_module(f"jointprune.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"jointprune.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS])
+    return sorted([*globals(), *_MODULES])

@@ -10,17 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from jointprune.config import TrainingConfig
+from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
 from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
-from jointprune.masks import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
 
-# Dual ascent of a budget: the price of all joints rises by PRICE_STEP nats a step for each excess
-# share of them; the quadratic wall of PRICE_DAMPING nats keeps it from swinging.
-PRICE_STEP, PRICE_DAMPING = 1.0, 50.0
+# Dual ascent of a budget: the price of all joints rises by MULTIPLIER_STEP nats a step for each excess
+# share of them; the quadratic wall of DAMPING nats keeps it from swinging.
+MULTIPLIER_STEP, DAMPING = 1.0, 50.0
 
 # Masks whose open joints cost something in the loss; concrete keeps K by its draw.
-PRICED = ("hard-concrete", "stg", "quick-start")
+PENALISED = ("hard-concrete", "stg", "quick-start")
 
 
 class SignClassificationLightning(lightning.LightningModule):
@@ -39,7 +39,7 @@ class SignClassificationLightning(lightning.LightningModule):
         self.joint_pruning = _mask(c)
         self.encoder = ENCODERS[c.encoder](c)
         # Price of all joints, in nats; rises while more are open than the budget allows.
-        self.register_buffer("price", torch.tensor(0.0))
+        self.register_buffer("multiplier", torch.tensor(0.0))
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (B, classes) of keypoints (B, T, J, P) in shoulder widths.
@@ -69,7 +69,7 @@ class SignClassificationLightning(lightning.LightningModule):
         """
         self.eval()
         read = [
-            (self.encoder.clips(poses, self._weight(poses, present)), labels)
+            (self.encoder.embed(poses, self._weight(poses, present)), labels)
             for poses, present, labels in batches
         ]
         self.encoder.head.remember(*map(torch.cat, zip(*read, strict=True)))
@@ -80,7 +80,7 @@ class SignClassificationLightning(lightning.LightningModule):
         loss = functional.cross_entropy(
             self(poses, present), labels, label_smoothing=self.config.label_smoothing
         )
-        if self.config.mask in PRICED:
+        if self.config.mask in PENALISED:
             loss = loss + self.gate_cost()
         return loss
 
@@ -105,8 +105,8 @@ class SignClassificationLightning(lightning.LightningModule):
         share = layer.keep_probability().mean()
         excess = share - 1 + ramp * (1 - c.budget / c.num_pose_points)
         with torch.no_grad():
-            self.price.add_(PRICE_STEP * excess).clamp_(min=0)
-        return self.price * share + PRICE_DAMPING * excess.clamp(min=0) ** 2
+            self.multiplier.add_(MULTIPLIER_STEP * excess).clamp_(min=0)
+        return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
 
     def on_train_batch_start(self, batch, _) -> None:
         """The group lasso standardises by the first batch it sees."""

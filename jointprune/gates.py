@@ -106,7 +106,7 @@ class JointPruningLayer(nn.Module):
     def anneal(self, progress: float) -> None:
         """Told the share of training that is done; the temperature here stays as it is."""
 
-    # The distribution: all that another kind of gate has to replace (jointprune.masks).
+    # The distribution: all that another kind of gate has to replace (jointprune.gate_variants).
 
     threshold = math.log(-GAMMA / ZETA)  # the logit at which the estimate leaves 0
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jointprune.store import SignDataset
+from jointprune.dataset import SignDataset
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Augmentation:
     crop: float = 0.4  # at most this share is cut off at each end of a clip
 
 
-# The shift where the place of a sign tells nothing (`SignDataset.place_tells_nothing`): every
+# The shift where the place of a sign tells nothing (`SignDataset.translation_invariant`): every
 # signer holds the same letter somewhere else.
 FREE_SHIFT = 0.8
 

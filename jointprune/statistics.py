@@ -147,21 +147,26 @@ def shared(predictions: pd.DataFrame, a: tuple[str, int], b: tuple[str, int]) ->
     return both[pd.MultiIndex.from_frame(both[["fold", "seed"]]).isin(common)]
 
 
-def _rows(predictions: pd.DataFrame, method: str, k: int) -> pd.DataFrame:
-    """Predictions of one method at one K; ValueError if there are none."""
-    chosen = predictions[(predictions["method"] == method) & (predictions["k"] == k)]
+def _rows(
+    predictions: pd.DataFrame, method: str, k: int, regime: str = "retrained"
+) -> pd.DataFrame:
+    """Predictions of one method at one K in one regime; ValueError if there are none."""
+    same = {"method": method, "k": k, "regime": regime}
+    chosen = predictions[(predictions[list(same)] == list(same.values())).all(axis=1)]
     if chosen.empty:
         known = sorted(set(zip(predictions["method"], predictions["k"].tolist(), strict=True)))
         raise ValueError(
-            f"expected predictions of {method!r} with k={k}, got only {known}: "
+            f"expected {regime} predictions of {method!r} with k={k}, got only {known}: "
             "add the method and budget to notebooks/04_joint_ablation.ipynb"
         )
     return chosen
 
 
-def _correctness(predictions: pd.DataFrame, method: str, k: int) -> pd.DataFrame:
+def _correctness(
+    predictions: pd.DataFrame, method: str, k: int, regime: str = "retrained"
+) -> pd.DataFrame:
     """Columns clip, fold, seed, group, label, right of one method at one K."""
-    chosen = _rows(predictions, method, k)
+    chosen = _rows(predictions, method, k, regime)
     if chosen.duplicated(PAIRING).any():
         raise ValueError(
             f"expected one prediction a clip, fold and seed for {method!r} with k={k}, got "

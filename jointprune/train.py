@@ -19,20 +19,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.experiments import (
-    EXPERIMENTS,
-    Run,
-    check_strategy,
-    evaluation_batches,
-    fit,
-    make_run,
-    precision_for,
-    settle,
-    share_of,
-    without_noise,
-)
-from jointprune.sources import load_dataset
-from jointprune.store import SignDataset
+from jointprune.data import load_dataset
+from jointprune.dataset import SignDataset
+from jointprune.distributed import share_of
+from jointprune.prediction import evaluation_batches
+from jointprune.runs import EXPERIMENTS, Run, make_run
+from jointprune.training import check_strategy, finalise, fit, precision_for, without_noise
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
@@ -51,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--dataset",
         default=DEFAULT_DATASET,
-        help="name of a dataset: of make data, of an import, or 'planted' (generated)",
+        help="name of a dataset: of make data, of an import, or 'synthetic' (generated)",
     )
     parser.add_argument(
         "--workspace", default=".", help="folder that holds data/; if relative, to the repository"
@@ -154,7 +146,7 @@ def train_experiment(
         enable_model_summary=True,
         log_every_n_steps=1,
     )
-    settle(model, run, data)
+    finalise(model, run, data)
     model.trainer.save_checkpoint(checkpoints.last_model_path)
     with without_noise():  # every process is asked about all clips
         model.trainer.test(model, evaluation_batches(run.config, data, run.test))

@@ -27,13 +27,13 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from jointprune.scratch import scratch_folder
-from jointprune.store import load_dataset
+from jointprune.store import open_dataset
 from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
 RESUME = "What is trained is kept: the same command goes on from here."
-GENERATED = "planted"  # how names begin that no import may have
+GENERATED = "synthetic"  # how names begin that no import may have
 TEMPLATES = NOTEBOOKS / "templates"
 
 
@@ -159,7 +159,7 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
     place = Workspace(common["workspace"], common["dataset"])
     folder = build_folder(place) / "executed" / place.subfolder
     if common["dataset"] != DEFAULT_DATASET and not only:
-        load_dataset(common["dataset"], place)  # a name mistyped is said here, in one line
+        open_dataset(common["dataset"], place)  # a name mistyped is said here, in one line
     # All parameters are compared before the first minute is spent.
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointprune.dataset import SignDataset
+from jointprune.paper import fingerspelling
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.sources import fingerspelling
-from jointprune.store import SignDataset, save_dataset
+from jointprune.store import save_dataset
 from jointprune.workspace import Workspace
 
 

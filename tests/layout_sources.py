@@ -14,10 +14,8 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from recordings import vectors as mp_vectors
 from recordings import write_frames
 
-from jointprune.sources.layouts import (
-    pose,
-)
-from jointprune.sources.pose_files import HAND_POINTS
+from jointprune.importing.layouts import pose
+from jointprune.pose_files import HAND_POINTS
 
 BODY = [11, 12, 15, 16]
 SIZE = np.float32([640, 480])

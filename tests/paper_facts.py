@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from jointprune.evaluation import accuracy_table, by_group, calibration, changes
+from jointprune.paper.comparisons import ONE_SET, detectable_loss, k_star
+from jointprune.paper.results import write_facts, write_table
+from jointprune.paper.tables import accuracy_table, by_group, calibration
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
-from jointprune.verdicts import ONE_SET, compare, detectable_loss, k_star
 from jointprune.workspace import Workspace
 
 GROUPS = tuple("ase bfi bzs cse csq dse fsl gsg hks ils ise lls pso sgg ssp tsm".split())
@@ -21,26 +22,26 @@ BUDGETS = (2, 4, 6, 8, 12, 16, 21, 30)
 CURVES = {
     "learned": (0.38, 0.55, 0.60, 0.63, 0.65, 0.655, 0.66, 0.66),
     "greedy": (0.36, 0.54, 0.585, 0.62, 0.64, 0.65, 0.66, 0.665),
-    "anatomy": (0.30, 0.42, 0.52, 0.58, 0.62, 0.63, 0.64, 0.65),
+    "anatomical": (0.30, 0.42, 0.52, 0.58, 0.62, 0.63, 0.64, 0.65),
     "stratified-random": (0.15, 0.22, 0.36, 0.45, 0.56, 0.58, 0.61, 0.64),
-    "learned, not retrained": (0.16, 0.32, 0.44, 0.52, 0.60, 0.62, 0.645, 0.66),
-    "greedy, masked": (0.20, 0.38, 0.48, 0.53, 0.57, 0.585, 0.59, 0.595),
-    "stratified-random, masked": (0.10, 0.16, 0.26, 0.36, 0.46, 0.50, 0.55, 0.58),
+    ("learned", "gated"): (0.16, 0.32, 0.44, 0.52, 0.60, 0.62, 0.645, 0.66),
+    ("greedy", "masked"): (0.20, 0.38, 0.48, 0.53, 0.57, 0.585, 0.59, 0.595),
+    ("stratified-random", "masked"): (0.10, 0.16, 0.26, 0.36, 0.46, 0.50, 0.55, 0.58),
 }
 AT_TWELVE = {
-    "random": 0.51, "hand-matched-random": 0.60, "hard-concrete": 0.645, "stg": 0.63,
+    "random": 0.51, "hand-matched-random": 0.60, "l0-penalty": 0.645, "stg": 0.63,
     "concrete": 0.61, "group-lasso": 0.59, "lassonet": 0.57, "permutation": 0.62,
-    "integrated-gradients": 0.615, "any-subset": 0.63, "knuckles": 0.40, "learned, tied": 0.62,
-    "learned, cascade": 0.65, "learned, signing hand": 0.625, "learned, typical": 0.65,
-    "learned, by vote": 0.55,
+    "integrated-gradients": 0.615, "any-subset": 0.63, "knuckles": 0.40, "tied": 0.62,
+    "cascade": 0.65, "signing-hand": 0.625, "typical": 0.65, "vote": 0.55,
 }  # fmt: skip
 ACCURACY = {
-    ("full", 42): 0.66, ("right hand", 21): 0.63, ("learned, signing hand", 6): 0.59,
-    **{(method, k): mean for method, means in CURVES.items()
-       for k, mean in zip(BUDGETS, means, strict=True)},
-    **{(method, 12): mean for method, mean in AT_TWELVE.items()},
+    ("full", 42, "retrained"): 0.66, ("anatomical-signing-hand", 21, "retrained"): 0.63,
+    ("signing-hand", 6, "retrained"): 0.59,
+    **{(curve, k, "retrained") if isinstance(curve, str) else (curve[0], k, curve[1]): mean
+       for curve, means in CURVES.items() for k, mean in zip(BUDGETS, means, strict=True)},
+    **{(method, 12, "retrained"): mean for method, mean in AT_TWELVE.items()},
 }  # fmt: skip
-SHA, PLANTED_SHA = "ab" * 32, "cd" * 32
+SHA, SYNTHETIC_SHA = "ab" * 32, "cd" * 32
 HISTORY = ("smoke", "commit", "data_sha256", "config")
 
 
@@ -54,28 +55,29 @@ def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5, rng_seed
     ease = dict(zip(groups, rng.normal(0, 0.08, len(groups)), strict=True))
     luck = rng.random(len(clips)) - clips["group"].map(ease)
     parts = []
-    for (method, k), share in (accuracy or ACCURACY).items():
+    for (method, k, regime), share in (accuracy or ACCURACY).items():
         # Nine clips in ten keep their luck, so methods pair as trained models do.
         again = np.where(rng.random(len(clips)) < 0.9, luck, rng.random(len(clips)))
         wrong = clips["label"].map(dict(zip(letters, (*letters[1:], letters[0]), strict=True)))
         predicted = clips["label"].where(again < share, wrong)
-        part = clips.assign(method=method, k=k, predicted=predicted, p_true=0.5, p_predicted=0.5)
+        part = clips.assign(method=method, k=k, regime=regime, predicted=predicted, p_true=0.5,
+                            p_predicted=0.5)  # fmt: skip
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
 def gate_paths(epochs=60):
-    """Two masks over training: one that never closes a joint, one that closes 30 of 42."""
+    """Two methods over training: one that never closes a joint, one that closes 30 of 42."""
     rows = []
-    for mask, fold, epoch in pd.MultiIndex.from_product(
-        [("quick start", "corrected"), range(4), range(0, epochs, 3)]
+    for method, fold, epoch in pd.MultiIndex.from_product(
+        [("quick-start", "learned"), range(4), range(0, epochs, 3)]
     ):
         for index, joint in enumerate(JOINT_NAMES):
-            leaves = mask == "corrected" and index >= 12
+            leaves = method == "learned" and index >= 12
             middle = epochs * (0.2 + 0.6 * index / len(JOINT_NAMES)) + fold
             keep = 0.98 / (1 + np.exp((epoch - middle) / 3)) if leaves else 0.9
-            rows.append((mask, fold, 0, epoch, joint, round(keep, 4), int(keep > 0.31)))
-    columns = ["mask", "fold", "seed", "epoch", "joint", "keep_probability", "active"]
+            rows.append((method, fold, 0, epoch, joint, round(keep, 4), int(keep > 0.31)))
+    columns = ["method", "fold", "seed", "epoch", "joint", "keep_probability", "active"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -141,15 +143,14 @@ def encoders():
     ]  # fmt: skip
 
 
-def planted():
-    """Gates find 8 planted joints and stop at them; random and variance do not."""
-    found = {"hard-concrete-budget": 0.98, "greedy": 0.96, "stg": 0.94, "concrete": 0.80,
+def synthetic():
+    """Gates find 8 synthetic joints and stop at them; random and variance do not."""
+    found = {"learned": 0.98, "greedy": 0.96, "stg": 0.94, "concrete": 0.80,
              "group-lasso": 0.75, "lassonet": 0.70, "permutation": 0.92,
-             "integrated-gradients": 0.90, "any-subset": 0.95, "hard-concrete": 0.97,
-             "variance": 0.15, "random": 0.19, "hard-concrete-typical": 0.99,
-             "hard-concrete-vote": 0.97}  # fmt: skip
+             "integrated-gradients": 0.90, "any-subset": 0.95, "l0-penalty": 0.97,
+             "variance": 0.15, "random": 0.19, "typical": 0.99, "vote": 0.97}  # fmt: skip
     stops = {
-        "hard-concrete": (8.3, 0.96, 1.0),
+        "l0-penalty": (8.3, 0.96, 1.0),
         "stg": (11.0, 0.72, 0.98),
         "lassonet": (29, 0.27, 1),
     }
@@ -180,21 +181,21 @@ def cost():
     return {"frames": 16, "threads": 1, "rows": rows, "projection_share": 0.012}
 
 
-GALLERY = {
+FAILURES = {
     "cases": [
         {"name": "softmax over joints", "broken": {"value": 0.024, "words": "largest gate"},
-         "mended": {"value": 1.0, "words": "largest gate"}},
+         "fixed": {"value": 1.0, "words": "largest gate"}},
         {"name": "gates start at 0.9", "broken": {"value": 42, "words": "joints open"},
-         "mended": {"value": 19.5, "words": "joints open"}},
+         "fixed": {"value": 19.5, "words": "joints open"}},
     ]
 }  # fmt: skip
 
 
 def results(smoke=False):
-    """The JSON results as `numbers.load_results` gives them; the caller may change them."""
+    """The JSON results as `report.load_results` gives them; the caller may change them."""
     return {
         name: {"smoke": smoke, "commit": "unknown", "config": {},
-               "data_sha256": PLANTED_SHA if name == "planted" else SHA, **copy.deepcopy(part)}
+               "data_sha256": SYNTHETIC_SHA if name == "synthetic" else SHA, **copy.deepcopy(part)}
         for name, part in _facts().items()
     }  # fmt: skip
 
@@ -203,7 +204,7 @@ def results(smoke=False):
 def _facts():
     return {
         "dataset": _dataset(), "baseline": _baseline(), "pruning": _pruning(),
-        "ablation": _ablation(), "planted": planted(), "cost": cost(), "gallery": GALLERY,
+        "ablation": _ablation(), "synthetic": synthetic(), "cost": cost(), "failures": FAILURES,
     }  # fmt: skip
 
 
@@ -241,28 +242,33 @@ def _pruning():
         "budgets": list(BUDGETS),
         "frequency": {str(k): frequency(k) for k in BUDGETS},
         "selections": selections(),
-        "quick_start": {"accuracy": {"mean": 0.05}, "pruning_ratio": dict.fromkeys(course, 0.0)},
-        "corrected": {"accuracy": {"mean": 0.64}, "pruning_ratio": course},
-        "penalty": {"accuracy": {"mean": 0.65}, "pruning_ratio": {**course, "end": 0.45}},
+        "course": {
+            "quick-start": {
+                "accuracy": {"mean": 0.05},
+                "pruning_ratio": dict.fromkeys(course, 0.0),
+            },
+            "l0-penalty": {"accuracy": {"mean": 0.65}, "pruning_ratio": {**course, "end": 0.45}},
+            "learned": {"accuracy": {"mean": 0.64}, "pruning_ratio": course},
+        },
     }
 
 
 def _ablation():
     table = every_prediction()
     learned, full = ("learned", 12), ("full", 42)
-    pair = table[
-        (table["method"] == "full") | ((table["method"] == "learned") & (table["k"] == 12))
-    ]
+    pair = table.query(
+        "regime == 'retrained' and (method == 'full' or method == 'learned' and k == 12)"
+    )
     by_hand = [{hand: sum(share for name, share in frequency(k).items() if name.startswith(hand))
                 for hand in HANDS} for k in BUDGETS]  # fmt: skip
     return {
         "accuracy": accuracy_table(table).to_dict("records"),
-        "paired": compare(table),
-        "one_set": compare(table, ONE_SET),
+        "paired": compare_declared(table),
+        "one_set": compare_declared(table, ONE_SET),
         "k_star": [k_star(table, BUDGETS, margin) for margin in (0.02, 0.01)],
         "stability": stabilities(),
         "calibration": calibration(pair).to_dict("records"),
-        "changes": {by: changes(pair, learned, full, by) for by in ("sign", "group")},
+        "changes": {by: changes_by(pair, learned, full, by) for by in ("sign", "group")},
         "hands": [{"k": k, **row} for k, row in zip(BUDGETS, by_hand, strict=True)],
         "leave_out": left_out(), "encoders": encoders(),
         "power": detectable_loss(table, learned, full),
@@ -275,13 +281,13 @@ def every_prediction():
 
 
 def write(workspace: Workspace, smoke=False):
-    """Write every results file that notebook 05 and `numbers` read; returns the results."""
+    """Write every results file that notebook 05 reads; returns the results."""
     table, facts = every_prediction(), results(smoke)
     for name, part in facts.items():
         content = {key: value for key, value in part.items() if key not in HISTORY}
         history = {"data_sha256": part["data_sha256"], "config": {}, "smoke": smoke}
-        workspace.write_json(f"{name}.json", content, **history)
-    workspace.write_csv("baseline_predictions.csv", table[table["method"] == "full"])
-    workspace.write_csv("ablation_predictions.csv", table[table["method"] != "full"])
-    workspace.write_csv("gate_paths.csv", gate_paths())
+        write_facts(workspace, f"{name}.json", content, **history)
+    write_table(workspace, "baseline_predictions.csv", table[table["method"] == "full"])
+    write_table(workspace, "ablation_predictions.csv", table[table["method"] != "full"])
+    write_table(workspace, "gate_paths.csv", gate_paths())
     return facts

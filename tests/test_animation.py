@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from jointprune import animation
-from jointprune.animation import film
-from jointprune.figures import HAND_LAYOUT
+from jointprune.paper import animation
+from jointprune.paper.animation import film
+from jointprune.paper.plots import HAND_LAYOUT
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ import pytest
 from browsing import walk
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from jointprune.animation import film
-from jointprune.numbers import write_paper
+from jointprune.paper.animation import film
+from jointprune.paper.numbers import write_paper
 from jointprune.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -68,7 +68,7 @@ def prepare(folder: Path) -> Workspace:
     made = Workspace(str(folder))
     write_paper(paper_facts.write(made, smoke=True), made)
     for stem in ("fig1_pipeline", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
-                 "fig5_groups", "fig6_stability", "fig7_planted", "fig8_cost"):  # fmt: skip
+                 "fig5_groups", "fig6_stability", "fig7_synthetic", "fig8_cost"):  # fmt: skip
         (made.figures / f"{stem}.png").write_bytes(picture())
         (made.figures / f"{stem}.pdf").write_bytes(b"%PDF-1.4")
     (folder / "executed").mkdir()

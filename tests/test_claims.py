@@ -5,7 +5,7 @@ import re
 import paper_facts
 import pytest
 
-from jointprune.claims import (
+from jointprune.paper.claims import (
     all_claims,
     claims_tex,
     claims_text,
@@ -14,14 +14,14 @@ from jointprune.claims import (
     method_words,
     points,
 )
-from jointprune.claims.encoders import cost_claims, encoder_claims
-from jointprune.claims.measured import (
+from jointprune.paper.claims.encoders import cost_claims, encoder_claims
+from jointprune.paper.claims.measured import (
     calibration_claim,
-    planted_claims,
     promise_claim,
     signing_hand_claim,
+    synthetic_claims,
 )
-from jointprune.claims.tested import (
+from jointprune.paper.claims.tested import (
     baseline_claim,
     changes_claim,
     comparison_claim,
@@ -29,8 +29,8 @@ from jointprune.claims.tested import (
     paper_claim,
     stability_claim,
 )
-from jointprune.claims.words import listed, method_name, one_row
-from jointprune.verdicts import COMPARISONS, compare, k_star
+from jointprune.paper.claims.words import listed, method_name, one_row
+from jointprune.paper.comparisons import COMPARISONS, compare, k_star
 
 DATASET = "16 manual alphabets (fingerspelling lexicon)"
 TERMS = {comparison.name: comparison for comparison in COMPARISONS}
@@ -197,26 +197,28 @@ def test_gates_that_close_nothing_do_not_follow_the_promise():
 
 
 @pytest.mark.parametrize(("recall", "verb"), [(0.95, "find"), (0.94, "do not find")])
-def test_gates_find_the_planted_joints_only_from_the_declared_share_on(recall, verb):
-    facts = paper_facts.planted()
+def test_gates_find_the_synthetic_joints_only_from_the_declared_share_on(recall, verb):
+    facts = paper_facts.synthetic()
     facts["recovery"][0]["recall"] = recall
-    found, stop = planted_claims(facts)
-    assert found.sentence.startswith(f"Learned gates {verb} the {facts['k']} of 42 planted joints")
+    found, stop = synthetic_claims(facts)
+    assert found.sentence.startswith(
+        f"Learned gates {verb} the {facts['k']} of 42 synthetic joints"
+    )
     assert "gates at a fixed price (8.3) stops at them" in stop.sentence
-    assert "planted recordings" in found.dataset
+    assert "synthetic recordings" in found.dataset
     one_set = next(r for r in facts["recovery"] if r["method"] == "hard-concrete-typical")
     assert "The most typical selection of 5 trainings finds them" in found.sentence
     one_set["precision"] = 0.94
-    found = planted_claims(facts)[0].sentence
+    found = synthetic_claims(facts)[0].sentence
     assert "The most typical selection of 5 trainings does not find them: precision 0.94" in found
     # Of the others; neither the gates themselves nor their votes are counted among them.
     assert "Of the 11 other methods greedy elimination, any-subset network and gates at" in found
 
 
 def test_methods_that_all_have_to_be_told_stop_nowhere():
-    facts = paper_facts.planted()
+    facts = paper_facts.synthetic()
     facts["recovery"] = [{**row, "stop_k": None} for row in facts["recovery"]]
-    assert "no method stops at them" in planted_claims(facts)[1].sentence
+    assert "no method stops at them" in synthetic_claims(facts)[1].sentence
 
 
 def test_calibration_is_told_without_a_direction():
@@ -260,7 +262,7 @@ def test_fewer_joints_are_called_faster_only_by_a_tenth_of_the_time(ratio, words
 def test_every_claim_names_its_dataset_and_none_a_sign_language():
     facts = paper_facts.results()
     datasets = {claim.dataset for claim in all_claims(facts)}
-    assert {text.split(" ")[0] for text in datasets} == {"16", "planted", "one"}
+    assert {text.split(" ")[0] for text in datasets} == {"16", "synthetic", "one"}
     assert "Turkish" not in claims_text(facts) + claims_tex(facts)
     assert claims_text(facts).count("- verdict: ") == len(all_claims(facts))
 
@@ -327,7 +329,7 @@ def test_a_refused_sentence_is_an_error_where_a_paper_uses_it():
 def test_a_method_is_called_by_words():
     assert method_words("stg") == "stochastic gates (STG)"
     assert method_words("greedy, masked") == "greedy elimination, not retrained"
-    assert method_name("anatomy", 12) == "12 joints picked by hand (anatomy)"
+    assert method_name("anatomical", 12) == "12 joints picked by hand (anatomy)"
     assert method_name("greedy", 12) == "12 joints chosen by greedy elimination"
     assert [listed(list(names)) for names in ("", "A", "AB", "ABC")] == [
         "", "A", "A and B", "A, B and C",

@@ -10,8 +10,9 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning, one_cycle
 from jointprune.config import TrainingConfig
-from jointprune.experiments import fit, make_run
+from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
+from jointprune.training import fit
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
 GATED = replace(TINY, mask="hard-concrete")
@@ -97,16 +98,16 @@ def test_a_joints_price_rises_while_more_are_open_than_the_budget_allows(monkeyp
     model = model_of(replace(GATED, budget=12, init_keep_prob=0.9))
     monkeypatch.setattr(model, "progress", lambda: 0.0)
     assert model.gate_cost().item() == 0
-    assert model.price == 0
+    assert model.multiplier == 0
     monkeypatch.setattr(model, "progress", lambda: 1.0)
     excess = 0.9 - 12 / 42
     for step in (1, 2, 3):
         cost = model.gate_cost()
-        assert model.price.item() == pytest.approx(step * excess, rel=1e-5)
+        assert model.multiplier.item() == pytest.approx(step * excess, rel=1e-5)
         assert cost.item() == pytest.approx(step * excess * 0.9 + 50 * excess**2, rel=1e-5)
     model.joint_pruning.joint_logits.data[10:] = -10
     model.gate_cost()
-    assert model.price.item() < 3 * excess
+    assert model.multiplier.item() < 3 * excess
 
 
 def test_the_learning_rate_rises_over_the_warmup_and_falls_to_0():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from jointprune import cost
 from jointprune.config import TrainingConfig
-from jointprune.cost import clip_flops, projection_share, sheet, sliced
+from jointprune.paper import cost
+from jointprune.paper.cost import clip_flops, projection_share, sheet, sliced
 from jointprune.workspace import Workspace
 
 T, H, C = 8, 16, 4

@@ -11,8 +11,9 @@ import pytest
 from IPython.display import HTML
 from paper_facts import predictions as made_up
 
-from jointprune import explorer
-from jointprune.evaluation import accuracy_table, changes
+from jointprune.paper import explorer
+from jointprune.paper.results import write_facts, write_table
+from jointprune.paper.tables import accuracy_table, changes
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset
 from jointprune.workspace import Workspace
@@ -56,11 +57,11 @@ def workspace(tmp_path_factory) -> Workspace:
     ]  # fmt: skip
     facts = {"accuracy": accuracy_table(table).to_dict("records"), "selections": chosen}
     history = {"data_sha256": data.sha256, "config": {}, "smoke": True}
-    made.write_json("ablation.json", facts, **history)
-    made.write_json("dataset.json", {"group_word": "language"}, **history)
+    write_facts(made, "ablation.json", facts, **history)
+    write_facts(made, "dataset.json", {"group_word": "language"}, **history)
     full = table["method"] == "full"
-    made.write_csv("baseline_predictions.csv", table[full])
-    made.write_csv("ablation_predictions.csv", table[~full])
+    write_table(made, "baseline_predictions.csv", table[full])
+    write_table(made, "ablation_predictions.csv", table[~full])
     return made
 
 
@@ -77,7 +78,7 @@ def test_it_offers_the_methods_followed_over_every_k(results):
 def test_results_of_other_recordings_are_refused(workspace, tmp_path):
     other = Workspace(str(tmp_path))
     facts = {"accuracy": [], "selections": []}
-    other.write_json("ablation.json", facts, data_sha256="ab" * 32, config={}, smoke=True)
+    write_facts(other, "ablation.json", facts, data_sha256="ab" * 32, config={}, smoke=True)
     dataset_in(other.processed / other.dataset)
     with pytest.raises(ValueError, match=r"expected results of the store .* got those of abababab"):
         explorer.load(other)

@@ -17,19 +17,22 @@ from layout_sources import write as write_file
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import make_run, predict, train
+from jointprune.dataset import SignDataset
 from jointprune.export import Recogniser, __main__, answers, export_run, programs
 from jointprune.export import folder as export_folder
 from jointprune.export.checks import TOLERANCE, check, noise_like
 from jointprune.export.program import description, write
+from jointprune.importing.checks import judge
+from jointprune.importing.layouts import pose
+from jointprune.importing.layouts.found import Clip
+from jointprune.paper import fingerspelling
+from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
+from jointprune.recording import LIMIT, mirror, pad, trim
+from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.sources import fingerspelling
-from jointprune.sources.checks import judge
-from jointprune.sources.layouts import pose
-from jointprune.sources.layouts.found import Clip
-from jointprune.sources.recording import LIMIT, mirror, pad, trim
-from jointprune.store import SignDataset, load_dataset, save_dataset
+from jointprune.store import save_dataset
+from jointprune.training import train
 from jointprune.workspace import ROOT, Workspace
 from tests.conftest import toy_content
 

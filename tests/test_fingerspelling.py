@@ -18,8 +18,8 @@ from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
-from jointprune.sources import fingerspelling
-from jointprune.sources.fingerspelling import (
+from jointprune.paper import fingerspelling
+from jointprune.paper.fingerspelling import (
     CLASSES,
     FOLDER,
     WHEEL,
@@ -28,8 +28,8 @@ from jointprune.sources.fingerspelling import (
     prepare,
     read_index,
 )
-from jointprune.sources.pose_files import HAND_POINTS, read_recording
-from jointprune.store import load_dataset
+from jointprune.pose_files import HAND_POINTS, read_recording
+from jointprune.store import open_dataset
 from jointprune.workspace import Workspace
 
 COLUMNS = "path,spoken_language,signed_language,start,end,words,glosses,priority"
@@ -438,7 +438,7 @@ def workspace(wheel, tmp_path, monkeypatch) -> Workspace:
 def test_the_command_leaves_a_dataset_that_can_be_loaded(dataset, workspace, capsys):
     fingerspelling.main([])
     folder = workspace.processed / "fingerspelling"
-    assert load_dataset("fingerspelling", workspace).sha256 == dataset.sha256
+    assert open_dataset("fingerspelling", workspace).sha256 == dataset.sha256
     (line,) = capsys.readouterr().out.splitlines()
     said = f"fingerspelling: 410 clips, 26 signs, 16 languages, ready in {folder}; recordings: "
     assert line == f"{said}{workspace.raw / WHEEL}"
@@ -452,7 +452,7 @@ def test_the_command_keeps_a_whole_store_and_mends_a_damaged_one(dataset, worksp
     assert (table.stat().st_ino, table.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     table.write_text("clip\n")
     fingerspelling.main([])
-    assert load_dataset("fingerspelling", workspace).sha256 == dataset.sha256
+    assert open_dataset("fingerspelling", workspace).sha256 == dataset.sha256
 
 
 @pytest.mark.parametrize("error", [ValueError("another"), RuntimeError("no network")])

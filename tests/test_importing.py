@@ -11,12 +11,14 @@ from layout_sources import write
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
-from jointprune.sources import annotations, importing, load_dataset, reading
-from jointprune.sources.checks import LIMIT, judge
-from jointprune.sources.fingerspelling import FOLDER
-from jointprune.sources.importing import import_recordings
-from jointprune.sources.layouts.found import Clip, Raw
-from jointprune.sources.report import import_report, import_summary
+from jointprune.data import load_dataset
+from jointprune.importing import annotations, reading
+from jointprune.importing import importer as importing
+from jointprune.importing.checks import LIMIT, judge
+from jointprune.importing.importer import import_recordings
+from jointprune.importing.layouts.found import Clip, Raw
+from jointprune.importing.report import import_report, import_summary
+from jointprune.paper.fingerspelling import FOLDER
 from jointprune.workspace import Workspace
 
 SIGNS = ("merhaba", "çok güzel")
@@ -366,7 +368,7 @@ def test_a_source_whose_hands_are_swapped_is_refused(tmp_path, workspace, monkey
         import_recordings(tmp_path / "s", "mine", workspace)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "Planted-2", "é"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "Synthetic-2", "é"])
 def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
     with pytest.raises(ValueError, match="expected a name"):
         import_recordings(source, name, workspace)

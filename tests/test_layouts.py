@@ -23,16 +23,9 @@ from layout_sources import (
 )
 from recordings import write_frames
 
-from jointprune.sources.layouts import (
-    LAYOUTS,
-    arrays,
-    asl_signs,
-    mp_data,
-    pose,
-    recognise,
-)
-from jointprune.sources.layouts.found import Clip, NotThisLayout
-from jointprune.sources.layouts.landmarks import hands_seen
+from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
+from jointprune.importing.layouts.found import Clip, NotThisLayout
+from jointprune.importing.layouts.landmarks import hands_seen
 
 
 @pytest.fixture

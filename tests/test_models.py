@@ -222,7 +222,7 @@ def test_a_sign_is_known_by_its_vector_and_by_the_clips_remembered():
     """Against a sum written out; a sign of no clip keeps to its vector, and so does training."""
     torch.manual_seed(0)
     head, tokens = Head(8, 3, exemplars=4), torch.randn(5, 6, 8)
-    vectors, clips = functional.normalize(head.signs, dim=-1), head.clips(tokens)
+    vectors, clips = functional.normalize(head.signs, dim=-1), head.embed(tokens)
     by_vector = SHARPNESS * clips @ vectors.T
     torch.testing.assert_close(head.eval()(tokens), by_vector)
     for labels in ([0, 0, 0, 0], [0, 0, 0, 2]):  # the second forgets the first

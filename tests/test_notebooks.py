@@ -17,7 +17,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from recordings import motion, write_mp_data
 
-from jointprune.sources.importing import import_recordings
+from jointprune.importing.importer import import_recordings
 from jointprune.workspace import ROOT, Workspace
 
 _spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks" / "run.py")

@@ -13,10 +13,12 @@ import paper_facts
 import pytest
 import yaml
 
-from jointprune import figures, numbers
-from jointprune.claims import ENCODER_WORDS, MAIN, claims_tex, letters, retrained
-from jointprune.claims.words import METHOD_WORDS
-from jointprune.numbers.__main__ import main
+from jointprune.paper import numbers
+from jointprune.paper import plots as figures
+from jointprune.paper.claims import ENCODER_WORDS, MAIN, claims_tex, letters, retrained
+from jointprune.paper.claims.words import METHOD_WORDS
+from jointprune.paper.numbers.__main__ import main
+from jointprune.paper.results import read_facts, write_facts
 from jointprune.skeleton import HANDS, JOINT_NAMES
 from jointprune.workspace import ROOT, Workspace
 
@@ -167,15 +169,15 @@ def words_with_digits(fig):
 
 
 def test_every_number_that_a_figure_prints_is_a_macro(facts):
-    ablation, planted = facts["ablation"], facts["planted"]
+    ablation, synthetic = facts["ablation"], facts["synthetic"]
     drawn = (
-        figures.pipeline(facts, 12),
-        figures.accuracy_against_k(ablation["accuracy"], ablation["k_star"]),
-        figures.leave_out(ablation["leave_out"]),
-        figures.changes(ablation["changes"]),
-        figures.stability(ablation["stability"]),
-        figures.planted(planted["recovery"], planted["k"]),
-        figures.cost(facts["cost"]),
+        plots.plot_pipeline(facts, 12),
+        plots.plot_accuracy_against_k(ablation["accuracy"], ablation["k_star"]),
+        plots.plot_leave_out(ablation["leave_out"]),
+        plots.plot_changes(ablation["changes"]),
+        plots.plot_stability(ablation["stability"]),
+        plots.plot_synthetic(synthetic["recovery"], synthetic["k"]),
+        plots.plot_cost(facts["cost"]),
     )
     macro = {name[2:]: number.text for name, number in numbers.collect(facts).items()}
     of_design = {"runs that keep the joint (K = 12)", "every method at K = 12",
@@ -190,8 +192,8 @@ def test_every_number_that_a_figure_prints_is_a_macro(facts):
     }  # fmt: skip
     expected |= {f"{hand} hand: all 21" for hand in HANDS}
     expected |= {f"{hand} hand: {macro[f'Hand{hand.title()}Twelve']} of 21" for hand in HANDS}
-    expected |= {f"K* = {macro['KStarOfFortyTwoAtTwo']}", f"{macro['PlantedK']} planted"}
-    for stop in (name for name in macro if re.match("Planted.*StopPrecision", name)):
+    expected |= {f"K* = {macro['KStarOfFortyTwoAtTwo']}", f"{macro['SyntheticK']} synthetic"}
+    for stop in (name for name in macro if re.match("Synthetic.*StopPrecision", name)):
         recall = macro[stop.replace("Precision", "Recall")]
         expected.add(f"precision {macro[stop]}, recall {recall}")
     for encoder, words in ENCODER_WORDS.items():
@@ -216,8 +218,8 @@ def test_every_row_of_the_results_reaches_the_paper(facts):
     }
     rows |= {f"ablation.json:changes.{key}[": ablation["changes"][key] for key in ("sign", "group")}
     rows |= {"cost.json:rows[": facts["cost"]["rows"],
-             "planted.json:recovery[": facts["planted"]["recovery"],
-             "gallery.json:cases[": facts["gallery"]["cases"]}  # fmt: skip
+             "synthetic.json:recovery[": facts["synthetic"]["recovery"],
+             "failures.json:cases[": facts["failures"]["cases"]}  # fmt: skip
     for start, expected in rows.items():
         places = {source.split("]")[0] for source in sources if start in source}
         assert len(places) == len(expected), start
@@ -232,7 +234,7 @@ def test_smoke_results_are_refused_in_the_paper(tmp_path):
     assert [path.name for path in numbers.write_paper(smoke, elsewhere)] == list(FILES)
 
 
-@pytest.mark.parametrize(("changed", "refused"), [("baseline", True), ("planted", False)])
+@pytest.mark.parametrize(("changed", "refused"), [("baseline", True), ("synthetic", False)])
 def test_results_of_two_runs_are_not_mixed(made, tmp_path, changed, refused):
     workspace = Workspace(str(tmp_path))
     for path in made.results.glob("*.json"):
@@ -246,13 +248,13 @@ def test_results_of_two_runs_are_not_mixed(made, tmp_path, changed, refused):
         with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
             numbers.load_results(workspace)
     else:
-        assert numbers.load_results(workspace)["planted"]["data_sha256"] == "ef" * 32
+        assert numbers.load_results(workspace)["synthetic"]["data_sha256"] == "ef" * 32
 
 
 def test_results_come_back_as_written(made, facts):
     back = numbers.load_results(made)
     assert numbers.collect(back) == numbers.collect(facts)
-    commit = made.read_json("pruning.json")["commit"]
+    commit = read_facts(made, "pruning.json")["commit"]
     facts = {**facts, "pruning": {**facts["pruning"], "commit": commit}}
     assert numbers.paper_texts(back, made) == numbers.paper_texts(facts, made)
 
@@ -278,7 +280,7 @@ def test_a_readme_whose_markers_are_not_there_once_each_is_refused(facts, marker
 
 def test_published_numbers_agree_with_themselves(made):
     results = numbers.load_results(made)
-    assert numbers.differences(results, made.read_json("published.json")) == []
+    assert numbers.differences(results, read_facts(made, "published.json")) == []
     assert numbers.stale_files(results, made) == []
 
 
@@ -303,7 +305,7 @@ def raise_baseline(facts, by):
 def test_a_number_may_move_as_far_as_its_kind_allows(made, move, named):
     moved = paper_facts.results()
     move(moved)
-    found = numbers.differences(moved, made.read_json("published.json"))
+    found = numbers.differences(moved, read_facts(made, "published.json"))
     assert tuple(line.split(":")[0] for line in found) == named
 
 
@@ -377,7 +379,7 @@ def test_a_selection_is_applied_with_two_lines_of_plain_python(made):
 
 
 def test_a_macro_that_no_result_defines_fails_the_check(made, monkeypatch, capsys):
-    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
+    monkeypatch.setattr("jointprune.paper.numbers.__main__.Workspace", lambda *_: made)
     paper = made.figures / "paper.tex"
     used = (
         r"\JPClips, \JPClaimBaseline and \JPprefix; % \JPOnlyInAComment"
@@ -392,7 +394,7 @@ def test_a_macro_that_no_result_defines_fails_the_check(made, monkeypatch, capsy
 
 
 def test_the_command_line_shows_writes_and_checks(made, monkeypatch, capsys):
-    monkeypatch.setattr("jointprune.numbers.__main__.Workspace", lambda *_: made)
+    monkeypatch.setattr("jointprune.paper.numbers.__main__.Workspace", lambda *_: made)
     (made.figures / "claims.md").unlink()
     assert main(["--show"]) == 0
     assert not (made.figures / "claims.md").exists()
@@ -506,7 +508,9 @@ def check(workspace, capsys) -> tuple[int, str]:
 def test_a_check_names_a_table_that_was_edited(own, capsys):
     assert check(own, capsys)[0] == 0
     history = {"data_sha256": "", "config": {}, "smoke": False}  # its own stand in the facts
-    own.write_json("baseline.json", own.read_json("baseline.json"), **history)  # notes the table
+    write_facts(
+        own, "baseline.json", read_facts(own, "baseline.json"), **history
+    )  # notes the table
     table = own.results / "baseline_predictions.csv"
     table.write_text(table.read_text().replace("full,", "full ,", 1))
     status, told = check(own, capsys)

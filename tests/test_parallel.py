@@ -19,12 +19,13 @@ import torch
 from conftest import toy_content
 from recordings import motion, write_mp_data
 
-from jointprune import parallel
+from jointprune import parallel, training
 from jointprune.config import TrainingConfig
-from jointprune.experiments import make_run, run_many, train, training
+from jointprune.importing.importer import import_recordings
 from jointprune.parallel import on_every_core
-from jointprune.sources.importing import import_recordings
-from jointprune.store import load_dataset, save_dataset
+from jointprune.runs import make_run
+from jointprune.store import open_dataset, save_dataset
+from jointprune.training import run_many, train
 from jointprune.workspace import ROOT, Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8, mask="hard-concrete", budget=12)
@@ -281,4 +282,4 @@ def test_a_store_replaced_on_the_way_is_refused(toy_dataset):
     save_dataset(toy_dataset.folder, **content | {"poses": content["poses"] * 2})
     with pytest.raises(ValueError, match=r"expected the store of checksum .* it was replaced"):
         pickle.loads(packed)
-    assert load_dataset(toy_dataset.folder).folder == toy_dataset.folder
+    assert open_dataset(toy_dataset.folder).folder == toy_dataset.folder

@@ -1,4 +1,4 @@
-"""Rankers that ask a network: planted answers, brute force, and axioms of what they compute."""
+"""Rankers that ask a network: synthetic answers, brute force, and axioms of what they compute."""
 
 import itertools
 from dataclasses import asdict
@@ -9,9 +9,9 @@ import torch
 from lassonet.model import LassoNet
 
 from jointprune.classifier import SignClassificationLightning, TrainingConfig
-from jointprune.experiments import evaluation_batches
-from jointprune.rankers import importance, sparse
-from jointprune.rankers.importance import Exam
+from jointprune.prediction import evaluation_batches
+from jointprune.selection import importance, sparse
+from jointprune.selection.importance import Exam
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.workspace import Workspace
 
@@ -208,7 +208,7 @@ def test_rankers_of_one_network_train_it_once_on_training_groups(toy_dataset, tm
     assert set(run.train) | set(run.test) == set(train)
 
 
-def planted_features(clips: int = 120, joints: int = 6, tells: int = 2):
+def synthetic_features(clips: int = 120, joints: int = 6, tells: int = 2):
     """Standardised features in which the first `tells` joints hold the class and no other."""
     draw = np.random.default_rng(0)
     labels = np.arange(clips) % 4
@@ -226,7 +226,7 @@ def short(monkeypatch):
 
 
 def test_lassonets_uninformative_joints_leave_first(short):
-    norms, accuracy = sparse.lassonet_path(*planted_features(), seed=0)
+    norms, accuracy = sparse.lassonet_path(*synthetic_features(), seed=0)
     steps = (norms > 0).sum(0)
     assert min(steps[:2]) > max(steps[2:])
     assert (norms[0] > 0).all() and not norms[-1].any()
@@ -237,7 +237,9 @@ def test_lassonet_repeats_with_its_seed_and_leaves_torch_alone(short):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, again, other = (sparse.lassonet_path(*planted_features(), seed=s)[0] for s in (1, 1, 2))
+    first, again, other = (
+        sparse.lassonet_path(*synthetic_features(), seed=s)[0] for s in (1, 1, 2)
+    )
     assert torch.rand(1) == expected
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first[0], other[0])

@@ -1,10 +1,11 @@
-"""Recovery of planted joints: overlap by hand, rows from a made-up method."""
+"""Recovery of synthetic joints: overlap by hand, rows from a made-up method."""
 
 import numpy as np
 import pytest
 
-from jointprune import recovery, selection
-from jointprune.recovery import overlap
+from jointprune import selection
+from jointprune.paper import recovery
+from jointprune.paper.recovery import overlap
 from jointprune.workspace import Workspace
 
 TRUTH = np.array([True, False, True, True, False, False])
@@ -19,17 +20,17 @@ def test_overlap_is_precision_and_recall(chosen, precision, recall):
 
 
 def test_a_method_that_knows_the_truth_comes_first_and_a_draw_does_not(tmp_path, monkeypatch):
-    """Two small planted datasets, three methods that train nothing, on one core.
+    """Two small synthetic datasets, three methods that train nothing, on one core.
 
     Of three seeds of the "gates" one takes a wrong joint, another two others: neither the vote
     nor the most typical of them has any.
     """
-    from jointprune.sources import load_dataset
+    from jointprune.data import load_dataset
 
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     workspace = Workspace(str(tmp_path))
     size = {"signs": 16, "signers": 4, "clips": 1, "frames": (6, 8)}
-    data = [load_dataset("planted", workspace, seed=seed, **size) for seed in range(2)]
+    data = [load_dataset("synthetic", workspace, seed=seed, **size) for seed in range(2)]
 
     def knows(data, *_):
         return data.informative.astype(float)

@@ -7,20 +7,23 @@ import pytest
 
 from jointprune import selection
 from jointprune.config import TrainingConfig
-from jointprune.experiments import make_run, trained_model
-from jointprune.rankers import drawn, typical, voted
-from jointprune.rankers.drawn import ANATOMY
+from jointprune.prediction import trained_model
+from jointprune.runs import make_run
 from jointprune.selection import (
     FOR_ONE_K,
     LEARNED,
     METHODS,
+    drawn,
     one_per_fold,
     rank_joints,
     rank_many,
     retraining_trials,
     select_many,
     top_joints,
+    typical,
+    voted,
 )
+from jointprune.selection.baselines import ANATOMY
 from jointprune.skeleton import FINGERS, JOINT_NAMES, JOINTS, hand_index
 from jointprune.workspace import Workspace
 
@@ -138,10 +141,10 @@ def test_anatomy_orders_every_joint_of_a_hand_once():
 
 def test_anatomy_takes_both_hands_tips_then_the_wrists(toy_dataset, train_clips):
     tips = {f"{hand}.{f}_tip" for hand in ("left", "right") for f in FINGERS}
-    assert names_of("anatomy", toy_dataset, train_clips, 10) == tips
+    assert names_of("anatomical", toy_dataset, train_clips, 10) == tips
     wrists = {"left.wrist", "right.wrist"}
-    assert names_of("anatomy", toy_dataset, train_clips, 12) == tips | wrists
-    assert names_of("anatomy", toy_dataset, train_clips, 1) == {"right.index_tip"}
+    assert names_of("anatomical", toy_dataset, train_clips, 12) == tips | wrists
+    assert names_of("anatomical", toy_dataset, train_clips, 1) == {"right.index_tip"}
 
 
 def test_right_hand_anatomy_takes_the_whole_right_hand_first(toy_dataset, train_clips):
@@ -244,7 +247,7 @@ def test_workers_are_asked_only_for_what_is_not_kept(toy_dataset, workspace, mon
 
     monkeypatch.setattr(selection, "on_every_core", one_by_one)
     monkeypatch.setitem(LEARNED, "greedy", backwards)
-    for method in ("anatomy", "greedy", "greedy", backwards, backwards):
+    for method in ("anatomical", "greedy", "greedy", backwards, backwards):
         rank_many(method, 4, toy_dataset, folds, (0,), TINY, workspace)
     next((workspace.runs / "rankings").iterdir()).unlink()
     found = rank_many("greedy", 8, toy_dataset, folds, (0,), TINY, workspace)
@@ -313,7 +316,7 @@ def test_an_unknown_method_is_refused(toy_dataset):
 
 def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_dataset, workspace):
     folds = toy_dataset.folds(3, seed=0)
-    chosen = select_many("anatomy", 10, toy_dataset, folds, (0, 1), TINY, workspace)
+    chosen = select_many("anatomical", 10, toy_dataset, folds, (0, 1), TINY, workspace)
     trials = retraining_trials("fingertips", chosen, toy_dataset, folds, TINY)
     assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
     for trial in trials:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import toy_content
 
-from jointprune.store import load_dataset, save_dataset
+from jointprune.store import open_dataset, save_dataset
 from jointprune.workspace import Workspace
 
 
@@ -18,7 +18,7 @@ def folder_content(folder):
 
 def test_what_is_saved_is_what_is_loaded(toy, tmp_path):
     save_dataset(tmp_path / "toy", **toy)
-    data = load_dataset(tmp_path / "toy")
+    data = open_dataset(tmp_path / "toy")
     assert np.array_equal(data.poses, toy["poses"])
     assert np.array_equal(data.present, toy["present"])
     assert [data.classes[label] for label in data.labels] == toy["clips"]["label"].tolist()
@@ -37,12 +37,12 @@ def test_arrays_are_memory_mapped_and_read_only(toy_dataset):
 def test_a_dataset_is_found_by_name_in_its_workspace(toy, tmp_path):
     workspace = Workspace(str(tmp_path))
     saved = save_dataset(workspace.processed / "toy", **toy)
-    assert load_dataset("toy", workspace).sha256 == saved.sha256
+    assert open_dataset("toy", workspace).sha256 == saved.sha256
 
 
 def test_an_absent_dataset_names_the_notebook_that_makes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing .*01_data_preparation\.ipynb"):
-        load_dataset("nothing", Workspace(str(tmp_path)))
+        open_dataset("nothing", Workspace(str(tmp_path)))
 
 
 def test_signs_named_like_missing_values_stay_words(toy, tmp_path):
@@ -68,7 +68,7 @@ def test_a_store_is_replaced_whole_while_a_reader_keeps_the_old_one(toy, toy_dat
     before = toy_dataset.poses.copy()
     save_dataset(tmp_path / "toy", **{**toy, "poses": toy["poses"] * 2})
     assert np.array_equal(toy_dataset.poses, before)
-    assert np.array_equal(load_dataset(tmp_path / "toy").poses, before * 2)
+    assert np.array_equal(open_dataset(tmp_path / "toy").poses, before * 2)
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]
 
 
@@ -167,21 +167,21 @@ def test_a_store_of_another_version_says_what_to_do(toy_dataset, tmp_path):
     meta = tmp_path / "toy" / "meta.json"
     meta.write_text(json.dumps({**json.loads(meta.read_text()), "version": 99}))
     with pytest.raises(ValueError, match=r"version 1, got 99: prepare it again"):
-        load_dataset(tmp_path / "toy")
+        open_dataset(tmp_path / "toy")
 
 
 def test_a_store_whose_parts_do_not_fit_is_refused(toy, toy_dataset, tmp_path):
     (tmp_path / "toy" / "present.npy").unlink()  # still mapped by `toy_dataset`
     np.save(tmp_path / "toy" / "present.npy", toy["present"][:-1])
     with pytest.raises(ValueError, match=re.escape("(24, 8, 42), got (23, 8, 42)")):
-        load_dataset(tmp_path / "toy")
+        open_dataset(tmp_path / "toy")
 
 
 def test_pickled_arrays_are_never_loaded(toy_dataset, tmp_path):
     (tmp_path / "toy" / "poses.npy").unlink()  # still mapped by `toy_dataset`
     np.save(tmp_path / "toy" / "poses.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"[Pp]ython objects|allow_pickle"):
-        load_dataset(tmp_path / "toy")
+        open_dataset(tmp_path / "toy")
 
 
 def test_hand_presence_counts_frames_without_padding(toy_dataset):
@@ -228,7 +228,7 @@ def test_the_informative_joints_are_those_its_source_names(toy, tmp_path):
 
 
 def test_data_without_a_known_truth_says_so(toy_dataset):
-    with pytest.raises(ValueError, match=r"expected a planted dataset.*got 'toy'"):
+    with pytest.raises(ValueError, match=r"expected a synthetic dataset.*got 'toy'"):
         _ = toy_dataset.informative
 
 
@@ -290,20 +290,20 @@ def test_a_damaged_store_is_refused_and_can_be_saved_anew(toy, tmp_path, damage)
     before = folder_content(tmp_path / "toy")
     spoil(tmp_path / "toy" / name)
     with pytest.raises(ValueError, match=r"toy: expected .*(prepare it again|, got)"):
-        load_dataset(tmp_path / "toy")
+        open_dataset(tmp_path / "toy")
     save_dataset(tmp_path / "toy", **toy)
     assert folder_content(tmp_path / "toy") == before
-    assert len(load_dataset(tmp_path / "toy")) == 24
+    assert len(open_dataset(tmp_path / "toy")) == 24
 
 
 def test_damage_is_found_by_a_process_that_had_opened_the_store_before(toy_dataset, tmp_path):
-    load_dataset(tmp_path / "toy")
+    open_dataset(tmp_path / "toy")
     path = tmp_path / "toy" / "present.npy"
     content = path.read_bytes()
     path.unlink()  # still mapped by `toy_dataset`
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(ValueError, match="content of checksum"):
-        load_dataset(tmp_path / "toy")
+        open_dataset(tmp_path / "toy")
 
 
 def test_the_same_store_saved_again_stays_where_it_is(toy, tmp_path):

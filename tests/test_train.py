@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from jointprune import resume as unfinished
 from jointprune import train
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import unfinished
 from jointprune.store import save_dataset
 
 TINY = TrainingConfig(

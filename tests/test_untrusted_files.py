@@ -12,9 +12,9 @@ import pytest
 from layout_sources import FRAMES, Motion, keypoints, little_memory, write
 from pyarrow import parquet
 
-from jointprune.sources.layouts import asl_signs, openhands
-from jointprune.sources.layouts.found import Clip
-from jointprune.sources.layouts.npy import load_npy
+from jointprune.importing.layouts import asl_signs, openhands
+from jointprune.importing.layouts.found import Clip
+from jointprune.importing.layouts.npy import load_npy
 
 
 @pytest.fixture

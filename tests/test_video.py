@@ -15,10 +15,10 @@ from pose_format import Pose
 from recordings import SHOULDERS, motion
 
 from jointprune import data as command
-from jointprune.sources import reading
-from jointprune.sources.importing import import_recordings
-from jointprune.sources.layouts import recognise, video
-from jointprune.sources.layouts.landmarks import hands_seen
+from jointprune.importing import reading
+from jointprune.importing.importer import import_recordings
+from jointprune.importing.layouts import recognise, video
+from jointprune.importing.layouts.landmarks import hands_seen
 from jointprune.workspace import Workspace
 
 with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")

@@ -1,6 +1,6 @@
 """Trainings whose course is written down; run as a script, on two CPU processes by DDP.
 
-`python two_processes.py FOLDER`: FOLDER holds a workspace with the dataset "planted-small".
+`python two_processes.py FOLDER`: FOLDER holds a workspace with the dataset "synthetic-small".
 """
 
 import sys
@@ -9,13 +9,16 @@ from pathlib import Path
 import lightning
 import torch
 
+from jointprune import resume as unfinished
 from jointprune import train
 from jointprune.config import TrainingConfig
-from jointprune.experiments import fit, make_run, unfinished
-from jointprune.store import SignDataset, load_dataset
+from jointprune.dataset import SignDataset
+from jointprune.runs import make_run
+from jointprune.store import open_dataset
+from jointprune.training import fit
 from jointprune.workspace import Workspace
 
-DATASET = "planted-small"
+DATASET = "synthetic-small"
 SHARED = {"hidden": 16, "frames": 4, "batch_size": 16, "epochs": 3, "dropout": 0.0,
           "precision": "32-true"}  # fmt: skip
 # One draw of gates a batch and a price; one draw a clip; scales of the first batch; no gates.
@@ -65,7 +68,7 @@ def resumed(config: TrainingConfig, data: SignDataset, keep: Path, **asked) -> d
 def main(folder: Path) -> None:
     """Both processes run this: courses to `courses-PLACE.pt`, then the command line."""
     torch.set_num_threads(1)
-    data = load_dataset(DATASET, Workspace(str(folder)))
+    data = open_dataset(DATASET, Workspace(str(folder)))
     both = {"devices": 2, "strategy": "ddp"}
     courses = {n: course(c, data, **both) for n, c in CONFIGS.items()}
     unfinished.KEEP_EVERY = 0

@@ -17,6 +17,7 @@ import trials
 from children import end_all
 from trials import Bench, Kind, Trial
 
+from jointprune.paper.results import write_facts
 from jointprune.workspace import ROOT, Workspace
 
 BOUND = 20 * 60  # seconds
@@ -74,7 +75,8 @@ def main() -> int:
         "seconds": round(time.monotonic() - bench.start, 1),
         **bench.facts,
     }
-    Workspace().write_json(
+    write_facts(
+        Workspace(),
         "reliability.json",
         facts,
         data_sha256=json.loads(store.read_bytes())["sha256"],

@@ -10,14 +10,15 @@ import sys
 
 import torch
 
-from jointprune.experiments import run_of, train
-from jointprune.store import load_dataset
+from jointprune.runs import run_of
+from jointprune.store import open_dataset
+from jointprune.training import train
 from jointprune.workspace import Workspace
 
 
 def main() -> None:
     reference, workspace = (Workspace(name) for name in sys.argv[1:3])
-    data = load_dataset("fingerspelling", reference)
+    data = open_dataset("fingerspelling", reference)
     torch.set_num_threads(1)
     runs = {path.parent: run_of(path.parent) for path in sorted(reference.runs.glob("*/run.json"))}
     own = [folder for folder, run in runs.items() if run.folder(data, reference) == folder]

@@ -9,7 +9,8 @@ from children import Child, Ended, full_disk, notebooks, numbers, without_privil
 from compare import copied, differences
 from trials import Bench, Trial, harmed
 
-from jointprune.numbers.values import PARTS
+from jointprune.paper.numbers.values import PARTS
+from jointprune.paper.results import read_facts, write_facts
 from jointprune.workspace import ROOT, Workspace
 
 LARGEST_FILE = 100_000  # bytes on the full disk: settings and tables of gates fit, no model does
@@ -31,7 +32,7 @@ def untrained(bench: Bench, name: str) -> Path:
     return workspace
 
 
-def mended(bench: Bench, workspace: Path, name: str, words: str, failed: Ended) -> Trial:
+def fixed(bench: Bench, workspace: Path, name: str, words: str, failed: Ended) -> Trial:
     """The trial, once the same notebook ran again."""
     again = notebooks(workspace, "again", BASELINE).wait(bench.left())
     return harmed(
@@ -42,7 +43,7 @@ def mended(bench: Bench, workspace: Path, name: str, words: str, failed: Ended) 
 def full(bench: Bench) -> Trial:
     workspace = untrained(bench, "full")
     child = notebooks(workspace, "full", BASELINE, before=full_disk(LARGEST_FILE))
-    return mended(bench, workspace, "full disk", "File too large", child.wait(bench.left()))
+    return fixed(bench, workspace, "full disk", "File too large", child.wait(bench.left()))
 
 
 def read_only(bench: Bench) -> Trial:
@@ -51,7 +52,7 @@ def read_only(bench: Bench) -> Trial:
     child = notebooks(workspace, "readonly", BASELINE, before=without_privilege)
     failed = child.wait(bench.left())
     (workspace / "data/runs").chmod(0o755)
-    return mended(bench, workspace, "read-only folder", "Permission denied", failed)
+    return fixed(bench, workspace, "read-only folder", "Permission denied", failed)
 
 
 def stopped_kernel(bench: Bench) -> Trial:
@@ -62,9 +63,7 @@ def stopped_kernel(bench: Bench) -> Trial:
         time.sleep(0.1)
     for kernel in child.kernels():
         kernel.kill()
-    return mended(
-        bench, workspace, "stopped kernel", "its kernel stopped", child.wait(bench.left())
-    )
+    return fixed(bench, workspace, "stopped kernel", "its kernel stopped", child.wait(bench.left()))
 
 
 def truncated_checkpoint(bench: Bench) -> Trial:
@@ -76,7 +75,7 @@ def truncated_checkpoint(bench: Bench) -> Trial:
     failed = notebooks(workspace, "cut", BASELINE).wait(bench.left())
     for folder in set(re.findall(r"(\S+): expected a run's folder", failed.text)):
         shutil.rmtree(folder, ignore_errors=True)
-    return mended(bench, workspace, "truncated checkpoint", words, failed)
+    return fixed(bench, workspace, "truncated checkpoint", words, failed)
 
 
 def flip(path: Path) -> None:
@@ -129,11 +128,11 @@ def paper(bench: Bench) -> Path:
     shutil.copy(ROOT / "README.md", workspace)
     place = Workspace(str(workspace))
     for name in PARTS:  # those of before results were sealed get their seals
-        facts = place.read_json(f"{name}.json")
+        facts = read_facts(place, f"{name}.json")
         history = {key: facts.pop(key) for key in ("data_sha256", "config", "smoke")}
         for key in ("commit", "tables"):
             facts.pop(key, None)
-        place.write_json(f"{name}.json", facts, **history)
+        write_facts(place, f"{name}.json", facts, **history)
     for step in ((), ("--publish",)):
         ended = numbers(workspace, "made", *step).wait(bench.left())
         if ended.code:

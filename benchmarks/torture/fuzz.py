@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointprune.sources.layouts import recognise
-from jointprune.sources.reading import load_recordings, read_chunk
+from jointprune.importing.layouts import recognise
+from jointprune.importing.reading import load_recordings, read_chunk
 from jointprune.workspace import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))

@@ -165,13 +165,13 @@ def told(other: list[str]) -> str:
     return f"{len(other)} files differ: {', '.join(other[:4])}"
 
 
-def harmed(name: str, words: str, failed: Ended, mended: Ended, other: list[str] = ()) -> Trial:
-    """The trial of a command that has to fail with `words`, and to succeed once mended."""
+def harmed(name: str, words: str, failed: Ended, fixed: Ended, other: list[str] = ()) -> Trial:
+    """The trial of a command that has to fail with `words`, and to succeed once fixed."""
     clear = failed.code not in (0, -9) and words in failed.text
-    recovered = mended.code == 0 and not other
+    recovered = fixed.code == 0 and not other
     happened = f"exit {failed.code}: {failed.last}" + (
         "; then exit 0, every file the same" if recovered
-        else f"; then exit {mended.code}: {mended.last}; {told(list(other))}"
+        else f"; then exit {fixed.code}: {fixed.last}; {told(list(other))}"
     )  # fmt: skip
     return Trial(name, f"“{words}”, then the same files", happened, clear and recovered)
 

@@ -10,9 +10,9 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import predict
-from jointprune.sources.recording import LIMIT
-from jointprune.store import SignDataset
+from jointprune.dataset import SignDataset
+from jointprune.prediction import predict
+from jointprune.recording import LIMIT
 
 # Largest difference of a probability between a file's program and the model as trained.
 TOLERANCE = 1e-5

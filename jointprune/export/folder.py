@@ -10,13 +10,13 @@ import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
-from jointprune.experiments import run_of
+from jointprune.data import load_dataset
+from jointprune.dataset import SignDataset
 from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
 from jointprune.extras import require
+from jointprune.runs import run_of
 from jointprune.scratch import scratch_folder
-from jointprune.sources import load_dataset
-from jointprune.store import SignDataset
 from jointprune.workspace import sync
 
 # What torch raises for an archive not its own, and Python for one that holds something else.

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
-from jointprune.experiments import without_noise
+from jointprune.dataset import SignDataset
+from jointprune.pose_files import HAND_POINTS
 from jointprune.preprocessing import EVALUATION_CROP
+from jointprune.recording import LIMIT
 from jointprune.skeleton import JOINT_NAMES, JOINTS
-from jointprune.sources.pose_files import HAND_POINTS
-from jointprune.sources.recording import LIMIT
-from jointprune.store import SignDataset
+from jointprune.training import without_noise
 
 OPSET = 20  # of ONNX; onnxruntime reads such files from 1.18 on
 EXAMPLE = Path(__file__).with_name("read_a_sign.py")

@@ -68,14 +68,14 @@ class Head(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         with as_given(tokens.device):  # bfloat16 would leave a cosine two or three digits
-            clips, signs = self.clips(tokens), functional.normalize(self.signs, dim=-1)
+            clips, signs = self.embed(tokens), functional.normalize(self.signs, dim=-1)
             if self.training:
                 return SHARPNESS * functional.linear(clips, signs)
             known = torch.cat([signs[:, None], self.exemplars], 1)
             near = SHARPNESS * functional.linear(clips, known.flatten(0, 1))
             return (near.unflatten(-1, self.share.shape) + self.share).logsumexp(-1)
 
-    def clips(self, tokens: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor) -> Tensor:
         """What of each clip is compared with signs, (B, width) of length 1."""
         tokens = self.norm(tokens.float())
         return functional.normalize((tokens * self.attend(tokens).softmax(1)).sum(1), dim=-1)
@@ -99,9 +99,9 @@ class Encoder(nn.Module):
     def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
         return self.head(self.read(poses, weight))
 
-    def clips(self, poses: Tensor, weight: Tensor) -> Tensor:
+    def embed(self, poses: Tensor, weight: Tensor) -> Tensor:
         """What of each clip is compared with signs, (B, width) of length 1."""
-        return self.head.clips(self.read(poses, weight))
+        return self.head.embed(self.read(poses, weight))
 
 
 def membership(joints: Sequence[str]) -> Tensor:

@@ -1,0 +1,57 @@
+"""Recordings that others made, in the layouts that they are published and kept in.
+
+Each layout is a module of two functions: `find(source)` lists the clips of a folder, or raises
+`NotThisLayout`; `read(clip)` gives their values, or raises ValueError for what is broken.
+`video` has a third between them, `extract`.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from jointprune.importing.layouts import arrays, asl_signs, mp_data, openhands, pose, video
+from jointprune.importing.layouts.found import Clip, NotThisLayout
+
+LAYOUTS: dict[str, ModuleType] = {
+    "pose": pose,
+    "mp-data": mp_data,
+    "arrays": arrays,
+    "asl-signs": asl_signs,
+    "openhands": openhands,
+    "video": video,
+}
+
+
+def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
+    """The name of a folder's layout, and the folder's clips in natural order.
+
+    With "auto" exactly one layout must fit. Raises NotThisLayout if the one asked for does
+    not, ValueError if none or several fit, or if the layout's name is unknown, and
+    FileNotFoundError or NotADirectoryError for a source that is no folder.
+    """
+    if layout not in ("auto", *LAYOUTS):
+        raise ValueError(f"expected a layout out of auto, {', '.join(LAYOUTS)}, got {layout!r}")
+    if not source.exists():
+        raise FileNotFoundError(f"expected a folder of recordings, got {source}: it is not there")
+    if not source.is_dir():
+        raise NotADirectoryError(
+            f"expected a folder of recordings, got {source}: give the folder that holds them"
+        )
+    if layout != "auto":
+        return layout, LAYOUTS[layout].find(source)
+    return _only_fit(source)
+
+
+def _only_fit(source: Path) -> tuple[str, list[Clip]]:
+    fits, reasons = {}, []
+    for name, module in LAYOUTS.items():
+        try:
+            fits[name] = module.find(source)
+        except NotThisLayout as reason:
+            reasons.append(f"  {name}: {reason}")
+    if not fits:
+        raise ValueError("\n".join([f"{source}: expected one of these layouts:", *reasons]))
+    if len(fits) > 1:
+        raise ValueError(
+            f"{source}: expected one layout, got {' and '.join(fits)}: say which with --layout"
+        )
+    return fits.popitem()

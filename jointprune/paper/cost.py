@@ -1,0 +1,129 @@
+"""What a kept joint costs: size, work and time of sliced models, for encoders of every kind.
+
+Cost does not depend on what a network has learned, so fresh weights are measured. Work is
+counted in floating-point operations of one clip, a multiply-add as two, in matrix products and
+convolutions (the GRU's among them); norms, softmax and other elementwise work is left out.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from jointprune.classifier import SignClassificationLightning, slice_joints
+from jointprune.config import TrainingConfig
+from jointprune.runs import content_name
+from jointprune.workspace import Workspace, atomic_path
+
+FLOAT_BYTES = 4
+
+
+def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int = 100) -> dict:
+    """Facts of one clip for each encoder and number of joints K; latency on one thread, in ms.
+
+    Args:
+        configs: settings of each encoder, on all joints and of one clip length; one of them has
+            to be the "transformer", whose `projection_share` is told.
+        budgets: the K to measure.
+        rounds: how often each model is timed. A round times every model once, so that a drift
+            of the machine hits all alike; the median is told with the quartiles.
+    """
+    flattening = [c for c in configs if c.encoder == "transformer"]
+    frames = {c.frames for c in configs}
+    if len(flattening) != 1 or len(frames) != 1:
+        raise ValueError(
+            "expected one config of the encoder 'transformer' and one number of frames, got "
+            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}"
+        )
+    models = [(c, k, sliced(c, k)) for c in configs for k in budgets]
+    times = latencies([model for _, _, model in models], rounds)
+    low, median, high = np.quantile(times, (0.25, 0.5, 0.75), axis=0).round(3)
+    rows = [
+        {
+            "encoder": config.encoder,
+            "k": k,
+            "parameters": sum(p.numel() for p in model.encoder.parameters()),
+            "flops": clip_flops(model),
+            "input_bytes": k * config.coords * FLOAT_BYTES,
+            "latency_ms": float(median[i]),
+            "latency_low": float(low[i]),
+            "latency_high": float(high[i]),
+        }
+        for i, (config, k, model) in enumerate(models)
+    ]
+    return {
+        "frames": frames.pop(),
+        "threads": 1,
+        "rows": rows,
+        "projection_share": projection_share(flattening[0]),
+    }
+
+
+def sheet_once(
+    configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
+) -> dict:
+    """`sheet`, measured once and kept with the runs, so that a second run prints the same."""
+    name = content_name("each called twice", [asdict(c) for c in configs], list(budgets))
+    path = workspace.runs / f"cost-{name}.json"
+    if not path.is_file():
+        facts = sheet(configs, budgets)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(facts), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sliced(config: TrainingConfig, k: int) -> SignClassificationLightning:
+    """An untrained model sliced to k joints, spread evenly over those of `config`."""
+    full = SignClassificationLightning(asdict(config)).eval()
+    kept = np.linspace(0, config.num_pose_points - 1, k).round().astype(int)
+    return slice_joints(full, kept.tolist())
+
+
+@torch.no_grad()
+def clip_flops(model: SignClassificationLightning) -> int:
+    """Floating-point operations of one clip, counted as it runs."""
+    with FlopCounterMode(display=False) as counter:
+        model(*_clip(model.config))
+    return counter.get_total_flops()
+
+
+@torch.no_grad()
+def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.ndarray:
+    """Milliseconds for one clip, (rounds, models), on one thread, the models in turn.
+
+    Each is called twice and the second call timed: the first after another model finds caches
+    that hold the other's weights, which would cost the first of each encoder most.
+    """
+    clips = [_clip(model.config) for model in models]
+    times = np.empty((rounds + 3, len(models)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for row in times:
+            for i, (model, clip) in enumerate(zip(models, clips, strict=True)):
+                model(*clip)
+                start = time.perf_counter()
+                model(*clip)
+                row[i] = 1e3 * (time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return times[3:]  # less the first rounds, in which memory is got and kernels are made
+
+
+def projection_share(config: TrainingConfig) -> float:
+    """Share of the model's operations that read the joints: the input projection's."""
+    model = SignClassificationLightning(asdict(config)).eval()
+    project = model.encoder.project
+    work = 2 * config.frames * project.in_features * project.out_features
+    return round(work / clip_flops(model), 4)
+
+
+def _clip(config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    shape = 1, config.frames, config.num_pose_points
+    generator = torch.Generator().manual_seed(0)
+    poses = torch.randn(*shape, config.coords, generator=generator)
+    return poses, torch.ones(shape, dtype=torch.bool)

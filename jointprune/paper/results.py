@@ -1,0 +1,152 @@
+"""`data/results`: facts (JSON) and tables (CSV), each written by one notebook or command.
+
+A file is written whole or not at all. Facts carry their history (commit, checksum of the data
+set, settings), a checksum of themselves and those of the tables written with them, so that a file
+that was edited or damaged is refused.
+"""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+
+from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
+
+# Columns that hold names: a sign called "NA" or a signer called "6" is text, never a missing
+# value or a number.
+TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "joint")
+
+# No results file has two writers.
+WRITERS = {
+    "dataset.json": "notebooks/01_data_preparation.ipynb",
+    "baseline.json": "notebooks/02_baseline.ipynb",
+    "baseline_predictions.csv": "notebooks/02_baseline.ipynb",
+    "pruning.json": "notebooks/03_pruning_training.ipynb",
+    "pruning_predictions.csv": "notebooks/03_pruning_training.ipynb",
+    "gate_paths.csv": "notebooks/03_pruning_training.ipynb",
+    "failures.json": "notebooks/03_pruning_training.ipynb",
+    "synthetic.json": "notebooks/03_pruning_training.ipynb",
+    "ablation.json": "notebooks/04_joint_ablation.ipynb",
+    "ablation_predictions.csv": "notebooks/04_joint_ablation.ipynb",
+    "cost.json": "notebooks/04_joint_ablation.ipynb",
+    "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
+    "bench.json": "benchmarks/bench.py (make bench)",
+    "reliability.json": "benchmarks/torture (make torture)",
+    "published.json": "python -m jointprune.paper.report --publish (make publish)",
+}
+
+
+def write_facts(
+    workspace: Workspace, name: str, facts: dict, *, data_sha256: str, config: dict, smoke: bool
+) -> Path:
+    """Write `facts` with their history to `results/name`; returns its path.
+
+    Raises ValueError for an unknown name, or a smoke result in the repository itself.
+    """
+    _check_name(name)
+    if smoke and workspace.path == ROOT:
+        raise ValueError(
+            "expected a workspace of its own for smoke results, got the repository's: "
+            'pass workspace="build/smoke"'
+        )
+    history = {
+        "smoke": smoke,
+        "commit": current_commit(),
+        "data_sha256": data_sha256,
+        "config": config,
+    }
+    if tables := {t: file_sha256(workspace.results / t) for t in _beside(workspace, name, ".csv")}:
+        history["tables"] = tables
+    facts = json.loads(json.dumps({**history, **facts}))  # keys that are numbers become text
+    facts["sha256"] = facts_sha256(facts)
+    text = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False)
+    with atomic_path(workspace.results / name) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return workspace.results / name
+
+
+def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> Path:
+    """Write a table to `results/name`; returns its path."""
+    _check_name(name)
+    with atomic_path(workspace.results / name) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    return workspace.results / name
+
+
+def read_facts(workspace: Workspace, name: str) -> dict:
+    """The facts of `results/name`.
+
+    Raises FileNotFoundError if there are none, ValueError if they or the tables written with them
+    were changed since.
+    """
+    path = _existing(workspace, name)
+    try:
+        facts = json.loads(path.read_bytes())
+        changed = facts.pop("sha256", None) != facts_sha256(facts)
+    except (ValueError, AttributeError, TypeError) as error:  # no JSON, or no facts
+        raise ValueError(_damaged(path, str(error))) from error
+    if changed:
+        raise ValueError(_damaged(path, "another"))
+    for table, sha256 in facts.get("tables", {}).items():
+        if file_sha256(_existing(workspace, table)) != sha256:
+            raise ValueError(_damaged(workspace.results / table, f"another than {name} notes"))
+    return facts
+
+
+def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
+    """The table `results/name`; ValueError if it is not the one that the facts beside it note."""
+    _check_name(name)
+    for facts in _beside(workspace, name, ".json"):
+        read_facts(workspace, facts)
+    text = dict.fromkeys(TEXT_COLUMNS, str)
+    return pd.read_csv(_existing(workspace, name), keep_default_na=False, dtype=text)
+
+
+def facts_sha256(facts: dict) -> str:
+    """Checksum of what a JSON file says, however it is laid out."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def current_commit() -> str:
+    """The checkout's commit, with `+` where tracked code differs from it; "unknown" outside git.
+
+    Results and figures do not count as differences: they are what a run rewrites.
+    """
+    git = ["git", "-C", str(ROOT)]
+    changed = ["status", "--porcelain", "--untracked-files=no", "--", "jointprune", "notebooks"]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True)
+        dirty = subprocess.run([*git, *changed], capture_output=True)
+    except FileNotFoundError:
+        return "unknown"
+    if head.returncode or dirty.returncode:
+        return "unknown"
+    return head.stdout.decode().strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def _beside(workspace: Workspace, name: str, ending: str) -> list[str]:
+    """Results that exist of the writer of `name`, by their ending such as ".csv"."""
+    return [n for n in WRITERS if WRITERS[n] == WRITERS[name] and Path(n).suffix == ending
+            and (workspace.results / n).is_file()]  # fmt: skip
+
+
+def _existing(workspace: Workspace, name: str) -> Path:
+    _check_name(name)
+    path = workspace.results / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there yet: run {WRITERS[name]} first")
+    return path
+
+
+def _check_name(name: str) -> None:
+    if name not in WRITERS:
+        raise ValueError(f"expected a results file out of {sorted(WRITERS)}, got {name!r}")
+
+
+def _damaged(path: Path, got: str) -> str:
+    return (
+        f"{path}: expected the content that {WRITERS[path.name]} wrote, got {got}: it was changed "
+        "or damaged since; restore it (git checkout) or run that again"
+    )

@@ -1,0 +1,101 @@
+"""What trained networks answer: class probabilities, tables of predictions, courses of gates."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import TrainingConfig
+from jointprune.dataset import SignDataset
+from jointprune.parallel import on_every_core
+from jointprune.preprocessing import ClipBatches
+from jointprune.runs import Run, Trial, joint_indices, trained_file
+from jointprune.workspace import Workspace
+
+
+@torch.no_grad()
+def predict(model: SignClassificationLightning, data: SignDataset, clips) -> np.ndarray:
+    """Class probabilities (clips, classes) float32, in evaluation mode and full precision."""
+    return _probabilities(model.eval(), evaluation_batches(model.config, data, clips))
+
+
+def evaluation_batches(config: TrainingConfig, data: SignDataset, clips) -> ClipBatches:
+    """Clips in order and unchanged, for a model of these settings."""
+    return ClipBatches(data, clips, config.frames, 256, joint_indices(config, data))
+
+
+def _probabilities(model: SignClassificationLightning, batches) -> np.ndarray:
+    return np.concatenate(
+        [model(poses, present).softmax(-1).numpy() for poses, present, _ in batches]
+    )
+
+
+def gate_path(run: Run, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
+    """A trained run's gates over its epochs, one row a joint and epoch."""
+    return pd.read_csv(trained_file(run, data, workspace, "gates.csv"))
+
+
+def trained_model(run: Run, data: SignDataset, workspace: Workspace) -> SignClassificationLightning:
+    """A trained run's model, in evaluation mode."""
+    path = trained_file(run, data, workspace, "model.ckpt")
+    return SignClassificationLightning.load_from_checkpoint(path).eval()
+
+
+def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace) -> pd.DataFrame:
+    """Every test prediction of trained trials, one row a clip, fold, seed and method."""
+    rows = []
+    for trial in trials:
+        probabilities = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
+        rows.append(prediction_rows(trial, probabilities, data))
+    return pd.concat(rows, ignore_index=True)
+
+
+def masked_predictions(
+    asked: list[tuple[Trial, list[tuple[str, tuple[int, ...]]]]],
+    data: SignDataset,
+    workspace: Workspace,
+) -> pd.DataFrame:
+    """Test predictions of trained models with only some gates open; nothing is retrained.
+
+    `asked` pairs each trial with named sets of indices into its model's joints; the rows' method
+    is the name, their K the size of the set.
+    """
+    jobs = [(trial, sets, data, workspace) for trial, sets in asked]
+    return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)
+
+
+@torch.no_grad()
+def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
+    """The predictions of one model."""
+    model = trained_model(trial.run, data, workspace)
+    batches = list(evaluation_batches(model.config, data, trial.run.test))
+    rows = []
+    for name, joints in sets:
+        model.joint_pruning.freeze(joints)
+        part = replace(trial, method=name, k=len(joints), regime="masked")
+        rows.append(prediction_rows(part, _probabilities(model, batches), data))
+    return pd.concat(rows, ignore_index=True)
+
+
+def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) -> pd.DataFrame:
+    """Probabilities (test clips, classes) of one trial as rows of the predictions table."""
+    clips = np.array(trial.run.test)
+    labels, classes = np.asarray(data.labels)[clips], np.array(data.classes)
+    return pd.DataFrame(
+        {
+            "method": trial.method,
+            "k": trial.k,
+            "regime": trial.regime,
+            "fold": trial.fold,
+            "seed": trial.run.seed,
+            "clip": data.clips["clip"].to_numpy()[clips],
+            "group": np.asarray(data.groups)[clips],
+            "label": classes[labels],
+            "predicted": classes[probabilities.argmax(1)],
+            "p_true": probabilities[np.arange(len(clips)), labels].round(4),
+            "p_predicted": probabilities.max(1).round(4),
+        }
+    )

@@ -1,0 +1,145 @@
+"""The stability index against its definition, hand-worked cases and its known limits."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import jointprune as jp
+from jointprune.agreement import agreement_apart, agreement_over_seeds, stability
+
+
+def draws(rows, size, joints, seed=0):
+    """Independent random sets of the same size, bool (rows, joints)."""
+    ranks = np.random.default_rng(seed).random((rows, joints)).argsort(axis=1).argsort(axis=1)
+    return ranks < size
+
+
+def by_definition(kept):
+    """1 - mean of unbiased variances over joints / that of random sets, joint by joint."""
+    rows, joints = kept.shape
+    mean_size = sum(int(row.sum()) for row in kept) / rows
+    spread = sum(np.var(kept[:, joint].astype(float), ddof=1) for joint in range(joints)) / joints
+    return 1 - spread / (mean_size / joints * (1 - mean_size / joints))
+
+
+def test_three_selections_worked_by_hand():
+    # Shares kept: 1, 2/3, 1/3, 0; variances (3/2) p (1 - p): 0, 1/3, 1/3, 0, mean 1/6.
+    # Half of the joints are kept, so chance has 1/2 * 1/2 = 1/4: index 1 - (1/6) / (1/4) = 1/3.
+    # Influences: (5/12 - 1/4 + 1/12) / (1/4) = 1, (1/3 - 1/4 + 1/12) / (1/4) = 2/3, and 1: their
+    # squared deviations add up to 6/81, so the variance is 4/9 * 6/81 = 24/729.
+    found = stability([{0, 1}, {0, 2}, {0, 1}], num_joints=4)
+    assert found.index == pytest.approx(1 / 3)
+    half = 1.959964 * np.sqrt(24 / 729)
+    assert (found.low, found.high) == pytest.approx((1 / 3 - half, 1 / 3 + half), abs=1e-6)
+
+
+def test_selections_of_many_sizes_agree_with_the_definition():
+    kept = np.random.default_rng(1).random((9, 42)) < np.linspace(0.1, 0.9, 42)
+    assert len(set(kept.sum(axis=1))) > 3
+    assert stability(kept).index == pytest.approx(by_definition(kept))
+
+
+def test_at_one_size_the_index_is_the_mean_overlap_of_pairs_above_chance():
+    # Kuncheva 2007: (shared - k^2 / J) / (k - k^2 / J), which the index extends to other sizes.
+    kept = draws(7, 12, 42)
+    chance = 12 * 12 / 42
+    pairs = [(np.sum(a & b) - chance) / (12 - chance) for a, b in combinations(kept, 2)]
+    assert stability(kept).index == pytest.approx(np.mean(pairs))
+
+
+def test_identical_selections_are_fully_stable():
+    found = stability(np.tile(np.arange(42) < 12, (20, 1)))
+    assert (found.index, found.low, found.high) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_complements_reach_the_lower_limit_and_the_interval_stays_in_range():
+    found = stability([[0, 1], [2, 3]], num_joints=4)
+    assert found.index == pytest.approx(-1.0)  # -1 / (M - 1) at M = 2
+    each_alone = stability(np.eye(5, dtype=bool))  # 5 selections that share nothing
+    assert each_alone.index == pytest.approx(-1 / 4)
+    assert each_alone.low >= -1 / 4
+    nearly = np.tile(np.arange(42) < 12, (5, 1))
+    nearly[0, [0, 20]] = False, True
+    assert stability(nearly).high <= 1.0
+
+
+def test_random_selections_have_index_zero_within_an_interval_that_mostly_covers_it():
+    assert stability(draws(2000, 12, 42)).index == pytest.approx(0.0, abs=0.01)
+    found = [stability(draws(20, 12, 42, seed)) for seed in range(300)]
+    assert np.mean([one.index for one in found]) == pytest.approx(0.0, abs=0.01)
+    assert 0.88 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
+
+
+def test_the_interval_is_as_wide_as_the_jackknife_says():
+    kept = np.random.default_rng(2).random((200, 42)) < np.linspace(0.05, 0.8, 42)
+    without = [by_definition(np.delete(kept, row, axis=0)) for row in range(200)]
+    error = np.sqrt(199 / 200 * np.sum((without - np.mean(without)) ** 2))
+    found = stability(kept)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.03)
+
+
+def test_the_order_of_selections_and_of_joints_does_not_matter():
+    rng, kept = np.random.default_rng(3), draws(6, 8, 42)
+    mixed = kept[rng.permutation(6)][:, rng.permutation(42)]
+    expected, found = stability(kept), stability(mixed)
+    assert (found.index, found.low) == pytest.approx((expected.index, expected.low))
+
+
+def test_sets_of_indices_and_rows_of_flags_are_the_same_selections():
+    kept = draws(6, 8, 42)
+    as_sets = [np.flatnonzero(row) for row in kept]
+    assert jp.stability(as_sets, num_joints=42) == jp.stability(kept)
+
+
+def test_runs_on_the_same_clips_are_compared_inside_their_fold_alone():
+    first, second = draws(2, 12, 42)
+    kept, folds = np.stack([first, second, first, second]), [0, 1, 0, 1]
+    assert agreement_over_seeds(kept, folds) == pytest.approx(1.0)
+    assert stability(kept).index < 0.7
+    apart = agreement_over_seeds(kept, [0, 0, 1, 1])
+    assert apart == pytest.approx(stability(np.stack([first, second])).index)
+
+
+def test_runs_apart_share_neither_fold_nor_seed():
+    """Two seeds in two folds: a seed always keeps the same joints, other seeds share 3 of 12."""
+    first, second = np.zeros((2, 42), bool)
+    first[:12], second[9:21] = True, True
+    kept = np.stack([first, second, first, second])
+    chance = 12**2 / 42
+    assert agreement_apart(kept, [0, 0, 1, 1], [0, 1, 0, 1]) == pytest.approx(
+        (3 - chance) / (12 - chance)
+    )
+    assert agreement_apart(kept[:2], [0, 0], [0, 1]) is None
+    rows = draws(6, 8, 42)
+    assert agreement_apart(rows, range(6), range(6)) == pytest.approx(stability(rows).index)
+    with pytest.raises(ValueError, match=r"as many joints each, got \[12, 1\]"):
+        agreement_apart([first, np.eye(1, 42, dtype=bool)[0]], [0, 1], [0, 1])
+
+
+@pytest.mark.parametrize("kept", [np.ones((3, 4), bool), np.zeros((3, 4), bool)])
+def test_selections_that_cannot_differ_are_refused(kept):
+    with pytest.raises(ValueError, match=r"keep (all|none): the index is not defined"):
+        stability(kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.ones((1, 4), bool),), "at least two selections"),
+        ((np.ones((3, 4)),), "got float64"),
+        (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
+        (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[0, 4\]"),
+        (([(0, -1), (1, 2)], 4), r"from 0 to 3, got \[0, -1\]"),
+    ],
+)
+def test_what_is_no_table_of_selections_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        stability(*arguments)
+
+
+def test_a_fold_for_each_selection_and_two_selections_a_fold_are_needed():
+    with pytest.raises(ValueError, match="one fold a selection"):
+        agreement_over_seeds(draws(4, 2, 6), [0, 1])
+    with pytest.raises(ValueError, match="at least two selections"):
+        agreement_over_seeds(draws(3, 2, 6), [0, 0, 1])

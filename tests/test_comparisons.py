@@ -1,0 +1,185 @@
+"""The declared family and K* on predictions whose verdict is known beforehand."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import paper_facts
+import pytest
+
+from jointprune.paper.comparisons import COMPARISONS, compare, detectable_loss, k_star, noninferior
+from jointprune.statistics import cluster_bootstrap, holm, mcnemar, pair, sign_flip
+
+GROUPS, CLIPS = 8, 50
+
+
+def method(name, k, lost, seeds=2):
+    """Every clip right, except the first `lost(group, seed)` clips of each group."""
+    rows = [
+        (name, k, 0, seed, f"{group}/{clip}", str(group), "A", "B" if clip < share else "A")
+        for group in range(GROUPS)
+        for seed in range(seeds)
+        for share in [lost(group, seed)]
+        for clip in range(CLIPS)
+    ]
+    columns = ["method", "k", "fold", "seed", "clip", "group", "label", "predicted"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def graded(losses):
+    """All 42 joints always right; "learned" at each K loses clips, a number or by group, seed."""
+    parts = [method("full", 42, lambda group, seed: 0)]
+    for k, lost in losses.items():
+        parts.append(method("learned", k, lost if callable(lost) else lambda *_, n=lost: n))
+    return pd.concat(parts, ignore_index=True)
+
+
+def found(losses, margin):
+    return k_star(graded(losses), tuple(losses), margin)
+
+
+def family_predictions():
+    accuracy = {("full", 42): 0.66, ("learned", 12): 0.65, ("learned", 21): 0.66}
+    others = ("stratified-random", "hand-matched-random", "anatomical", "greedy")
+    return paper_facts.predictions(accuracy | {(name, 12): 0.6 for name in others})
+
+
+def test_the_family_is_the_declared_one():
+    records = compare(family_predictions())
+    assert [record["name"] for record in records] == [c.name for c in COMPARISONS]
+    assert len({record["name"] for record in records}) == 8
+    assert [record["margin"] for record in records] == [0.02, 0.02, 0.01, 0.01, 0, 0, 0, 0]
+    assert [record["p_holm"] for record in records] == pytest.approx(
+        holm([record["p"] for record in records])
+    )
+    assert all(record["runs"] == 20 for record in records)
+
+
+def test_every_comparison_has_its_mcnemar_test_beside_it():
+    table = family_predictions()
+    for record, terms in zip(compare(table), COMPARISONS, strict=True):
+        assert record["mcnemar"] == mcnemar(pair(table, terms.a, terms.b))
+
+
+def test_k_star_is_the_last_budget_before_the_first_failure():
+    # 1 clip of 50 is 2 points. K = 4 loses nothing, but stands behind the failure at 8.
+    star = found({30: 0, 21: 0, 12: 1, 8: 5, 4: 0}, margin=0.03)
+    assert (star["k"], star["joints"], star["pruned"]) == (12, 42, pytest.approx(30 / 42))
+    assert [step["k"] for step in star["steps"]] == [30, 21, 12, 8, 4]
+    assert [step["passes"] for step in star["steps"]] == [True, True, True, False, False]
+    assert star["steps"][3]["difference"] == pytest.approx(-0.1)
+    assert star["by_seed"] == [12, 12]
+    assert json.loads(json.dumps(star)) == star
+    # Groups are all alike, so that resampling them changes nothing.
+    assert star["bootstrap"] == {"low": 12, "median": 12, "high": 12}
+
+
+def test_a_smaller_margin_stops_earlier():
+    assert found({30: 0, 21: 0, 12: 1, 8: 5}, margin=0.015)["k"] == 21
+
+
+def test_all_joints_are_kept_when_the_first_budget_fails():
+    star = found({30: 5, 12: 0}, margin=0.02)
+    assert (star["k"], star["pruned"], star["by_seed"]) == (42, 0.0, [42, 42])
+    assert star["bootstrap"] == {"low": 42, "median": 42, "high": 42}
+    assert not any(step["passes"] for step in star["steps"])
+
+
+def test_seeds_are_judged_alone():
+    star = found({21: 0, 12: lambda group, seed: 5 * seed}, margin=0.02)
+    assert star["by_seed"] == [12, 21]
+
+
+@pytest.mark.parametrize(("losing", "low", "median"), [(1, 12, 21), (4, 21, 21)])
+def test_resampled_groups_decide_as_often_as_they_leave_the_losing_ones_out(losing, low, median):
+    # Only a draw of 8 groups without the losing ones passes: (7/8)^8 = 34 %, (4/8)^8 = 0.4 %.
+    star = found({21: 0, 12: lambda group, seed: 40 * (group < losing)}, margin=0.02)
+    assert star["k"] == 21
+    assert star["bootstrap"] == {"low": low, "median": median, "high": 21}
+
+
+def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wider_where_not():
+    same = found({12: 1}, margin=0.02)["steps"][0]
+    assert same["crossed_bound"] == pytest.approx(same["lower_bound"]) == pytest.approx(-0.02)
+    # Two seeds that lose 0 and 10 points in every group: half of the draws take one seed twice,
+    # a quarter of them the worse one.
+    apart = found({12: lambda group, seed: 5 * seed}, margin=0.02)["steps"][0]
+    assert apart["lower_bound"] == pytest.approx(-0.05)
+    assert apart["crossed_bound"] == pytest.approx(-0.10)
+
+
+def test_k_star_never_grows_with_the_margin():
+    shares = {30: 0.66, 21: 0.65, 12: 0.63, 8: 0.61, 4: 0.5}
+    accuracy = {("full", 42): 0.66} | {("learned", k): share for k, share in shares.items()}
+    table = paper_facts.predictions(accuracy)
+    stars = [k_star(table, tuple(shares), m) for m in (0.005, 0.01, 0.02, 0.04, 0.06, 0.2)]
+    sizes = [star["k"] for star in stars]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-1]) == (42, 4)
+    for one, wider in pairwise(stars):
+        assert all(np.array(one["by_seed"]) >= wider["by_seed"])
+        assert all(one["bootstrap"][end] >= wider["bootstrap"][end] for end in one["bootstrap"])
+
+
+def test_many_tests_at_once_are_the_single_tests():
+    rng = np.random.default_rng(5)
+    values = rng.choice([-1.0, 0.0, 1.0], p=[0.07, 0.87, 0.06], size=(40, 16, 3, 60))
+    many = noninferior(values.sum(axis=-1).reshape(40, 16, 3), np.full((40, 16), 60.0), 0.02)
+    clusters = np.repeat(np.arange(16), 60)
+    for which in np.ndindex(40, 3):
+        flat = values[which[0], :, which[1]].ravel()
+        bound = cluster_bootstrap(flat, clusters).lower_bound
+        p = sign_flip(flat + 0.02, clusters, one_sided=True)
+        assert many[which] == (bound > -0.02 and p < 0.05)
+    assert 0 < many.mean() < 1
+
+
+def rate_of_passing_on_the_border(effects):
+    """Share of 16 groups of unlike sizes that pass at 2 points; `effects` have mean 0."""
+    sizes = np.tile(np.random.default_rng(6).integers(100, 140, 16).astype(float), (1500, 1))
+    sums = sizes * (-0.02 + effects)
+    return noninferior(sums[..., None], sizes, 0.02, n=500, flips=500).mean()
+
+
+def test_a_loss_of_exactly_the_margin_passes_in_one_of_twenty_at_most():
+    effects = np.random.default_rng(7).normal(0, 0.05, (1500, 16))
+    rate = rate_of_passing_on_the_border(effects)
+    assert 0.02 <= rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
+
+
+def test_a_loss_borne_by_few_groups_passes_more_often_as_the_docstring_says():
+    effects = 0.05 - np.random.default_rng(8).exponential(0.05, (1500, 16))
+    assert rate_of_passing_on_the_border(effects) == pytest.approx(0.12, abs=0.025)
+
+
+@pytest.mark.parametrize(("ks", "margin"), [((), 0.02), ((42, 12), 0.02), ((12,), 0.0)])
+def test_budgets_and_margins_that_test_nothing_are_refused(ks, margin):
+    with pytest.raises(ValueError, match="expected budgets below 42 and a margin"):
+        k_star(graded({12: 0}), ks, margin)
+
+
+def test_a_budget_with_fewer_seeds_than_the_full_set_is_refused():
+    table = graded({12: 0})
+    fewer = table[(table["method"] == "full") | (table["seed"] == 0)]
+    with pytest.raises(ValueError, match="without a partner"):
+        k_star(fewer, (12,), 0.02)
+
+
+def test_the_detectable_loss_is_two_and_a_half_standard_errors():
+    """Eight groups losing 0 to 7 of 50 clips: the s.e. of their mean, by hand."""
+    table = graded({12: lambda group, seed: group})
+    error = np.std(np.arange(8) / 50) / np.sqrt(8)
+    found = detectable_loss(table)
+    assert found["loss"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
+    assert (found["clips"], found["seeds"], found["joints"]) == (400, 2, 42)
+    assert detectable_loss(table, power=0.9)["loss"] > found["loss"]
+
+
+def test_a_loss_of_that_size_is_found_as_often_as_it_says():
+    """Normal losses of 200 groups: the one-sided bootstrap bound excludes 0 in 80 % of samples."""
+    rng, groups, spread = np.random.default_rng(0), 200, 0.1
+    loss = (1.6449 + 0.8416) * spread / np.sqrt(groups)
+    samples = rng.normal(-loss, spread, (300, groups))
+    upper = [cluster_bootstrap(-row, np.arange(groups), n=500).lower_bound for row in samples]
+    assert np.mean(np.array(upper) > 0) == pytest.approx(0.8, abs=0.07)

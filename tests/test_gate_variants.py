@@ -1,0 +1,139 @@
+"""The other gates: closed forms, exact draws, proximal steps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import MASKS
+from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
+from jointprune.skeleton import JOINT_NAMES
+
+
+def logits_of(layer, values):
+    with torch.no_grad():
+        layer.joint_logits.copy_(torch.as_tensor(values, dtype=torch.float32))
+    return layer
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_stochastic_gates_start_at_the_keep_probability_asked_for(keep):
+    layer = StochasticGates(5, init_keep_prob=keep)
+    assert layer.keep_probability().detach().tolist() == pytest.approx([keep] * 5, abs=1e-5)
+
+
+@pytest.mark.parametrize("mu", [-0.8, -0.2, 0.3, 0.7])
+def test_stochastic_gates_are_clipped_normals(mu):
+    """P(gate > 0) and P(gate = 1) against the normal distribution, 20,000 gates."""
+    layer = logits_of(StochasticGates(20_000), torch.full((20_000,), mu)).train()
+    gates = layer.gates().detach()
+    above = [0.5 * math.erfc((edge - mu - 0.5) / 0.5 / math.sqrt(2)) for edge in (0, 1)]
+    assert (gates > 0).float().mean().item() == pytest.approx(above[0], abs=0.015)
+    assert (gates == 1).float().mean().item() == pytest.approx(above[1], abs=0.015)
+    assert layer.keep_probability()[0].item() == pytest.approx(above[0], abs=1e-5)
+
+
+def test_stochastic_gates_in_evaluation_are_clipped_means_and_their_open_joints_agree():
+    layer = logits_of(StochasticGates(4), [-0.6, -0.4, 0.2, 0.9]).eval()
+    assert layer.gates().detach().tolist() == pytest.approx([0.0, 0.1, 0.7, 1.0])
+    assert layer.kept_joints() == [1, 2, 3]
+
+
+def test_a_cold_concrete_draw_is_k_different_joints():
+    torch.manual_seed(0)
+    layer = logits_of(ConcreteSubset(10, 4), [3.0, 3.0, 0, 0, 0, 0, 0, 0, 0, 0]).train()
+    layer.anneal(1.0)
+    draws = torch.stack([layer.gates().detach() for _ in range(200)])
+    assert draws.sum(1).mean().item() == pytest.approx(4, abs=0.3)  # near ties are shared
+    assert draws.max() <= 1
+    assert ((draws > 0.5).sum(1) == 4).float().mean() > 0.65
+
+
+def test_concrete_selectors_would_pick_one_joint_twice_and_this_does_not():
+    """One joint far ahead: K independent selectors all take it, here it is taken once."""
+    layer = logits_of(ConcreteSubset(6, 3), [20.0, 0, 0, 0, 0, 0]).eval()
+    layer.anneal(1.0)
+    taken = layer.keep_probability().detach()
+    assert taken[0].item() == pytest.approx(1.0)
+    assert taken.sum().item() == pytest.approx(3.0, abs=1e-3)
+
+
+def test_first_picks_follow_gumbels_law():
+    """With budget 1 the coldest draw takes joint j with probability softmax(logits)_j."""
+    torch.manual_seed(1)
+    layer = logits_of(ConcreteSubset(3, 1), np.log([0.5, 0.3, 0.2])).train()
+    layer.anneal(1.0)
+    picks = torch.stack([layer.gates().detach() for _ in range(4000)]).argmax(1)
+    shares = torch.bincount(picks, minlength=3) / 4000
+    assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.035)
+
+
+def test_the_temperature_falls_geometrically():
+    layer = ConcreteSubset(3, 1)
+    temperatures = []
+    for progress in (0.0, 0.5, 1.0):
+        layer.anneal(progress)
+        temperatures.append(layer.temperature)
+    assert temperatures == pytest.approx([10.0, 1.0, 0.1])
+
+
+def test_a_concrete_evaluation_opens_exactly_the_k_highest():
+    layer = logits_of(ConcreteSubset(5, 2), [0.1, 0.9, 0.3, 0.8, 0.8]).eval()
+    assert layer.gates().tolist() == [0, 1, 0, 1, 0]
+    assert layer.kept_joints() == [1, 3]
+    with pytest.raises(ValueError, match="expected a budget of 1 to 5 joints, got 6"):
+        ConcreteSubset(5, 6)
+
+
+def test_random_subsets_have_every_size_and_every_joint_alike():
+    torch.manual_seed(0)
+    layer = RandomSubsets(6).train()
+    gates = layer.gates(12_000)
+    sizes = torch.bincount(gates.sum(1).long(), minlength=7)
+    assert sizes[0] == 0
+    assert (sizes[1:] / 12_000).tolist() == pytest.approx([1 / 6] * 6, abs=0.02)
+    assert gates.mean(0).tolist() == pytest.approx([3.5 / 6] * 6, abs=0.02)
+    assert layer.eval().gates(7).tolist() == [1.0] * 6
+    layer.freeze([2, 4])
+    assert layer.train().gates(7).tolist() == [0, 0, 1, 0, 1, 0]
+
+
+def test_the_proximal_step_solves_its_problem():
+    """argmin |x - w|^2 / 2 + step |x| of one block, on a grid along w; far blocks reach zero."""
+    layer = ProjectionLasso(3, coords=2)
+    weight = torch.tensor([[3.0, 4.0, 0.3, 0.4, 0.0, 1.0, 9.0, 9.0]])
+    before = weight.clone()
+    layer.shrink(weight, 0.75)
+    for j, norm in enumerate((5.0, 0.5, 1.0)):
+        share = np.linspace(0, 1, 100_001)
+        best = share[np.argmin(((1 - share) * norm) ** 2 / 2 + 0.75 * share * norm)]
+        block = before[:, 2 * j : 2 * j + 2] * best
+        torch.testing.assert_close(weight[:, 2 * j : 2 * j + 2], block, atol=1e-4, rtol=0)
+    assert weight[0, 6:].tolist() == [9.0, 9.0]  # hand centres are no joint's
+    assert layer.joint_logits.tolist() == pytest.approx([4.25, 0.0, 0.25])
+    assert layer.kept_joints() == [0, 2]
+
+
+def test_a_joint_of_large_features_is_not_favoured():
+    """The same function with features 10 times larger and weights 10 times smaller: equal norms."""
+    layer = ProjectionLasso(2, coords=1)
+    layer.standardise(torch.tensor([[[1.0, 10.0, 5.0]], [[-1.0, -10.0, 5.0]]]))
+    weight = torch.tensor([[2.0, 0.2, 7.0]])
+    layer.shrink(weight, 0.5)
+    assert layer.joint_logits.tolist() == pytest.approx([1.5, 1.5])
+    assert weight[0].tolist() == pytest.approx([1.5, 0.15, 7.0])
+
+
+@pytest.mark.parametrize("mask", [mask for mask in MASKS if mask != "quick-start"])
+def test_behind_every_mask_a_frozen_joint_reaches_no_logit(mask):
+    torch.manual_seed(0)
+    config = {"hidden": 16, "heads": 2, "frames": 4, "mask": mask, "budget": 12}
+    model = SignClassificationLightning(config).eval()
+    model.joint_pruning.freeze([3, 30])
+    poses = torch.randn(2, 4, len(JOINT_NAMES), 2)
+    moved = poses + torch.randn(2, 4, len(JOINT_NAMES), 2)
+    moved[:, :, [3, 30]] = poses[:, :, [3, 30]]
+    with torch.no_grad():
+        torch.testing.assert_close(model(poses), model(moved), rtol=0, atol=0)
