@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from jointprune.paper.comparisons import ONE_SET, detectable_loss, k_star
+from jointprune.paper.comparisons import ONE_SET, compare_declared, detectable_loss, k_star
 from jointprune.paper.results import write_facts, write_table
-from jointprune.paper.tables import accuracy_table, by_group, calibration
+from jointprune.paper.tables import accuracy_table, by_group, calibration, changes_by
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
 from jointprune.workspace import Workspace
 
