@@ -118,23 +118,9 @@ def generate(parameters: SyntheticParameters, folder: Path | str) -> SignDataset
 def generate_rows(
     p: SyntheticParameters, rows: pd.DataFrame, folder: Path, name: str = "", **more
 ) -> SignDataset:
-    """Generate one clip for each row of a table, and store them.
+    """Generate one clip for each row: columns sign and signer (their numbers, from 0) and split.
 
-    Parameters
-    ----------
-    p : SyntheticParameters
-    rows : DataFrame
-        Columns sign and signer (their numbers, from 0) and split.
-    folder : Path
-        Of the store.
-    name : str
-        Name of the data set; that of the parameters by default.
-    **more
-        Further entries of the store's meta.
-
-    Returns
-    -------
-    SignDataset
+    `name` replaces that of the parameters; `more` are further entries of the store's meta.
     """
     truth = np.random.default_rng([p.seed, 0])
     informative = _informative_joints(p.informative, truth)

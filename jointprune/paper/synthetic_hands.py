@@ -60,22 +60,10 @@ class Signers:
 def moving_hands(
     signers: Signers, moment: np.ndarray, swivel: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Move the hands of one signer per clip.
+    """Joints (clips, frames, 2, 21, 3) in shoulder widths; x to the right, y up, z to the viewer.
 
-    Parameters
-    ----------
-    signers : Signers
-        As many as clips.
-    moment : ndarray (clips, frames)
-        Share of the clip that has passed, 0 to 1.
-    swivel : ndarray (clips, frames, 2, 5, 4)
-        Degrees for each joint except the wrist, see `swivel_joints`.
-    rng : Generator
-
-    Returns
-    -------
-    ndarray (clips, frames, 2, 21, 3)
-        Joints in shoulder widths; x to the viewer's right, y up, z to the viewer.
+    There is one signer per clip; `moment` (clips, frames) is the share of the clip that has passed,
+    `swivel` (clips, frames, 2, 5, 4) the angle by which each joint except the wrist swivels.
     """
     bend = signers.bend[:, None] + BEND * smooth_paths(rng, moment, 2, FINGERS, LEVELS - 1)
     bend += CURL * smooth_paths(rng, moment, 2)[..., None, None]
@@ -112,20 +100,10 @@ def _finger_chains(bones: np.ndarray, bend: np.ndarray) -> np.ndarray:
 
 
 def swivel_joints(hands: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Turn joints about the line through their two neighbours in the finger.
+    """Joints (..., 21, 3) turned by `angle` (..., 5, 4) about the line through their neighbours.
 
     A fingertip turns about the line of the bone before its own. Bones keep their lengths where no
-    two neighbours turn. Source: Rodrigues' rotation formula.
-
-    Parameters
-    ----------
-    hands : ndarray (..., 21, 3)
-    angle : ndarray (..., 5, 4)
-        Degrees, 0 for joints that stay.
-
-    Returns
-    -------
-    ndarray (..., 21, 3)
+    two neighbours in a finger turn. Source: Rodrigues' rotation formula.
     """
     own = hands[..., 1:, :].reshape(*hands.shape[:-2], FINGERS, LEVELS, 3)
     wrist = np.broadcast_to(hands[..., None, :1, :], own[..., :1, :].shape)
