@@ -323,7 +323,7 @@ def test_only_the_runs_own_data_set_is_opened(run, few, toy, tmp_path, monkeypat
     assert export_folder.dataset_of_run(place).sha256 == few.sha256
     assert opened == [stores / "e"]
     (stores / "e" / "poses.npy").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"e: expected the dataset that was saved there"):
+    with pytest.raises(ValueError, match=r"e: expected the data ?set that was saved there"):
         export_folder.dataset_of_run(place)
 
 
