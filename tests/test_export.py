@@ -1,4 +1,4 @@
-"""The files that leave: they answer as the model does, say what they are, and need nothing here."""
+"""Exported files give the model's probabilities, describe themselves, and need no jointprune."""
 
 import json
 import re
@@ -13,28 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from layout_sources import write as write_file
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.export import Recogniser, __main__, answers, export_run, programs
+from jointprune.export import __main__, export_run
 from jointprune.export import folder as export_folder
-from jointprune.export.checks import TOLERANCE, check, noise_like
-from jointprune.export.program import description, write
-from jointprune.importing.checks import judge
-from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.found import Clip
+from jointprune.export.checks import TOLERANCE, answers, largest_difference, programs
+from jointprune.export.checks import random_clips as clips_like
+from jointprune.export.program import Recogniser, description, write
+from jointprune.importing.importer import import_recordings
 from jointprune.paper import fingerspelling
 from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
-from jointprune.recording import LIMIT, mirror, pad, trim
+from jointprune.recording import LIMIT
 from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.store import save_dataset
+from jointprune.store import open_dataset, save_dataset
 from jointprune.training import train
 from jointprune.workspace import ROOT, Workspace
-from tests.conftest import toy_content
 
 for name in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(name, reason="of the extra `export`")
@@ -42,23 +39,22 @@ for name in ("onnx", "onnxruntime", "onnxscript"):
 TINY = TrainingConfig(
     hidden=16, frames=4, layers=1, epochs=2, batch_size=8, mask="hard-concrete", budget=12,
     num_classes=3, precision="32-true")  # fmt: skip
-FILES = ("model.json", "model.onnx", "model.pt2", "read_a_sign.py")
-LANGUAGES, LEFT_HANDED, LETTERS = ("ase", "ise", "tsm"), "ise", ("A", "B", "C")
+FILES = ["model.json", "model.onnx", "model.pt2", "read_a_sign.py"]
+LANGUAGES, LETTERS = ("ase", "ise", "tsm"), ("A", "B", "C")  # a signer each; ise is left-handed
 
 
 @pytest.fixture(scope="module")
-def recordings(wheel, tmp_path_factory) -> list[Path]:
-    """`.pose` files of three letters in three languages, one of them left-handed."""
+def recordings(wheel, tmp_path_factory) -> Path:
+    """A folder of `.pose` files of three letters in three languages: A/ase.pose."""
     place = tmp_path_factory.mktemp("recordings")
     with zipfile.ZipFile(wheel) as archive:
-        clips = fingerspelling.read_index(
-            archive.read(f"{fingerspelling.FOLDER}index.csv").decode("utf-8")
-        )
-        for row in clips.itertuples():
+        index = archive.read(f"{fingerspelling.FOLDER}index.csv").decode("utf-8")
+        for row in fingerspelling.read_index(index).itertuples():
             if row.group in LANGUAGES and row.label in LETTERS:
-                raw = archive.read(fingerspelling.FOLDER + row.source_file)
-                (place / f"{row.group}-{row.label}.pose").write_bytes(raw)
-    return sorted(place.iterdir())
+                file = place / row.label / f"{row.group}.pose"
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(archive.read(fingerspelling.FOLDER + row.source_file))
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -68,26 +64,15 @@ def workspace(tmp_path_factory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def few(recordings, workspace) -> SignDataset:
-    """A store of them, read as an import reads `.pose` files."""
-    read = [judge(pose.read(Clip("", "", "", "", (f,)))).recording for f in recordings]
-    read = [
-        trim(mirror(r) if f.stem.startswith(LEFT_HANDED) else r, f.name)
-        for f, r in zip(recordings, read, strict=True)
-    ]
-    poses, present = pad(read)
-    clips = toy_content()["clips"].iloc[: len(read)].copy()
-    clips["clip"] = [f.stem for f in recordings]
-    clips["signer"] = clips["group"] = [f.stem.split("-")[0] for f in recordings]
-    clips["label"] = [f.stem.split("-")[1] for f in recordings]
-    clips["frames"] = clips["original_frames"] = [len(r.present) for r in read]
-    return save_dataset(
-        workspace.processed / "few", poses=poses, present=present, clips=clips, classes=LETTERS,
-        joints=JOINT_NAMES, meta={"name": "few", "units": "shoulder widths"})  # fmt: skip
+    """The recordings as the importer reads them."""
+    data, _ = import_recordings(recordings, "few", workspace, groups="pattern:([a-z]+)")
+    assert len(data) == 9 and data.classes == LETTERS
+    return data
 
 
 @pytest.fixture(scope="module")
 def run(few, workspace) -> Path:
-    """The folder of a tiny run on it, whose gates leave 12 joints of 42."""
+    """The folder of a tiny run on them; its gates leave 12 joints of 42."""
     torch.set_num_threads(1)
     train_clips, test = few.folds(3, seed=0)[0]
     return train(make_run(few, train_clips, test, 0, TINY), few, workspace)
@@ -107,8 +92,7 @@ def loaded(exported) -> dict:
 
 @pytest.fixture
 def model(run) -> SignClassificationLightning:
-    """The trained model: 42 joints, 30 gates closed."""
-    return SignClassificationLightning.load_from_checkpoint(run / "model.ckpt").eval()
+    return export_folder.load_checkpoint(run / "model.ckpt")
 
 
 def random_clips(clips: int, frames: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -120,38 +104,31 @@ def random_clips(clips: int, frames: int, seed: int = 0) -> tuple[np.ndarray, np
 
 
 @torch.no_grad()
-def by_hand(model: SignClassificationLightning, poses, present) -> torch.Tensor:
-    """What the package does to such clips before its network, one step after the other."""
+def by_the_package(model: SignClassificationLightning, poses, present) -> torch.Tensor:
+    """Probabilities by the package's own resampling and the model with its gates."""
     cut = torch.full((len(poses),), EVALUATION_CROP)
     window, lengths = np.stack([cut, 1 - cut], -1), np.full(len(poses), poses.shape[1])
     return model(*resample(poses, present, lengths, window, model.config.frames)).softmax(-1)
 
 
 @pytest.mark.parametrize(("clips", "frames"), [(1, 1), (1, 33), (3, 2), (3, 20)])
-def test_both_files_answer_as_the_gated_model_for_any_clips_and_frames(
+def test_both_files_give_the_gated_models_probabilities_for_any_clips_and_frames(
     loaded, model, clips, frames
 ):
     poses, present = random_clips(clips, frames)
     present[-1, :, :21] = False  # a hand that is never there
+    present[0] &= clips == 1  # and a clip without hands
     kept = model.joint_pruning.kept_joints()
-    expected = by_hand(model, poses * present[..., None], present)
+    expected = by_the_package(model, poses * present[..., None], present)
     for name, program in loaded.items():
         got = program(poses[:, :, kept], present[:, :, kept])
         assert got == pytest.approx(expected.numpy(), abs=TOLERANCE), name
 
 
-def test_a_clip_without_hands_gets_the_models_answer_too(loaded, model):
-    poses, present = random_clips(2, 9)
-    expected = by_hand(model, 0 * poses, 0 * present > 0)
-    for program in loaded.values():
-        got = program(poses[:, :, :12], np.zeros((2, 9, 12), dtype=bool))
-        assert got == pytest.approx(expected.numpy(), abs=TOLERANCE)
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("mask", ["hard-concrete", "open"])
-def test_the_program_resamples_as_evaluation_does_whatever_the_length(mask):
-    """Gates half open keep their values, and without gates all 42 joints are read."""
+def test_the_program_resamples_as_evaluation_does_at_any_length(mask):
+    """Half-open gates keep their values; without gates all 42 joints are read."""
     torch.manual_seed(0)
     config = replace(TINY, mask=mask, budget=0, frames=16)
     model = SignClassificationLightning(asdict(config)).eval()
@@ -161,9 +138,9 @@ def test_the_program_resamples_as_evaluation_does_whatever_the_length(mask):
     assert (len(kept) == 42) == (mask == "open")
     for frames in range(1, 70):
         poses, present = random_clips(2, frames, seed=frames)
-        asked = torch.from_numpy(poses[:, :, kept]), torch.from_numpy(present[:, :, kept])
-        expected = by_hand(model, poses, present)
-        torch.testing.assert_close(recogniser(*asked), expected, atol=TOLERANCE, rtol=0)
+        got = recogniser(torch.from_numpy(poses[:, :, kept]), torch.from_numpy(present[:, :, kept]))
+        expected = by_the_package(model, poses, present)
+        torch.testing.assert_close(got, expected, atol=TOLERANCE, rtol=0)
 
 
 @torch.no_grad()
@@ -177,7 +154,7 @@ def test_values_of_a_missing_hand_and_beyond_the_limit_do_not_matter(model):
     torch.testing.assert_close(recogniser(far, present), expected, atol=0, rtol=0)
 
 
-def test_the_files_say_what_they_read_and_answer_and_all_say_the_same(exported, few, model):
+def test_all_files_hold_the_same_description(exported, few, model):
     import onnxruntime
 
     text = (exported / "model.json").read_text(encoding="utf-8")
@@ -192,8 +169,8 @@ def test_the_files_say_what_they_read_and_answer_and_all_say_the_same(exported, 
     assert (about["inside"]["frames"], about["coords"]) == (4, ["x", "y"])
     kept = model.joint_pruning.kept_joints()
     assert [joint["name"] for joint in about["joints"]] == [JOINT_NAMES[j] for j in kept]
-    asked = {put.name: put.shape for put in session.get_inputs()}
-    assert asked == {"poses": ["clips", "frames", 12, 2], "present": ["clips", "frames", 12]}
+    inputs = {put.name: put.shape for put in session.get_inputs()}
+    assert inputs == {"poses": ["clips", "frames", 12, 2], "present": ["clips", "frames", 12]}
 
 
 def test_a_joint_is_named_as_mediapipe_names_it(few, run):
@@ -208,79 +185,73 @@ def test_no_file_names_a_path_of_this_machine(exported):
     with zipfile.ZipFile(exported / "model.pt2") as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts |= {name: (exported / name).read_bytes() for name in ("model.onnx", "model.json")}
-    named = [name for name, raw in parts.items() if str(ROOT).encode() in raw]
-    assert not named
+    assert not [name for name, raw in parts.items() if str(ROOT).encode() in raw]
 
 
 def test_the_example_prints_the_packages_own_sign_of_every_recording(
     exported, recordings, few, model, monkeypatch, capsys
 ):
+    assert few.meta["mirrored"] == ["ise"]
     expected = predict(model, few, np.arange(len(few)))
-    for file, own in zip(recordings, expected, strict=True):
-        hand = ["left"] if file.stem.startswith(LEFT_HANDED) else []
-        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
-        told = runpy.run_path(str(exported / "read_a_sign.py"))
-        assert told["probabilities"] == pytest.approx(own, abs=TOLERANCE), file.name
+    for clip, own in zip(few.clips.itertuples(), expected, strict=True):
+        hand = ["left"] * (clip.signer == "ise")
+        file = str(recordings / clip.source_file)
+        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), file, *hand])
+        variables = runpy.run_path(str(exported / "read_a_sign.py"))
+        assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
 
-@pytest.mark.parametrize(
-    "words", ["", "--help", "{model}", "{model} {clip} --left", "{model} {clip} left left"]
-)
-def test_the_example_tells_its_usage_where_it_is_given_other_words(
-    words, exported, recordings, monkeypatch
-):
-    words = words.format(model=exported / "model.onnx", clip=recordings[0]).split()
-    monkeypatch.setattr("sys.argv", ["", *words])
+@pytest.mark.parametrize("words", ["", "--help", "model.onnx", "model.onnx A.pose --left"])
+def test_the_example_shows_its_usage_for_other_arguments(words, exported, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["", *words.split()])
     with pytest.raises(SystemExit, match=r"Usage: python read_a_sign.py model.onnx CLIP.pose"):
         runpy.run_path(str(exported / "read_a_sign.py"))
 
 
-def test_the_example_runs_where_the_package_is_not(exported, recordings):
+def test_the_example_runs_without_the_package(exported, recordings):
     """A module that is None cannot be imported."""
     block = "import runpy, sys; sys.modules['jointprune'] = None; sys.argv = sys.argv[1:]; "
     done = subprocess.run(
         [sys.executable, "-c", block + "runpy.run_path(sys.argv[0])",
-         "read_a_sign.py", "model.onnx", str(recordings[0])],
+         "read_a_sign.py", "model.onnx", str(recordings / "A" / "ase.pose")],
         cwd=exported, env={}, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout[0] in LETTERS
 
 
-def test_what_the_readme_exports_to_is_ignored_by_git():
+def test_the_readmes_export_folder_is_ignored_by_git():
     text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
     top = re.search(r"jointprune\.export .*--out ([^/\s]+)", text).group(1)
     assert f"/{top}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
-def test_a_recurrent_encoder_can_be_written_too(few, tmp_path):
+def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):
     torch.manual_seed(0)
     model = SignClassificationLightning(asdict(replace(TINY, encoder="recurrent", budget=0))).eval()
     model.joint_pruning.freeze([0, 8, 21, 25, 29])
     recogniser = Recogniser(model).eval()
     write(recogniser, {}, tmp_path)
-    assert check(tmp_path, recogniser.config, model, few) <= TOLERANCE
+    assert largest_difference(tmp_path, recogniser.config, model, few) <= TOLERANCE
 
 
-def test_files_that_answer_otherwise_are_found_out(exported, model, few):
+def test_a_file_with_other_probabilities_is_refused(exported, model, few):
     config = Recogniser(model).config
     with torch.no_grad():
         model.encoder.head.signs[0, 0] += 0.01  # too little to change a sign
     with pytest.raises(ValueError, match=r"model.pt2: expected the model's probabilities within"):
-        check(exported, config, model, few)
+        largest_difference(exported, config, model, few)
 
 
-def test_random_clips_miss_hands_and_one_has_none(few):
-    noise = noise_like(few)
+def test_the_random_clips_of_the_check_miss_hands_and_one_has_none(few):
+    noise = clips_like(few)
     assert not noise.present[-1].any()
     assert 0 < noise.present[:-1].mean() < 1
     assert noise.lengths.min() == 1
-    program = lambda poses, present: present.sum((1, 2))[:, None]  # noqa: E731
     config = replace(TINY, joints=("right.wrist",), num_pose_points=1, budget=0)
-    counted = answers(program, config, noise, np.arange(len(noise)))[:, 0]
-    assert counted.tolist() == [
-        noise.present[clip, :frames, 21].sum() for clip, frames in enumerate(noise.lengths)
-    ]
+    count = answers(lambda _, present: present.sum((1, 2))[:, None], config, noise, np.arange(6))
+    own = [noise.present[clip, :frames, 21].sum() for clip, frames in enumerate(noise.lengths)]
+    assert count[:, 0].tolist() == own
 
 
 def test_a_failure_leaves_nothing_behind(run, tmp_path, monkeypatch):
@@ -294,8 +265,8 @@ def test_a_failure_leaves_nothing_behind(run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_says_what_it_wrote(run, workspace, exported, tmp_path, monkeypatch, capsys):
-    """The labels of a run's folder are found beside it; nothing is traced a second time."""
+def test_the_command_lists_what_it_wrote(run, workspace, exported, tmp_path, monkeypatch, capsys):
+    """A run's folder finds its labels by itself; nothing is traced a second time."""
 
     def copy(recogniser, about, folder):
         assert about == json.loads((exported / "model.json").read_text(encoding="utf-8"))
@@ -304,11 +275,11 @@ def test_the_command_says_what_it_wrote(run, workspace, exported, tmp_path, monk
     monkeypatch.setattr(export_folder, "write", copy)
     (tmp_path / "empty").mkdir()
     __main__.main([str(run), "--out", str(tmp_path / "empty")])
-    told = capsys.readouterr().out
-    assert told.startswith("12 joints, 3 signs\n")
-    assert all(f"{tmp_path / 'empty' / name} (" in told for name in FILES)
+    printed = capsys.readouterr().out
+    assert printed.startswith("12 joints, 3 signs\n")
+    assert all(f"{tmp_path / 'empty' / name} (" in printed for name in FILES)
     __main__.main([str(run / "model.ckpt"), "--dataset", str(workspace.processed / "few")])
-    assert sorted(path.name for path in (run / "export").iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in (run / "export").iterdir()) == FILES
 
 
 def refused(arguments: list, capsys) -> str:
@@ -317,27 +288,27 @@ def refused(arguments: list, capsys) -> str:
     return capsys.readouterr().err
 
 
-def test_labels_that_cannot_be_known_are_refused(run, toy, tmp_path, capsys):
+def test_a_data_set_of_other_labels_is_refused(run, toy, tmp_path, capsys):
     save_dataset(tmp_path / "toy", **toy)
     checkpoint = run / "model.ckpt"
     out = ["--out", tmp_path / "out"]
     assert "expected --dataset NAME" in refused([checkpoint, *out], capsys)
-    told = refused([checkpoint, *out, "--dataset", tmp_path / "toy"], capsys)
-    assert "expected a dataset of 3 signs in 2 coordinates" in told
-    assert "of 4 in 2: name the one" in told  # no joint is lacking
+    error = refused([checkpoint, *out, "--dataset", tmp_path / "toy"], capsys)
+    assert "expected a data set of 3 signs in 2 coordinates" in error
+    assert "of 4 in 2: name the one" in error  # no joint is lacking
     toy |= {key: toy[key][:, :, 1:] for key in ("poses", "present")}
     save_dataset(tmp_path / "fewer", **toy | {"joints": JOINT_NAMES[1:]})
-    told = refused([checkpoint, *out, "--dataset", tmp_path / "fewer"], capsys)
-    assert "of 4 in 2, without ['left.wrist']: name the one" in told
-    told = refused([run, *out, "--dataset", tmp_path / "toy"], capsys)
-    assert f"gave the run {run.name} its name, got ['toy']" in told
+    error = refused([checkpoint, *out, "--dataset", tmp_path / "fewer"], capsys)
+    assert "of 4 in 2, without ['left.wrist']: name the one" in error
+    error = refused([run, *out, "--dataset", tmp_path / "toy"], capsys)
+    assert f"gave the run {run.name} its name, got ['toy']" in error
     moved = shutil.copytree(run, tmp_path / "data" / "runs" / "mine")
     assert "got []" in refused([moved, *out], capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_of_all_datasets_only_the_runs_own_is_opened(run, few, toy, tmp_path, monkeypatch):
-    """Others, one of them broken, are told apart by what their `meta.json` says."""
+def test_only_the_runs_own_data_set_is_opened(run, few, toy, tmp_path, monkeypatch):
+    """Others, one of them broken, are known by their `meta.json`."""
     place = shutil.copytree(run, tmp_path / "data" / "runs" / run.name)
     stores = tmp_path / "data" / "processed"
     save_dataset(stores / "a", **toy)
@@ -347,36 +318,31 @@ def test_of_all_datasets_only_the_runs_own_is_opened(run, few, toy, tmp_path, mo
     shutil.copytree(few.folder, stores / "e")
     opened = []
     monkeypatch.setattr(
-        export_folder, "load_dataset", lambda name: opened.append(name) or load_dataset(name)
+        export_folder, "open_dataset", lambda name: opened.append(name) or open_dataset(name)
     )
-    assert export_folder.dataset_of(place).sha256 == few.sha256
+    assert export_folder.dataset_of_run(place).sha256 == few.sha256
     assert opened == [stores / "e"]
     (stores / "e" / "poses.npy").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"e: expected the dataset that was saved there"):
-        export_folder.dataset_of(place)
+    with pytest.raises(ValueError, match=r"e: expected the data ?set that was saved there"):
+        export_folder.dataset_of_run(place)
 
 
-def test_what_is_no_run_or_in_the_way_is_refused(run, tmp_path, capsys, monkeypatch):
+def test_a_missing_run_a_full_folder_and_a_missing_extra_are_refused(
+    run, tmp_path, capsys, monkeypatch
+):
     assert "nothing (no such file)" in refused([tmp_path / "nothing"], capsys)
     assert f"got {tmp_path / 'model.ckpt'} (no such file)" in refused([tmp_path], capsys)
     (tmp_path / "a file").touch()
     assert "expected a new or empty folder" in refused([run, "--out", tmp_path], capsys)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    told = refused([run, "--out", tmp_path / "out"], capsys)
-    assert "got no onnxscript: pip install -e '.[export]'" in told
-
-
-ODD = "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got {} ({}): "
-ODD += "name the path that training printed, or a folder of data/runs\n"
-
-
-@pytest.mark.parametrize("content", ["# notes", {"state_dict": {}}, np.zeros(3), b""], ids=type)
-def test_a_file_of_another_kind_is_no_checkpoint(content, tmp_path, capsys):
-    file = write_file(tmp_path / "odd.npy", content)  # numpy would add the suffix
-    assert refused([file], capsys) == ODD.format(file, "not written by torch, or cut short")
+    error = refused([run, "--out", tmp_path / "out"], capsys)
+    assert "got no onnxscript: pip install -e '.[export]'" in error
 
 
 OTHERS = {
+    "text": b"# notes",
+    "nothing": b"",
+    "a pickle": b"\x80\x04}\x94.",
     "objects": Path("x"),
     "a list": [1],
     "a tensor": torch.zeros(2),
@@ -385,16 +351,23 @@ OTHERS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # Lightning, of a tensor
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # torch, of a tensor
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_else_torch_writes_is_no_checkpoint_and_told_in_one_line(name, tmp_path, capsys):
+def test_other_files_are_refused_in_one_line(name, tmp_path, capsys):
     file = tmp_path / "odd.ckpt"
-    torch.save(OTHERS[name], file)
-    assert refused([file], capsys) == ODD.format(file, "not a model of this package")
+    if isinstance(OTHERS[name], bytes):
+        file.write_bytes(OTHERS[name])
+    else:
+        torch.save(OTHERS[name], file)
+    assert refused([file], capsys) == (
+        "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got "
+        f"{file} (not a model of this package, or damaged): name the path that training printed, "
+        "or a folder of data/runs\n"
+    )
 
 
 @pytest.mark.parametrize("part", ["settings", "weights"])
-def test_a_model_of_other_code_is_told_as_such(run, part, tmp_path, capsys):
+def test_a_model_of_another_version_is_refused_in_one_line(run, part, tmp_path, capsys):
     content = torch.load(run / "model.ckpt", weights_only=True)
     if part == "settings":
         content["hyper_parameters"]["config"]["magic"] = 1
@@ -403,7 +376,7 @@ def test_a_model_of_other_code_is_told_as_such(run, part, tmp_path, capsys):
     file = tmp_path / "odd.ckpt"
     torch.save(content, file)
     (line,) = refused([file], capsys).splitlines()
-    assert f"got {file} (made by other code of this package: " in line
+    assert f"got {file} (made by another version of this package: " in line
 
 
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():

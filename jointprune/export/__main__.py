@@ -1,30 +1,32 @@
-"""`python -m jointprune.export`: write a trained run's files and say what they are."""
+"""The command `python -m jointprune.export`."""
 
 import argparse
 import json
 from pathlib import Path
 
 import jointprune.export
-from jointprune.export import TOLERANCE, export_run
+from jointprune.export.checks import TOLERANCE
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Export a trained run and list the files."""
     parser = argparse.ArgumentParser(
         prog="python -m jointprune.export", description=jointprune.export.__doc__
     )
     parser.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint")
-    parser.add_argument("--out", type=Path, help="a new folder; export, beside the checkpoint")
-    parser.add_argument("--dataset", default="", help="what it was trained on, a name or folder")
+    parser.add_argument("--out", type=Path, help="a new folder; by default export beside the run")
+    parser.add_argument("--dataset", default="", help="data set of the training, a name or folder")
     options = parser.parse_args(arguments)
     try:
-        folder, difference = export_run(options.run, options.out, options.dataset)
+        folder, difference = jointprune.export.export_run(**vars(options))
     except (ValueError, OSError, ModuleNotFoundError) as error:
         parser.exit(1, f"{error}\n")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     print(f"{len(about['joints'])} joints, {len(about['labels'])} signs")
     for file in sorted(folder.iterdir()):
         print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
-    print(f"Both programs give the model's probabilities within {difference:.1g} ({TOLERANCE:g})")
+    print(f"Largest difference from the model's probabilities: {difference:.1g} "
+          f"(at most {TOLERANCE:g} allowed)")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Do the files answer as the trained model does?"""
+"""Comparison of the exported programs with the trained model."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,28 +13,28 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.prediction import predict
 from jointprune.recording import LIMIT
+from jointprune.runs import joint_indices
+from jointprune.skeleton import hand_index
 
-# Largest difference of a probability between a file's program and the model as trained.
+# Largest difference allowed between a program's probability and the model's.
 TOLERANCE = 1e-5
-CHECKED = 64  # clips of the dataset, besides random ones, that both files have to answer alike
+CHECKED = 64  # clips of the data set that are compared, besides random ones
 
 
-def check(
+def largest_difference(
     folder: Path, config: TrainingConfig, model: SignClassificationLightning, data: SignDataset
 ) -> float:
-    """Largest difference of a probability between `folder`'s programs and the model as trained.
+    """Largest difference of a probability between a folder's programs and the trained model.
 
-    Asked on clips of the dataset and on random ones, hands missing. Raises ValueError if it is
-    above TOLERANCE.
+    Clips of the data set and random ones are compared; `config` is that of the exported model.
+    Raises ValueError if the difference is above TOLERANCE.
     """
     clips = np.unique(np.linspace(0, len(data) - 1, CHECKED).round().astype(int))
-    noise = noise_like(data)
-    worst = 0.0
-    for name, program in programs(folder).items():
-        for part, some in ((data, clips), (noise, np.arange(len(noise)))):
-            expected = predict(model, part, some)
-            got = answers(program, config, part, some)
-            difference = float(np.abs(got - expected).max())
+    loaded, noise, worst = programs(folder), random_clips(data), 0.0
+    for part, some in ((data, clips), (noise, np.arange(len(noise)))):
+        expected = predict(model, part, some)
+        for name, program in loaded.items():
+            difference = float(np.abs(answers(program, config, part, some) - expected).max())
             if not difference <= TOLERANCE:  # NaN included
                 raise ValueError(
                     f"{name}: expected the model's probabilities within {TOLERANCE:g}, got a "
@@ -45,7 +45,7 @@ def check(
 
 
 def programs(folder: Path) -> dict[str, Callable]:
-    """The program of each file, called as `program(poses, present)` with arrays."""
+    """Load the exported programs: file name -> function of the arrays poses and present."""
     import onnxruntime  # of the extra `export`
 
     loaded = torch.export.load(folder / "model.pt2").module()
@@ -64,26 +64,23 @@ def programs(folder: Path) -> dict[str, Callable]:
 
 
 def answers(program: Callable, config: TrainingConfig, data: SignDataset, clips) -> np.ndarray:
-    """A program's probabilities (clips, classes) of a dataset's clips, each asked by itself."""
-    joints = [data.joints.index(name) for name in config.joints]
+    """Probabilities (clips, classes) that a program gives for clips, one at a time."""
+    joints = joint_indices(config, data)
     rows = [
-        program(
-            np.ascontiguousarray(data.poses[clip, None, :frames][:, :, joints]),
-            np.ascontiguousarray(data.present[clip, None, :frames][:, :, joints]),
-        )
+        program(*(np.ascontiguousarray(array[clip, None, :frames][:, :, joints])
+                  for array in (data.poses, data.present)))
         for clip, frames in zip(clips, data.lengths[clips], strict=True)
-    ]
+    ]  # fmt: skip
     return np.concatenate(rows)
 
 
-def noise_like(data: SignDataset) -> SignDataset:
-    """Random clips in a dataset's form: 1 to 300 frames, hands missing, in one clip always."""
+def random_clips(data: SignDataset) -> SignDataset:
+    """Random clips in a data set's form: 1 to 300 frames, hands missing, one clip without any."""
     rng = np.random.default_rng(0)
     lengths = np.array([1, 2, 9, 40, 300, 9])
     shape = len(lengths), lengths.max(), len(data.joints), data.poses.shape[-1]
     poses = rng.normal(size=shape).clip(-LIMIT, LIMIT).astype(np.float32)
-    of_hand = np.array([name.startswith("right") for name in data.joints]).astype(int)
-    present = (rng.random((*shape[:2], 2)) < 0.7)[..., of_hand]
+    present = (rng.random((*shape[:2], 2)) < 0.7)[..., hand_index(data.joints)]
     present[-1] = False
     poses[~present] = 0
     return replace(

@@ -1,6 +1,5 @@
-"""The program that is written, and what its files say of themselves."""
+"""The exported program, its description, and the files of both."""
 
-import hashlib
 import json
 import logging
 import shutil
@@ -16,33 +15,34 @@ from jointprune.dataset import SignDataset
 from jointprune.pose_files import HAND_POINTS
 from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.recording import LIMIT
-from jointprune.skeleton import JOINT_NAMES, JOINTS
+from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME
 from jointprune.training import without_noise
+from jointprune.workspace import file_sha256
 
 OPSET = 20  # of ONNX; onnxruntime reads such files from 1.18 on
 EXAMPLE = Path(__file__).with_name("read_a_sign.py")
 
-# What a reader of the files has to do; the rest is inside the program.
+# What a caller has to provide; everything else happens inside the program.
 CONTRACT = {
     "inputs": {
         "poses": "float32 (clips, frames, joints, coords): the joints below in their order, in "
         "shoulder widths; any number of clips, all of the same number of frames, 1 or more",
-        "present": "bool (clips, frames, joints): was the joint's hand found in this frame? Where "
-        "it was not, poses may hold anything",
+        "present": "bool (clips, frames, joints): whether the joint's hand was found; where it was "
+        "not, poses may hold anything",
     },
     "output": {"probabilities": "float32 (clips, labels); they sum to 1"},
     "prepare": {
-        "units": "shoulder widths: less the middle of the shoulders, over the distance between "
-        "them, both the clip's medians; x to the viewer's right, y down, picture not mirrored",
-        "trim": "leave off the frames before the first and after the last one in which either "
-        "hand, read or not, is found",
-        "hands": "left and right are the signer's own, and the right hand leads: of a "
+        "units": "shoulder widths: subtract the shoulders' middle, divide by their distance (both "
+        "medians of the clip); x to the viewer's right, y down, picture not mirrored",
+        "trim": "cut the frames before the first and after the last one in which either hand is "
+        "found, even if none of its joints is an input",
+        "hands": "left and right are the signer's own, and the right hand leads: for a "
         "left-handed signer swap the hands and negate x",
     },
 }
 
-# Torch on its own way of asking about trees, on weights that a GRU keeps twice, and on both inputs
-# having the same clips and frames.
+# Warnings about torch's own code, about the weights that a GRU keeps twice, and about the clips and
+# frames that both inputs share.
 LIBRARY_NOISE = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     "The tensor attributes self.encoder.recurrent._flat_weights.* were assigned during export",
@@ -51,35 +51,27 @@ LIBRARY_NOISE = (
 
 
 class Recogniser(nn.Module):
-    """The program that is written: recorded clips to probabilities, by the joints kept alone.
-
-    Args:
-        model: a trained model; joints whose gates are closed are sliced off.
-    """
+    """The program: preprocessing and the network of a model's open joints, as one module."""
 
     def __init__(self, model: SignClassificationLightning):
         super().__init__()
         small = slice_joints(model.eval())
         self.config, self.encoder = small.config, small.encoder
         self.register_buffer("gates", small.joint_pruning.gates())
-        # In the precision of `ClipBatches`, or moments between two frames would differ.
+        # In float32 as in `ClipBatches`, or the times between two frames would differ.
         first = np.float32(EVALUATION_CROP)
         last = 1 - first
         shares = first + (last - first) * np.linspace(0, 1, self.config.frames)
         self.register_buffer("shares", torch.from_numpy(shares))
 
     def forward(self, poses: Tensor, present: Tensor) -> Tensor:
-        """Probabilities (B, classes) of poses (B, F, K, P) in shoulder widths, seen where
-        `present` (B, F, K) bool."""
+        """Probabilities (clips, classes), from the inputs described in CONTRACT."""
         poses = torch.where(present[..., None], poses.clamp(-LIMIT, LIMIT), 0)
         poses, present = self.resample(poses, present)
         return self.encoder(poses, present * self.gates).softmax(-1)
 
     def resample(self, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """`preprocessing.resample` for clips of one length; a test holds the two equal.
-
-        That one asks numpy, which reads a store's mapped pages and cannot be traced.
-        """
+        """`preprocessing.resample` in torch, which can be traced; a test holds the two equal."""
         moment = (self.shares * (poses.shape[1] - 1)).round(decimals=9)
         before, after = moment.floor().long(), moment.ceil().long()
         here, there = present[:, before], present[:, after]
@@ -89,27 +81,25 @@ class Recogniser(nn.Module):
 
 
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:
-    """What the files say of themselves; `config` is that of the sliced model."""
-    told = ("name", "sha256", "units", "normalisation", "mirrored", "trimmed")
-    with checkpoint.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    landmarks = [JOINT_NAMES.index(name) % len(JOINTS) for name in config.joints]
+    """Content of `model.json`; `config` is that of the model without its closed joints."""
+    noted = ("name", "sha256", "units", "normalisation", "mirrored", "trimmed")
+    landmarks = {name: JOINTS.index(SHORT_NAME[name]) for name in config.joints}
     return {
         "labels": list(data.classes),
         "joints": [
-            {"name": name, "hand": name.split(".")[0], "landmark": i, "point": HAND_POINTS[i]}
-            for name, i in zip(config.joints, landmarks, strict=True)
+            {"name": name, "hand": HAND_OF[name], "landmark": i, "point": HAND_POINTS[i]}
+            for name, i in landmarks.items()
         ],
         "coords": list("xyz"[: config.coords]),
         **CONTRACT,
         "inside": {
             "limit": LIMIT,  # shoulder widths: values beyond it are clipped
-            "evaluation_crop": EVALUATION_CROP,  # share of the frames left off at each end
-            "frames": config.frames,  # the clip is resampled to
+            "evaluation_crop": EVALUATION_CROP,  # share of the frames cut at each end
+            "frames": config.frames,  # to which the clip is resampled
             "normalisation": "each hand about its kept joints' mean, a clip scaled by their spread",
         },
-        "dataset": {key: data.meta[key] for key in told if key in data.meta},
-        "checkpoint_sha256": digest,
+        "dataset": {key: data.meta[key] for key in noted if key in data.meta},
+        "checkpoint_sha256": file_sha256(checkpoint),
         "torch": torch.__version__,
         "opset": OPSET,
     }
@@ -117,14 +107,14 @@ def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> 
 
 @torch.no_grad()
 def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
-    """The files of a folder; nothing is checked."""
+    """Write the four files into a folder, without checking them."""
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     c = recogniser.config
-    example = (torch.zeros(2, 3, c.num_pose_points, c.coords),)
-    example += (torch.ones(example[0].shape[:3], dtype=torch.bool),)
+    poses = torch.zeros(2, 3, c.num_pose_points, c.coords)
+    example = (poses, torch.ones(poses.shape[:3], dtype=torch.bool))
     free = {0: torch.export.Dim("clips"), 1: torch.export.Dim("frames")}
     shapes = {"poses": free, "present": free}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision aloud
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is missing
     with without_noise(LIBRARY_NOISE):
         program = torch.export.export(recogniser, example, dynamic_shapes=shapes)
         for node in program.graph.nodes:

@@ -1,12 +1,13 @@
 """Print the sign of a `.pose` file. Usage: python read_a_sign.py model.onnx CLIP.pose [left]
 
-Needs numpy, onnxruntime and pose-format alone; "left" says that the signer is left-handed. The
-file holds MediaPipe Holistic's components, one person, in pixels, the picture not mirrored:
+Needs only numpy, onnxruntime and pose-format; "left" is for a left-handed signer. The file holds
+MediaPipe Holistic's components of one person, in pixels, the picture not mirrored. Make one from
+a video with
 
     pip install pose-format mediapipe==0.10.14
     video_to_pose --format mediapipe -i CLIP.mp4 -o CLIP.pose
 
-makes it of a video; jointprune's import of videos keeps such files in data/raw/NAME-poses.
+or take one of those that jointprune's import of videos keeps in data/raw/NAME-poses.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""A stand-in of AUTSL's shape, to rehearse its size: synthetic motion, its counts, assumed lengths.
+"""A synthetic data set of AUTSL's size, to try out its memory and time before AUTSL is there.
 
-AUTSL cannot be shipped. Counts of clips, signs, signers and splits are its authors' (Sincan and
-Keles 2020, IEEE Access 8); lengths of clips are not published, and the ones here are assumed.
+AUTSL cannot be shipped. Its counts of clips, signs, signers and splits are its authors' (Sincan
+and Keles 2020, IEEE Access 8). They do not give the lengths of clips: those here are assumed.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.paper.synthetic import SyntheticParameters, record
+from jointprune.paper.synthetic import SyntheticParameters, generate_rows
 from jointprune.workspace import Workspace
 
 SIGNS, SIGNERS = 226, 43
@@ -19,11 +19,11 @@ INFORMATIVE = 10  # the fewest joints that tell 226 signs apart
 
 
 class Split(NamedTuple):
-    """Clips of a published split, who signs them, and how many a sign has."""
+    """A published split."""
 
     clips: int
     signers: tuple[int, ...]
-    a_sign: tuple[int, int, int]  # fewest, median, most
+    clips_per_sign: tuple[int, int, int]  # fewest, median, most
 
 
 VAL, TEST = (1, 11, 16, 18, 25, 35), (6, 14, 27, 30, 34, 39)
@@ -36,22 +36,30 @@ AUTSL = {
 
 
 def autsl_like(workspace: Workspace, share: float = 1.0) -> SignDataset:
-    """The store "synthetic-autsl", or "synthetic-autsl-0.25" of that `share` of each sign's clips."""
+    """Generate a synthetic data set with AUTSL's counts.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The store lies there as "synthetic-autsl", or as "synthetic-autsl-0.25" for a share.
+    share : float
+        Share of each sign's clips, above 0 and up to 1.
+    """
     if not 0 < share <= 1:
         raise ValueError(f"expected a share of the clips above 0 and up to 1, got {share}")
     name = "synthetic-autsl" + ("" if share == 1 else f"-{share:g}")
     parameters = SyntheticParameters(
         signs=SIGNS, signers=SIGNERS, clips=1, frames=ASSUMED_FRAMES, informative=INFORMATIVE
     )
-    rows = pd.concat([_rows(name, split, share) for name, split in AUTSL.items()])
+    rows = pd.concat([_rows(split, AUTSL[split], share) for split in AUTSL])
     like = {"like": "AUTSL: its counts; lengths assumed", "groups_by": "signer"}
-    return record(parameters, rows, workspace.processed / name, name, **like)
+    return generate_rows(parameters, rows, workspace.processed / name, name, **like)
 
 
-def clips_a_sign(total: int, fewest: int, median: int, most: int) -> np.ndarray:
-    """Clips of each of SIGNS signs, ascending: with this sum, minimum, median and maximum.
+def _clips_per_sign(total: int, fewest: int, median: int, most: int) -> np.ndarray:
+    """Clips of each of the 226 signs, ascending, with this sum, minimum, median and maximum.
 
-    Half of the signs have the median or the most; the rest is spread evenly below.
+    Half of the signs have the median or the most; the others are spread evenly below.
     """
     half = SIGNS // 2
     counts = np.full(SIGNS, median)
@@ -62,8 +70,8 @@ def clips_a_sign(total: int, fewest: int, median: int, most: int) -> np.ndarray:
 
 
 def _rows(name: str, split: Split, share: float) -> pd.DataFrame:
-    """A row a clip of one split: its sign and its signer, who take turns."""
-    counts = np.ceil(clips_a_sign(split.clips, *split.a_sign) * share).astype(np.int64)
+    """One row for each clip of a split: its sign and its signer; signers take turns."""
+    counts = np.ceil(_clips_per_sign(split.clips, *split.clips_per_sign) * share).astype(np.int64)
     sign = np.repeat(np.arange(SIGNS), counts)
     signer = np.array(split.signers)[np.arange(len(sign)) % len(split.signers)]
     return pd.DataFrame({"sign": sign, "signer": signer, "split": name})

@@ -1,23 +1,22 @@
-"""Synthetic truth: generated hand motion in which known joints alone carry what is signed.
+"""Synthetic data: generated hand motion of which the informative joints are known.
 
-Two hands of bones move without regard to the sign: fingers curl together, hands turn, travel
-and leave the picture, and every signer has a size, a resting pose and a tempo. On top, some joints
-swivel about the line through their two neighbours in the finger (a tip: about the line of the
-bone before its own). That keeps every bone's length and moves no other joint, which turning a
-knuckle would do. An informative joint swivels as the sign says; the others, the decoys, as
-drawn anew for every clip. So all joints but the informative ones are independent of the sign.
+Two hands move without regard to the sign: fingers bend, hands turn, travel and leave the picture,
+and every signer has a size, a resting pose and a tempo. In addition, some joints swivel: they turn
+about the line through their two neighbours in the finger (a fingertip turns about the line of the
+bone before its own). A swivel keeps the length of every bone and moves no other joint.
 
-Signs come in families of four that differ in the swivels of two informative joints, and every
-informative joint is one of some family's two: without it, minimal pairs fall together.
+The sign decides in which direction an informative joint swivels. All other joints that swivel are
+decoys: their direction is drawn anew for every clip. So every joint except the informative ones is
+independent of the sign. Signs come in families of four that differ in two informative joints, and
+every informative joint is one of these two in some family: without it, some signs are the same.
 
-What it costs in plausibility: finger joints are hinges, and no hand swivels so. Neighbours in a
-finger never swivel in the same clip, so the neighbours of an informative joint never do, nor does
-the wrist, which has five. What stays with the method: a joint that tells nothing can still help to
-read one that does, as the wrist shows how the hand is turned.
+Two limits. Finger joints are hinges, and no real hand swivels. And a joint that is independent of
+the sign can still help to read one that is not, as the wrist shows how the hand is turned.
 """
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,25 +24,17 @@ import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.paper.synthetic_hands import (
-    FINGERS,
-    LEVELS,
-    Signers,
-    moving_hands,
-    place,
-    slow,
-    touches,
-)
-from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
+from jointprune.paper.synthetic_hands import FINGERS, LEVELS, Signers, moving_hands, smooth_paths
+from jointprune.skeleton import FINGER_OF, HANDS, JOINT_NAMES, JOINTS, bone_distance
 from jointprune.store import arrays_on_disk, open_dataset, save_dataset
 from jointprune.workspace import Workspace
 
 # Raise it when the same parameters would give other clips.
 VERSION = 1
-# Clips made at a time; bounds the memory, and is part of what a seed means.
+# Clips generated at a time; bounds the memory, and is part of what a seed means.
 CHUNK = 256
-# Degrees: a swivel that tells signs apart; a decoy's, and what difficulty 1 adds to it; and how
-# far execution slips from either at difficulty 1 (s.d.).
+# Degrees: the swivel of an informative joint; that of a decoy, and what difficulty 1 adds to it;
+# and the random deviation from either at difficulty 1 (s.d.).
 SWIVEL, DECOY, MORE_DECOY, SLIP = 75, 80, 10, 25
 # Noise of each coordinate (s.d., shoulder widths), and what difficulty 1 adds.
 NOISE, MORE_NOISE = 0.003, 0.03
@@ -51,47 +42,47 @@ NOISE, MORE_NOISE = 0.003, 0.03
 
 @dataclass(frozen=True)
 class SyntheticParameters:
-    """Parameters of the generator; it makes signs x signers x clips recordings.
+    """Parameters of the generator, which makes signs x signers x clips recordings.
 
-    `informative` is a number of joints, spread over hands, fingers and levels by the seed, or
-    their names. Raises ValueError for what cannot be.
+    Raises ValueError for values out of range, wrists, and neighbours in a finger.
     """
 
     signs: int = 20
     signers: int = 20
     clips: int = 2  # of each sign by each signer
-    frames: tuple[int, int] = (16, 40)  # of the shortest and the longest clip
+    frames: tuple[int, int] = (16, 40)  # of the shortest and of the longest clip
+    # How many joints, spread over hands, fingers and levels by the seed; or their names.
     informative: int | tuple[str, ...] = 8
-    difficulty: float = 0.5  # 0 to 1: noise, and decoys' size against the signal's
-    missing: float = 0.15  # share of frames with the left hand away
+    difficulty: float = 0.5  # 0 to 1: noise, and decoys' swivels relative to informative ones
+    missing: float = 0.15  # share of frames without the left hand
     seed: int = 0
 
     def __post_init__(self):
-        named = not isinstance(self.informative, int)
         object.__setattr__(self, "frames", tuple(self.frames))
-        if named:
-            object.__setattr__(self, "informative", tuple(self.informative))
+        count = self.informative
+        if not isinstance(count, int):
+            object.__setattr__(self, "informative", tuple(count))
             _check_names(self.informative)
-        count = len(self.informative) if named else self.informative
+            count = len(self.informative)
         fewest = 2 * (count + count % 2)
         most = len(HANDS) * FINGERS * LEVELS // 2
         wrong = {
             "1 signer and 1 clip or more": min(self.signers, self.clips) < 1,
             "frames as (shortest, longest), 2 or more": not 2 <= self.frames[0] <= self.frames[-1],
             f"6 to {most} informative joints": not 6 <= count <= most,
-            # Every joint has a family, and there is always a free one left to draw.
+            # Every joint has a family, and a draw always finds a free one.
             f"{fewest} to {2**count // 4} signs": not fewest <= self.signs <= 2**count // 4,
             "a difficulty of 0 to 1": not 0 <= self.difficulty <= 1,
             "a missing share of 0 to 0.5": not 0 <= self.missing <= 0.5,
             "a seed of 0 or more": self.seed < 0,
         }
-        for wanted, is_wrong in wrong.items():
+        for expected, is_wrong in wrong.items():
             if is_wrong:
-                raise ValueError(f"expected {wanted}, got {self}")
+                raise ValueError(f"expected {expected}, got {self}")
 
     @property
     def generator(self) -> dict:
-        """The parameters with the generator's version, as meta.json notes them."""
+        """The parameters and the generator's version, as in meta.json."""
         return json.loads(json.dumps({"version": VERSION, **asdict(self)}))
 
     @property
@@ -104,40 +95,47 @@ class SyntheticParameters:
 
 
 def open_synthetic(parameters: SyntheticParameters, workspace: Workspace) -> SignDataset:
-    """The store of these parameters in a workspace, generated unless it is there."""
+    """Synthetic data set of a workspace, generated unless its store is there already.
+
+    A store that is damaged, or was made by another version of the generator, is made again.
+    """
     folder = workspace.processed / parameters.name
-    try:
+    with suppress(FileNotFoundError, ValueError):  # absent, damaged or of an older format
         data = open_dataset(folder)
-    except (FileNotFoundError, ValueError):  # absent, damaged or of an older format
-        return generate(parameters, folder)
-    same = data.meta.get("generator") == parameters.generator
-    return data if same else generate(parameters, folder)
+        if data.meta.get("generator") == parameters.generator:
+            return data
+    return generate(parameters, folder)
 
 
 def generate(parameters: SyntheticParameters, folder: Path | str) -> SignDataset:
-    """Generate the recordings and store them in `folder`; the same parameters give the same."""
-    return record(parameters, _table(parameters), Path(folder))
+    """Generate a data set and store it in `folder`; equal parameters give equal bits."""
+    counts = (parameters.signers, parameters.signs, parameters.clips)
+    signer, sign, _ = np.indices(counts).reshape(3, -1)
+    rows = pd.DataFrame({"sign": sign, "signer": signer, "split": ""})
+    return generate_rows(parameters, rows, Path(folder))
 
 
-def record(
+def generate_rows(
     p: SyntheticParameters, rows: pd.DataFrame, folder: Path, name: str = "", **more
 ) -> SignDataset:
-    """The store of one recording for each row of `rows`: columns sign and signer (numbers), split.
+    """Generate one clip for each row: columns sign and signer (their numbers, from 0) and split.
 
-    `name` takes the place of the parameters' own; `more` goes into the store's meta.
+    `name` replaces that of the parameters; `more` are further entries of the store's meta.
     """
     truth = np.random.default_rng([p.seed, 0])
-    informative = informative_joints(p.informative, truth)
-    codes = sign_codes(p.signs, len(informative), truth)
+    informative = _informative_joints(p.informative, truth)
+    codes = _sign_codes(p.signs, len(informative), truth)
     signers = Signers.draw(p.signers, np.random.default_rng([p.seed, 1]))
     sign, signer = rows["sign"].to_numpy(), rows["signer"].to_numpy()
+    lengths = np.empty(len(rows), dtype=np.int64)
     with arrays_on_disk(folder, len(rows), p.frames[1], len(JOINT_NAMES)) as (poses, present):
         for chunk, start in enumerate(range(0, len(rows), CHUNK)):
             part = slice(start, start + CHUNK)
             rng = np.random.default_rng([p.seed, 2, chunk])
-            ways = np.full((len(sign[part]), len(JOINT_NAMES)), -1)
-            ways[:, informative] = codes[sign[part]]
-            poses[part], present[part] = _record(p, signers[signer[part]], ways, rng)
+            directions = np.full((len(sign[part]), len(JOINT_NAMES)), -1)
+            directions[:, informative] = codes[sign[part]]
+            poses[part], seen = _chunk(p, signers[signer[part]], directions, rng)
+            present[part], lengths[part] = seen, seen.any(axis=2).sum(axis=1)
         meta = {
             "name": name or p.name,
             "units": "shoulder widths, origin midway between the shoulders, y down",
@@ -146,40 +144,35 @@ def record(
             "generator": p.generator,
             **more,
         }
-        lengths = np.concatenate([
-            present[start : start + CHUNK].any(axis=2).sum(axis=1)
-            for start in range(0, len(rows), CHUNK)
-        ])  # fmt: skip
-        clips = _named(p, rows, lengths)
-        names = {"classes": _names("sign", p.signs), "joints": JOINT_NAMES}
-        return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
+        return save_dataset(
+            folder, poses=poses, present=present, clips=_clip_table(p, rows, lengths),
+            classes=_numbered("sign", p.signs), joints=JOINT_NAMES, meta=meta)  # fmt: skip
 
 
-def informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
-    """Indices of the joints that carry the sign, ascending: those named, or so many drawn.
+def _informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
+    """Indices of the informative joints, ascending: those named, or as many as wanted, drawn.
 
-    Each draw goes where fewest were drawn before, by finger, then hand, then level, and never
-    next to a joint that was.
+    Each draw takes the finger, then the hand, then the level with the fewest joints drawn so
+    far, and never a neighbour of a joint drawn before.
     """
     if not isinstance(wanted, int):
         return sorted(map(JOINT_NAMES.index, wanted))
-    order = [j for j in rng.permutation(len(JOINT_NAMES)).tolist() if j % len(JOINTS)]
-    chosen: list[int] = []
-
-    def crowding(joint: int) -> list[int]:
-        parts = (slice(0, 2), slice(0, 1), slice(2, 3))
-        return [sum(place(joint)[p] == place(other)[p] for other in chosen) for p in parts]
-
+    order = [j for j in rng.permutation(len(JOINT_NAMES)).tolist() if FINGER_OF[JOINT_NAMES[j]]]
+    hand, within = np.divmod(np.arange(len(JOINT_NAMES)), len(JOINTS))
+    finger, level = np.divmod(within - 1, LEVELS)
+    places = np.stack([FINGERS * hand + finger, hand, level], axis=1)
+    distance, drawn = bone_distance(JOINT_NAMES), []
     for _ in range(wanted):
-        chosen.append(min((j for j in order if not touches(j, chosen)), key=crowding))
-    return sorted(chosen)
+        free = [j for j in order if not (distance[j, drawn] < 2).any()]
+        drawn.append(min(free, key=lambda j: (places[drawn] == places[j]).sum(axis=0).tolist()))
+    return sorted(drawn)
 
 
-def sign_codes(signs: int, joints: int, rng: np.random.Generator) -> np.ndarray:
-    """Which way each informative joint swivels in each sign, 0 or 1: int (signs, joints).
+def _sign_codes(signs: int, joints: int, rng: np.random.Generator) -> np.ndarray:
+    """Direction, 0 or 1, in which each informative joint swivels in each sign: (signs, joints).
 
-    No two signs are alike. Four signs in a row are a family: alike but for two joints, which take
-    all four combinations; the next family's are the next two joints.
+    No two signs have the same code. Four signs in a row are a family: they differ in two joints
+    alone, which take all four combinations; the next family differs in the next two joints.
     """
     codes = np.empty((0, joints), dtype=np.int64)
     while len(codes) < signs:
@@ -191,81 +184,78 @@ def sign_codes(signs: int, joints: int, rng: np.random.Generator) -> np.ndarray:
     return codes[:signs]
 
 
-def _record(
-    p: SyntheticParameters, signers: Signers, ways: np.ndarray, rng: np.random.Generator
+def _chunk(
+    p: SyntheticParameters, signers: Signers, directions: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Poses (clips, frames, 42, 2) and present (clips, frames, 42) of clips made together."""
+    """Poses (clips, frames, 42, 2) and present (clips, frames, 42) of clips generated together."""
     shortest, longest = p.frames
-    tempo = (signers.tempo + 0.1 * rng.normal(size=len(ways))).clip(0, 1)
+    tempo = (signers.tempo + 0.1 * rng.normal(size=len(directions))).clip(0, 1)
     last = np.rint(shortest + tempo * (longest - shortest)).astype(np.int64)[:, None] - 1
     frame = np.arange(longest)
     moment = np.minimum(frame / last, 1)
-    hands = moving_hands(signers, moment, _swivels(p, moment, ways, rng), rng)
+    hands = moving_hands(signers, moment, _swivels(p, moment, directions, rng), rng)
     poses = hands[..., :2].reshape(*moment.shape, len(JOINT_NAMES), 2) * (1, -1)
     poses += rng.normal(scale=NOISE + p.difficulty * MORE_NOISE, size=poses.shape)
     present = np.repeat((frame <= last)[..., None], len(HANDS), axis=-1)
-    present[..., 0] &= ~_away(p.missing, moment, rng)
+    present[..., 0] &= ~_left_hand_away(p.missing, moment, rng)
     present = np.repeat(present, len(JOINTS), axis=-1)
     return poses * present[..., None], present
 
 
 def _swivels(
-    p: SyntheticParameters, moment: np.ndarray, ways: np.ndarray, rng: np.random.Generator
+    p: SyntheticParameters, moment: np.ndarray, directions: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Degrees by which joints swivel: (clips, frames, 2, 5, 4).
 
-    `ways` (clips, 42) holds the sign's way of each informative joint, -1 for the others. In
-    every finger and clip either the base and far, or the middle joint and the tip swivel.
+    `directions` (clips, 42) is 0 or 1 for informative joints, -1 for the others. Neighbours in a
+    finger never swivel in the same clip: either levels 0 and 2 do, or levels 1 and 3.
     """
-    ways = ways.reshape(len(ways), len(HANDS), -1)[..., 1:].reshape(-1, len(HANDS), FINGERS, LEVELS)
-    told = ways >= 0
-    odd = np.arange(LEVELS) % 2 == rng.integers(2, size=(*ways.shape[:3], 1))
-    taken = told | told[..., [2, 3, 0, 1]]
-    swivels = np.where(told.any(-1, keepdims=True), taken, odd)
-    way = np.where(told, ways, rng.integers(2, size=ways.shape))
-    size = np.where(told, SWIVEL, DECOY + p.difficulty * MORE_DECOY)
-    warp = rng.uniform(-0.3, 0.3, size=(len(ways), 1))
+    fingers = directions.reshape(len(directions), len(HANDS), -1)[..., 1:]
+    directions = fingers.reshape(-1, len(HANDS), FINGERS, LEVELS)
+    informative = directions >= 0
+    drawn = np.arange(LEVELS) % 2 == rng.integers(2, size=(*directions.shape[:3], 1))
+    fixed = informative | informative[..., [2, 3, 0, 1]]
+    swivels = np.where(informative.any(-1, keepdims=True), fixed, drawn)
+    direction = np.where(informative, directions, rng.integers(2, size=directions.shape))
+    size = np.where(informative, SWIVEL, DECOY + p.difficulty * MORE_DECOY)
+    warp = rng.uniform(-0.3, 0.3, size=(len(directions), 1))
     held = np.sqrt(np.sin(np.pi * (moment + warp * np.sin(np.pi * moment))).clip(0))
-    path = held[..., None, None, None] * np.where(way, -size, size)[:, None]
-    slip = p.difficulty * SLIP * slow(rng, moment, *ways.shape[1:])
+    path = held[..., None, None, None] * np.where(direction, -size, size)[:, None]
+    slip = p.difficulty * SLIP * smooth_paths(rng, moment, *directions.shape[1:])
     return (path + slip) * swivels[:, None]
 
 
-def _away(share: float, moment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Frames in which the left hand has not come yet, or has left: bool (clips, frames)."""
+def _left_hand_away(share: float, moment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Frames before the left hand comes, or after it leaves: bool (clips, frames)."""
     away = rng.uniform(0, 2 * share, size=(len(moment), 1))
-    late = rng.random((len(moment), 1)) < 0.5
-    return np.where(late, moment, 1 - moment) < away
+    comes_late = rng.random((len(moment), 1)) < 0.5
+    return np.where(comes_late, moment, 1 - moment) < away
 
 
-def _table(p: SyntheticParameters) -> pd.DataFrame:
-    """Every sign by every signer, so many times."""
-    signer, sign, _ = (axis.ravel() for axis in np.indices((p.signers, p.signs, p.clips)))
-    return pd.DataFrame({"sign": sign, "signer": signer, "split": ""})
-
-
-def _named(p: SyntheticParameters, rows: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
-    """The store's table: a clip is signer/sign/take, its takes counted from 0."""
-    labels = np.array(_names("sign", p.signs))[rows["sign"]]
-    people = np.array(_names("signer", p.signers))[rows["signer"]]
+def _clip_table(p: SyntheticParameters, rows: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
+    """The store's table; a clip is called signer/sign/take, takes counted from 0."""
+    labels = np.array(_numbered("sign", p.signs))[rows["sign"]]
+    signers = np.array(_numbered("signer", p.signers))[rows["signer"]]
     takes = rows.groupby(["signer", "sign"]).cumcount()
-    clip = [f"{s}/{c}/{t}" for s, c, t in zip(people, labels, takes, strict=True)]
-    names = {"clip": clip, "label": labels, "signer": people, "group": people}
-    known = {"split": rows["split"].to_numpy(), "source_file": "", "fps": 25.0}
-    return pd.DataFrame({**names, **known, "frames": lengths, "original_frames": lengths})
+    return pd.DataFrame({
+        "clip": [f"{s}/{c}/{t}" for s, c, t in zip(signers, labels, takes, strict=True)],
+        "label": labels, "signer": signers, "group": signers,
+        "split": rows["split"].to_numpy(), "source_file": "", "fps": 25.0,
+        "frames": lengths, "original_frames": lengths,
+    })  # fmt: skip
 
 
-def _names(word: str, count: int) -> tuple[str, ...]:
+def _numbered(word: str, count: int) -> tuple[str, ...]:
     """Numbered names that sort as their numbers do: sign-00, sign-01, ..."""
     return tuple(f"{word}-{i:0{len(str(count - 1))}}" for i in range(count))
 
 
 def _check_names(names: tuple[str, ...]) -> None:
-    """Refuse names that no swivel can be synthetic in."""
-    if unknown := [n for n in names if n not in JOINT_NAMES or n.endswith("wrist")]:
+    """Refuse unknown joints, wrists, and joints that are neighbours in a finger."""
+    if unknown := [name for name in names if not FINGER_OF.get(name)]:
         raise ValueError(f"expected joints such as 'left.thumb_tip' and no wrist, got {unknown}")
-    joints = [JOINT_NAMES.index(name) for name in names]
-    for i, joint in enumerate(joints):
-        if touches(joint, joints[:i]):
-            got = f"{names[i]!r} beside its neighbour, or twice, in {list(names)}"
-            raise ValueError(f"expected joints that are no neighbours in a finger, got {got}")
+    distance = bone_distance(names)
+    for i, name in enumerate(names):
+        if (distance[i, :i] < 2).any():
+            got = f"{name!r} beside its neighbour, or twice, in {list(names)}"
+            raise ValueError(f"expected joints that are not neighbours in a finger, got {got}")

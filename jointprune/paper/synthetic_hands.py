@@ -1,41 +1,40 @@
-"""Generated hands: bones of fixed length driven by joint angles, seen from the front.
+"""Generated hands: bones of fixed length, moved by joint angles and seen from the front.
 
-Arrays are (clips, frames, 2 hands, ...), the signer's left hand first; angles are degrees.
-A hand's own axes are x towards the thumb, y along the middle finger, z out of the palm.
+Arrays are (clips, frames, 2 hands, ...), the signer's left hand first; angles are in degrees.
+The axes of a hand are x towards the thumb, y along the middle finger, z out of the palm.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from jointprune.skeleton import JOINTS
-
 FINGERS, LEVELS = 5, 4
-# Bones from the wrist to the tip, shoulder widths: the lexicon's, less their foreshortening.
-BONE_LENGTHS = np.array(
-    [
-        (0.13, 0.12, 0.09, 0.07),
-        (0.30, 0.13, 0.08, 0.065),
-        (0.28, 0.145, 0.09, 0.065),
-        (0.26, 0.13, 0.08, 0.06),
-        (0.23, 0.105, 0.065, 0.055),
-    ]
-)
-# Towards the thumb from the middle finger's line, in the palm: first bone, then the finger.
+# Bones from the wrist to the tip, in shoulder widths, as in the fingerspelling lexicon but without
+# its foreshortening.
+BONE_LENGTHS = np.array([
+    (0.13, 0.12, 0.09, 0.07),
+    (0.30, 0.13, 0.08, 0.065),
+    (0.28, 0.145, 0.09, 0.065),
+    (0.26, 0.13, 0.08, 0.06),
+    (0.23, 0.105, 0.065, 0.055),
+])  # fmt: skip
+# Angle in the palm between each finger and the middle finger's line, positive towards the thumb:
+# of the first bone, then of the others.
 PALM, SPREAD = np.array([48, 16, 2, -11, -23]), np.array([30, 8, 0, -6, -14])
-# By how much each finger bends at its base, middle and far joint when at rest; and its limits.
+# Bend of each finger at its base, middle and far joint at rest; and the limits of any bend.
 REST, STRAIGHT, CLENCHED = np.array([40, 60, 55]), 10, 85
-# Where the hands are, in shoulder widths from the shoulders' middle: x to the viewer's right, y up.
+# Place of the hands, in shoulder widths from the shoulders' middle: x to the viewer's right, y up.
 PLACE = np.array([(0.35, -0.45), (-0.35, -0.45)])
-# Standard deviations: of a signer's size (log), bones (log), bend, turn and tempo (share), then
-# of what one clip adds: all fingers' bend, each joint's bend, turn, and place (shoulder widths).
+# Standard deviations between signers: size (log), bones (log), bend, turn, and tempo (share).
 SIZE, BONE, HABIT, STANCE, TEMPO = 0.1, 0.05, 4, 4, 0.15
+# Standard deviations within a clip: bend of all fingers, of each joint, turn, and place (shoulder
+# widths).
 CURL, BEND, TURN, TRAVEL = 8, 3, 4, 0.15
 
 
 @dataclass(frozen=True)
 class Signers:
-    """What stays with a person; indexed like an array."""
+    """Properties of the signers that stay the same in all their clips; indexed like an array."""
 
     bones: np.ndarray  # (signers, 2, 5, 4) shoulder widths
     bend: np.ndarray  # (signers, 2, 5, 3) at rest
@@ -44,6 +43,7 @@ class Signers:
 
     @classmethod
     def draw(cls, count: int, rng: np.random.Generator) -> "Signers":
+        """Draw `count` signers."""
         size = np.exp(rng.normal(scale=SIZE, size=(count, 1, 1, 1)))
         own = np.exp(rng.normal(scale=BONE, size=(count, 1, FINGERS, LEVELS)))
         return cls(
@@ -60,57 +60,56 @@ class Signers:
 def moving_hands(
     signers: Signers, moment: np.ndarray, swivel: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Joints in space, (clips, frames, 2, 21, 3) in shoulder widths; y up, z to the viewer.
+    """Joints (clips, frames, 2, 21, 3) in shoulder widths; x to the right, y up, z to the viewer.
 
-    Args:
-        signers: one a clip.
-        moment: (clips, frames) share of the clip that has passed.
-        swivel: (clips, frames, 2, 5, 4) of each joint but the wrist.
+    There is one signer per clip; `moment` (clips, frames) is the share of the clip that has passed,
+    `swivel` (clips, frames, 2, 5, 4) the angle by which each joint except the wrist swivels.
     """
-    bend = signers.bend[:, None] + BEND * slow(rng, moment, 2, FINGERS, LEVELS - 1)
-    bend += CURL * slow(rng, moment, 2)[..., None, None]
-    hands = swivelled(fingers(signers.bones[:, None], bend.clip(STRAIGHT, CLENCHED)), swivel)
-    hands = hands @ rotation(signers.turn[:, None] + TURN * slow(rng, moment, 2, 3))
-    hands[:, :, 1, :, 0] *= -1  # the thumbs are on the inside, palms to the viewer
-    hands[..., :2] += (PLACE + TRAVEL * slow(rng, moment, 2, 2))[..., None, :]
+    bend = signers.bend[:, None] + BEND * smooth_paths(rng, moment, 2, FINGERS, LEVELS - 1)
+    bend += CURL * smooth_paths(rng, moment, 2)[..., None, None]
+    hands = _finger_chains(signers.bones[:, None], bend.clip(STRAIGHT, CLENCHED))
+    hands = swivel_joints(hands, swivel)
+    hands = hands @ _rotations(signers.turn[:, None] + TURN * smooth_paths(rng, moment, 2, 3))
+    hands[:, :, 1, :, 0] *= -1  # palms to the viewer, so the thumbs are on the inside
+    hands[..., :2] += (PLACE + TRAVEL * smooth_paths(rng, moment, 2, 2))[..., None, :]
     return hands
 
 
-def slow(rng: np.random.Generator, moment: np.ndarray, *shape: int) -> np.ndarray:
-    """Independent smooth paths of variance about 1: (clips, frames, *shape)."""
+def smooth_paths(rng: np.random.Generator, moment: np.ndarray, *shape: int) -> np.ndarray:
+    """Draw independent smooth paths of variance about 1: (clips, frames, *shape)."""
     waves = np.cos(np.pi * moment[..., None] * np.arange(3)) * (0.9, 0.4, 0.2)
     return np.einsum("ctw,cw...->ct...", waves, rng.normal(size=(len(moment), 3, *shape)))
 
 
-def fingers(bones: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """Forward kinematics: joints (..., 21, 3) about the wrist, of bones (..., 5, 4).
+def _finger_chains(bones: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Forward kinematics: joints (..., 21, 3) relative to the wrist, from bones (..., 5, 4).
 
-    The first bone lies in the palm; each other is bent from the one before by `bend` (..., 5, 3)
-    about the finger's hinge.
+    The first bone of a finger lies in the palm. Each further bone is bent against the one before
+    it by `bend` (..., 5, 3).
     """
     bent = np.radians(np.cumsum(bend, axis=-1))
     along, out = np.cos(bent), np.sin(bent)
     side = np.radians(SPREAD)[:, None]
     rest = np.stack([along * np.sin(side), along * np.cos(side), out], axis=-1)
-    palm = np.radians(np.stack([PALM, 90 - PALM], axis=-1))
-    first = np.concatenate([np.sin(palm), np.zeros((FINGERS, 1))], axis=-1)[:, None]
-    direction = np.concatenate([np.broadcast_to(first, (*rest.shape[:-2], 1, 3)), rest], axis=-2)
+    direction = np.empty((*rest.shape[:-2], LEVELS, 3))
+    direction[..., 0, :] = np.sin(np.radians(np.stack([PALM, 90 - PALM, 0 * PALM], axis=-1)))
+    direction[..., 1:, :] = rest
     chain = np.cumsum(direction * bones[..., None], axis=-2)
     joints = chain.reshape(*chain.shape[:-3], FINGERS * LEVELS, 3)
     return np.concatenate([np.zeros_like(joints[..., :1, :]), joints], axis=-2)
 
 
-def swivelled(hands: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Each joint turned by `angle` (..., 5, 4) about the line through its finger's neighbours.
+def swivel_joints(hands: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Joints (..., 21, 3) turned by `angle` (..., 5, 4) about the line through their neighbours.
 
-    A tip turns about the line of the bone before its own. Bones keep their lengths where no
-    two neighbours turn. Source: Rodrigues' rotation formula.
+    A fingertip turns about the line of the bone before its own. Bones keep their lengths where no
+    two neighbours in a finger turn. Source: Rodrigues' rotation formula.
     """
     own = hands[..., 1:, :].reshape(*hands.shape[:-2], FINGERS, LEVELS, 3)
     wrist = np.broadcast_to(hands[..., None, :1, :], own[..., :1, :].shape)
-    before = np.concatenate([wrist, own[..., :-1, :]], axis=-2)
-    after = np.concatenate([own[..., 1:, :], before[..., -1:, :]], axis=-2)
-    line = after - np.concatenate([before[..., :-1, :], before[..., -2:-1, :]], axis=-2)
+    chain = np.concatenate([wrist, own], axis=-2)
+    before, tip_line = chain[..., :-1, :], chain[..., 3:4, :] - chain[..., 2:3, :]
+    line = np.concatenate([chain[..., 2:, :] - chain[..., :-2, :], tip_line], axis=-2)
     line /= np.linalg.norm(line, axis=-1, keepdims=True)
     arm, turn = own - before, np.radians(angle)[..., None]
     still = line * (line * arm).sum(-1, keepdims=True)
@@ -119,28 +118,12 @@ def swivelled(hands: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return np.concatenate([hands[..., :1, :], moved], axis=-2)
 
 
-def rotation(turn: np.ndarray) -> np.ndarray:
+def _rotations(turn: np.ndarray) -> np.ndarray:
     """Matrices (..., 3, 3) that rotate rows about x, then y, then z by `turn` (..., 3)."""
-    (cx, cy, cz), (sx, sy, sz) = (np.moveaxis(f(np.radians(turn)), -1, 0) for f in (np.cos, np.sin))
-    one, zero = np.ones_like(cx), np.zeros_like(cx)
-
-    def matrix(*entries: np.ndarray) -> np.ndarray:
-        return np.stack(entries, axis=-1).reshape(*cx.shape, 3, 3)
-
-    about_x = matrix(one, zero, zero, zero, cx, sx, zero, -sx, cx)
-    about_y = matrix(cy, zero, -sy, zero, one, zero, sy, zero, cy)
-    about_z = matrix(cz, sz, zero, -sz, cz, zero, zero, zero, one)
-    return about_x @ about_y @ about_z
-
-
-def place(joint: int) -> tuple[int, int, int]:
-    """Hand, finger and level of a joint that is not a wrist."""
-    hand, within = divmod(joint, len(JOINTS))
-    return hand, *divmod(within - 1, LEVELS)
-
-
-def touches(joint: int, others: list[int]) -> bool:
-    """Whether the joint is, or is next in its finger to, one of the others."""
-    hand, finger, level = place(joint)
-    places = [place(other) for other in others]
-    return any((h, f) == (hand, finger) and abs(v - level) < 2 for h, f, v in places)
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    about = np.zeros((3, *turn.shape[:-1], 3, 3))
+    for axis, (i, j) in enumerate([(1, 2), (2, 0), (0, 1)]):
+        about[axis, ..., axis, axis] = 1
+        about[axis, ..., i, i] = about[axis, ..., j, j] = cos[..., axis]
+        about[axis, ..., i, j], about[axis, ..., j, i] = sin[..., axis], -sin[..., axis]
+    return about[0] @ about[1] @ about[2]
