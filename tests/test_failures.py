@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from jointprune.classifier import TrainingConfig
-from jointprune.paper import failures as failures
-from jointprune.paper.failures.gates_alone import train_gates
-from jointprune.paper.failures.recordings import best_on_half, with_copy
+from jointprune.paper import failures
+from jointprune.paper.failures import train_gates
+from jointprune.paper.failures import best_on_half, with_copy
 from jointprune.workspace import Workspace
 
 CONFIG, STEPS = TrainingConfig(), 400
