@@ -14,18 +14,10 @@ from matplotlib.figure import Figure
 
 from jointprune.dataset import SignDataset
 from jointprune.paper.animation import film
-from jointprune.paper.claims import one_row, percent
+from jointprune.paper.claims import percent
 from jointprune.paper.comparisons import ALPHA
-from jointprune.paper.plots import draw_shares
-from jointprune.paper.plots.style import (
-    PAGE,
-    accuracy_axis,
-    budget_axis,
-    curves,
-    interval,
-    look,
-    page,
-)
+from jointprune.paper.plots import draw_curves, draw_shares
+from jointprune.paper.plots.style import PAGE, curves, interval, look, page
 from jointprune.paper.results import read_facts, read_table
 from jointprune.paper.tables import changes_by
 from jointprune.selection import METHODS
@@ -111,17 +103,13 @@ def picture(found: Results, method: str, k: int) -> Figure:
 
 def _accuracy(ax: Axes, found: Results, method: str, k: int) -> None:
     """The method's curve, this K ringed; the band is that of all joints."""
-    full, rows = of(found.accuracy, "full").iloc[0], curves(found.accuracy)[method]
-    ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
-    ax.axhline(full["mean"], color="#000000", linewidth=0.8)
-    interval(ax, rows["k"], rows, **look(method))
-    row = one_row(rows.to_dict("records"), k=k)
+    table = found.accuracy[found.accuracy["method"].isin(["full", method])]
+    draw_curves(ax, table, found.group)
+    row, full = (of(table, *which).iloc[0] for which in ((method, k), found.full))
     ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
     ax.plot(k, row["mean"], "o", **ring)
     ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
     ax.set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
-    budget_axis(ax, [*rows["k"], full["k"]])
-    accuracy_axis(ax, found.group)
 
 
 def _signs(ax: Axes, rows: list[dict]) -> None:

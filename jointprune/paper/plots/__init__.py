@@ -5,6 +5,7 @@ them and returns the figure; `save` writes PDF and PNG whose bytes depend on the
 """
 
 from jointprune.paper.plots.curves import (
+    draw_curves,
     plot_accuracy_against_k,
     plot_cost,
     plot_gates,
@@ -17,7 +18,6 @@ from jointprune.paper.plots.hands import (
     draw_hand,
     draw_hands,
     draw_shares,
-    plot_frames,
     plot_kept_joints,
     plot_pipeline,
 )
@@ -25,7 +25,6 @@ from jointprune.paper.plots.parts import (
     plot_changes,
     plot_groups,
     plot_leave_out,
-    plot_missing_hands,
     plot_synthetic,
 )
 from jointprune.paper.plots.style import COLUMN, PAGE, STYLE, name_ticks, save

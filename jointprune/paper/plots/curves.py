@@ -50,35 +50,35 @@ def plot_accuracy_against_k(
     """
     table = pd.DataFrame(accuracy)
     retrained = table[table["regime"] == "retrained"]
-    full = retrained[retrained["method"] == "full"]
     fig, axes = page(PAGE, 3.3, 1, 3, width_ratios=[5, 4, 3])
-    _retrained(axes[0], retrained, full.iloc[0], k_star[0])
-    accuracy_axis(axes[0], group)
+    draw_curves(axes[0], retrained, group)
+    axes[0].set_title("retrained on the joints kept")
+    _mark_k_star(axes[0], k_star[0])
     _not_retrained(axes[1], table)
     axes[1].sharey(axes[0])
-    at_12 = retrained[retrained["k"] == 12]
-    _every_method(axes[2], at_12, pd.concat([full, at_12[at_12["method"] == "stratified-random"]]))
-    axes[2].set_title("every method at K = 12")
+    _every_method(axes[2], retrained, 12)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
     return fig
 
 
-def _retrained(ax: Axes, table: pd.DataFrame, full: pd.Series, k_star: dict) -> None:
+def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
+    """Accuracy of retrained networks against K with 95 % CI; the band is that of all joints."""
+    full = table[table["method"] == "full"].iloc[0]
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
     shown = curves(table)
     for place, (method, rows) in enumerate(shown.items()):
         x = rows["k"] * beside(place, len(shown))
         interval(ax, x, rows, **look(method), label=method_of(method).label)
-    _mark_k_star(ax, k_star)
     budget_axis(ax, [*pd.concat(shown)["k"], full["k"]])
-    ax.set_title("retrained on the joints kept")
+    accuracy_axis(ax, group)
 
 
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
     """K* as a line, its range over resampled groups as a bar at the foot."""
     k, joints = k_star["k"], k_star["joints"]
-    style = {"color": look("learned")["color"], "transform": ax.get_xaxis_transform()}
+    style = {"color": look("learned")["color"], "transform": ax.get_xaxis_transform(),
+             "scalex": False, "scaley": False}  # fmt: skip
     ax.plot([k, k], [0, 1], linewidth=0.6, linestyle=(0, (1, 1)), zorder=0, **style)
     ends = [k_star["bootstrap"]["low"], k_star["bootstrap"]["high"]]
     ax.plot(ends, [0.02, 0.02], linewidth=2.0, solid_capstyle="butt", **style)
@@ -105,18 +105,18 @@ def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
     ax.tick_params(labelleft=False)
 
 
-def _every_method(ax: Axes, rows: pd.DataFrame, references: pd.DataFrame) -> None:
-    """Every method at one K, sorted; the references as lines."""
-    for _, row in references.iterrows():
-        style = look(row["method"])
-        ax.axvline(row["mean"], linewidth=0.8, zorder=0, color=style["color"],
-                   linestyle=style["linestyle"])  # fmt: skip
-    rows = rows.sort_values("mean")
+def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
+    """Every method at one K, sorted; all joints and the stratified random draw as lines."""
+    rows = table[table["k"] == k].sort_values("mean")
+    for lines in (table[table["method"] == "full"], rows[rows["method"] == "stratified-random"]):
+        style = {**look(lines["method"].iloc[0]), "marker": "none"}
+        ax.axvline(lines["mean"].iloc[0], linewidth=0.8, zorder=0, **style)
     for place, method in enumerate(rows["method"]):
         interval(ax, [place], rows.iloc[[place]], across=True, **look(method))
     name_rows(ax, [method_of(method).label for method in rows["method"]])
     ax.set_xlabel("accuracy")
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.set_title(f"every method at K = {k}")
 
 
 def plot_stability(rows: list[dict]) -> Figure:

@@ -92,20 +92,6 @@ def clip_limits(poses: np.ndarray, present: np.ndarray) -> dict[str, tuple[float
     return {"xlim": (low[0], high[0]), "ylim": (high[1], low[1])}
 
 
-def plot_frames(poses: np.ndarray, present: np.ndarray, count: int = 6) -> Figure:
-    """Frames of a clip, evenly spread from its first to its last.
-
-    `poses` (frames, 42, 2) in shoulder widths and `present` (frames, 42), without padding.
-    """
-    fig, axes = page(PAGE, 2.2, 1, count, sharex=True, sharey=True)
-    frames = np.linspace(0, len(poses) - 1, count).round().astype(int)
-    for ax, frame in zip(axes, frames, strict=True):
-        draw_hands(ax, poses[frame], present[frame], sizes=2)
-        ax.set_title(f"frame {frame}")
-    axes[0].set(**clip_limits(poses, present))
-    return fig
-
-
 def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
     """One resting hand whose joints' sizes and colours are shares; returns the drawn joints.
 

@@ -147,18 +147,6 @@ def _change_panel(ax: Axes, rows: list[dict], order: list[str], label: str) -> N
     grid_lines(ax)
 
 
-def plot_missing_hands(missing: pd.DataFrame) -> Figure:
-    """Share of frames without each hand: `missing` has groups as rows, columns left, right."""
-    fig, ax = page(PAGE, 2.2)
-    for hand, shift in zip(HANDS, (-0.2, 0.2), strict=True):
-        places = np.arange(len(missing)) + shift
-        ax.bar(places, missing[hand], 0.4, color=HAND_LOOKS[hand]["color"], label=hand)
-    name_ticks(ax, list(missing.index))
-    ax.set(ylim=(0, 1), ylabel="share of frames without the hand")
-    fig.legend(loc="outside upper right", ncols=2)
-    return fig
-
-
 def plot_synthetic(rows: list[dict], k: int) -> Figure:
     """fig7: informative joints found in synthetic data, K given (left) or chosen (right).
 
