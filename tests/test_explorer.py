@@ -27,23 +27,23 @@ ACCURACY = {
 }  # fmt: skip
 
 
-def kept(method: str, k: int, fold: int, seed: int) -> list[str]:
+def kept(k: int, fold: int, seed: int) -> list[str]:
     """The first K joints, moved on by the fold and, for the last of them, by the seed."""
     names = [JOINT_NAMES[(j + 5 * fold) % 42] for j in range(k)]
     return [*names[:-1], JOINT_NAMES[(k - 1 + 5 * fold + seed) % 42]]
 
 
 def dataset_in(folder):
-    names = [f"{group}/{letter}" for group in GROUPS for letter in LETTERS]
-    rng = np.random.default_rng(0)
-    poses = rng.normal(size=(len(names), 5, 42, 2)).astype(np.float32)
+    rows = [(group, letter) for group in GROUPS for letter in LETTERS]
+    groups, letters = zip(*rows, strict=True)
+    poses = np.random.default_rng(0).normal(size=(len(rows), 5, 42, 2)).astype(np.float32)
     present = np.ones(poses.shape[:3], bool)
     present[:, 4] = False  # every clip has four frames
     poses[~present] = 0
-    groups = [name.split("/")[0] for name in names]
     clips = pd.DataFrame({
-        "clip": names, "label": [name[-1] for name in names], "signer": groups, "group": groups,
-        "split": "", "source_file": names, "frames": 4, "original_frames": 4, "fps": 25.0,
+        "clip": [f"{group}/{letter}" for group, letter in rows], "label": letters,
+        "signer": groups, "group": groups, "split": "", "source_file": "made up",
+        "frames": 4, "original_frames": 4, "fps": 25.0,
     })  # fmt: skip
     return save_dataset(folder, poses=poses, present=present, clips=clips, classes=LETTERS,
                         joints=JOINT_NAMES, meta={"name": "made up"})  # fmt: skip
@@ -56,7 +56,7 @@ def workspace(tmp_path_factory) -> Workspace:
     data = dataset_in(made.processed / made.dataset)
     table = made_up(ACCURACY, GROUPS, LETTERS, SEEDS)
     chosen = [
-        {"method": m, "k": k, "fold": f, "seed": s, "joints": kept(m, k, f, s)}
+        {"method": m, "k": k, "fold": f, "seed": s, "joints": kept(k, f, s)}
         for m, k, regime in ACCURACY if regime == "retrained" and m != "full"
         for f in range(4) for s in range(SEEDS)
     ]  # fmt: skip
@@ -89,11 +89,11 @@ def test_results_of_other_recordings_are_refused(workspace, tmp_path):
         explorer.load(other)
 
 
-@pytest.mark.parametrize(("method", "k"), [("learned", 12), ("learned", 4), ("greedy", 4)])
+@pytest.mark.parametrize(("method", "k"), [("learned", 12), ("greedy", 4)])
 def test_the_picture_is_of_this_method_at_this_k(results, method, k):
     left, right, accuracy, signs = explorer.picture(results, method, k).axes
     shares = np.concatenate([ax.collections[0].get_array() for ax in (left, right)])
-    runs = [kept(method, k, f, s) for f in range(4) for s in range(SEEDS)]
+    runs = [kept(k, f, s) for f in range(4) for s in range(SEEDS)]
     assert np.allclose(shares, [np.mean([name in run for run in runs]) for name in JOINT_NAMES])
     row = explorer.of(results.accuracy, method, k).iloc[0]
     ring = accuracy.get_lines()[-1]
@@ -130,7 +130,7 @@ def test_the_film_shows_the_joints_of_the_run_that_was_tested_on_the_clip(result
     (full, of_full), (pruned, of_pruned) = shown.items()
     assert of_full[0].shape == (4, 42, 2)  # without padding
     assert of_full[1].all()
-    own = np.isin(JOINT_NAMES, kept("learned", 4, fold=2, seed=0))
+    own = np.isin(JOINT_NAMES, kept(4, fold=2, seed=0))
     assert (of_pruned[1] == own).all()
     table = results.predictions.query("clip == 'gc/B' and predicted == label")
     for title, (method, k) in ((full, ("full", 42)), (pruned, ("learned", 4))):

@@ -35,7 +35,7 @@ class Results:
     """A data set and the results of its retrained networks; `load` reads them.
 
     `accuracy` holds method, k, mean, low, high; `selections` method, k, fold, seed and the names
-    of the `joints`; `group` says what folds keep apart.
+    of the `joints`; `group` and `sign` are the words for what folds keep apart and for a class.
     """
 
     data: SignDataset
@@ -43,6 +43,7 @@ class Results:
     predictions: pd.DataFrame
     selections: pd.DataFrame
     group: str
+    sign: str
 
     @property
     def full(self) -> tuple[str, int]:
@@ -79,12 +80,14 @@ def load(workspace: Workspace) -> Results:
     names = ("baseline_predictions.csv", "ablation_predictions.csv")
     predictions = pd.concat([read_table(workspace, name) for name in names], ignore_index=True)
     accuracy = pd.DataFrame(facts["accuracy"])
+    described = read_facts(workspace, "dataset.json")
     return Results(
         data,
         accuracy[accuracy["regime"] == "retrained"],
         predictions[predictions["regime"] == "retrained"],
         pd.DataFrame(facts["selections"]),
-        read_facts(workspace, "dataset.json")["group_word"],
+        described["group_word"],
+        described.get("class_word", "sign"),
     )
 
 
@@ -97,6 +100,7 @@ def picture(found: Results, method: str, k: int) -> Figure:
         draw_shares(ax, hand, shares.to_dict())
     _accuracy(axes[2], found, method, k)
     _signs(axes[3], changes_by(found.with_full(method, k), (method, k), found.full, "sign"))
+    axes[3].set_title(f"{found.sign}s that lose and gain most")
     fig.suptitle(f"{METHODS[method].label}, {k} of {len(found.data.joints)} joints")
     return fig
 
@@ -123,7 +127,6 @@ def _signs(ax: Axes, rows: list[dict]) -> None:
     ax.set_yticks(range(len(shown)), shown["name"])
     ax.invert_yaxis()
     ax.set_xlabel("change against all joints (points)")
-    ax.set_title("signs that lose and gain most")
 
 
 def most_changed(found: Results, method: str, k: int) -> str:

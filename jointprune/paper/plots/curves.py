@@ -12,7 +12,6 @@ from jointprune.paper.plots.style import (
     PAGE,
     STYLE,
     accuracy_axis,
-    beside,
     budget_axis,
     curves,
     grid_lines,
@@ -67,9 +66,8 @@ def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
     shown = curves(table)
-    for place, (method, rows) in enumerate(shown.items()):
-        x = rows["k"] * beside(place, len(shown))
-        interval(ax, x, rows, **look(method), label=method_of(method).label)
+    for method, rows in shown.items():
+        interval(ax, rows["x"], rows, **look(method), label=method_of(method).label)
     budget_axis(ax, [*pd.concat(shown)["k"], full["k"]])
     accuracy_axis(ax, group)
 
@@ -127,12 +125,10 @@ def plot_stability(rows: list[dict]) -> Figure:
     """
     fig, ax = page(COLUMN, 2.6)
     table = pd.DataFrame(rows).astype(dict.fromkeys(("index", "low", "high", "floor"), float))
-    shown = curves(table)
-    for place, (method, part) in enumerate(shown.items()):
-        x = part["k"] * beside(place, len(shown))
-        interval(ax, x, part, "index", **look(method), label=method_of(method).label)
+    for method, part in curves(table).items():
+        interval(ax, part["x"], part, "index", **look(method), label=method_of(method).label)
         same_clips = {**look(method), "linestyle": ":", "linewidth": 0.5}
-        ax.plot(x, part["floor"], markerfacecolor="white", **same_clips)
+        ax.plot(part["x"], part["floor"], markerfacecolor="white", **same_clips)
     ax.axhline(0, color="#000000", linewidth=0.8)
     ax.annotate("chance", (2.7, 0), (0, -2), textcoords="offset points", va="top")
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",

@@ -88,7 +88,7 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
 
 
 def plot_groups(
-    table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language"
+    table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
 ) -> Figure:
     """fig5: accuracy by group and method; below, what changes by group and by sign.
 
@@ -107,27 +107,29 @@ def plot_groups(
     name_ticks(top, order)
     accuracy_axis(top, group)
     top.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    _changes(below, changes, order, group)
+    _changes(below, changes, order, group, sign)
     return fig
 
 
-def plot_changes(changes: dict[str, list[dict]], group: str = "language") -> Figure:
+def plot_changes(
+    changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
+) -> Figure:
     """Accuracy with 12 learned joints minus that with 42, by group and by sign.
 
     `changes` holds under "group" and "sign" rows name, difference, low, high, p_holm. Filled
     marks differ from 0 after Holm's correction over the panel. Of many signs, the 30 that change
-    most are shown.
+    most are shown. `group` and `sign` are the words for both, such as "language" and "letter".
     """
     fig, axes = page(PAGE, 3.0, 2, 1)
-    _changes(axes, changes, [row["name"] for row in changes["group"]], group)
+    _changes(axes, changes, [row["name"] for row in changes["group"]], group, sign)
     return fig
 
 
-def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group: str) -> None:
+def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, label) -> None:
     """Groups in the order given, signs by their difference."""
-    signs, label = changes["sign"], "sign"
+    signs = changes["sign"]
     if len(signs) > SHOWN:
-        label = f"sign ({SHOWN} that change most, of {len(signs)})"
+        label += f" ({SHOWN} that change most, of {len(signs)})"
         signs = sorted(signs, key=lambda row: -abs(row["difference"]))[:SHOWN]
     _change_panel(axes[0], changes["group"], groups, group + GROUP_CODES.get(group, ""))
     order = [row["name"] for row in sorted(signs, key=lambda row: -row["difference"])]
@@ -188,4 +190,4 @@ def _k_chosen(ax: Axes, table: pd.DataFrame, k: int) -> None:
         ax.annotate(text, (75, y), va="center", ha="right", color="#333333")
     ax.set_xlim(0, 75)  # the text stands to the right of 42 joints
     ax.set_xticks([0, 10, 20, 30, 42])
-    ax.set_xlabel("joints kept by methods that choose K themselves")
+    ax.set_xlabel("joints kept; the method chooses K itself")

@@ -68,9 +68,12 @@ def look(method: str) -> dict:
 
 
 def curves(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each method that has a curve, by K."""
-    rows = {name: table[table["method"] == name].sort_values("k") for name in curve_methods()}
-    return {name: part for name, part in rows.items() if len(part)}
+    """Rows by K of each method that has a curve; `x` is K, shifted so that bars do not overlap."""
+    shown = [name for name in curve_methods() if (table["method"] == name).any()]
+    shifts = 0.05 * (np.arange(len(shown)) - (len(shown) - 1) / 2)  # octaves
+    parts = [table[table["method"] == name].sort_values("k") for name in shown]
+    parts = [part.assign(x=part["k"] * 2.0**s) for part, s in zip(parts, shifts, strict=True)]
+    return dict(zip(shown, parts, strict=True))
 
 
 def interval(
@@ -115,8 +118,3 @@ def budget_axis(ax: Axes, budgets) -> None:
     ax.set_xticks(ticks, ticks)
     ax.minorticks_off()
     ax.set_xlabel("joints kept, K")
-
-
-def beside(place: int, count: int, octaves: float = 0.05) -> float:
-    """Factor that shifts curve `place` of `count` along K, so that bars do not overlap."""
-    return 2.0 ** (octaves * (place - (count - 1) / 2))
