@@ -45,13 +45,9 @@ def plot_leave_out(rows: list[dict]) -> Figure:
     _losses_on_hands(fig, axes, 100 * table[of_joint].set_index("name")["loss"])
     _losses(axes["joints"], table[of_joint], list(JOINTS))
     _losses(axes["parts"], table[~of_joint], [*FINGERS, "hand"])
-    drawn = {}
-    for name in ("joints", "parts"):
-        handles, labels = axes[name].get_legend_handles_labels()
-        drawn |= dict(zip(labels, handles, strict=True))
-    labels = [f"{hand}, {way}" for way in ("masked", "retrained") for hand in HAND_LOOKS]
-    labels = [label for label in labels if label in drawn]
-    fig.legend([drawn[label] for label in labels], labels, loc="outside lower center", ncols=6)
+    handles, labels = axes["parts"].get_legend_handles_labels()
+    drawn = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0]))
+    fig.legend(drawn.values(), drawn, loc="outside lower center", ncols=6)
     return fig
 
 
