@@ -47,6 +47,21 @@ FINGER_OF = {name: _PLACES[short][0] for name, short in SHORT_NAME.items()}  # N
 LEVEL_OF = {name: _PLACES[short][1] for name, short in SHORT_NAME.items()}
 
 
+# Levels of a finger, from the palm outwards; the wrist counts as BASE.
+BASE, MIDDLE, FAR, TIP = range(4)
+
+# The parts of the 42 names: "left.index_tip" is the left hand's "index_tip".
+HAND_OF = {f"{hand}.{joint}": hand for hand in HANDS for joint in JOINTS}
+SHORT_NAME = {f"{hand}.{joint}": joint for hand in HANDS for joint in JOINTS}
+_PLACES = {"wrist": (None, BASE)} | {
+    JOINTS[joint]: (finger, level)
+    for finger, joints in FINGERS.items()
+    for level, joint in enumerate(joints)
+}
+FINGER_OF = {name: _PLACES[short][0] for name, short in SHORT_NAME.items()}  # None for a wrist
+LEVEL_OF = {name: _PLACES[short][1] for name, short in SHORT_NAME.items()}
+
+
 def hand_index(names: Sequence[str]) -> np.ndarray:
     """The hand of each named joint: int array (joints,), 0 for left and 1 for right.
 

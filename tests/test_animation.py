@@ -1,4 +1,4 @@
-"""Films of clips: every frame inside, nothing from the network, axes that stand still."""
+"""Films of clips: every frame inside, nothing from the network, fixed axes."""
 
 import base64
 import io
@@ -14,7 +14,6 @@ import pytest
 
 from jointprune.paper import animation
 from jointprune.paper.animation import film
-from jointprune.paper.plots import HAND_LAYOUT
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +22,10 @@ def no_figure_is_left_open():
     assert plt.get_fignums() == []
 
 
-def hands(frames: int, step: float = 0.0) -> np.ndarray:
-    """42 points in a square that moves by `step` a frame."""
+def clip(frames: int, step: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """42 points in a square that moves by `step` a frame, all present."""
     points = np.random.default_rng(0).uniform(-1, 1, (42, 2))
-    return points + step * np.arange(frames)[:, None, None]
+    return points + step * np.arange(frames)[:, None, None], np.ones((frames, 42), bool)
 
 
 def pictures(page: str) -> list[np.ndarray]:
@@ -44,59 +43,54 @@ def drawn(picture: np.ndarray) -> np.ndarray:
 
 
 def test_a_film_holds_every_frame_and_asks_no_other_site():
-    page = film({"all": (hands(4), np.ones((4, 42), bool))}, 25.0).data
+    page = film({"all": clip(4)}, 25.0).data
     assert len(pictures(page)) == 4
     assert "http" not in page and "fa-" not in page
     assert page.count("<button") == 9
 
 
-def test_a_long_clip_skips_frames_and_keeps_its_time():
-    page = film({"all": (hands(70), np.ones((70, 42), bool))}, 30.0).data
-    assert len(pictures(page)) == 24  # every third
-    assert float(re.search(r"slider_id, ([\d.]+),", page).group(1)) == pytest.approx(100.0)
-
-
-def test_a_clip_whose_speed_nobody_knows_is_played_at_a_usual_one():
-    page = film({"all": (hands(2), np.ones((2, 42), bool))}, 0.0).data
-    assert float(re.search(r"slider_id, ([\d.]+),", page).group(1)) == pytest.approx(40.0)
+@pytest.mark.parametrize(("frames", "fps", "shown", "interval"),
+                         [(70, 30.0, 24, 100.0), (2, 0.0, 2, 40.0)])  # fmt: skip
+def test_a_long_clip_skips_frames_in_its_own_time_and_an_unknown_rate_is_25(
+    frames, fps, shown, interval
+):
+    page = film({"all": clip(frames)}, fps).data
+    assert len(pictures(page)) == shown
+    assert float(re.search(r"slider_id, ([\d.]+),", page).group(1)) == pytest.approx(interval)
 
 
 def test_a_hand_that_is_missing_is_not_drawn():
-    present = np.ones((2, 42), bool)
+    poses, present = clip(2)
     present[1] = False
-    shown, empty = pictures(film({"one": (hands(2), present)}, 25.0).data)
+    shown, empty = pictures(film({"one": (poses, present)}, 25.0).data)
     assert drawn(shown).any() and not drawn(empty).any()
 
 
 def test_a_joint_that_is_not_kept_is_missing_in_its_panel_alone():
-    present = np.ones((1, 42), bool)
-    kept = present & (np.arange(42) < 21)  # the left hand, orange
-    (picture,) = pictures(film({"full": (hands(1), present), "kept": (hands(1), kept)}, 25.0).data)
+    poses, present = clip(1)
+    left = present & (np.arange(42) < 21)  # orange
+    (picture,) = pictures(film({"full": (poses, present), "kept": (poses, left)}, 25.0).data)
     full, pruned = np.split(picture, 2, axis=1)
     blue = [(drawn(half) & (half[..., 2] > half[..., 0])).sum() for half in (full, pruned)]
     assert blue[0] > 0 and blue[1] == 0
     assert drawn(pruned).any()
 
 
-def test_axes_stand_still_over_a_clip():
+def test_axes_stay_fixed_over_a_clip():
     """Points that only move to the right and down are seen to do so."""
-    first, last = pictures(film({"all": (hands(2, 1.0), np.ones((2, 42), bool))}, 25.0).data)
+    first, last = pictures(film({"all": clip(2, 1.0)}, 25.0).data)
     before, after = (np.argwhere(drawn(picture)).mean(0) for picture in (first, last))
     assert (after - before > 20).all()
 
 
-def test_the_longest_film_of_two_hands_is_small():
-    hand = 0.3 * HAND_LAYOUT
-    both = np.concatenate([hand * [-1, 1] + 0.5, hand - 0.5])
-    poses = both + 0.02 * np.arange(100)[:, None, None]
-    clip = poses, np.ones((100, 42), bool)
-    page = film({"all": clip, "again": clip}, 25.0).data
+def test_the_longest_film_of_two_clips_is_small():
+    page = film({"all": clip(100, 0.02), "again": clip(100, 0.02)}, 25.0).data
     assert len(page) < 1e6 and 15 < len(pictures(page)) <= animation.FRAMES
 
 
 def test_clips_of_several_lengths_and_clips_without_hands_are_refused():
-    seen = np.ones((3, 42), bool)
+    poses, seen = clip(3)
     with pytest.raises(ValueError, match=r"expected clips of one length, got \[3, 4\]"):
-        film({"a": (hands(3), seen), "b": (hands(4), np.ones((4, 42), bool))}, 25.0)
+        film({"a": (poses, seen), "b": clip(4)}, 25.0)
     with pytest.raises(ValueError, match="expected a clip in which a hand is seen"):
-        film({"a": (hands(3), ~seen)}, 25.0)
+        film({"a": (poses, ~seen)}, 25.0)

@@ -1,4 +1,4 @@
-"""The failures of failures: each broken number is off in the direction that its case claims."""
+"""Failures: each broken number is wrong in the direction that its case claims."""
 
 import json
 import math
@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from jointprune.classifier import TrainingConfig
-from jointprune.paper import failures as failures
-from jointprune.paper.failures.gates_alone import train_gates
-from jointprune.paper.failures.recordings import best_on_half, with_copy
+from jointprune.config import TrainingConfig
+from jointprune.paper import failures
 from jointprune.workspace import Workspace
 
 CONFIG, STEPS = TrainingConfig(), 400
@@ -23,7 +21,7 @@ GATE = 1.2 / (1 + math.exp(-LOGIT)) - 0.1
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Workspace:
-    """A workspace of its own, on one core, so that runs are trained inside this process."""
+    """A workspace on one core, so that runs are trained inside this process."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     return Workspace(str(tmp_path / "work"))
 
@@ -33,7 +31,7 @@ def fold_of(data, group: str) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(data.groups != group), np.flatnonzero(data.groups == group)
 
 
-def test_a_softmax_shares_one_unit_and_gates_of_their_own_do_not():
+def test_a_softmax_shares_one_unit_and_separate_gates_do_not():
     case = failures.softmax_over_joints()
     assert case.broken == pytest.approx(1, abs=1e-5)
     assert case.fixed == pytest.approx(42 * GATE, rel=1e-5)
@@ -47,17 +45,12 @@ def test_a_common_shift_moves_hard_concrete_gates_and_no_gate_of_the_quick_start
     assert case.words.count(f"from 0.90 to {penalty:.2f} nats") == 2
 
 
-def test_two_evaluations_agree_only_without_noise(toy_dataset):
-    case = failures.noise_in_evaluation(toy_dataset, fold_of(toy_dataset, "one"), TINY)
-    assert case.fixed == 0 < 0.01 < case.broken
-
-
-def test_a_penalty_divided_by_the_batch_size_hangs_on_the_batch_size():
+def test_a_penalty_divided_by_the_batch_size_depends_on_the_batch_size():
     case = failures.penalty_divided_by_the_batch(CONFIG, STEPS)
     assert case.broken > 4 * case.fixed
 
 
-def test_at_the_networks_rate_no_gate_can_get_as_far_as_closed():
+def test_at_the_networks_learning_rate_no_gate_can_close():
     case = failures.gates_at_the_networks_rate(CONFIG, STEPS)
     way = LOGIT - math.log(0.1 / 1.1)
     # Adam moves a parameter by about its learning rate a step at most.
@@ -65,26 +58,22 @@ def test_at_the_networks_rate_no_gate_can_get_as_far_as_closed():
     assert case.broken == 0 < case.fixed
 
 
-def test_the_best_loss_comes_before_most_joints_are_closed():
-    case = failures.stopped_before_the_penalty_bites(CONFIG, STEPS)
-    assert case.broken < case.fixed / 2
-    assert case.fixed == pytest.approx(
-        100 - 100 * train_gates(CONFIG, STEPS)[1]["kept"].iloc[-1] / 42
-    )
+def test_the_best_loss_comes_before_most_joints_are_closed_and_a_threshold_of_0_keeps_all():
+    layer, course = failures.train_gates(CONFIG, STEPS)
+    kept = course["kept"].iloc[-1]
+    early = failures.stopped_before_the_penalty_bites(CONFIG, STEPS)
+    assert early.broken < early.fixed / 2
+    assert early.fixed == pytest.approx(100 - 100 * kept / 42)
+    zero = failures.threshold_at_zero(CONFIG, STEPS)
+    assert zero.broken == 42
+    assert zero.fixed == (layer.gates() > 0).sum() == kept < 42
 
 
-def test_a_threshold_at_zero_counts_every_joint():
-    case = failures.threshold_at_zero(CONFIG, STEPS)
-    layer, course = train_gates(CONFIG, STEPS)
-    assert case.broken == 42
-    assert case.fixed == (layer.gates() > 0).sum() == course["kept"].iloc[-1] < 42
-
-
-def test_the_toy_problem_keeps_the_joints_worth_most_and_a_free_joint_is_never_closed():
-    layer, _ = train_gates(CONFIG, STEPS)
+def test_the_toy_problem_keeps_the_joints_worth_most_and_without_penalty_all():
+    layer, _ = failures.train_gates(CONFIG, STEPS)
     top, low = layer.joint_logits[-5:].min(), layer.joint_logits[:5].max()
     assert top > 0 > math.log(0.1 / 1.1) > low  # benefits rise along the joints
-    free, _ = train_gates(replace(CONFIG, penalty=0.0), STEPS)
+    free, _ = failures.train_gates(replace(CONFIG, penalty=0.0), STEPS)
     assert free.kept_joints() == list(range(42))
 
 
@@ -94,13 +83,13 @@ def test_only_a_normaliser_over_all_joints_reads_a_dropped_one(toy_dataset):
     assert "12 joints kept" in case.words
 
 
-def test_a_copy_is_the_same_clips_in_a_group_of_its_own(toy_dataset):
-    leaking = with_copy(toy_dataset, "one")
+def test_a_copy_holds_the_same_clips_in_a_group_of_its_own(toy_dataset):
+    leaking = failures.with_copy(toy_dataset, "one")
     copied, old = np.flatnonzero(leaking.groups == "fsl"), np.flatnonzero(leaking.groups == "one")
     assert copied.tolist() == list(range(len(toy_dataset), len(toy_dataset) + 8))
     for array in (leaking.poses, leaking.present, leaking.labels, leaking.lengths):
         np.testing.assert_array_equal(array[copied], array[old])
-    for array in (leaking.poses, leaking.present):  # clips and frames of theirs, as batches ask
+    for array in (leaking.poses, leaking.present):  # clips and frames, as batches index them
         two = array[copied[:, None], [[2, 0]]]
         np.testing.assert_array_equal(two, array[old][:, [2, 0]])
     np.testing.assert_array_equal(leaking.poses[: len(toy_dataset)], toy_dataset.poses)
@@ -110,8 +99,8 @@ def test_a_copy_is_the_same_clips_in_a_group_of_its_own(toy_dataset):
     assert leaking.sha256 != toy_dataset.sha256
 
 
-def test_a_group_that_is_also_trained_on_is_read_better(toy_dataset, workspace):
-    """Here the group has handshapes of its own, so that no other foretells them."""
+def test_a_group_is_read_better_if_training_has_its_copies(toy_dataset, workspace):
+    """Here the group has hand shapes of its own, which no other group predicts."""
     train, test = fold_of(toy_dataset, "one")
     poses = np.array(toy_dataset.poses)
     shapes = np.random.default_rng(1).normal(scale=0.5, size=(4, 1, 42, 2))
@@ -125,29 +114,24 @@ def test_a_group_that_is_also_trained_on_is_read_better(toy_dataset, workspace):
 def test_the_best_of_many_equal_sets_looks_good_on_the_half_that_chose_it_and_nowhere_else():
     generator = np.random.default_rng(0)
     tables = [generator.random((200, 100)) < 0.5 for _ in range(20)]
-    chosen, other = np.mean([best_on_half(right, generator) for right in tables], axis=0)
+    chosen, other = np.mean([failures.best_on_half(t, generator) for t in tables], axis=0)
     # The best of 200 means of 50 coins lies about 2.75 standard errors of 0.071 up; one table's
     # number has a standard deviation of 0.009 and 0.029.
     assert chosen == pytest.approx(0.5 + 2.75 * 0.071, abs=0.01)
     assert other == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_set_that_is_always_right_is_as_good_on_the_other_half():
-    right = np.zeros((5, 11), dtype=bool)
-    right[3] = True
-    assert best_on_half(right, np.random.default_rng(0)) == (1.0, 1.0)
-
-
-def test_the_gallery_holds_ten_cases_and_leaves_random_numbers_alone(toy_dataset, workspace):
+def test_there_are_ten_cases_and_they_leave_the_callers_random_state_alone(toy_dataset, workspace):
     folds = toy_dataset.folds(3, seed=0)
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
     failures.softmax_over_joints()
     failures.penalty_blind_to_the_mask()
-    failures.noise_in_evaluation(toy_dataset, folds[0], TINY)
-    train_gates.__wrapped__(TINY, 3)
+    noise = failures.noise_in_evaluation(toy_dataset, folds[0], TINY)
+    failures.train_gates.__wrapped__(TINY, 3)
     assert torch.equal(torch.rand(3), expected)
+    assert noise.fixed == 0 < 0.01 < noise.broken
     cases = failures.cases(toy_dataset, folds, TINY, workspace)
     assert "clips of both is" in cases[-2].words
     assert len({case.name for case in cases}) == len(cases) == 10

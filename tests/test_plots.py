@@ -1,4 +1,4 @@
-"""Figures: drawn at print size, the same bytes each time, nothing lost on the way."""
+"""Figures: drawn at print size, the same bytes each time, every number shown."""
 
 from functools import cache
 
@@ -12,11 +12,16 @@ import paper_facts
 import pytest
 from matplotlib import font_manager
 
-from jointprune.paper import plots as figures
-from jointprune.paper.claims import MAIN, method_words, retrained
-from jointprune.paper.plots import looks
+from jointprune.paper import plots
+from jointprune.paper.plots import style
 from jointprune.paper.tables import by_group
+from jointprune.selection import METHODS, Method, curve_methods
 from jointprune.skeleton import BONES, JOINT_NAMES, JOINTS
+
+STEMS = (
+    "fig1_pipeline", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
+    "fig5_groups", "fig6_stability", "fig7_synthetic", "fig8_cost",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +30,15 @@ def close_figures():
     plt.close("all")
 
 
-STEMS = (
-    "fig1_pipeline", "fig2_accuracy_against_k", "fig3_gates", "fig4_leave_out",
-    "fig5_groups", "fig6_stability", "fig7_synthetic", "fig8_cost",
-)  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def facts():
     return paper_facts.results()
 
 
 def draw(stem):
-    """The figure of the paper with this stem, from made-up results."""
+    """The figure with this stem, from made-up results."""
     facts = paper_facts.results()
-    ablation = facts["ablation"]
+    ablation, synthetic = facts["ablation"], facts["synthetic"]
     return {
         "fig1_pipeline": lambda: plots.plot_pipeline(facts, 12),
         "fig2_accuracy_against_k": lambda: plots.plot_accuracy_against_k(
@@ -49,11 +48,10 @@ def draw(stem):
         "fig4_leave_out": lambda: plots.plot_leave_out(ablation["leave_out"]),
         "fig5_groups": lambda: plots.plot_groups(by_language(), ablation["changes"]),
         "fig6_stability": lambda: plots.plot_stability(ablation["stability"]),
-        "fig7_synthetic": lambda: plots.plot_synthetic(
-            facts["synthetic"]["recovery"], facts["synthetic"]["k"]
-        ),
+        "fig7_synthetic": lambda: plots.plot_synthetic(synthetic["recovery"], synthetic["k"]),
         "fig8_cost": lambda: plots.plot_cost(facts["cost"]),
         "changes": lambda: plots.plot_changes(ablation["changes"]),
+        "kept": lambda: plots.plot_kept_joints(facts["pruning"]["frequency"]["12"], 12),
     }[stem]()
 
 
@@ -62,29 +60,27 @@ drawn_once = cache(draw)  # for tests that only look
 
 def by_language():
     table = paper_facts.every_prediction()
+    table = table[table["regime"] == "retrained"]
     shown = [("full", 42), ("learned", 12), ("stratified-random", 12)]
     return by_group(table[table.set_index(["method", "k"]).index.isin(shown)])
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_figure_drawn_twice_has_the_same_bytes(stem, tmp_path):
-    figures.save(drawn_once(stem), stem, tmp_path / "once")
-    figures.save(draw(stem), stem, tmp_path / "again")
+def test_a_figure_drawn_twice_has_the_same_bytes_and_truetype_fonts(stem, tmp_path):
+    plots.save(drawn_once(stem), stem, tmp_path / "once")
+    plots.save(draw(stem), stem, tmp_path / "again")
     for kind in ("pdf", "png"):
-        name = f"{stem}.{kind}"
-        once = (tmp_path / "once" / name).read_bytes()
-        assert once == (tmp_path / "again" / name).read_bytes()
-        assert b"CreationDate" not in once
+        once = (tmp_path / "once" / f"{stem}.{kind}").read_bytes()
+        assert once == (tmp_path / "again" / f"{stem}.{kind}").read_bytes()
+        assert b"CreationDate" not in once and b"/Subtype /Type3" not in once
 
 
-@pytest.mark.parametrize("stem", [*STEMS, "changes"])
-def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem):
+@pytest.mark.parametrize("stem", [*STEMS, "changes", "kept"])
+def test_a_figure_is_a_column_or_a_page_wide_and_its_labels_do_not_overlap(stem):
     fig = draw(stem)  # not saved before: a figure keeps extents of the resolution it was saved in
-    assert fig.get_figwidth() in (figures.COLUMN, figures.PAGE)
+    assert fig.get_figwidth() in (plots.COLUMN, plots.PAGE)
     fig.canvas.draw()
-    for ax in fig.axes:
-        if not ax.axison:
-            continue
+    for ax in filter(lambda ax: ax.axison, fig.axes):
         for axis in (ax.xaxis, ax.yaxis):
             labels = [tick.label1 for tick in axis.get_major_ticks() if tick.label1.get_visible()]
             boxes = [label.get_window_extent() for label in labels if label.get_text()]
@@ -93,54 +89,37 @@ def test_a_figure_is_a_column_or_a_page_wide_and_its_words_do_not_overlap(stem):
                 assert not any(box.overlaps(other) for other in boxes[i + 1 :])
 
 
-def test_fonts_are_embedded_as_truetype(tmp_path):
-    pdf = figures.save(drawn_once("fig1_pipeline"), "fig1", tmp_path)[0].read_bytes()
-    assert b"/FontFile2" in pdf or b"/CIDFontType2" in pdf
-    assert b"/Subtype /Type3" not in pdf
-
-
 def test_a_missing_joint_is_left_out_with_its_bones():
     _, ax = plt.subplots()
     present = np.ones(21, bool)
     present[JOINTS.index("index_mcp")] = False
-    drawn = figures.draw_hand(ax, figures.HAND_LAYOUT, present)
+    drawn = plots.draw_hand(ax, plots.HAND_LAYOUT, present)
     assert len(drawn.get_offsets()) == 20
     assert len(ax.lines) == len(BONES) - 2
     assert ax.yaxis_inverted()
-
-
-def test_points_of_another_shape_are_refused():
-    _, ax = plt.subplots()
     with pytest.raises(ValueError, match=r"expected points \(21, 2\), got \(42, 2\)"):
-        figures.draw_hand(ax, np.zeros((42, 2)))
+        plots.draw_hand(ax, np.zeros((42, 2)))
 
 
 def test_the_resting_hand_is_a_right_hand_seen_from_its_palm():
-    tip = {name: figures.HAND_LAYOUT[JOINTS.index(f"{name}_tip")] for name in
-           ("thumb", "index", "middle", "ring", "pinky")}  # fmt: skip
+    fingers = ("thumb", "index", "middle", "ring", "pinky")
+    tip = {name: plots.HAND_LAYOUT[JOINTS.index(f"{name}_tip")] for name in fingers}
     across = [tip[name][0] for name in tip]
     assert across == sorted(across, reverse=True)
     assert tip["middle"][1] < 0  # y down: fingers point up
-    palm = figures.HAND_LAYOUT[JOINTS.index("middle_mcp")]
-    assert np.hypot(*palm) == pytest.approx(1.0)
+    assert np.hypot(*plots.HAND_LAYOUT[JOINTS.index("middle_mcp")]) == pytest.approx(1.0)
 
 
-def test_the_words_of_a_step_stay_in_its_box(facts):
-    """With longer words and numbers, too: those of an import of AUTSL's size."""
-    data = {
-        **facts["dataset"],
-        "clips": 36302,
-        "classes": 226,
-        "groups": 43,
-        "group_word": "signer",
-    }
-    fig = plots.plot_pipeline({**facts, "dataset": data}, 12)
+def test_the_text_of_a_step_stays_in_its_box(facts):
+    """With the longer words and numbers of an import of AUTSL's size, too."""
+    autsl = {"clips": 36302, "classes": 226, "groups": 43, "group_word": "signer"}
+    fig = plots.plot_pipeline({**facts, "dataset": {**facts["dataset"], **autsl}}, 12)
     fig.canvas.draw()
     steps = fig.axes[0]
     boxes = [patch.get_window_extent() for patch in steps.patches]
-    words = [text for text in steps.texts if text.get_text()]
-    assert len(words) == 2 * len(boxes) == 10
-    for i, text in enumerate(words):
+    texts = [text for text in steps.texts if text.get_text()]
+    assert len(texts) == 2 * len(boxes) == 10
+    for i, text in enumerate(texts):
         inside, box = text.get_window_extent(), boxes[i // 2]
         assert box.x0 < inside.x0 < inside.x1 < box.x1
         assert box.y0 < inside.y0 < inside.y1 < box.y1
@@ -148,28 +127,27 @@ def test_the_words_of_a_step_stay_in_its_box(facts):
 
 
 def test_the_pipeline_shows_all_joints_and_then_those_kept(facts):
-    hands = drawn_once("fig1_pipeline").axes[1:5]
+    hands = [*drawn_once("fig1_pipeline").axes[1:5], *drawn_once("kept").axes[:2]]
     shares = np.concatenate([ax.collections[0].get_array() for ax in hands])
     frequency = facts["pruning"]["frequency"]["12"]
-    assert np.allclose(shares, [1.0] * 42 + [frequency[name] for name in JOINT_NAMES])
+    kept = [frequency[name] for name in JOINT_NAMES]
+    assert np.allclose(shares, [1.0] * 42 + kept + kept)
 
 
-def test_the_colour_of_a_joint_is_its_share():
-    fig = plots.plot_kept_joints({name: i / 41 for i, name in enumerate(JOINT_NAMES)}, 12)
-    left, right = (ax.collections[0].get_array() for ax in fig.axes[:2])
-    assert np.allclose(np.concatenate([left, right]), np.arange(42) / 41)
+def test_every_left_out_part_is_drawn_in_the_row_and_look_of_its_hand(facts):
+    joints, parts = drawn_once("fig4_leave_out").axes[1:3]
+    assert [len(bars[0].get_xdata()) for bars in joints.containers] == [21, 21]
+    losses = {row["name"]: 100 * row["loss"] for row in facts["ablation"]["leave_out"]}
+    for bars, (name, row) in zip(
+        parts.containers, (("left", 5 - 0.17), ("index", 1), ("right", 5 + 0.17)), strict=True
+    ):
+        points = dict(zip(bars[0].get_ydata(), bars[0].get_xdata(), strict=True))
+        assert points[row] == pytest.approx(losses[name])
 
 
-def test_every_left_out_part_is_drawn():
-    fig = drawn_once("fig4_leave_out")
-    masked = [sum(len(bars[0].get_xdata()) for bars in ax.containers) for ax in fig.axes]
-    assert masked == [0, 42, 12, 0, 0]  # left hand, joints, parts, right hand, colours
-
-
-@pytest.mark.parametrize("scale", [1, 3])
-def test_a_joint_on_the_hand_is_coloured_by_its_loss(facts, scale):
-    """As the colour bar reads, whose end is a multiple of 5 points; a gain is no loss."""
-    rows = [{**row, "loss": scale * row["loss"]} for row in facts["ablation"]["leave_out"]]
+def test_a_joint_on_the_hand_is_coloured_by_its_loss(facts):
+    """The colour bar ends at a multiple of 5 points; a gain is drawn as no loss."""
+    rows = [{**row, "loss": 3 * row["loss"]} for row in facts["ablation"]["leave_out"]]
     rows[0]["loss"] = -0.01
     left, _, _, right, bar = plots.plot_leave_out(rows).axes
     most = float(bar.get_yticklabels()[-1].get_text())
@@ -180,30 +158,41 @@ def test_a_joint_on_the_hand_is_coloured_by_its_loss(facts, scale):
     assert np.allclose(most * shown, [losses[name] for name in JOINT_NAMES])
 
 
-def heights(ax):
-    """The points drawn with bars, as a set of rounded y values a line."""
-    return [set(np.round(bars[0].get_ydata(), 9)) for bars in ax.containers]
+def test_every_curve_is_drawn_at_every_budget_with_its_means(facts):
+    curves, masked, _ = drawn_once("fig2_accuracy_against_k").axes
+    means = {}
+    for row in facts["ablation"]["accuracy"]:
+        means.setdefault((row["method"], row["regime"]), set()).add(round(row["mean"], 9))
+    for method, bars in zip(curve_methods(), curves.containers, strict=True):
+        assert set(np.round(bars[0].get_ydata(), 9)) == means[method, "retrained"]
+    drawn = [set(np.round(line.get_ydata(), 9)) for line in masked.get_lines()]
+    for key in (("learned", "gated"), ("greedy", "masked"), ("greedy", "retrained")):
+        assert means[key] in drawn
 
 
-def test_every_main_method_is_drawn_at_every_budget_and_no_mean_is_changed(facts):
-    curves = drawn_once("fig2_accuracy_against_k").axes[0]
-    rows = facts["ablation"]["accuracy"]
-    for method, drawn in zip(MAIN, heights(curves), strict=True):
-        assert drawn == {round(row["mean"], 9) for row in rows if row["method"] == method}
-
-
-def test_a_method_without_a_look_of_its_own_is_named_beside_its_dot(facts):
-    guess = {"method": "guess", "k": 12, "mean": 0.6, "low": 0.5, "high": 0.7, "runs": 2}
-    rows = [*facts["ablation"]["accuracy"], guess]
-    dots = plots.plot_accuracy_against_k(rows, facts["ablation"]["k_star"]).axes[2]
-    names = [label.get_text() for label in dots.get_yticklabels()]
-    at_twelve = {row["method"] for row in rows if row["k"] == 12 and retrained(row["method"])}
-    assert set(names) == {method_words(method) for method in at_twelve}
-    assert len(names) == len(dots.containers) == len(at_twelve)
+def test_a_method_added_to_the_table_is_found_in_figure_2(facts, monkeypatch):
+    row = Method("by-height", "highest joints", "made up for this test", color="#123456",
+                 marker="P", dash="-", budgets=None)  # fmt: skip
+    monkeypatch.setitem(METHODS, "by-height", row)
+    rows = [
+        {"method": "by-height", "k": k, "regime": "retrained", "mean": 0.5 + k / 1000, "low": 0.4,
+         "high": 0.6, "runs": 2}
+        for k in paper_facts.BUDGETS
+    ]  # fmt: skip
+    accuracy = [*facts["ablation"]["accuracy"], *rows]
+    fig = plots.plot_accuracy_against_k(accuracy, facts["ablation"]["k_star"])
+    curves, _, every = fig.axes
+    (line,) = (bars[0] for bars in curves.containers if bars.get_label() == "highest joints")
+    assert (line.get_color(), line.get_marker()) == ("#123456", "P")
+    assert line.get_ydata().tolist() == [row["mean"] for row in rows]
+    assert "highest joints" in [text.get_text() for text in fig.legends[0].get_texts()]
+    place = [label.get_text() for label in every.get_yticklabels()].index("highest joints")
+    dot = every.containers[place][0]
+    assert (dot.get_color(), dot.get_xdata()[0]) == ("#123456", 0.512)
 
 
 @pytest.mark.parametrize(("k", "words"), [(12, "K* = 12"), (42, "K* = 42:\nno smaller set shown")])
-def test_the_mark_at_k_star_says_when_nothing_smaller_is_shown(facts, k, words):
+def test_the_mark_at_k_star_says_when_no_smaller_set_is_shown(facts, k, words):
     record = {"k": k, "joints": 42, "bootstrap": {"low": 8, "median": 12, "high": 42}}
     ax = plots.plot_accuracy_against_k(facts["ablation"]["accuracy"], [record]).axes[0]
     assert [text.get_text().strip() for text in ax.texts] == [words]
@@ -216,7 +205,7 @@ def test_selections_of_one_seed_are_drawn_without_a_floor(facts):
     assert np.isnan(np.concatenate([line.get_ydata() for line in hollow])).all()
 
 
-def test_filled_marks_are_the_changes_that_holm_leaves():
+def test_filled_marks_are_the_changes_that_remain_after_holms_correction():
     rows = [{"name": name, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": p}
             for name, p in (("A", 0.01), ("B", 0.5), ("C", 0.04))]  # fmt: skip
     filled, hollow = plots.plot_changes({"sign": rows, "group": rows}).axes[1].containers
@@ -231,36 +220,36 @@ def test_cost_is_drawn_relative_to_all_joints(facts):
     for ax, key in zip(panels, ("latency_ms", "flops", "parameters"), strict=True):
         line = ax.get_lines()[1]  # encoders in their order in the facts
         assert np.allclose(line.get_ydata(), [row[key] / rows[-1][key] for row in rows])
-    assert "flattening transformer: 1.9 ms" in [
-        text.get_text() for text in panels[0].get_legend().get_texts()
-    ]
+    legend = [text.get_text() for text in panels[0].get_legend().get_texts()]
+    assert "flattening transformer: 1.9 ms" in legend
+
+
+def test_the_panels_of_figure_3_name_the_quick_starts_mask_and_the_methods():
+    titles = [ax.get_title() for ax in drawn_once("fig3_gates").axes]
+    assert titles[:2] == ["quick start's mask", "learned gates"]
 
 
 def test_each_method_with_a_curve_has_a_look_of_its_own():
-    assert set(MAIN) < set(figures.LOOKS)
     for key in ("color", "marker", "linestyle"):
-        assert len({str(figures.LOOKS[method][key]) for method in MAIN}) == len(MAIN)
+        looks = {str(style.look(method)[key]) for method in curve_methods()}
+        assert len(looks) == len(curve_methods())
 
 
 def test_a_missing_font_is_named_and_nothing_is_written(tmp_path, monkeypatch):
-    """Matplotlib itself would take another and only warn."""
-    fig, _ = looks.page(1, 1)
+    fig, _ = style.page(1, 1)
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
     font_manager.fontManager._findfont_cached.cache_clear()
     with pytest.raises(ValueError, match=r"the font DejaVu Sans.*install matplotlib again"):
-        looks.save(fig, "x", tmp_path)
+        style.save(fig, "x", tmp_path)
     font_manager.fontManager._findfont_cached.cache_clear()
-    plt.close(fig)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_someones_own_font_setting_changes_no_byte(tmp_path):
+def test_the_users_font_settings_change_no_byte(tmp_path):
     drawn = []
     for family in ("sans-serif", "serif"):
         with plt.rc_context({"font.family": family}):
-            fig, ax = looks.page(1, 1)
+            fig, ax = style.page(1, 1)
             ax.set_title("K")
-            png = looks.save(fig, family, tmp_path)[1]
-            drawn.append(png.read_bytes())
-            plt.close(fig)
+            drawn.append(style.save(fig, family, tmp_path)[1].read_bytes())
     assert drawn[0] == drawn[1]

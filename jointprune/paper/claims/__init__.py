@@ -18,3 +18,5 @@ from jointprune.paper.claims.words import (
     points,
     retrained,
 )
+
+ENCODER_LABELS = ENCODER_WORDS

@@ -1,30 +1,41 @@
-"""What changes with the number of joints kept: accuracy, stability, cost."""
+"""What changes with the number of joints kept, or over training."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from jointprune.paper.claims import ENCODER_WORDS, MAIN, method_words, retrained
-from jointprune.paper.plots.looks import (
+from jointprune.paper.claims import ENCODER_LABELS
+from jointprune.paper.plots.style import (
     COLUMN,
-    ENCODER_LOOKS,
-    LOOKS,
     PAGE,
+    STYLE,
     accuracy_axis,
-    beside,
     budget_axis,
+    curves,
+    grid_lines,
     interval,
-    lines_across,
     look,
+    name_rows,
     page,
 )
+from jointprune.selection import method_of
 
-# Column of the cost sheet: title, unit, size of the unit.
+ENCODER_LOOKS = {
+    "transformer": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    "graph": {"color": "#D55E00", "marker": "s", "linestyle": (0, (5, 1))},
+    "recurrent": {"color": "#009E73", "marker": "^", "linestyle": (0, (2, 1))},
+}
+# Column of cost.json: title, unit, size of the unit.
 MEASURES = {
     "latency_ms": ("time of a clip", "ms", 1.0),
     "flops": ("operations of a clip", "MFLOP", 1e6),
     "parameters": ("parameters", "k", 1e3),
+}
+GATE_LOOKS = {
+    True: {"color": "#0072B2", "linestyle": "-", "label": "active at the end"},
+    False: {"color": "#D55E00", "linestyle": (0, (3, 2)), "label": "closed at the end"},
 }
 
 
@@ -33,103 +44,98 @@ def plot_accuracy_against_k(
 ) -> Figure:
     """fig2: accuracy against K, retrained (left), not retrained (middle), at K = 12 (right).
 
-    `accuracy` holds rows with method, k, mean, low, high; `k_star` as `verdicts.k_star` gives it,
-    whose first record is marked; a `group` is what folds keep apart. Bars are 95 % intervals, the
-    band is that of all joints.
+    `accuracy` holds rows method, k, regime, mean, low, high; the first of `k_star` is marked;
+    `group` says what folds keep apart. Bars are 95 % CI, the band is that of all joints.
     """
     table = pd.DataFrame(accuracy)
+    retrained = table[table["regime"] == "retrained"]
     fig, axes = page(PAGE, 3.3, 1, 3, width_ratios=[5, 4, 3])
-    _retrained(axes[0], table, k_star[0], group)
+    draw_curves(axes[0], retrained, group)
+    axes[0].set_title("retrained on the joints kept")
+    _mark_k_star(axes[0], k_star[0])
     _not_retrained(axes[1], table)
     axes[1].sharey(axes[0])
-    _selectors(axes[2], table, 12)
+    _every_method(axes[2], retrained, 12)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
     return fig
 
 
-def _retrained(ax: Axes, table: pd.DataFrame, k_star: dict, group: str) -> None:
+def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
+    """Accuracy of retrained networks against K with 95 % CI; the band is that of all joints."""
     full = table[table["method"] == "full"].iloc[0]
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
-    for place, method in enumerate(MAIN):
-        rows = table[table["method"] == method].sort_values("k")
-        style = {**LOOKS[method], "label": method_words(method)}
-        interval(ax, rows["k"] * beside(place, len(MAIN)), rows, **style)
-    _mark_k_star(ax, k_star)
-    budget_axis(ax, [*table.loc[table["method"].isin(MAIN), "k"], full["k"]])
-    ax.set_title("retrained on the joints kept")
+    shown = curves(table)
+    for method, rows in shown.items():
+        interval(ax, rows["x"], rows, **look(method), label=method_of(method).label)
+    budget_axis(ax, [*pd.concat(shown)["k"], full["k"]])
     accuracy_axis(ax, group)
 
 
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
     """K* as a line, its range over resampled groups as a bar at the foot."""
     k, joints = k_star["k"], k_star["joints"]
-    style = {"color": "#0072B2", "transform": ax.get_xaxis_transform()}
+    style = {"color": look("learned")["color"], "transform": ax.get_xaxis_transform(),
+             "scalex": False, "scaley": False}  # fmt: skip
     ax.plot([k, k], [0, 1], linewidth=0.6, linestyle=(0, (1, 1)), zorder=0, **style)
     ends = [k_star["bootstrap"]["low"], k_star["bootstrap"]["high"]]
     ax.plot(ends, [0.02, 0.02], linewidth=2.0, solid_capstyle="butt", **style)
-    words = f"K* = {k}" if k < joints else f"K* = {joints}:\nno smaller set shown"
-    ax.annotate(f"{words} ", (k, 0.05), xycoords=("data", "axes fraction"), ha="right")
+    text = f"K* = {k}" if k < joints else f"K* = {joints}:\nno smaller set shown"
+    ax.annotate(f"{text} ", (k, 0.05), xycoords=("data", "axes fraction"), ha="right")
 
 
 def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
     """The same selections in a network of random subsets (hollow), or as gates left it (x)."""
-    masked = table[~table["method"].map(retrained)]
-    for method in MAIN:
-        again = table[table["method"] == method].sort_values("k")
-        ax.plot(again["k"], again["mean"], color=LOOKS[method]["color"], linewidth=0.5, alpha=0.6)
-        hollow = {**LOOKS[method], "markerfacecolor": "white"}
-        gated = {**LOOKS[method], "marker": "x", "linewidth": 0.7}
-        for ending, style in (("masked", hollow), ("not retrained", gated)):
-            rows = masked[masked["method"] == f"{method}, {ending}"].sort_values("k")
-            ax.plot(rows["k"], rows["mean"], **style)
+    for method, rows in curves(table).items():
+        style = look(method)
+        regimes = {
+            "retrained": {"color": style["color"], "linewidth": 0.5, "alpha": 0.6},
+            "masked": {**style, "markerfacecolor": "white"},
+            "gated": {**style, "marker": "x", "linewidth": 0.7},
+        }
+        for regime, drawn in regimes.items():
+            part = rows[rows["regime"] == regime]
+            ax.plot(part["k"], part["mean"], **drawn)
+    masked = table[table["regime"] != "retrained"]
     budget_axis(ax, masked["k"] if len(masked) else table["k"])
     ax.set_title("not retrained (x: as gated; thin: retrained)")
-    lines_across(ax)
+    grid_lines(ax)
     ax.tick_params(labelleft=False)
 
 
-def _selectors(ax: Axes, table: pd.DataFrame, k: int) -> None:
-    """Every method retrained on k joints, sorted; all joints and stratified random as lines."""
-    rows = table[(table["k"] == k) & table["method"].map(retrained)]
-    rows = rows.sort_values("mean").reset_index(drop=True)
-    for reference in ("full", "stratified-random"):
-        mean = table.loc[(table["method"] == reference) & table["k"].isin([k, 42]), "mean"]
-        ax.axvline(mean.iloc[0], linewidth=0.8, zorder=0, color=LOOKS[reference]["color"],
-                   linestyle=LOOKS[reference]["linestyle"])  # fmt: skip
-    for place, row in rows.iterrows():
-        ends = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-        ax.errorbar(row["mean"], place, xerr=ends, elinewidth=0.7, **look(row["method"]))
-    ax.set_yticks(range(len(rows)), rows["method"].map(method_words))
+def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
+    """Every method at one K, sorted; all joints and the stratified random draw as lines."""
+    rows = table[table["k"] == k].sort_values("mean")
+    for lines in (table[table["method"] == "full"], rows[rows["method"] == "stratified-random"]):
+        style = {**look(lines["method"].iloc[0]), "marker": "none"}
+        ax.axvline(lines["mean"].iloc[0], linewidth=0.8, zorder=0, **style)
+    for place, method in enumerate(rows["method"]):
+        interval(ax, [place], rows.iloc[[place]], across=True, **look(method))
+    name_rows(ax, [method_of(method).label for method in rows["method"]])
     ax.set_xlabel("accuracy")
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_title(f"every method at K = {k}")
-    ax.grid(axis="y", color="#eeeeee", linewidth=0.5)
-    ax.set_axisbelow(True)
 
 
 def plot_stability(rows: list[dict]) -> Figure:
-    """fig6: agreement of selections over folds and seeds against K, 95 % intervals.
+    """fig6: agreement of selections over folds and seeds against K, 95 % CI; 0 is chance.
 
-    `rows` hold method, k, index, low, high and floor: the same between seeds on the same clips,
-    drawn hollow. 0 is chance.
+    `rows` hold method, k, index, low, high and floor: the index between seeds on the same clips,
+    drawn hollow.
     """
     fig, ax = page(COLUMN, 2.6)
     table = pd.DataFrame(rows).astype(dict.fromkeys(("index", "low", "high", "floor"), float))
-    methods = [method for method in MAIN if method in set(table["method"])]
-    for place, method in enumerate(methods):
-        part = table[table["method"] == method].sort_values("k")
-        x = part["k"] * beside(place, len(methods))
-        interval(ax, x, part, "index", **LOOKS[method], label=method_words(method))
-        same_clips = {**LOOKS[method], "linestyle": ":", "linewidth": 0.5}
-        ax.plot(x, part["floor"], markerfacecolor="white", **same_clips)
+    for method, part in curves(table).items():
+        interval(ax, part["x"], part, "index", **look(method), label=method_of(method).label)
+        same_clips = {**look(method), "linestyle": ":", "linewidth": 0.5}
+        ax.plot(part["x"], part["floor"], markerfacecolor="white", **same_clips)
     ax.axhline(0, color="#000000", linewidth=0.8)
     ax.annotate("chance", (2.7, 0), (0, -2), textcoords="offset points", va="top")
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
             linewidth=0.5, label="same clips, other seed")  # fmt: skip
     budget_axis(ax, table["k"])
     ax.set_ylabel("stability index")
-    lines_across(ax)
+    grid_lines(ax)
     fig.legend(loc="outside lower center", ncols=2)
     return fig
 
@@ -137,7 +143,7 @@ def plot_stability(rows: list[dict]) -> Figure:
 def plot_cost(facts: dict) -> Figure:
     """fig8: time, operations and parameters against K, each as a share of its value at 42.
 
-    `facts` as in cost.json; the legend of a panel gives the values at 42.
+    `facts` are those of cost.json; the legend of a panel gives the values at 42.
     """
     fig, axes = page(PAGE, 2.5, 1, len(MEASURES), sharey=True)
     table = pd.DataFrame(facts["rows"])
@@ -145,7 +151,7 @@ def plot_cost(facts: dict) -> Figure:
         for encoder, part in table.groupby("encoder", sort=False):
             part = part.sort_values("k")
             whole = part[column].iloc[-1]
-            label = f"{ENCODER_WORDS[encoder]}: {whole / size:.3g} {unit}"
+            label = f"{ENCODER_LABELS[encoder]}: {whole / size:.3g} {unit}"
             ax.plot(part["k"], part[column] / whole, **ENCODER_LOOKS[encoder], label=label)
             if column == "latency_ms":
                 ends = (part[f"latency_{end}"] / whole for end in ("low", "high"))
@@ -153,9 +159,51 @@ def plot_cost(facts: dict) -> Figure:
                                 alpha=0.15, linewidth=0)  # fmt: skip
         ax.axhline(1, color="#000000", linewidth=0.5)
         budget_axis(ax, table["k"])
-        lines_across(ax)
+        grid_lines(ax)
         ax.legend(title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("relative to 42 joints")
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
     return fig
+
+
+def plot_gates(paths: pd.DataFrame) -> Figure:
+    """fig3: share of joints closed (top) and keep probabilities (bottom) over training.
+
+    `paths` are the rows of gate_paths.csv. Top: every run and their mean. Bottom: the first fold
+    and seed, a line for each joint.
+    """
+    methods = list(dict.fromkeys(paths["method"]))
+    fig, axes = page(
+        PAGE, 3.2, 2, len(methods), sharex="col", sharey="row", squeeze=False, height_ratios=[2, 3]
+    )
+    for (top, bottom), method in zip(axes.T, methods, strict=True):
+        part = paths[paths["method"] == method]
+        _closed(top, part)
+        top.set_title("quick start's mask" if method == "quick-start" else method_of(method).label)
+        _keep_probabilities(bottom, part)
+    axes[0, 0].set_ylabel("joints closed")
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[1, 0].set_ylabel("keep probability")
+    handles = [Line2D([], [], **style) for style in GATE_LOOKS.values()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    fig.supxlabel("epoch", fontsize=STYLE["axes.labelsize"])
+    return fig
+
+
+def _closed(ax: Axes, paths: pd.DataFrame) -> None:
+    """The share of joints closed, each run grey and their mean blue."""
+    closed = 1 - paths.groupby(["fold", "seed", "epoch"])["active"].mean()
+    for _, run in closed.groupby(["fold", "seed"]):
+        ax.plot(run.index.get_level_values("epoch"), run, color="#bbbbbb", linewidth=0.5)
+    mean = closed.groupby("epoch").mean()
+    ax.plot(mean.index, mean, color="#0072B2", linewidth=1.4)
+    ax.set_ylim(-0.05, 1.05)
+
+
+def _keep_probabilities(ax: Axes, paths: pd.DataFrame) -> None:
+    first = paths[(paths["fold"] == paths["fold"].min()) & (paths["seed"] == paths["seed"].min())]
+    for _, path in first.sort_values("epoch").groupby("joint", sort=False):
+        style = GATE_LOOKS[bool(path["active"].iloc[-1])]
+        ax.plot(path["epoch"], path["keep_probability"], linewidth=0.6, alpha=0.7, **style)
+    ax.set_ylim(-0.05, 1.05)

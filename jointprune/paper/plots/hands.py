@@ -1,13 +1,20 @@
-"""Hands, drawn joint by joint."""
+"""Hands, drawn joint by joint: a frame, shares of joints, and the steps of the method."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from jointprune.paper.plots.looks import COLUMN, page
-from jointprune.skeleton import BONES, HANDS, JOINTS
+from jointprune.paper.claims import percent
+from jointprune.paper.plots.style import COLUMN, PAGE, mosaic, page
+from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 
+HAND_LOOKS = {
+    "both": {"color": "#000000", "marker": "D"},
+    "left": {"color": "#E69F00", "marker": "o"},
+    "right": {"color": "#0072B2", "marker": "s"},
+}
 # A right hand at rest, palm to the reader, fingers up: (joint, xy) in palm lengths (wrist to
 # middle knuckle), y down as in the store. Mirror x for a left hand. Schematic, not measured.
 HAND_LAYOUT = np.array([
@@ -18,6 +25,10 @@ HAND_LAYOUT = np.array([
     [-0.29, -0.93], [-0.34, -1.36], [-0.37, -1.66], [-0.39, -1.93],
     [-0.55, -0.80], [-0.66, -1.13], [-0.73, -1.36], [-0.79, -1.58],
 ])  # fmt: skip
+ARROW = {"arrowstyle": "-|>", "color": "#333333", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+BOX = {"facecolor": "#f2f2f2", "edgecolor": "#999999", "linewidth": 0.6}
+GAP = 0.1  # between two steps, as a share of their distance
+MARGIN = 0.1  # around the hands of a clip, in shoulder widths
 
 
 def draw_hand(
@@ -29,10 +40,21 @@ def draw_hand(
     sizes: np.ndarray | float = 5.0,
     values: np.ndarray | None = None,
 ):
-    """Draw one hand: `points` (21, 2), y down; joints not `present` (21,) and their bones left out.
+    """Draw one hand and return its joints, which a colour bar can take.
 
-    `sizes` are marker areas in points squared; `values` (21,) in 0..1 colour the joints.
-    Returns the drawn joints, which a colour bar can take.
+    Parameters
+    ----------
+    ax : Axes
+    points : ndarray, (21, 2)
+        x and y, y down.
+    present : ndarray of bool, (21,), optional
+        Absent joints and their bones are left out.
+    color : str
+        Colour of the joints if there are no `values`.
+    sizes : float or ndarray, (21,)
+        Marker areas in points squared.
+    values : ndarray, (21,), optional
+        Numbers in 0..1, shown as colours.
     """
     points = np.asarray(points)
     if points.shape != (len(JOINTS), 2):
@@ -54,8 +76,37 @@ def draw_hand(
     return joints
 
 
+def draw_hands(ax: Axes, points: np.ndarray, present: np.ndarray, sizes: float) -> None:
+    """Both hands of a frame: `points` (42, 2), `present` (42,); left orange, right blue."""
+    halves = (np.split(array, len(HANDS)) for array in (points, present))
+    for hand, of_hand, seen in zip(HANDS, *halves, strict=True):
+        draw_hand(ax, of_hand, seen, color=HAND_LOOKS[hand]["color"], sizes=sizes)
+
+
+def clip_limits(poses: np.ndarray, present: np.ndarray) -> dict[str, tuple[float, float]]:
+    """`xlim` and `ylim` (y down) that hold all present joints, arrays (..., 2) and (...)."""
+    seen = np.asarray(poses)[present]
+    if not len(seen):
+        raise ValueError("expected a clip in which a hand is seen, got none: take another clip")
+    low, high = seen.min(0) - MARGIN, seen.max(0) + MARGIN
+    return {"xlim": (low[0], high[0]), "ylim": (high[1], low[1])}
+
+
+def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
+    """One resting hand whose joints' sizes and colours are shares; returns the drawn joints.
+
+    `frequency` holds shares in 0..1 by joint, such as "left.wrist"; others have 0.
+    """
+    shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
+    points = HAND_LAYOUT * [-1 if hand == "left" else 1, 1]
+    drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
+    ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
+    ax.margins(0.12)
+    return drawn
+
+
 def plot_kept_joints(frequency: dict[str, float], k: int) -> Figure:
-    """On each hand, how often each joint was among the K kept; shares in 0..1."""
+    """How often each joint was among the K kept, on each hand; shares in 0..1."""
     fig, axes = page(COLUMN, 2.3, 1, 2)
     for ax, hand in zip(axes, HANDS, strict=True):
         drawn = draw_shares(ax, hand, frequency)
@@ -65,12 +116,52 @@ def plot_kept_joints(frequency: dict[str, float], k: int) -> Figure:
     return fig
 
 
-def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
-    """One resting hand: size and colour of a joint are its share, 0..1, by name such as
-    "left.wrist"; joints without one have 0. Returns the drawn joints."""
-    shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
-    points = HAND_LAYOUT * [-1 if hand == "left" else 1, 1]
-    drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
-    ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
-    ax.margins(0.12)
-    return drawn
+def plot_pipeline(results: dict[str, dict], k: int) -> Figure:
+    """fig1: the steps with their counts, and both hands before and after K joints are chosen.
+
+    `results` holds the facts of data/results by name. Right: size and colour of a joint are the
+    share of runs that keep it.
+    """
+    panels = [f"{when} {hand}" for when in ("before", "after") for hand in HANDS]
+    fig, axes = mosaic(PAGE, 2.9, [["steps"] * 4, panels], height_ratios=[2, 5])
+    _draw_steps(axes["steps"], _steps(results, k))
+    everything = dict.fromkeys(JOINT_NAMES, 1.0)
+    for hand in HANDS:
+        draw_shares(axes[f"before {hand}"], hand, everything)
+        axes[f"before {hand}"].set_title(f"{hand} hand: all {len(JOINTS)}")
+        drawn = draw_shares(axes[f"after {hand}"], hand, results["pruning"]["frequency"][str(k)])
+    bar = fig.colorbar(drawn, ax=[axes[name] for name in panels], pad=0.02, shrink=0.95)
+    bar.set_label(f"runs that keep the joint (K = {k})")
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return fig
+
+
+def _steps(results: dict[str, dict], k: int) -> list[tuple[str, str]]:
+    """A title and two lines for each step."""
+    data, total = results["dataset"], results["pruning"]["joints"]
+    rows = {(row["method"], row["k"], row["regime"]): row
+            for row in results["ablation"]["accuracy"]}  # fmt: skip
+    learned, full = rows["learned", k, "retrained"], rows["full", total, "retrained"]
+    group, sign = data["group_word"], data.get("class_word", "sign")
+    clips = f"{data['clips']} clips of\n{data['classes']} {sign}s, {data['groups']} {group}s"
+    accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %)"
+    return [
+        ("recordings", clips),
+        (f"{total} gates", "one a joint, learned\nwith the classifier"),
+        (f"{k} joints kept", f"gates close until\n{k} joints are left"),
+        ("retrained", f"from scratch on these\nin {learned['runs']} runs"),
+        ("tested", f"on {group}s held out,\n{accuracy}"),
+    ]
+
+
+def _draw_steps(ax: Axes, steps: list[tuple[str, str]]) -> None:
+    """Boxes in a row, an arrow from each to the next."""
+    ax.set(xlim=(-0.01, len(steps) - GAP + 0.01), ylim=(-0.02, 1.02))
+    ax.set_axis_off()
+    for place, (title, lines) in enumerate(steps):
+        middle = place + (1 - GAP) / 2
+        ax.text(middle, 0.88, title, ha="center", va="top", weight="bold")
+        ax.text(middle, 0.55, lines, ha="center", va="top", fontsize=6.5, linespacing=1.4)
+        ax.add_patch(Rectangle((place, 0.0), 1 - GAP, 1, **BOX))
+        if place:
+            ax.annotate("", (place, 0.5), (place - GAP, 0.5), arrowprops=ARROW)

@@ -1,55 +1,53 @@
-"""What is lost and won: by joint, finger and hand, by group and by sign."""
+"""What is lost and gained: by joint, finger and hand, by group and by sign; joints found."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jointprune.paper.claims import method_words
 from jointprune.paper.comparisons import ALPHA
-from jointprune.paper.plots.hands import draw_shares
-from jointprune.paper.plots.looks import (
+from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
+from jointprune.paper.plots.style import (
     PAGE,
     accuracy_axis,
+    grid_lines,
     interval,
-    lines_across,
     look,
     mosaic,
+    name_rows,
     name_ticks,
     page,
 )
-from jointprune.skeleton import FINGERS, HANDS, JOINTS
+from jointprune.selection import method_of
+from jointprune.skeleton import FINGERS, HAND_OF, HANDS, JOINTS, SHORT_NAME
 
-HAND_LOOKS = {
-    "both": {"color": "#000000", "marker": "D"},
-    "left": {"color": "#E69F00", "marker": "o"},
-    "right": {"color": "#0072B2", "marker": "s"},
+# Hand and row in figure 4 of each part that is left out; a finger is left out of both hands.
+PARTS = {
+    **{name: (HAND_OF[name], SHORT_NAME[name]) for name in HAND_OF},
+    **{finger: ("both", finger) for finger in FINGERS},
+    **{hand: (hand, "hand") for hand in HANDS},
 }
-
-# The colours of losses end at a multiple of so many points.
-STEP = 5
-# Signs in a panel of changes.
-SHOWN = 30
+STEP = 5  # points; the colours of losses end at a multiple of it
+SHOWN = 30  # signs in a panel of changes
 GROUP_CODES = {"language": " (ISO 639-3)"}
 
 
 def plot_leave_out(rows: list[dict]) -> Figure:
-    """fig4: accuracy lost without each joint, finger or hand, with 95 % intervals.
+    """fig4: accuracy lost without each joint, finger or hand, with 95 % CI.
 
-    Left: size and colour of a joint are its loss. Filled: the joint masked in the trained model;
-    hollow: the model retrained without it.
+    `rows` hold kind, name, loss, low, high, retrained_loss. Left: size and colour of a joint are
+    its loss. Filled: the joint masked in the trained model; hollow: the model retrained without.
     """
     layout = [[hand, "joints", "parts"] for hand in HANDS]
     fig, axes = mosaic(PAGE, 3.6, layout, width_ratios=[5, 7, 5])
     table = pd.DataFrame(rows)
-    joints, parts = (table[table["kind"] == "joint"], table[table["kind"] != "joint"])
-    _losses_on_hands(fig, axes, 100 * joints.set_index("name")["loss"])
-    _losses(axes["joints"], joints, list(JOINTS))
-    _losses(axes["parts"], parts, [*FINGERS, "hand"])
-    legends = [axes[name].get_legend_handles_labels() for name in ("joints", "parts")]
-    known = {label: handle for pair in legends for handle, label in zip(*pair, strict=True)}
-    labels = sorted(known, key=lambda label: ("retrained" in label, label))
-    fig.legend([known[label] for label in labels], labels, loc="outside lower center", ncols=6)
+    of_joint = table["kind"] == "joint"
+    _losses_on_hands(fig, axes, 100 * table[of_joint].set_index("name")["loss"])
+    _losses(axes["joints"], table[of_joint], list(JOINTS))
+    _losses(axes["parts"], table[~of_joint], [*FINGERS, "hand"])
+    handles, labels = axes["parts"].get_legend_handles_labels()
+    drawn = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0]))
+    fig.legend(drawn.values(), drawn, loc="outside lower center", ncols=6)
     return fig
 
 
@@ -66,86 +64,126 @@ def _losses_on_hands(fig: Figure, axes: dict[str, Axes], losses: pd.Series) -> N
 
 
 def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
-    """Losses in points, one line a name of `names`, left and right hand beside each other.
-
-    A name is "left.index_tip", "left.index" or "left"; without a hand it is of both.
-    """
-    split = (
-        table["name"].str.extract(r"^(?:(left|right)\.?)?(.*)$").replace("", "hand").fillna("both")
-    )
+    """Losses in points, a row for each of `names`, left and right hand side by side."""
+    hands, places = zip(*(PARTS[name] for name in table["name"]), strict=True)
+    table = table.assign(hand=hands, y=[names.index(place) for place in places])
+    table["retrained_loss"] = pd.to_numeric(table["retrained_loss"])
     ax.axvline(0, color="#999999", linewidth=0.6)
     for hand, shift in (("left", -0.17), ("both", 0.0), ("right", 0.17)):
-        of_hand = table[split[0] == hand]
-        if of_hand.empty:
+        part, style = table[table["hand"] == hand], {**HAND_LOOKS[hand], "linestyle": "none"}
+        if part.empty:
             continue
-        y = split.loc[of_hand.index, 1].map(names.index).to_numpy(dtype=float) + shift
-        loss, ends = 100 * of_hand["loss"].to_numpy(), 100 * of_hand[["low", "high"]].to_numpy().T
-        bars, style = np.abs(ends - loss), HAND_LOOKS[hand]
-        ax.errorbar(loss, y, xerr=bars, linestyle="none", elinewidth=0.7,
-                    label=f"{hand}, masked", **style)  # fmt: skip
-        again = pd.to_numeric(of_hand["retrained_loss"])  # lower, as it may be the same loss
-        if again.notna().any():
-            ax.plot(100 * again, y + 0.2, linestyle="none", markerfacecolor="white",
+        y = part["y"] + shift
+        interval(ax, y, part, "loss", 100, across=True, label=f"{hand}, masked", **style)
+        if part["retrained_loss"].notna().any():  # lower, as it may be the same loss
+            ax.plot(100 * part["retrained_loss"], y + 0.2, markerfacecolor="white",
                     label=f"{hand}, retrained", **style)  # fmt: skip
-    ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    name_rows(ax, [name.replace("_", " ") for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel("accuracy lost (points)")
-    ax.grid(axis="y", color="#eeeeee", linewidth=0.5)
-    ax.set_axisbelow(True)
 
 
 def plot_groups(
-    table: pd.DataFrame, rows: dict[str, list[dict]], group: str = "language"
+    table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
 ) -> Figure:
-    """fig5: accuracy by group and method; below, who wins and loses, by group and sign.
+    """fig5: accuracy by group and method; below, what changes by group and by sign.
 
-    `table` has columns method, k, group, mean, low, high, as `evaluation.by_group` makes it;
-    `rows` and `group` are as for `changes`. Groups are ordered by accuracy with all joints.
+    `table` holds method, k, group, mean, low, high, as `tables.by_group` returns them; for the
+    others see `plot_changes`. Groups are ordered by accuracy with all joints.
     """
     fig, (top, *below) = page(PAGE, 5.2, 3, 1, height_ratios=[3, 2, 2])
     ranked = table[table["method"] == "full"].sort_values("mean", ascending=False)
     order = list(ranked["group"])
-    methods = list(dict.fromkeys(zip(table["method"], table["k"], strict=True)))
-    for (method, k), shift in zip(methods, np.linspace(-0.22, 0.22, len(methods)), strict=True):
-        part = table[(table["method"] == method) & (table["k"] == k)]
-        label = "all joints" if method == "full" else f"{method_words(method)}, {k} joints"
+    parts = list(table.groupby(["method", "k"], sort=False))
+    shifts = np.linspace(-0.22, 0.22, len(parts))
+    for ((method, k), part), shift in zip(parts, shifts, strict=True):
+        label = method_of(method).label + ("" if method == "full" else f", {k} joints")
         style = {**look(method), "linestyle": "none", "label": label}
         interval(top, part["group"].map(order.index) + shift, part, **style)
     name_ticks(top, order)
     accuracy_axis(top, group)
-    top.legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    _changes(below, rows, order, group)
+    top.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    _changes(below, changes, order, group, sign)
     return fig
 
 
-def plot_changes(rows: dict[str, list[dict]], group: str = "language") -> Figure:
-    """Winners and losers with 12 learned joints instead of 42, by group and by sign.
+def plot_changes(
+    changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
+) -> Figure:
+    """Accuracy with 12 learned joints minus that with 42, by group and by sign.
 
-    `rows["group"]` and `rows["sign"]` hold name, difference, low, high, p_holm; a `group` is
-    what folds keep apart. Filled marks: different after Holm's correction over the panel. Of
-    more than SHOWN signs, those that change most are shown.
+    `changes` holds under "group" and "sign" rows name, difference, low, high, p_holm. Filled
+    marks differ from 0 after Holm's correction over the panel. Of many signs, the 30 that change
+    most are shown. `group` and `sign` are the words for both, such as "language" and "letter".
     """
     fig, axes = page(PAGE, 3.0, 2, 1)
-    _changes(axes, rows, [row["name"] for row in rows["group"]], group)
+    _changes(axes, changes, [row["name"] for row in changes["group"]], group, sign)
     return fig
 
 
-def _changes(axes, rows: dict[str, list[dict]], groups: list[str], group: str) -> None:
+def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, label) -> None:
     """Groups in the order given, signs by their difference."""
-    most = sorted(rows["sign"], key=lambda row: -abs(row["difference"]))[:SHOWN]
-    signs = sorted(most, key=lambda row: -row["difference"])
-    orders = {"group": groups, "sign": [row["name"] for row in signs]}
-    more = len(rows["sign"]) > SHOWN
-    of_all = f" ({SHOWN} that change most, of {len(rows['sign'])})" if more else ""
-    labels = {"group": group + GROUP_CODES.get(group, ""), "sign": f"sign{of_all}"}
-    for ax, (kind, order) in zip(axes, orders.items(), strict=True):
-        table = pd.DataFrame(rows[kind]).set_index("name").loc[order].reset_index()
-        shown = table["p_holm"] < ALPHA
-        style = {**look("learned"), "linestyle": "none"}
-        for part, fill in ((table[shown], {}), (table[~shown], {"markerfacecolor": "white"})):
-            interval(ax, part.index, part, "difference", 100, **style, **fill)
-        ax.axhline(0, color="#999999", linewidth=0.6)
-        name_ticks(ax, order)
-        ax.set_xlabel(labels[kind])
-        ax.set_ylabel("change (points)")
-        lines_across(ax)
+    signs = changes["sign"]
+    if len(signs) > SHOWN:
+        label += f" ({SHOWN} that change most, of {len(signs)})"
+        signs = sorted(signs, key=lambda row: -abs(row["difference"]))[:SHOWN]
+    _change_panel(axes[0], changes["group"], groups, group + GROUP_CODES.get(group, ""))
+    order = [row["name"] for row in sorted(signs, key=lambda row: -row["difference"])]
+    _change_panel(axes[1], signs, order, label)
+
+
+def _change_panel(ax: Axes, rows: list[dict], order: list[str], label: str) -> None:
+    table = pd.DataFrame(rows).set_index("name").loc[order].reset_index()
+    differs = table["p_holm"] < ALPHA
+    style = {**look("learned"), "linestyle": "none"}
+    for part, fill in ((table[differs], {}), (table[~differs], {"markerfacecolor": "white"})):
+        interval(ax, part.index, part, "difference", 100, **style, **fill)
+    ax.axhline(0, color="#999999", linewidth=0.6)
+    name_ticks(ax, order)
+    ax.set_xlabel(label)
+    ax.set_ylabel("change (points)")
+    grid_lines(ax)
+
+
+def plot_synthetic(rows: list[dict], k: int) -> Figure:
+    """fig7: informative joints found in synthetic data, K given (left) or chosen (right).
+
+    `rows` are `recovery` of synthetic.json, `k` is the number of informative joints. Left:
+    precision with its range over data seeds, and recall as a ring. Right: methods that choose K
+    themselves, with their precision and recall.
+    """
+    table = pd.DataFrame(rows).sort_values("precision", kind="stable", ignore_index=True)
+    fig, axes = page(PAGE, 0.9 + 0.16 * len(table), 1, 2, sharey=True, width_ratios=[4, 5])
+    _k_given(axes[0], table)
+    _k_chosen(axes[1], table, k)
+    for ax in axes:
+        name_rows(ax, [method_of(method).label for method in table["method"]])
+        ax.set_ylim(-0.6, len(table) - 0.4)
+    axes[1].tick_params(labelleft=False)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    return fig
+
+
+def _k_given(ax: Axes, table: pd.DataFrame) -> None:
+    for y, method in enumerate(table["method"]):
+        style = {**look(method), "linestyle": "none"}
+        interval(ax, [y], table.iloc[[y]], "precision", across=True, **style)
+    ax.plot(table["recall"], table.index, "o", markersize=6, markerfacecolor="none",
+            markeredgecolor="#000000", markeredgewidth=0.5, label="recall")  # fmt: skip
+    ax.plot([], [], linestyle="none", marker="o", color="#555555", label="precision, its range")
+    ax.axvline(1, color="#999999", linewidth=0.6)
+    ax.set_xlim(-0.03, 1.06)
+    ax.set_xlabel("share found, synthetic data, K given")
+
+
+def _k_chosen(ax: Axes, table: pd.DataFrame, k: int) -> None:
+    ax.axvline(k, color="#000000", linewidth=0.8)
+    ax.annotate(f"{k} informative", (k, 1), xycoords=("data", "axes fraction"), ha="center",
+                va="bottom")  # fmt: skip
+    for y, row in table.dropna(subset="stop_k").iterrows():
+        ax.plot(row["stop_k"], y, **{**look(row["method"]), "linestyle": "none"})
+        text = f"precision {row['stop_precision']:.2f}, recall {row['stop_recall']:.2f}"
+        ax.annotate(text, (75, y), va="center", ha="right", color="#333333")
+    ax.set_xlim(0, 75)  # the text stands to the right of 42 joints
+    ax.set_xticks([0, 10, 20, 30, 42])
+    ax.set_xlabel("joints kept; the method chooses K itself")

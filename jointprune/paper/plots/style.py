@@ -1,4 +1,4 @@
-"""One style for all figures: widths, the look of each method, axes, and files."""
+"""One style for all figures: sizes, the look of each method, axes, and files."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ticker import PercentFormatter
 
+from jointprune.selection import curve_methods, method_of
 from jointprune.workspace import atomic_path
 
 COLUMN, PAGE = 3.4, 7.0  # inches
@@ -24,43 +25,26 @@ STYLE = {
     "pdf.fonttype": 42, "savefig.bbox": "standard", "savefig.dpi": 300, "figure.dpi": 150,
 }  # fmt: skip
 
-# Letters of all names together that fit beside each other across a page.
-LETTERS_ABREAST = 70
-
-# Okabe and Ito's colour-blind-safe palette; marker and dash tell methods apart in grey too.
-# A method that no curve shows is named beside its dot, so one look serves all of these.
-OTHER = {"color": "#555555", "marker": "o", "linestyle": "none"}
-LOOKS = {
-    "full": {"color": "#000000", "marker": "D", "linestyle": "-"},
-    "learned": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    "greedy": {"color": "#009E73", "marker": "^", "linestyle": (0, (5, 1))},
-    "anatomical": {"color": "#CC79A7", "marker": "v", "linestyle": (0, (3, 1, 1, 1))},
-    "stratified-random": {"color": "#D55E00", "marker": "s", "linestyle": (0, (2, 1))},
-}
-LOOKS["hard-concrete-budget"] = LOOKS["learned"]  # its name before it is retrained
-ENCODER_LOOKS = {
-    "transformer": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    "graph": {"color": "#D55E00", "marker": "s", "linestyle": (0, (5, 1))},
-    "recurrent": {"color": "#009E73", "marker": "^", "linestyle": (0, (2, 1))},
-}
+# Letters of all tick labels together that fit side by side across a page.
+LETTERS_ACROSS = 70
 
 
 def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
-    """A figure in inches in the one style, and its axes."""
+    """A figure in this style, in inches, and its axes."""
     plt.rcParams.update(STYLE)
     return plt.subplots(rows, columns, figsize=(width, height), **grid)
 
 
 def mosaic(width: float, height: float, layout: list[list[str]], **grid):
-    """The same with axes by name, each over the cells of `layout` that have its name."""
+    """A figure in this style and its axes by name; each fills the cells of `layout` so named."""
     plt.rcParams.update(STYLE)
     return plt.subplot_mosaic(layout, figsize=(width, height), **grid)
 
 
 def save(fig: Figure, stem: str, folder: Path) -> list[Path]:
-    """Write `folder/stem.pdf` and `.png`; drawing the same facts again changes no byte.
+    """Write `folder/stem.pdf` and `.png`; the same facts give the same bytes.
 
-    Raises ValueError where the font is not found, for which matplotlib would take another.
+    Raises ValueError if the font is missing, which matplotlib would replace with a warning.
     """
     try:
         findfont(FONT, fallback_to_default=False)
@@ -79,42 +63,58 @@ def save(fig: Figure, stem: str, folder: Path) -> list[Path]:
 
 def look(method: str) -> dict:
     """Colour, marker and dash of a method."""
-    return LOOKS.get(method, OTHER)
+    row = method_of(method)
+    return {"color": row.color, "marker": row.marker, "linestyle": row.dash}
 
 
-def interval(ax: Axes, x, rows: pd.DataFrame, value: str = "mean", scale: float = 1.0, **style):
-    """Values of `rows` with bars from low to high at x, all times `scale`."""
-    y, ends = scale * rows[value].to_numpy(), scale * rows[["low", "high"]].to_numpy().T
-    ax.errorbar(x, y, yerr=np.abs(ends - y), **{"elinewidth": 0.7, **style})
+def curves(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows by K of each method that has a curve; `x` is K, shifted so that bars do not overlap."""
+    shown = [name for name in curve_methods() if (table["method"] == name).any()]
+    shifts = 0.05 * (np.arange(len(shown)) - (len(shown) - 1) / 2)  # octaves
+    parts = [table[table["method"] == name].sort_values("k") for name in shown]
+    parts = [part.assign(x=part["k"] * 2.0**s) for part, s in zip(parts, shifts, strict=True)]
+    return dict(zip(shown, parts, strict=True))
+
+
+def interval(
+    ax: Axes, at, rows: pd.DataFrame, value="mean", scale=1.0, across: bool = False, **style
+) -> None:
+    """Values of `rows` at x = `at` (or y, if `across`), bars from low to high, times `scale`."""
+    values, ends = scale * rows[value].to_numpy(), scale * rows[["low", "high"]].to_numpy().T
+    place = {"x": values, "y": at} if across else {"x": at, "y": values}
+    bars = {"xerr" if across else "yerr": np.abs(ends - values)}
+    ax.errorbar(**place, **bars, **{"elinewidth": 0.7, **style})
 
 
 def accuracy_axis(ax: Axes, group: str) -> None:
+    """Accuracy in percent from bottom to top."""
     ax.set_ylabel(f"accuracy, {group}s held out")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    lines_across(ax)
+    grid_lines(ax)
 
 
 def name_ticks(ax: Axes, names: list[str]) -> None:
-    """Names at 0, 1, ... along x, upright where they would run into each other."""
-    upright = sum(map(len, names)) > LETTERS_ABREAST
+    """Label x = 0, 1, ... with names, upright where they would overlap."""
+    upright = sum(map(len, names)) > LETTERS_ACROSS
     ax.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
     ax.set_xlim(-0.6, len(names) - 0.4)
 
 
-def lines_across(ax: Axes) -> None:
-    ax.grid(axis="y", color="#e5e5e5", linewidth=0.5)
+def name_rows(ax: Axes, names: list[str]) -> None:
+    """Label y = 0, 1, ... with names."""
+    ax.set_yticks(range(len(names)), names)
+    grid_lines(ax, "#eeeeee")
+
+
+def grid_lines(ax: Axes, color: str = "#e5e5e5") -> None:
+    ax.grid(axis="y", color=color, linewidth=0.5)
     ax.set_axisbelow(True)
 
 
 def budget_axis(ax: Axes, budgets) -> None:
-    """K from left to right in octaves, so that 2 to 42 can all be read."""
+    """K from left to right, on a logarithmic scale."""
     ticks = sorted(set(budgets))
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, ticks)
     ax.minorticks_off()
     ax.set_xlabel("joints kept, K")
-
-
-def beside(place: int, count: int, octaves: float = 0.05) -> float:
-    """Factor that moves the curve at `place` of `count` a little aside, around its K."""
-    return 2.0 ** (octaves * (place - (count - 1) / 2))
