@@ -60,7 +60,9 @@ def executed(name: str, workspace: Workspace) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there yet: run `{command}` first")
     if nbformat.read(path, as_version=4).metadata.get("papermill", {}).get("exception"):
-        raise ValueError(f"expected {path} to have run to its end, got a failure: `{command}` again")
+        raise ValueError(
+            f"expected {path} to have run to its end, got a failure: `{command}` again"
+        )
     return path
 
 
