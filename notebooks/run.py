@@ -37,10 +37,9 @@ NO_SCRIPT = "data:text/javascript,"  # in place of scripts that a page would fet
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Reaches the kernel through sockets of this user's own, not through ports open to others.
+    """Reaches the kernel through this user's sockets, not through ports open to others.
 
-    The sockets have random names among the temporary files. Jupyter's own names are numbered, and
-    kernels of two runs that start at once would take each other's.
+    Their names are random: Jupyter's own are numbered, and two runs at once would share them.
     """
 
     transport = "ipc"
@@ -125,10 +124,7 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
 
 
 def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str = "") -> None:
-    """Run the notebooks of a profile in order, up to the first that fails.
-
-    `dataset` and `workspace` replace the profile's own.
-    """
+    """Run the notebooks of a profile in order; `dataset` and `workspace` replace its own."""
     profile = load_profile(profile_name)
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
