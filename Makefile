@@ -9,7 +9,7 @@ PYTHON ?= python3.11
 QUIET := --quiet --disable-pip-version-check
 
 # An activated conda environment that has what the package needs is used as it is.
-NEEDS := lightning, papermill, pose_format, statsmodels, torch, jointprune
+NEEDS := filelock, lightning, myst_nb, natsort, papermill, pose_format, statsmodels, torch, jointprune
 FIND := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, '$(NEEDS)'.split(', '))))
 ifneq ($(CONDA_PREFIX),)
 CONDA_READY := $(shell "$(CONDA_PREFIX)/bin/python" -c "$(FIND)" 2>/dev/null && echo yes)
