@@ -1,5 +1,5 @@
-# Make orders the steps; what is reused is decided by content, inside the package.
-# No notebook's output is a goal: a failed run leaves one too.
+# Make orders the steps; the package decides by content what to reuse.
+# No notebook's output is a goal, as a failed run leaves one too.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -9,7 +9,7 @@ PYTHON ?= python3.11
 QUIET := --quiet --disable-pip-version-check
 
 # An activated conda environment that has what the package needs is used as it is.
-NEEDS := lightning, papermill, pose_format, statsmodels, torch, jointprune
+NEEDS := filelock, lightning, myst_nb, natsort, papermill, pose_format, statsmodels, torch, jointprune
 FIND := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, '$(NEEDS)'.split(', '))))
 ifneq ($(CONDA_PREFIX),)
 CONDA_READY := $(shell "$(CONDA_PREFIX)/bin/python" -c "$(FIND)" 2>/dev/null && echo yes)
@@ -20,17 +20,19 @@ else
 PY := .venv/bin/python
 endif
 
-# Whose recordings: those of the paper, or the name of an import. A dataset may have a profile.
+# The paper's recordings, or the name of an import. A data set may have a profile of its name.
 DATASET ?= fingerspelling
 PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
+RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
+REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 
 .PHONY: help env data reproduce test smoke figures numbers check publish lab book bench torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# A second make waits for the first, by a lock on this file, and finds the environment made.
-env: ## make .venv from requirements.txt, again only when a lock or a path changed
+# A second make waits for the first, by a lock on this file, and finds the finished environment.
+env: ## make .venv from requirements.txt, again only when it or the folder changed
 ifneq ($(CONDA_READY),yes)
 	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
 	ready() { built_from | cmp -s - .venv/built-from && test -x $(PY); }; \
@@ -49,12 +51,12 @@ ifneq ($(CONDA_READY),yes)
 	built_from > .venv/built-from
 endif
 
-data: env ## fetch the recordings (96 MB, checked by hash) and prepare the dataset
+data: env ## fetch the recordings (96 MB, checked by hash) and prepare the data set
 	@$(PY) -m jointprune.data fetch fingerspelling
 
-reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## everything: the five notebooks, figures, numbers, headline (DATASET=... : another's)
-	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
-	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --show
+reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## the five notebooks, figures and numbers (DATASET=NAME: of an import)
+	@$(RUN)
+	@$(REPORT) --show
 
 test: data ## ruff and pytest, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
@@ -64,23 +66,23 @@ test: data ## ruff and pytest, with the five notebooks in the smoke profile
 smoke: data ## the five notebooks, tiny, writing only under build/smoke
 	@$(PY) notebooks/run.py smoke
 
-figures: env ## redraw figures and numbers from data/results, without training
-	@$(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET) --only 05
-	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --show
+figures: env ## draw figures and write numbers from data/results, without training
+	@$(RUN) --only 05
+	@$(REPORT) --show
 
 numbers: env ## write numbers.tex, claims, joints.json and the README's results from data/results
-	@$(PY) -m jointprune.paper.report --dataset $(DATASET)
+	@$(REPORT)
 
 check: env ## compare fresh results with the published ones
-	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --check
+	@$(REPORT) --check
 
 publish: env ## declare the present results the published ones
-	@$(PY) -m jointprune.paper.report --dataset $(DATASET) --publish
+	@$(REPORT) --publish
 
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks
 
-book: env ## make a static site of the executed notebooks, build/book/index.html
+book: env ## build a static site of the executed notebooks, build/book/index.html
 	@$(PY) notebooks/book.py --dataset $(DATASET)
 
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
@@ -89,15 +91,6 @@ bench: data ## speed and memory as ratios to a peer, to the machine's own limit,
 torture: data ## kill, starve and mislead smoke runs: is anything lost? (at most 20 minutes)
 	@$(PY) benchmarks/torture
 
-clean: ## remove build/ and caches; trained runs only when you say so (RUNS=yes)
-	@rm -rf build .pytest_cache .ruff_cache
+clean: ## remove build/ and caches; with RUNS=yes the trained runs too
+	@rm -rf build .pytest_cache .ruff_cache $(if $(filter yes,$(RUNS)),data/runs)
 	@find jointprune notebooks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
-	@set -e; test -d data/runs || exit 0; answer="$(RUNS)"; \
-	if test -z "$$answer" && test -t 0; then \
-	  printf 'Remove the trained runs in data/runs (%s)? [y/N] ' "$$(du -sh data/runs | cut -f1)"; \
-	  read answer || true; \
-	fi; \
-	case "$$answer" in \
-	  y | yes) rm -rf data/runs ;; \
-	  *) echo "data/runs is kept; make clean RUNS=yes removes it" ;; \
-	esac

@@ -1,13 +1,12 @@
 """Run the five notebooks in order: `python notebooks/run.py PROFILE [--dataset NAME] [--only 05]`.
 
-A profile is `notebooks/params/PROFILE.yaml`: a section `common`, given to every notebook, and a
-section for each notebook by its stem. The sources stay as they are; what papermill executes goes
-to `build/executed` (smoke: `build/smoke/executed`), with an HTML page beside it. Of another dataset
-than the default it goes to a folder of the dataset's name there.
+A profile is `notebooks/params/PROFILE.yaml`: a section `common`, passed to every notebook, and a
+section for each notebook by its stem. papermill writes the executed notebooks to `build/executed`
+(smoke: `build/smoke/executed`; another data set: a folder of its name there), an HTML page beside
+each. The sources stay as they are.
 
-Cells with the tag `fingerspelling` tell of those recordings alone and are left out for other
-datasets, those with the tag `imported` are left out for it. Cells with the tag `live` need a reader
-at a running kernel, and are left out always.
+Cells tagged `fingerspelling` are left out for other data sets, cells tagged `imported` for
+fingerspelling, and cells tagged `live`, which need a reader at a running kernel, always.
 """
 
 import argparse
@@ -28,27 +27,26 @@ from traitlets import default
 
 from jointprune.scratch import scratch_folder
 from jointprune.store import open_dataset
-from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
-RESUME = "What is trained is kept: the same command goes on from here."
-GENERATED = "synthetic"  # how names begin that no import may have
-TEMPLATES = NOTEBOOKS / "templates"
+RESUME = "Finished work is kept: the same command goes on from here."
+GENERATED = "synthetic"  # names of generated data sets begin so, and no import's name may
+NO_SCRIPT = "data:text/javascript,"  # in place of scripts that a page would fetch
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Talks to the kernel through sockets of this user's own, not through ports open to others.
+    """Reaches the kernel through this user's sockets, not through ports open to others.
 
-    Named by chance, among temporary files: by default they would lie in the notebooks' folder,
-    numbered, where kernels of two runs that start at once take each other's.
+    Their names are random: Jupyter's own are numbered, and two runs at once would share them.
     """
 
     transport = "ipc"
 
     @default("connection_file")
-    def _of_its_own(self) -> str:
-        unique = uuid.uuid4().hex[:16]  # short, as the path of a socket has to be
+    def _connection_file(self) -> str:
+        unique = uuid.uuid4().hex[:16]  # the path of a socket has to be short
         return f"{tempfile.gettempdir()}/kernel-{unique}.json"
 
 
@@ -61,7 +59,7 @@ def notebook_paths(only: str = "") -> list[Path]:
 
 
 def load_profile(name: str) -> dict[str, dict]:
-    """Sections of a profile: `common`, and one for each notebook that needs its own settings."""
+    """Sections of a profile: `common`, and one for each notebook with settings of its own."""
     path = NOTEBOOKS / "params" / f"{name}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
@@ -74,57 +72,39 @@ def load_profile(name: str) -> dict[str, dict]:
 
 
 def parameters_for(notebook: Path, profile: dict[str, dict]) -> dict:
-    """What the profile passes to a notebook, each name known to its parameters cell.
-
-    papermill itself only warns about an unknown name and runs on with the default.
-    """
+    """Parameters of a notebook; papermill itself would only warn about an unknown name."""
     passed = {**profile["common"], **profile.get(notebook.stem, {})}
     known = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(passed) - set(known))
     if unknown:
         raise ValueError(
             f"{notebook.name}: expected parameters out of {sorted(known)}, got {unknown}: "
-            f"mend notebooks/params or the notebook's parameters cell"
+            f"correct notebooks/params or the notebook's parameters cell"
         )
     return passed
 
 
-def cells_for(notebook: Path, dataset: str) -> nbformat.NotebookNode:
-    """The notebook without the cells that tell of other datasets, or need a reader."""
-    left_out = {"live", "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET}
-    source = nbformat.read(notebook, as_version=4)
-    source.cells = [c for c in source.cells if not left_out & {*c.metadata.get("tags", ())}]
-    return source
-
-
-def page_of(notebook: nbformat.NotebookNode, title: str, **book) -> str:
-    """The notebook as a page that needs no network; `book` is what templates/book asks for."""
-    exporter = HTMLExporter(template_name="book", extra_template_basedirs=[str(TEMPLATES)])
-    return exporter.from_notebook_node(notebook, {"metadata": {"name": title}, **book})[0]
-
-
 def build_folder(workspace: Workspace) -> Path:
-    """Where what is executed goes, and the site made of it."""
+    """The folder of a workspace's executed notebooks and site."""
     return ROOT / "build" if workspace.path == ROOT else workspace.path
 
 
 def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
-    """Run one notebook into `folder` and export its HTML page; returns the executed notebook.
-
-    The kernel is the Python that runs this: `python3` is looked up under `sys.prefix` first. Text
-    that cells print, progress bars included, passes through as it comes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+    """Run one notebook into `folder`, a page beside it; returns the executed notebook."""
+    dataset = parameters.get("dataset", DEFAULT_DATASET)
+    left_out = {"live", "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET}
+    source = nbformat.read(notebook, as_version=4)
+    source.cells = [c for c in source.cells if not left_out & {*c.metadata.get("tags", ())}]
     executed, page = folder / notebook.name, folder / f"{notebook.stem}.html"
-    page.unlink(missing_ok=True)  # after a failure, no page of an earlier run is left beside it
-    with scratch_folder(folder) as scratch:  # another run may be at the same notebook
-        made = scratch / notebook.name
+    page.unlink(missing_ok=True)  # after a failure, no page of an earlier run stays
+    with scratch_folder(folder) as scratch:  # another run may execute the same notebook
+        result = scratch / notebook.name
         try:
             papermill.execute_notebook(
-                cells_for(notebook, parameters.get("dataset", DEFAULT_DATASET)),
-                str(made),
+                source,
+                str(result),
                 parameters,
-                kernel_name="python3",
+                kernel_name="python3",  # Jupyter looks under sys.prefix first: this Python
                 start_timeout=600,  # seconds; a kernel on a busy machine takes over a minute
                 cwd=str(NOTEBOOKS),
                 progress_bar=False,  # the notebooks' own bars say more
@@ -133,20 +113,18 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
                 coalesce_streams=True,  # a progress bar leaves its last state, not every one
                 kernel_manager_class=LocalKernelManager,
             )
-            text = page_of(nbformat.read(made, as_version=4), notebook.stem)
+            exporter = HTMLExporter(require_js_url=NO_SCRIPT, mathjax_url=NO_SCRIPT)
+            text = exporter.from_filename(str(result))[0]
+            (scratch / page.name).write_text(text, encoding="utf-8")
+            (scratch / page.name).replace(page)
         finally:
-            if made.exists():
-                made.replace(executed)
-    with atomic_path(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+            if result.exists():
+                result.replace(executed)
     return executed
 
 
 def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str = "") -> None:
-    """Run the notebooks of a profile; the first failure ends it with the notebook's own error.
-
-    `dataset` and `workspace` take the place of the profile's own.
-    """
+    """Run the notebooks of a profile in order; `dataset` and `workspace` replace its own."""
     profile = load_profile(profile_name)
     common = profile["common"]
     common["dataset"] = dataset or common["dataset"]
@@ -154,46 +132,44 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
     if common["dataset"].startswith(GENERATED):
         raise ValueError(
             f"expected recordings, got {common['dataset']!r}, which is generated: the notebooks "
-            "speak of people's hands; use it with python -m jointprune.train --dataset"
+            "describe people's hands; use it with python -m jointprune.train --dataset"
         )
     place = Workspace(common["workspace"], common["dataset"])
-    folder = build_folder(place) / "executed" / place.subfolder
-    if common["dataset"] != DEFAULT_DATASET and not only:
-        open_dataset(common["dataset"], place)  # a name mistyped is said here, in one line
-    # All parameters are compared before the first minute is spent.
+    if place.subfolder and not only:
+        open_dataset(place.dataset, place)  # an unknown name fails here, before any notebook runs
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
     for notebook, parameters in jobs:
         print(f"== {notebook.stem}", flush=True)
         start = time.perf_counter()
-        try:
-            execute(notebook, parameters, folder)
-        except PapermillExecutionError as error:
-            sys.exit(
-                f"{error}\n{notebook.name} failed: {error.ename}: {error.evalue}\n"
-                f"Its output up to there: {folder / notebook.name}\n{RESUME}"
-            )
-        except DeadKernelError:
-            sys.exit(
-                f"{notebook.name} failed: its kernel stopped, as one does that is killed or finds "
-                f"no memory.\n{RESUME}"
-            )
-        except OSError as error:
-            sys.exit(
-                f"{notebook.name} failed: {error}: give {folder} space and leave to write.\n"
-                f"{RESUME}"
-            )
+        run_or_exit(notebook, parameters, build_folder(place) / "executed" / place.subfolder)
         print(f"== {notebook.stem}: {(time.perf_counter() - start) / 60:.1f} minutes", flush=True)
+
+
+def run_or_exit(notebook: Path, parameters: dict, folder: Path) -> None:
+    """Run one notebook; what ends it becomes one message with the way on."""
+    failed = f"{notebook.name} failed:"
+    try:
+        execute(notebook, parameters, folder)
+    except PapermillExecutionError as error:
+        sys.exit(
+            f"{error}\n{failed} {error.ename}: {error.evalue}\n"
+            f"Its output up to there: {folder / notebook.name}\n{RESUME}"
+        )
+    except DeadKernelError:
+        sys.exit(f"{failed} its kernel stopped: it was killed, or had too little memory.\n{RESUME}")
+    except OSError as error:
+        sys.exit(f"{failed} {error}: give {folder} disk space and leave to write.\n{RESUME}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the notebooks in order through papermill.")
     parser.add_argument("profile", help="a file of notebooks/params, without .yaml")
-    parser.add_argument("--only", default="", help="start of the name of the one to run, as 05")
+    parser.add_argument("--only", default="", help="start of a notebook's name, such as 05")
     parser.add_argument("--dataset", default="", help="in place of the profile's")
     parser.add_argument("--workspace", default="", help="in place of the profile's")
-    a = parser.parse_args()
+    options = parser.parse_args()
     try:
-        run_all(a.profile, a.only, a.dataset, a.workspace)
+        run_all(options.profile, options.only, options.dataset, options.workspace)
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:

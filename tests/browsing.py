@@ -28,7 +28,7 @@ def walk(browser, first: Path) -> tuple[list[str], list[str]]:
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         if page.evaluate(wide) > 0:
             problems.append(f"{page.url} is wider than the window")
-        onward = page.locator("a[rel=next]")
+        onward = page.locator("a.right-next")  # the theme's link to the next page
         if not onward.count():
             break
         onward.click()

@@ -1,7 +1,6 @@
 """The five notebooks: how they are written, and that they run in the smoke profile."""
 
 import ast
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -20,21 +19,15 @@ from recordings import motion, write_mp_data
 from jointprune.importing.importer import import_recordings
 from jointprune.workspace import ROOT, Workspace
 
-_spec = importlib.util.spec_from_file_location("run", ROOT / "notebooks" / "run.py")
-run = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(run)
+sys.path.insert(0, str(ROOT / "notebooks"))
+import run
 
-STEMS = (
-    "01_data_preparation",
-    "02_baseline",
-    "03_pruning_training",
-    "04_joint_ablation",
-    "05_paper_figures",
-)
+STEMS = ("01_data_preparation", "02_baseline", "03_pruning_training", "04_joint_ablation",
+         "05_paper_figures")  # fmt: skip
 PATHS = {stem: ROOT / "notebooks" / f"{stem}.ipynb" for stem in STEMS}
 PROFILES = sorted(path.stem for path in (ROOT / "notebooks" / "params").glob("*.yaml"))
 STRIP = (
-    'nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill" '
+    'strip it: nbstripout --keep-id --extra-keys "metadata.papermill cell.metadata.papermill" '
     "notebooks/*.ipynb"
 )
 LONGEST_CELL = 15  # lines
@@ -48,16 +41,22 @@ def code_cells(stem: str) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(stem).cells if cell.cell_type == "code"]
 
 
+def python(*arguments: str) -> subprocess.CompletedProcess:
+    """Run a file of notebooks/ to its end."""
+    command = [sys.executable, str(ROOT / "notebooks" / arguments[0]), *arguments[1:]]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def tree_state() -> dict[str, tuple[int, int]]:
     """Size and time of every file that a smoke run must leave alone."""
-    ours_to_change = (".git/", ".venv/", "build/smoke/")
+    free = (".git/", ".venv/", "build/smoke/")
     caches = {"__pycache__", ".pytest_cache", ".ruff_cache"}
-    state = {}
-    for path in ROOT.rglob("*"):
-        name = path.relative_to(ROOT).as_posix()
-        if path.is_file() and not name.startswith(ours_to_change) and not caches & {*path.parts}:
-            state[name] = (path.stat().st_size, path.stat().st_mtime_ns)
-    return state
+    files = {path.relative_to(ROOT).as_posix(): path for path in ROOT.rglob("*") if path.is_file()}
+    return {
+        name: (path.stat().st_size, path.stat().st_mtime_ns)
+        for name, path in files.items()
+        if not name.startswith(free) and not caches & {*path.parts}
+    }
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +64,7 @@ def smoke_run() -> tuple[subprocess.CompletedProcess, dict, dict]:
     """A smoke run from nothing, with the tree's state before and after it."""
     shutil.rmtree(ROOT / "build" / "smoke", ignore_errors=True)
     before = tree_state()
-    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), "smoke"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done, before, tree_state()
+    return python("run.py", "smoke"), before, tree_state()
 
 
 def test_there_are_these_five_notebooks_in_this_order():
@@ -75,33 +72,23 @@ def test_there_are_these_five_notebooks_in_this_order():
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_is_committed_without_outputs(stem):
+def test_a_notebook_is_prose_and_thin_cells_without_definitions_or_outputs(stem):
     notebook = read(stem)
+    assert notebook.cells[0].cell_type == "markdown"
+    assert not [p for p in (notebook, *notebook.cells) if "papermill" in p.metadata], STRIP
     for cell in code_cells(stem):
-        assert cell.outputs == [] and cell.execution_count is None, f"strip it: {STRIP}"
-    stamped = [part for part in (notebook, *notebook.cells) if "papermill" in part.metadata]
-    assert not stamped, f"strip it: {STRIP}"
-
-
-@pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_is_prose_and_thin_cells_without_definitions(stem):
-    assert read(stem).cells[0].cell_type == "markdown"
-    for cell in code_cells(stem):
+        assert cell.outputs == [] and cell.execution_count is None, STRIP
         assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
         definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         assert not any(isinstance(n, definitions) for n in ast.walk(ast.parse(cell.source)))
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_has_one_cell_of_parameters(stem):
+def test_a_notebook_has_one_parameters_cell_with_every_parameter_of_every_profile(stem):
     tagged = [cell for cell in code_cells(stem) if "parameters" in cell.metadata.get("tags", ())]
     assert len(tagged) == 1
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("stem", STEMS)
-def test_a_notebook_knows_every_parameter_that_a_profile_passes(stem, profile):
-    run.parameters_for(PATHS[stem], run.load_profile(profile))
+    for profile in PROFILES:
+        run.parameters_for(PATHS[stem], run.load_profile(profile))
 
 
 def test_a_parameter_that_a_notebook_does_not_know_is_refused():
@@ -109,7 +96,7 @@ def test_a_parameter_that_a_notebook_does_not_know_is_refused():
         run.parameters_for(PATHS["02_baseline"], {"common": {"sedes": 5}})
 
 
-def test_a_profile_that_is_not_there_is_named_with_those_that_are():
+def test_an_unknown_profile_is_refused_with_the_names_of_the_known_ones():
     with pytest.raises(ValueError, match=r"default.*smoke.*got 'smok'"):
         run.load_profile("smok")
 
@@ -121,49 +108,52 @@ def test_the_default_profile_writes_where_the_paper_reads():
 
 
 def test_the_figures_notebook_imports_nothing_that_reads_recordings_or_trains():
+    source = "\n".join(cell.source for cell in code_cells(STEMS[-1]))
     imported = set()
-    for node in ast.walk(ast.parse("\n".join(cell.source for cell in code_cells(STEMS[-1])))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    rooms = {name.split(".")[1] for name in imported if name.startswith("jointprune.")}
-    assert rooms <= {"workspace", "figures", "numbers", "claims", "evaluation", "statistics"}
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+    own = {name for name in imported if name.split(".")[0] == "jointprune"}
+    allowed = (
+        r"jointprune\.(workspace|statistics|paper\.(comparisons|plots|report|results|tables))\b"
+    )
+    assert {name for name in own if not re.match(allowed, name)} == set()
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (DeadKernelError("Kernel died"), "its kernel stopped"),
         (OSError(28, "No space left on device"), r"No space left on device: give .* space"),
-        (PermissionError(13, "Permission denied", "executed"), "leave to write"),
     ],
 )
-def test_what_ends_a_run_is_told_with_the_way_on(monkeypatch, tmp_path, error, told):
+def test_the_message_at_the_end_of_a_run_says_how_to_go_on(monkeypatch, tmp_path, error, message):
     def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(run.papermill, "execute_notebook", fails)
-    with pytest.raises(SystemExit, match=rf"(?s)01_data.*{told}.*same command goes on from here"):
+    with pytest.raises(SystemExit, match=rf"(?s)01_data.*{message}.*same command goes on"):
         run.run_all("smoke", workspace=str(tmp_path))
     assert list((tmp_path / "executed").iterdir()) == []
 
 
-def test_a_dataset_that_is_not_there_is_told_in_a_line_before_anything_runs(
-    monkeypatch, tmp_path, capsys
+@pytest.mark.parametrize(("name", "message"), [("typo", "typo"), ("synthetic", "is generated")])
+def test_a_data_set_without_recordings_is_refused_before_anything_runs(
+    monkeypatch, tmp_path, capsys, name, message
 ):
-    asked = ["run.py", "smoke", "--dataset", "typo", "--workspace", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", asked)
+    arguments = ["run.py", "smoke", "--dataset", name, "--workspace", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit):
         run.main()
-    told = capsys.readouterr()
-    assert "error: no dataset in" in told.err.splitlines()[-1] and "typo" in told.err
-    assert not told.out and not list(tmp_path.iterdir())
+    shown = capsys.readouterr()
+    assert "error: " in shown.err and message in shown.err.splitlines()[-1]
+    assert not shown.out and not list(tmp_path.iterdir())
 
 
 def test_kernels_that_start_at_once_have_sockets_of_their_own():
-    """Both are asked before either has opened one."""
-    places = [Path(run.LocalKernelManager().ip) for _ in range(2)]
+    places = [Path(run.LocalKernelManager().ip) for _ in range(2)]  # none is open yet
     assert places[0] != places[1]
     assert all(place.is_absolute() and ROOT not in place.parents for place in places)
 
@@ -174,9 +164,10 @@ def test_the_kernel_is_the_python_that_runs_the_notebooks_and_leaves_no_socket(t
     cell = nbformat.v4.new_code_cell(source)
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "which.ipynb")
     executed = run.execute(tmp_path / "which.ipynb", {}, tmp_path / "executed")
-    told = nbformat.read(executed, as_version=4).cells[0].outputs[0].text.split()
-    assert told[0] == sys.executable
-    connection = Path(told[1])
+    output = nbformat.read(executed, as_version=4).cells[0].outputs[0].text
+    executable, connection = output.split()
+    assert executable == sys.executable
+    connection = Path(connection)
     assert list(connection.parent.glob(f"{connection.stem}*")) == []
 
 
@@ -210,8 +201,7 @@ def test_imported_recordings_go_through_the_same_five(smoke_run, tmp_path):
     write_mp_data(tmp_path / "train" / "su" / "12", np.full((3, 42, 3), np.nan))
     workspace = Workspace("build/smoke", "mine")
     import_recordings(tmp_path, "mine", workspace, groups="blocks:2")
-    command = [sys.executable, str(ROOT / "notebooks" / "run.py"), "smoke", "--dataset", "mine"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = python("run.py", "smoke", "--dataset", "mine")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     claims = (workspace.figures / "claims.md").read_text(encoding="utf-8")
     assert "mine (5 signs, imported)" in claims and "one fold: 6 signers in all" in claims
@@ -235,11 +225,10 @@ def test_the_figures_are_drawn_from_results_alone(smoke_run, tmp_path):
 
 @pytest.mark.slow
 def test_the_site_of_a_smoke_run_is_whole_and_holds_no_dead_slider(smoke_run, browser):
-    command = [sys.executable, str(ROOT / "notebooks" / "book.py"), "--workspace", "build/smoke"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = python("book.py", "--workspace", "build/smoke")
     assert done.returncode == 0, done.stderr
     site = ROOT / "build" / "smoke" / "book"
-    assert walk(browser, site / "index.html") == (["index", *STEMS, "figures"], [])
+    assert walk(browser, site / "index.html") == (["index", *STEMS, "figures", "claims"], [])
     page = (site / "04_joint_ablation.html").read_text(encoding="utf-8")
     assert 'class="animation"' in page
     assert "jupyter.widget-view" not in page and ">controls<" not in page

@@ -1,4 +1,4 @@
-"""The frame of the project: goals of make, the lock, and the order of the rooms."""
+"""The frame of the project: commands, the lock, the order of imports, the map of the package."""
 
 import ast
 import graphlib
@@ -14,30 +14,16 @@ from packaging.requirements import Requirement
 
 from jointprune.workspace import ROOT
 
-# Rooms from top to bottom (a row may import rows above it, and within itself without a circle).
-ROOMS = (
-    ("skeleton", "scratch", "extras", "workspace", "parallel"),
-    ("store",),
-    ("sources",),
-    ("data",),
-    ("preprocessing",),
-    ("gates",),
-    ("masks",),
-    ("models",),
-    ("config",),
-    ("classifier",),
-    ("experiments",),
-    ("rankers",),
-    ("selection", "ablation", "failures", "recovery"),
-    ("train", "export"),
-    ("resampling",),
-    ("statistics", "verdicts", "stability", "evaluation"),
-    ("cost", "transfer"),
-    ("figures", "numbers", "claims"),
-    ("animation", "explorer"),
-    ("__init__",),
-)
-ROW = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
+PACKAGE = ROOT / "jointprune"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
+# What is beside the core; the core imports none of it, but for two commands, inside functions.
+BESIDE = ("paper", "importing", "export")
+DOORS = ("jointprune.data", "jointprune.train")
+LONGEST_WAY = 15  # files that a clip passes, from recording to figure 2
 
 
 def make(*arguments: str, folder: Path = ROOT) -> str:
@@ -47,22 +33,33 @@ def make(*arguments: str, folder: Path = ROOT) -> str:
     return done.stdout
 
 
-def room_of(path: Path) -> str:
-    """The room a source file belongs to: a module, or a folder of modules."""
-    return path.relative_to(ROOT / "jointprune").parts[0].removesuffix(".py")
+def goals() -> list[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    declared = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    assert set(re.findall(r"^([a-z]+):", text, re.MULTILINE)) == set(declared)
+    return declared
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms that a source file imports anywhere, its own left out."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def part_of(module: str) -> str:
+    """ "paper", "importing" or "export"; "core" for all else."""
+    first = module.split(".")[1:2]
+    return first[0] if first and first[0] in BESIDE else "core"
+
+
+def imports(path: Path, at_import_time: bool = False) -> set[str]:
+    """The package's modules that a file imports: anywhere, or outside functions alone."""
+    names, nodes = set(), [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written out from jointprune on"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    rooms = {name.split(".")[1] for name in names if name.startswith("jointprune.")}
-    return rooms - {room_of(path)}
+            assert node.level == 0, f"{path}: write imports out from jointprune on"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in MODULES else node.module for name in full}
+        if not (at_import_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            nodes += ast.iter_child_nodes(node)
+    return names & set(MODULES)
 
 
 def locked() -> dict[str, str]:
@@ -77,11 +74,7 @@ def normalised(name: str) -> str:
 
 
 def test_make_without_a_goal_lists_every_goal():
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    goals = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
-    assert set(re.findall(r"^([a-z]+):", text, re.MULTILINE)) == set(goals)
-    listed = re.findall(r"^  make (\S+) +\S", make(), re.MULTILINE)
-    assert listed == goals
+    assert re.findall(r"^  make (\S+) +\S", make(), re.MULTILINE) == goals()
 
 
 def test_ci_runs_the_readmes_test_command_and_nothing_else():
@@ -91,27 +84,68 @@ def test_ci_runs_the_readmes_test_command_and_nothing_else():
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_lock_pins_torch_and_every_package_by_its_exact_version():
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_every_command_of_a_readme_exists(path):
+    code = " ".join(re.findall(r"```.*?```|`[^`]+`", path.read_text(encoding="utf-8"), re.DOTALL))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", code)) <= set(goals())
+    modules = set(re.findall(r"python -m (jointprune[\w.]*)", code))
+    commands = {m.removesuffix(".__main__") for m in MODULES if MODULES[m].name != "__init__.py"}
+    assert modules <= commands
+    files = re.findall(r"python ((?:benchmarks|notebooks)/[\w./]+)", code)
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_the_lock_pins_torch_and_satisfies_what_the_package_declares():
     assert locked()["torch"] == "2.13.0"
     assert all(re.fullmatch(r"[0-9][\w.]*", version) for version in locked().values())
-
-
-def test_the_lock_satisfies_what_the_package_declares():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     declared = [Requirement(line) for group in groups for line in group]
-    wrong = [str(r) for r in declared if locked()[normalised(r.name)] not in r.specifier]
-    assert not wrong
+    assert [str(r) for r in declared if locked()[normalised(r.name)] not in r.specifier] == []
 
 
-def test_imports_run_one_way_from_room_to_room():
-    graph = {}
-    for path in sorted((ROOT / "jointprune").rglob("*.py")):
-        room, imports = room_of(path), imported_rooms(path)
-        upward = [name for name in imports if ROW[name] > ROW[room]]
-        assert not upward, f"{path.name} imports {upward}, rooms below its own"
-        graph.setdefault(room, set()).update(imports)
+def test_the_core_imports_nothing_beside_it_and_what_is_beside_it_imports_the_core_alone():
+    wrong = []
+    for module, path in MODULES.items():
+        own = part_of(module)
+        for name in imports(path, at_import_time=module in DOORS):
+            if part_of(name) not in (own, "core"):
+                wrong.append(f"{module} imports {name}")
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module: imports(path, at_import_time=True) for module, path in MODULES.items()}
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_the_map_names_every_module_with_its_reason_and_no_other():
+    """Tables of jointprune/README.md that begin with a column `module`; the last is the reason."""
+    rows = re.findall(r"^\| *modules? *\|.*\n((?:\|.*\n)+)", MAP, re.MULTILINE | re.IGNORECASE)
+    named = set()
+    for row in "".join(rows).splitlines():
+        first, *_, reason = (cell.strip() for cell in row.strip("| ").split("|"))
+        names = re.findall(r"`([^`]+)`", first)
+        named |= {name.removesuffix(".py").strip("/").replace(".", "/") for name in names}
+        assert reason, f"expected a reason: {row}"
+    paths = {path.relative_to(PACKAGE).with_suffix("") for path in MODULES.values()}
+    modules = {path.as_posix() for path in paths if not path.name.startswith("__")}
+    folders = {path.parent.as_posix() for path in paths}
+    assert modules - named == set() and named - modules - folders == set()
+
+
+def test_the_way_of_a_clip_is_short_and_its_files_exist():
+    section = re.search(r"^## The way of a clip$(.*?)(?=^## |\Z)", MAP, re.MULTILINE | re.DOTALL)
+    assert section, "expected a section `## The way of a clip` in jointprune/README.md"
+    stops = re.findall(r"^\d+\. (.*)$", section.group(1), re.MULTILINE)
+    files = [re.match(r"`([^`]+)`", stop) for stop in stops]
+    assert 1 <= len(stops) <= LONGEST_WAY and all(files), stops
+    paths = [found.group(1) for found in files]
+    assert [p for p in paths if not ((ROOT / p).exists() or (PACKAGE / p).exists())] == []
 
 
 @pytest.mark.parametrize(("arguments", "kept"), [((), True), (("RUNS=yes",), False)])
@@ -133,55 +167,30 @@ if [ "$2" = venv ]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
 """
 
 
-@pytest.fixture
-def bare_project(tmp_path) -> tuple[Path, tuple[str, ...]]:
-    """A folder with what `make env` reads, and the arguments that make it with a fake python."""
+def test_makes_at_once_make_one_environment_and_a_changed_lock_another(tmp_path):
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    python = tmp_path / "python"
+    python, lock, calls = (tmp_path / name for name in ("python", "requirements.txt", "calls"))
     python.write_text(FAKE_PYTHON.replace("REAL", sys.executable))
     python.chmod(0o755)
-    return tmp_path, ("env", f"PYTHON={python}", "CONDA_PREFIX=")
-
-
-def test_two_makes_at_once_make_one_environment(bare_project):
-    folder, arguments = bare_project
-    command = ["make", "-s", "-C", str(folder), *arguments]
+    arguments = ("env", f"PYTHON={python}", "CONDA_PREFIX=")
+    command = ["make", "-s", "-C", str(tmp_path), *arguments]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    made = (folder / "calls").read_text()
-    assert (made.count("-m venv"), made.count("-m pip")) == (1, 2)
-
-
-def test_the_environment_is_made_again_when_the_lock_changes_and_not_when_its_date_does(
-    bare_project,
-):
-    folder, arguments = bare_project
-    lock, calls = folder / "requirements.txt", folder / "calls"
-    make(*arguments, folder=folder)
     made = calls.read_text()
-    assert "install" in made
+    assert (made.count("-m venv"), made.count("-m pip")) == (1, 2)
     lock.touch()
-    make(*arguments, folder=folder)
+    make(*arguments, folder=tmp_path)
     assert calls.read_text() == made
     lock.write_text(lock.read_text() + "another==1.0\n")
-    make(*arguments, folder=folder)
+    make(*arguments, folder=tmp_path)
     assert calls.read_text() == made * 2
 
 
-def test_every_room_is_on_the_map():
-    text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
-    on_the_map = set(re.findall(r"`(\w+)/?`", text.split("## ")[0]))
-    assert set(ROW) - {"__init__"} <= on_the_map
-
-
-def test_public_names_are_there_and_a_figure_does_not_wait_for_lightning():
-    """`stability` is a function although a room has its name, whichever was asked for first."""
+def test_neither_public_names_nor_figures_and_claims_wait_for_torch():
     code = (
-        "import sys, jointprune.paper.numbers, jointprune.paper.claims, jointprune as jp\n"
+        "import sys, jointprune as jp, jointprune.paper.plots, jointprune.paper.report\n"
         "assert not {'torch', 'lightning'} & set(sys.modules)\n"
-        "import jointprune.agreement, jointprune.paper.comparisons\n"
-        "assert callable(jp.stability)\n"
         "print([name for name in dir(jp) if not hasattr(jp, name)])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
