@@ -16,7 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 from run import ROOT, build_folder, notebook_paths, page_of
 
-from jointprune.paper.numbers import headline, load_results
+from jointprune.paper.report import headline, load_results
 from jointprune.scratch import scratch_folder
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 

@@ -21,7 +21,7 @@ from browsing import walk
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from jointprune.paper.animation import film
-from jointprune.paper.numbers import write_paper
+from jointprune.paper.report import write_paper
 from jointprune.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"

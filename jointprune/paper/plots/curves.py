@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from jointprune.paper.claims import ENCODER_WORDS, MAIN, method_words, retrained
+from jointprune.paper.claims import ENCODER_LABELS, MAIN, method_words, retrained
 from jointprune.paper.plots.looks import (
     COLUMN,
     ENCODER_LOOKS,
@@ -145,7 +145,7 @@ def plot_cost(facts: dict) -> Figure:
         for encoder, part in table.groupby("encoder", sort=False):
             part = part.sort_values("k")
             whole = part[column].iloc[-1]
-            label = f"{ENCODER_WORDS[encoder]}: {whole / size:.3g} {unit}"
+            label = f"{ENCODER_LABELS[encoder]}: {whole / size:.3g} {unit}"
             ax.plot(part["k"], part[column] / whole, **ENCODER_LOOKS[encoder], label=label)
             if column == "latency_ms":
                 ends = (part[f"latency_{end}"] / whole for end in ("low", "high"))
