@@ -240,7 +240,7 @@ def _unused(key: str, rows: dict) -> str:
 
 # LaTeX.
 
-TEX_HEADER = r"""% Written by `make numbers` from data/results; do not edit. Keys: figures/README.md.
+TEX_HEADER = r"""% Made from data/results by `make numbers`; do not edit. Keys: figures/README.md.
 % A second run in the same document: \jpload{second}{../../second/figures/numbers}, whose numbers
 % are then \jp{second.KEY}. An unknown key is an error: Undefined control sequence \jpUnknownKey.
 \providecommand{\jpprefix}{}
