@@ -102,7 +102,9 @@ PAIRED = dict.fromkeys(("difference", "low", "high", "lower_bound"), DIFFERENCE)
 K_STAR = {"k": BUDGET, "pruned": ("free", percent)} | dict.fromkeys(
     ("bootstrap.low", "bootstrap.median", "bootstrap.high"), BUDGET
 )
-STEP = dict.fromkeys(("difference", "lower_bound", "crossed_bound"), DIFFERENCE) | {"p": P}
+STEP = dict.fromkeys(("difference", "lower_bound", "crossed_bound"), DIFFERENCE) | {
+    "p": P, "passes": ("free", "{:d}".format),
+}  # fmt: skip
 
 # Single rows: key, file, place in the file, fields. A list counts as its length.
 ROWS = (
@@ -157,7 +159,9 @@ def number_rows(results: dict[str, dict]) -> dict[str, dict[str, Number]]:
         for row in sorted(listed, key=lambda row, columns=columns: [row[c] for c in columns]):
             where = "; ".join(f"{column}={row[column]}" for column in columns)
             name = ".".join((key, *(_part(row[c]) for c in columns if row[c] != "retrained")))
-            rows[_unused(name, rows)] = _numbers(_source(file, f"{place}[{where}]"), row, fields)
+            while name in rows:  # names that differ only in what a key cannot hold
+                name += "-2"
+            rows[name] = _numbers(_source(file, f"{place}[{where}]"), row, fields)
     return rows | _k_stars(results["ablation"]) | _paired(results["ablation"])
 
 
@@ -171,7 +175,7 @@ def numbers(results: dict[str, dict]) -> dict[str, Number]:
 
 
 def _k_stars(ablation: dict) -> dict[str, dict[str, Number]]:
-    """K* of each number of joints and margin, and its steps up to the first that fails."""
+    """K* of each number of joints and margin, and the steps of its test."""
     rows = {}
     for record in ablation["k_star"]:
         key = k_star_key(record)
@@ -181,8 +185,7 @@ def _k_stars(ablation: dict) -> dict[str, dict[str, Number]]:
         for seed, k in enumerate(record["by_seed"]):
             source = f"{_source('ablation', where)}by_seed.{seed}"
             rows[key][f"by-seed.{seed}"] = Number(k, f"{k:g}", source, "free")
-        tested = 1 + sum(step["passes"] for step in record["steps"])
-        for step in record["steps"][:tested]:
+        for step in record["steps"]:
             source = _source("ablation", f"{where}.steps[k={step['k']}]")
             rows[f"{key}.step.{step['k']}"] = _numbers(source, step, STEP)
     return rows
@@ -230,12 +233,6 @@ def _at(facts: dict, path: str):
 def _part(name: str | int) -> str:
     """A name as part of a key: letters, digits, `_`, `-` and `.`; anything else becomes `-`."""
     return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", str(name)))
-
-
-def _unused(key: str, rows: dict) -> str:
-    """The key, or key-2, key-3 ... where names differ only in what a key cannot hold."""
-    return next(name for name in (key, *(f"{key}-{i}" for i in range(2, len(rows) + 3)))
-                if name not in rows)  # fmt: skip
 
 
 # LaTeX.
