@@ -116,8 +116,8 @@ def notebooks(workspace: Path, name: str, only: str = "", **options) -> Child:
 
 
 def numbers(workspace: Path, name: str, *arguments: str) -> Child:
-    """`python -m jointprune.paper.numbers` on a workspace."""
-    command = ["-m", "jointprune.paper.numbers", "--workspace", str(workspace), *arguments]
+    """`python -m jointprune.paper.report` on a workspace."""
+    command = ["-m", "jointprune.paper.report", "--workspace", str(workspace), *arguments]
     return Child(*command, log=workspace / "logs" / f"{name}.log")
 
 

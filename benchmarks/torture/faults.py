@@ -9,7 +9,7 @@ from children import Child, Ended, full_disk, notebooks, numbers, without_privil
 from compare import copied, differences
 from trials import Bench, Trial, harmed
 
-from jointprune.paper.numbers.values import PARTS
+from jointprune.paper.report import PARTS
 from jointprune.paper.results import read_facts, write_facts
 from jointprune.workspace import ROOT, Workspace
 

@@ -1,0 +1,569 @@
+"""The paper's text files, all made from data/results: numbers, claims, joints, README block.
+
+`python -m jointprune.paper.report` writes them. `--show` prints the headline alone, `--check`
+compares files and numbers with those published, `--publish` declares the present ones published.
+
+A number's key is its place in data/results: what it is of, the row, and the field, joined by
+dots, as in `accuracy.learned.12.low`. A field's `_` is written `-`; the fields `mean` and `value`
+and the regime `retrained` are left out. `figures/README.md` lists the keys.
+"""
+
+import argparse
+import json
+import re
+import sys
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jointprune.paper.claims import (
+    all_claims,
+    comparison_key,
+    k_star_key,
+    limits,
+    one_row,
+    percent,
+    points,
+)
+from jointprune.paper.results import read_facts, write_facts
+from jointprune.selection import METHODS, curve_methods, typical
+from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
+from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
+
+PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
+# How far a number may move when everything is run again, by its kind; None is not compared.
+TOLERANCES = {
+    "count": 1e-9,  # facts of data and design
+    "score": 0.03,  # training again on another machine moves a mean accuracy by about a point
+    "agreement": 0.15,  # of selections: two of 12 joints chosen otherwise
+    "joints": 1.5,  # mean number of joints
+    "budget": 9.0,  # K*: a step of the curve, from 21 to 30
+    "free": None,  # times, p values and counts behind them, demonstrations
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value, its printed text, its place in data/results, and its kind, one of `TOLERANCES`."""
+
+    value: float
+    text: str
+    source: str
+    kind: str
+
+
+def load_results(workspace: Workspace) -> dict[str, dict]:
+    """The paper's JSON results by name.
+
+    Raises ValueError if they come from different runs; synthetic data has its own checksum.
+    """
+    results = {name: read_facts(workspace, f"{name}.json") for name in PARTS}
+    for field in ("data_sha256", "smoke"):
+        found = {
+            name: facts[field]
+            for name, facts in results.items()
+            if (name, field) != ("synthetic", "data_sha256")
+        }
+        if len(set(found.values())) > 1:
+            raise ValueError(
+                f"expected results of one run, got {field} {found}: run the notebooks 01 to 04 "
+                "again with one profile"
+            )
+    return results
+
+
+# Numbers: kind and printed form of each field. Percent and points are printed without the unit.
+
+
+def _p(p: float) -> str:
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+COUNT, PART = ("count", "{:.10g}".format), ("count", percent)
+SCORE, DIFFERENCE = ("score", percent), ("score", points)
+SHARE, MEAN_JOINTS = ("agreement", "{:.2f}".format), ("joints", "{:.1f}".format)
+BUDGET = ("budget", "{:g}".format)
+FREE, P = ("free", "{:.4g}".format), ("free", _p)
+INTERVAL = dict.fromkeys(("mean", "low", "high"), SCORE)
+CHANGE = dict.fromkeys(("difference", "low", "high"), ("free", points)) | {"p_holm": P}
+COURSE = {"accuracy.mean": SCORE} | {
+    f"pruning_ratio.{when}": SCORE for when in ("start", "quarter", "half", "end")
+}
+RECOVERY = dict.fromkeys(
+    ("precision", "recall", "low", "high", "stop_precision", "stop_recall"), SHARE
+) | {"stop_k": MEAN_JOINTS}
+STABILITY = dict.fromkeys(("index", "low", "high", "floor", "apart"), SHARE)
+LOSS = dict.fromkeys(("loss", "low", "high", "retrained_loss"), DIFFERENCE)
+COST = dict.fromkeys(("parameters", "flops", "input_bytes"), COUNT)
+COST |= dict.fromkeys(("latency_ms", "latency_low", "latency_high"), FREE)
+PAIRED = dict.fromkeys(("difference", "low", "high", "lower_bound"), DIFFERENCE) | {
+    "runs": COUNT, "mcnemar.only_a": FREE, "mcnemar.only_b": FREE, "mcnemar.p": P,
+}  # fmt: skip
+K_STAR = {"k": BUDGET, "pruned": ("free", percent)} | dict.fromkeys(
+    ("bootstrap.low", "bootstrap.median", "bootstrap.high"), BUDGET
+)
+STEP = dict.fromkeys(("difference", "lower_bound", "crossed_bound"), DIFFERENCE) | {
+    "p": P, "passes": ("free", "{:d}".format),
+}  # fmt: skip
+
+# Single rows: key, file, place in the file, fields. A list counts as its length.
+ROWS = (
+    ("dataset", "dataset", "",
+     dict.fromkeys(("clips", "groups", "classes", "two_handed", "mirrored", "folds", "frames.min",
+                    "frames.median", "frames.max", "missing.stored.never_left"), COUNT)
+     | dict.fromkeys(("missing.stored.left", "missing.stored.right"), PART)),
+    ("baseline", "baseline", "",
+     dict.fromkeys(("runs", "seeds", "folds", "parameters"), COUNT) | {"chance": PART}
+     | {f"accuracy.{end}": SCORE for end in INTERVAL}),
+    ("pruning", "pruning", "", {"joints": COUNT, "epochs": COUNT}),
+    ("synthetic", "synthetic", "",
+     dict.fromkeys(("clips", "signs", "signers", "k", "trainings"), COUNT)),
+    ("power", "ablation", "power",
+     {"clips": COUNT, "groups": COUNT, "seeds": COUNT, "alpha": PART, "power": PART,
+      "loss": SCORE}),
+    ("cost", "cost", "", {"frames": COUNT, "projection_share": PART}),
+)  # fmt: skip
+# Lists of rows: key, file, place in the file, columns that name a row, fields.
+LISTS = (
+    ("failures", "failures", "cases", ("name",), {"broken.value": FREE, "fixed.value": FREE}),
+    ("synthetic", "synthetic", "recovery", ("method",), RECOVERY),
+    ("accuracy", "ablation", "accuracy", ("regime", "method", "k"), INTERVAL | {"runs": COUNT}),
+    ("stability", "ablation", "stability", ("method", "k"), STABILITY),
+    ("calibration", "ablation", "calibration", ("regime", "method", "k"), {"ece": SCORE}),
+    ("hands", "ablation", "hands", ("k",), dict.fromkeys(HANDS, MEAN_JOINTS)),
+    ("changes.sign", "ablation", "changes.sign", ("name",), CHANGE),
+    ("changes.group", "ablation", "changes.group", ("name",), CHANGE),
+    ("leave-out", "ablation", "leave_out", ("name",), LOSS),
+    ("encoders", "ablation", "encoders", ("encoder", "joints", "k"),
+     INTERVAL | {"runs": COUNT, "overlap": ("agreement", percent)}),
+    ("cost", "cost", "rows", ("encoder", "k"), COST),
+)  # fmt: skip
+
+
+def number_rows(results: dict[str, dict]) -> dict[str, dict[str, Number]]:
+    """Rows of numbers by key, each a dict from the end of a number's key to the number."""
+    rows = {
+        key: _numbers(_source(file, place), _at(results[file], place), fields)
+        for key, file, place, fields in ROWS
+    }
+    data, source = results["dataset"], _source("dataset", "")
+    one_handed = data["groups"] - len(data["two_handed"])
+    rows["dataset"]["one-handed"] = Number(
+        one_handed, str(one_handed), f"{source}groups - {source}two_handed", "count"
+    )
+    for method, course in results["pruning"]["course"].items():
+        source = _source("pruning", f"course.{method}")
+        rows[f"course.{method}"] = _numbers(source, course, COURSE)
+    for key, file, place, columns, fields in LISTS:
+        listed = _at(results[file], place)
+        for row in sorted(listed, key=lambda row, columns=columns: [row[c] for c in columns]):
+            where = "; ".join(f"{column}={row[column]}" for column in columns)
+            name = ".".join((key, *(_part(row[c]) for c in columns if row[c] != "retrained")))
+            while name in rows:  # names that differ only in what a key cannot hold
+                name += "-2"
+            rows[name] = _numbers(_source(file, f"{place}[{where}]"), row, fields)
+    return rows | _k_stars(results["ablation"]) | _paired(results["ablation"])
+
+
+def numbers(results: dict[str, dict]) -> dict[str, Number]:
+    """Every number of the paper by its key."""
+    return {
+        f"{row}.{end}" if end else row: number
+        for row, fields in number_rows(results).items()
+        for end, number in fields.items()
+    }
+
+
+def _k_stars(ablation: dict) -> dict[str, dict[str, Number]]:
+    """K* of each number of joints and margin, and the steps of its test."""
+    rows = {}
+    for record in ablation["k_star"]:
+        key = k_star_key(record)
+        where = f"k_star[joints={record['joints']}; margin={record['margin']}]"
+        found = _numbers(_source("ablation", where), record, K_STAR)
+        rows[key] = {"": found.pop("k"), **found}
+        for seed, k in enumerate(record["by_seed"]):
+            source = f"{_source('ablation', where)}by_seed.{seed}"
+            rows[key][f"by-seed.{seed}"] = Number(k, f"{k:g}", source, "free")
+        for step in record["steps"]:
+            source = _source("ablation", f"{where}.steps[k={step['k']}]")
+            rows[f"{key}.step.{step['k']}"] = _numbers(source, step, STEP)
+    return rows
+
+
+def _paired(ablation: dict) -> dict[str, dict[str, Number]]:
+    """Declared comparisons; p values of non-inferiority stand in a row for each margin."""
+    rows = {}
+    for place in ("paired", "one_set"):
+        for record in ablation[place]:
+            key = comparison_key(record)
+            source = _source("ablation", f"{place}[name={record['name']}]")
+            ends = ("p", "p_holm", "p_worse", "p_worse_holm")
+            tests = _numbers(source, record, {end: P for end in ends if end in record})
+            rows.setdefault(key, _numbers(source, record, PAIRED))
+            if record["margin"]:
+                rows[f"{key}.{100 * record['margin']:g}"] = tests
+            else:
+                rows[key] |= tests
+    return rows
+
+
+def _numbers(source: str, facts: dict, fields: dict) -> dict[str, Number]:
+    found = {}
+    for path, (kind, text) in fields.items():
+        value = _at(facts, path)
+        if value is not None:
+            value = len(value) if isinstance(value, list) else value
+            parts = path.replace("_", "-").split(".")
+            end = ".".join(part for part in parts if part not in ("mean", "value"))
+            found[end] = Number(value, text(value), source + path, kind)
+    return found
+
+
+def _source(file: str, place: str) -> str:
+    return f"data/results/{file}.json:{place}" + ("." if place else "")
+
+
+def _at(facts: dict, path: str):
+    for step in filter(None, path.split(".")):
+        facts = facts[step]
+    return facts
+
+
+def _part(name: str | int) -> str:
+    """A name as part of a key: letters, digits, `_`, `-` and `.`; anything else becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", str(name)))
+
+
+# LaTeX.
+
+TEX_HEADER = r"""% Made from data/results by `make numbers`; do not edit. Keys: figures/README.md.
+% A second run in the same document: \jpload{second}{../../second/figures/numbers}, whose numbers
+% are then \jp{second.KEY}. An unknown key is an error: Undefined control sequence \jpUnknownKey.
+\providecommand{\jpprefix}{}
+\providecommand{\jpload}[2]{\def\jpprefix{#1.}\input{#2}\def\jpprefix{}}
+\providecommand{\jp}[1]{\csname jp@#1\ifcsname jp@#1\endcsname\else\jpUnknownKey\fi\endcsname}
+\providecommand{\jpclaim}[1]{\jp{#1.sentence}}
+\providecommand{\jpdefine}[2]{\expandafter\newcommand\csname jp@\jpprefix#1\endcsname{#2}}
+"""
+ESCAPES = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\ensuremath{<}", ">": r"\ensuremath{>}", "|": r"\textbar{}", '"': "''",
+} | {special: f"\\{special}" for special in "{}%#&_$"}  # fmt: skip
+# Letters that pdflatex sets as they stand, with T1 fonts: most of Latin-1 and Latin Extended-A.
+LATIN = {chr(code) for code in range(0xA1, 0x180)} - set("ĦħĸĿŀŉŦŧſ") | set("ȘșȚț")
+
+
+def latex(text: str) -> str:
+    """Plain text for pdflatex; a letter that its fonts lack becomes its code, U+5B57."""
+    letters = (
+        ESCAPES.get(letter)
+        or (letter if letter.isascii() or letter in LATIN else rf"\texttt{{U+{ord(letter):04X}}}")
+        for letter in unicodedata.normalize("NFC", text)
+    )
+    return re.sub(r"(?<![\w.])-(?=\d)", r"\\ensuremath{-}", "".join(letters))
+
+
+def key_prefix(results: dict[str, dict]) -> str:
+    """What all keys of an imported data set begin with, such as "mine."; "" for the default."""
+    name = results["dataset"]["dataset"]
+    return "" if name == DEFAULT_DATASET else f"{_part(name)}."
+
+
+def numbers_tex(results: dict[str, dict]) -> str:
+    """The whole of numbers.tex: bare numbers for siunitx, one a line, with their source."""
+    measured_on = {
+        "synthetic": "synthetic data",
+        "cost": "one clip, untrained networks",
+        "failures": "demonstrations",
+    }
+    own = results["dataset"]["description"]
+    lines = [
+        f"{key}}}{{{number.text}}}% {number.source}; {measured_on.get(key.split('.')[0], own)}"
+        for key, number in numbers(results).items()
+    ]
+    return _tex(lines, results)
+
+
+def claims_tex(results: dict[str, dict]) -> str:
+    """The whole of claims.tex: sentences with their verdict; a refused one is an error."""
+    lines = []
+    for claim in all_claims(results):
+        text = latex(claim.sentence)
+        if claim.verdict == "refused":
+            text = rf"\PackageError{{jointprune}}{{{text}}}{{See claims.md.}}"
+        lines.append(f"{claim.key}.sentence}}{{{text}}}% {claim.verdict}; {claim.dataset}")
+    return _tex(lines, results)
+
+
+def _tex(lines: list[str], results: dict[str, dict]) -> str:
+    start = rf"\jpdefine{{{key_prefix(results)}"
+    return TEX_HEADER + "".join(f"{start}{line}\n" for line in lines)
+
+
+# Markdown and JSON.
+
+
+def claims_text(results: dict[str, dict]) -> str:
+    """The whole of claims.md: every claim with its evidence, then the limits."""
+    rows = number_rows(results)
+    lines = [
+        "# Claims",
+        "",
+        "Written by `make numbers` from `data/results/`; do not edit. Accuracies and shares are in "
+        "percent, differences in points. Tables hold the keys of LaTeX: `\\jp{key.column}`, and "
+        "`\\jp{key}` for the column `value`.",
+        "",
+    ]
+    for claim in all_claims(results):
+        lines += [
+            f"**{claim.sentence}**",
+            "",
+            f"- key: `{key_prefix(results)}{claim.key}`",
+            f"- data set: {claim.dataset}",
+            f"- test: {claim.test}",
+            f"- verdict: {claim.verdict}",
+            "",
+        ]
+        for pattern in claim.numbers:
+            lines += [*_evidence(pattern, rows, key_prefix(results)), ""]
+    return "\n".join([*lines, "# Limits", "", *(f"- {text}" for text in limits(results)), ""])
+
+
+def _evidence(pattern: str, rows: dict[str, dict[str, Number]], prefix: str) -> list[str]:
+    """A table of the rows whose key matches `Claim.numbers`."""
+    inner, last = pattern[:-1], pattern[-1:]
+    expression = re.escape(inner).replace(r"\*", r"[^.]*") + (".*" if last == "*" else last)
+    shown = {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
+    ends = list(dict.fromkeys(end for row in shown.values() for end in row))
+    table = [("key", *(end or "value" for end in ends))]
+    for key, row in shown.items():
+        table.append((f"`{prefix}{key}`", *(row[end].text if end in row else "" for end in ends)))
+    return markdown_table(table)
+
+
+def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown table with aligned columns; the first row is its header."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    ruled = [rows[0], tuple("-" * width for width in widths), *rows[1:]]
+    return [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in ruled
+    ]
+
+
+def headline(results: dict[str, dict]) -> str:
+    """The README's results in Markdown: K* with its fragility, and accuracy by K."""
+    dataset = results["dataset"]
+    stars = {k_star_key(record) for record in results["ablation"]["k_star"]}
+    return "\n".join([
+        *(f"- {claim.sentence}" for claim in all_claims(results) if claim.key in stars),
+        "",
+        f"Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, 95 % CI "
+        f"in brackets; {dataset['description']}, {dataset['clips']} clips:",
+        "",
+        *markdown_table(_curves(results["ablation"]["accuracy"])),
+        "",
+        "`figures/claims.md` has every claim with its numbers and test, all methods at K = 12, and "
+        "the limits.",
+    ])  # fmt: skip
+
+
+def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
+    """One row a K, one column a curve method, the first with its interval."""
+    full, names = one_row(accuracy, method="full"), curve_methods()
+    found = {(row["method"], row["k"]): row for row in accuracy if row["regime"] == "retrained"}
+    rows = [("K", *(METHODS[name].label for name in names))]
+    for k in sorted({k for name, k in found if name in names} | {full["k"]}, reverse=True):
+        cells = [found.get((name, k), full if k == full["k"] else None) for name in names]
+        means = [percent(row["mean"]) if row else "" for row in cells]
+        if cells[0]:
+            means[0] += f" [{percent(cells[0]['low'])}, {percent(cells[0]['high'])}]"
+        rows.append((str(k), *means))
+    return rows
+
+
+def with_results(text: str, results: dict[str, dict]) -> str:
+    """A README with its block of results renewed; ValueError without the two markers."""
+    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{headline(results)}\n{end}{after}"
+
+
+def joints_json(results: dict[str, dict]) -> str:
+    """The whole of joints.json: for each K the most typical selection of all runs.
+
+    Accuracy and stability are those of all runs, each with its own selection.
+    """
+    pruning, ablation = results["pruning"], results["ablation"]
+    facts = {
+        "dataset": results["dataset"]["description"],
+        "commit": pruning["commit"],
+        "selections": [
+            _typical_selection(int(k), pruning, ablation)
+            for k in sorted(pruning["frequency"], key=int)
+        ],
+    }
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def _typical_selection(k: int, pruning: dict, ablation: dict) -> dict:
+    share = pruning["frequency"][str(k)]
+    runs = [row["joints"] for row in pruning["selections"] if row["k"] == k]
+    indices = typical(map(JOINT_NAMES.index, joints) for joints in runs)
+    names = [JOINT_NAMES[j] for j in indices]
+    stability = one_row(ablation["stability"], method="learned", k=k)
+    accuracy = one_row(ablation["accuracy"], method="learned", k=k, regime="retrained")
+    return {
+        "k": k,
+        "joints": names,
+        "indices": list(indices),
+        "hands": [HANDS[hand] for hand in hand_index(names)],
+        "stability": {key: stability[key] for key in ("index", "low", "high")},
+        "accuracy": {key: accuracy[key] for key in ("mean", "low", "high")},
+        "share": {name: share[name] for name in JOINT_NAMES},
+    }
+
+
+# Writing, comparing, publishing.
+
+
+def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
+    """The text of each file; the README belongs to the default data set alone."""
+    texts = {
+        workspace.figures / "numbers.tex": numbers_tex(results),
+        workspace.figures / "claims.md": claims_text(results),
+        workspace.figures / "claims.tex": claims_tex(results),
+        workspace.figures / "joints.json": joints_json(results),
+    }
+    readme = workspace.path / "README.md"
+    if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
+        texts[readme] = with_results(readme.read_text(encoding="utf-8"), results)
+    return texts
+
+
+def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
+    """Write every file of `paper_texts`, each whole or not at all.
+
+    Raises ValueError for results of a smoke run in the repository itself.
+    """
+    if results["dataset"]["smoke"] and workspace.path == ROOT:
+        raise ValueError(
+            f"expected results of a full run for {ROOT}, got a smoke run: run `make reproduce`, "
+            "or write below build/smoke"
+        )
+    texts = paper_texts(results, workspace)
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def publish(results: dict[str, dict], workspace: Workspace) -> Path:
+    """Write published.json: every number with its kind and source, and the tolerances."""
+    if results["dataset"]["smoke"]:
+        raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
+    found = {key: asdict(number) for key, number in numbers(results).items()}
+    return write_facts(
+        workspace,
+        "published.json",
+        {"numbers": found, "tolerances": TOLERANCES},
+        data_sha256=results["dataset"]["data_sha256"],
+        config=results["ablation"]["config"],
+        smoke=False,
+    )
+
+
+def differences(results: dict[str, dict], published: dict) -> list[str]:
+    """Numbers that differ from the published ones by more than their tolerance, one a line."""
+    found = []
+    if results["dataset"]["data_sha256"] != published["data_sha256"]:
+        found.append(f"data_sha256: published {published['data_sha256']}, "
+                     f"got {results['dataset']['data_sha256']}")  # fmt: skip
+    fresh, old = numbers(results), published["numbers"]
+    for key in sorted(set(fresh) ^ set(old)):
+        found.append(f"{key}: {'not published' if key in fresh else 'published, not found now'}")
+    for key in (key for key in fresh if key in old):
+        allowed = published["tolerances"][fresh[key].kind]
+        if allowed is not None and abs(fresh[key].value - old[key]["value"]) > allowed:
+            found.append(f"{key}: published {old[key]['value']:g}, got {fresh[key].value:g}, "
+                         f"allowed {allowed:g} ({fresh[key].source})")  # fmt: skip
+    return found
+
+
+def stale_files(results: dict[str, dict], workspace: Workspace) -> list[str]:
+    """Files that differ from the results, one a line."""
+    return [
+        f"{path.relative_to(workspace.path)} differs from what data/results says: "
+        "run `make numbers`"
+        for path, text in paper_texts(results, workspace).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def undefined_keys(results: dict[str, dict], workspace: Workspace) -> list[str]:
+    """Keys that documents beside numbers.tex use and no result defines, one a line.
+
+    Keys of other runs, loaded under a prefix, and of other data sets are LaTeX's to check.
+    """
+    own = key_prefix(results)
+    known = {own + key for key in numbers(results)}
+    known |= {f"{own}{claim.key}.sentence" for claim in all_claims(results)}
+    found = []
+    for path in sorted(workspace.figures.glob("*.tex")):
+        if path.name in ("numbers.tex", "claims.tex"):
+            continue
+        code = re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
+        others = re.findall(r"\\jpload\{(.*?)\}", code) + re.findall(r"\\jpprefix\{(.*?)\.\}", code)
+        others += [folder.parent.name for folder in workspace.figures.glob("*/numbers.tex")]
+        for command, key in dict.fromkeys(re.findall(r"\\(jp|jpclaim)\{(.*?)\}", code)):
+            whole = key if command == "jp" else f"{key}.sentence"
+            elsewhere = key.startswith(tuple(f"{other}." for other in others))
+            if whole not in known and not elsewhere and key.startswith(own):
+                found.append(
+                    f"{path.relative_to(workspace.path)} uses \\{command}{{{key}}}, which no "
+                    "result defines: look the key up in numbers.tex or claims.tex"
+                )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Without an option, write the files and print the headline; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jointprune.paper.report", description="Write the paper's text files."
+    )
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--show", action="store_true", help="print the headline, write nothing")
+    mode.add_argument("--check", action="store_true", help="compare with published.json")
+    mode.add_argument("--publish", action="store_true", help="write published.json")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help="whose results")
+    parser.add_argument("--workspace", default=".", help="the folder that holds data and figures")
+    options = parser.parse_args(arguments)
+    workspace = Workspace(options.workspace, options.dataset)
+    try:
+        results = load_results(workspace)
+        if options.check:
+            return _check(results, workspace)
+        if options.publish:
+            print(publish(results, workspace))
+            return 0
+        if not options.show:
+            write_paper(results, workspace)
+    except (ValueError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(headline(results))
+    return 0
+
+
+def _check(results: dict[str, dict], workspace: Workspace) -> int:
+    found = differences(results, read_facts(workspace, "published.json"))
+    found += stale_files(results, workspace) + undefined_keys(results, workspace)
+    print("\n".join(found) or "results and the paper's files agree with those published")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,496 @@
+"""Numbers and sentences reach the paper once, by key, and only from a full run."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import matplotlib.pyplot as plt
+import numpy as np
+import paper_facts
+import pytest
+import yaml
+
+from jointprune.paper import plots, report
+from jointprune.paper.claims import all_claims, one_row, percent
+from jointprune.paper.results import read_facts, write_facts
+from jointprune.selection import METHODS, Method
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.workspace import ROOT, Workspace
+
+FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
+README = "# x\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return paper_facts.results()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workspace with full results, the paper's files and published numbers; tests leave it so."""
+    workspace = Workspace(str(tmp_path_factory.mktemp("paper")))
+    paper_facts.write(workspace)
+    (workspace.path / "README.md").write_text(README, encoding="utf-8")
+    results = report.load_results(workspace)
+    report.write_paper(results, workspace)
+    report.publish(results, workspace)
+    return workspace
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy of `made` that a test may spoil."""
+    shutil.copytree(made.path, tmp_path / "own")
+    return Workspace(str(tmp_path / "own"))
+
+
+def run(workspace, capsys, *options):
+    """Exit status and output of the command."""
+    status = report.main([*options, "--workspace", str(workspace.path)])
+    return status, "".join(capsys.readouterr())
+
+
+# Keys.
+
+
+def test_a_reader_can_guess_a_key(facts):
+    found = report.numbers(facts)
+    accuracy, stars = facts["ablation"]["accuracy"], facts["ablation"]["k_star"]
+    learned = one_row(accuracy, method="learned", k=12, regime="retrained")
+    masked = one_row(accuracy, method="greedy", k=8, regime="masked")
+    pair = one_row(facts["ablation"]["paired"], name="learned-12 vs full at 1 point")
+    expected = {
+        "dataset.clips": "410",
+        "dataset.one-handed": "13",
+        "accuracy.learned.12": percent(learned["mean"]),
+        "accuracy.learned.12.low": percent(learned["low"]),
+        "accuracy.learned.12.runs": "12",
+        "accuracy.masked.greedy.8": percent(masked["mean"]),
+        "kstar.42.1": str(stars[1]["k"]),
+        "kstar.42.2.bootstrap.low": str(stars[0]["bootstrap"]["low"]),
+        "paired.learned-12.full.difference": f"{100 * pair['difference']:+.1f}",
+        "paired.learned-12.full.1.p-holm": f"{pair['p_holm']:.4f}",
+        "course.learned.pruning-ratio.end": "71.4",
+        "failures.softmax-over-joints.fixed": "1",
+        "synthetic.l0-penalty.stop-k": "8.3",
+        "encoders.graph.learned.12": "60.0",
+    }
+    assert {key: found[key].text for key in expected} == expected
+
+
+def test_keys_hold_only_what_latex_takes_in_a_name(facts):
+    assert all(re.fullmatch(r"[\w.-]+", key) for key in report.numbers(facts))
+
+
+def test_signs_whose_names_differ_only_in_other_letters_keep_keys_of_their_own():
+    changed = paper_facts.results()
+    rows = changed["ablation"]["changes"]["sign"]
+    names = ["a b", "a#b", "a.low", "a", "Ağaç", "go", "Go"]
+    changed["ablation"]["changes"]["sign"] = [
+        row | {"name": name} for row, name in zip(rows, names, strict=False)
+    ]
+    keys = [key for key in report.numbers(changed) if key.startswith("changes.sign")]
+    assert len(keys) == 4 * len(names)
+    assert {"changes.sign.a-b.low", "changes.sign.a-b-2.low", "changes.sign.Ağaç.low"} < set(keys)
+
+
+def value_at(results, source):
+    """The value at a source such as "data/results/x.json:rows[method=a; k=2].mean"."""
+    if " - " in source:
+        whole, part = (value_at(results, each) for each in source.split(" - "))
+        return whole - part
+    name, path = re.fullmatch(r"data/results/(\w+)\.json:(.*)", source).groups()
+    found = results[name]
+    for step in re.findall(r"[\w-]+\[[^]]*\]|[\w-]+", path):
+        key, _, where = step.rstrip("]").partition("[")
+        found = found[int(key)] if isinstance(found, list) else found[key]
+        if where:
+            wanted = dict(pair.split("=", 1) for pair in where.split("; "))
+            (found,) = (row for row in found if {k: str(row[k]) for k in wanted} == wanted)
+    return len(found) if isinstance(found, list) else found
+
+
+def test_every_source_points_at_its_value(facts):
+    for number in report.numbers(facts).values():
+        assert number.value == value_at(facts, number.source), number.source
+
+
+def test_every_row_of_the_results_has_a_number(facts):
+    sources = [number.source for number in report.numbers(facts).values()]
+    ablation = facts["ablation"]
+    lists = {f"ablation.json:{key}[": ablation[key] for key in
+             ("accuracy", "paired", "one_set", "k_star", "stability", "calibration", "hands",
+              "leave_out", "encoders")}  # fmt: skip
+    lists |= {f"ablation.json:changes.{key}[": rows for key, rows in ablation["changes"].items()}
+    lists |= {"cost.json:rows[": facts["cost"]["rows"],
+              "synthetic.json:recovery[": facts["synthetic"]["recovery"],
+              "failures.json:cases[": facts["failures"]["cases"]}  # fmt: skip
+    for start, rows in lists.items():
+        found = {source.split("]")[0] for source in sources if start in source}
+        assert len(found) == len(rows), start
+
+
+def test_a_number_stands_on_one_line_with_its_source_and_data_set(facts):
+    lines = report.numbers_tex(facts).splitlines()
+    assert (
+        r"\jpdefine{dataset.clips}{410}% data/results/dataset.json:clips; 16 manual alphabets "
+        "(fingerspelling lexicon)"
+    ) in lines
+    texts = [re.fullmatch(r"\\jpdefine\{[\w.-]+\}\{(.*?)\}% data/results/.*; .*", line)[1]
+             for line in lines if line.startswith(r"\jpdefine{")]  # fmt: skip
+    assert len(texts) == len(report.numbers(facts))
+    assert all(re.fullmatch(r"[<+-]?\d+(\.\d+)?(e[+-]\d+)?", text) for text in texts)
+
+
+def test_keys_of_an_import_begin_with_its_name():
+    changed = paper_facts.results()
+    changed["dataset"] |= {"dataset": "mine", "left_out": 0, "leaks": 0, "by_palm": 0, "unseen": 0}
+    assert r"\jpdefine{mine.dataset.clips}{410}" in report.numbers_tex(changed)
+    assert r"\jpdefine{mine.hands.sentence}{" in report.claims_tex(changed)
+    assert "`mine.hands.12`" in report.claims_text(changed)
+
+
+# One table of methods.
+
+
+def test_a_method_is_added_in_one_place(monkeypatch):
+    """Its row of METHODS and its predictions are enough for claims, README and numbers."""
+    own = Method("by-height", "joints by height", "a test", budgets=None)
+    monkeypatch.setitem(METHODS, "by-height", own)
+    monkeypatch.setitem(paper_facts.ACCURACY, ("by-height", 12, "retrained"), 0.59)
+    results = paper_facts.results()
+    table = paper_facts.predictions(seeds=3)
+    results["ablation"]["accuracy"] = paper_facts.accuracy_table(table).to_dict("records")
+    row = one_row(results["ablation"]["accuracy"], method="by-height")
+    mean, low, high = (percent(row[key]) for key in ("mean", "low", "high"))
+    assert report.numbers(results)["accuracy.by-height.12"].text == mean
+    (line,) = re.findall(r"\| `accuracy.by-height.12` *\|.*", report.claims_text(results))
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == [mean, low, high, "12"]
+    cells = {line.split("|")[1].strip(): line.split("|")[-2].strip()
+             for line in report.headline(results).splitlines() if line[0:1] == "|"}  # fmt: skip
+    assert cells["K"] == "joints by height"
+    assert (cells["12"], cells["8"]) == (mean, "")
+
+
+# Markdown and JSON.
+
+
+def test_the_readme_shows_the_headline_and_the_curves_on_one_screen(facts):
+    text = report.headline(facts)
+    assert len(text.splitlines()) <= 30
+    sentences = [line[2:] for line in text.splitlines() if line.startswith("- ")]
+    assert sentences == [found.sentence for found in all_claims(facts) if "kstar" in found.key]
+    full = one_row(facts["ablation"]["accuracy"], method="full")
+    assert f"| 42 | {percent(full['mean'])} [" in text
+    rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
+
+
+def numbers_in(text):
+    """Every number of a text as printed, without its sign."""
+    return re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text)
+
+
+# Numbers that are no results: levels, margins, scales, a hand's joints, the size of the family.
+CONSTANTS = {"95", "5", "0", "1", "2", "21", "8"} | {str(k) for k in paper_facts.BUDGETS}
+
+
+def test_every_number_of_the_readme_and_of_tested_claims_has_a_key(facts):
+    texts = {number.text.lstrip("+-<") for number in report.numbers(facts).values()} | CONSTANTS
+    tested = [found.sentence for found in all_claims(facts) if found.verdict != "described"]
+    said = "\n".join([report.headline(facts), *tested])
+    assert [number for number in numbers_in(said) if number not in texts] == []
+
+
+def printed(fig):
+    """Numbers of a figure's titles, labels, legends and notes; ticks of axes are left out."""
+    legends = [*fig.legends, *(ax.get_legend() for ax in fig.axes if ax.get_legend())]
+    texts = [text for legend in legends for text in legend.get_texts()]
+    for ax in fig.axes:
+        texts += [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+    plt.close(fig)
+    return {number for text in (*texts, *fig.texts) for number in numbers_in(text.get_text())}
+
+
+def test_every_number_that_a_figure_prints_has_a_key(facts):
+    ablation, synthetic = facts["ablation"], facts["synthetic"]
+    drawn = (
+        plots.plot_pipeline(facts, 12),
+        plots.plot_accuracy_against_k(ablation["accuracy"], ablation["k_star"]),
+        plots.plot_leave_out(ablation["leave_out"]),
+        plots.plot_changes(ablation["changes"]),
+        plots.plot_stability(ablation["stability"]),
+        plots.plot_synthetic(synthetic["recovery"], synthetic["k"]),
+        plots.plot_cost(facts["cost"]),
+    )
+    found = report.numbers(facts)
+    texts = {number.text.lstrip("+-<") for number in found.values()} | {"21", "95", "639"}
+    cost = [number for key, number in found.items() if key.split(".")[0] == "cost"]
+    texts |= {f"{number.value / unit:.3g}" for number in cost for unit in (1, 1e3, 1e6)}
+    assert set.union(*map(printed, drawn)) - texts == set()
+
+
+def test_claims_md_holds_every_claim_with_its_evidence(facts):
+    text = report.claims_text(facts)
+    claims = all_claims(facts)
+    assert text.count("- verdict: ") == text.count("- test: ") == len(claims)
+    for found in claims:
+        block = text[text.index(f"**{found.sentence}**") :].split("\n**")[0].split("\n# ")[0]
+        tables = re.findall(r"^\| key .*\n\| -.*\n\| `", block, re.MULTILINE)
+        assert len(tables) == len(found.numbers), found.key
+    assert text.split("\n# Limits\n")[1].count("\n- ") == 7
+
+
+def test_only_the_block_between_the_markers_changes(made, facts):
+    text = (made.path / "README.md").read_text(encoding="utf-8")
+    assert text == README.replace("old", report.headline(facts))
+    assert report.with_results(text, facts) == text
+
+
+@pytest.mark.parametrize("marker", re.findall("<!-- .*? -->", README))
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_readme_without_each_marker_once_is_refused(facts, marker, times):
+    with pytest.raises(ValueError, match="once each"):
+        report.with_results(README.replace(marker, times * marker), facts)
+
+
+def test_a_published_selection_is_a_run_s_own_and_not_a_vote(facts):
+    """Every run keeps two tips and another joint of the left hand: a vote would lose that hand."""
+    tips = ["right.thumb_tip", "right.index_tip", "right.middle_tip", "right.ring_tip"]
+    runs = [["left.wrist", *tips[:3]], ["left.thumb_tip", *tips[:2], tips[3]],
+            ["left.pinky_tip", *tips[:3]]]  # fmt: skip
+    changed = paper_facts.results()
+    changed["pruning"]["selections"] = [
+        row for row in changed["pruning"]["selections"] if row["k"] != 4
+    ] + [{"method": "learned", "k": 4, "fold": 0, "seed": s, "joints": j}
+         for s, j in enumerate(runs)]  # fmt: skip
+    found = json.loads(report.joints_json(changed))
+    assert [row["k"] for row in found["selections"]] == list(paper_facts.BUDGETS)
+    four = found["selections"][1]
+    assert four["joints"] == runs[0]
+    assert four["indices"] == [0, 25, 29, 33]
+    assert four["hands"] == ["left", "right", "right", "right"]
+    accuracy = one_row(facts["ablation"]["accuracy"], method="learned", k=4, regime="retrained")
+    assert four["accuracy"]["mean"] == accuracy["mean"]
+
+
+def test_a_selection_is_applied_with_the_lines_of_figures_readme(made):
+    readme = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
+    landmarks = np.arange(3 * 42 * 2).reshape(3, 42, 2)
+    scope = {"landmarks": landmarks}
+    path = made.figures / "joints.json"
+    exec(code.replace("figures/joints.json", str(path)), scope)
+    selections = json.loads(path.read_text(encoding="utf-8"))["selections"]
+    names = one_row(selections, k=12)["joints"]
+    assert (scope["kept"] == landmarks[:, [JOINT_NAMES.index(name) for name in names]]).all()
+
+
+# Reading, writing and checking.
+
+
+def test_smoke_results_are_refused_in_the_paper(tmp_path):
+    smoke = paper_facts.results(smoke=True)
+    for write in (report.write_paper, report.publish):
+        with pytest.raises(ValueError, match="got a smoke run"):
+            write(smoke, Workspace("."))
+    elsewhere = Workspace(str(tmp_path))
+    assert [path.name for path in report.write_paper(smoke, elsewhere)] == list(FILES)
+
+
+@pytest.mark.parametrize(("changed", "refused"), [("baseline", True), ("synthetic", False)])
+def test_results_of_two_runs_are_not_mixed(own, changed, refused):
+    content = read_facts(own, f"{changed}.json")
+    history = {"data_sha256": "ef" * 32, "config": {}, "smoke": False}
+    content = {key: value for key, value in content.items() if key not in paper_facts.HISTORY}
+    write_facts(own, f"{changed}.json", content, **history)
+    if refused:
+        with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
+            report.load_results(own)
+    else:
+        assert report.load_results(own)["synthetic"]["data_sha256"] == "ef" * 32
+
+
+def raise_baseline(facts, by):
+    facts["baseline"]["accuracy"]["mean"] += by
+
+
+@pytest.mark.parametrize(
+    ("move", "named"),
+    [
+        (lambda f: None, ()),
+        (lambda f: raise_baseline(f, 0.02), ()),
+        (lambda f: raise_baseline(f, 0.04), ("baseline.accuracy",)),
+        (lambda f: f["dataset"].update(clips=411, data_sha256="other"),
+         ("data_sha256", "dataset.clips")),
+        (lambda f: f["cost"]["rows"][0].update(latency_ms=1e3), ()),
+        (lambda f: f["cost"]["rows"][0].update(flops=1), ("cost.transformer.2.flops",)),
+        (lambda f: f["ablation"]["paired"][0].update(p_holm=1.0), ()),
+        (lambda f: f["ablation"]["stability"][0].update(index=0.9), ("stability.learned.2.index",)),
+        (lambda f: f["ablation"]["k_star"][0].update(k=2), ("kstar.42.2",)),
+        (lambda f: f["ablation"]["k_star"][0]["steps"][1].update(passes=True, p=0.9), ()),
+        (lambda f: f["ablation"]["calibration"].pop(0), ("calibration.full.42.ece",)),
+    ],
+)  # fmt: skip
+def test_a_number_may_move_as_far_as_its_kind_allows(made, move, named):
+    moved = paper_facts.results()
+    move(moved)
+    found = report.differences(moved, read_facts(made, "published.json"))
+    assert tuple(line.split(":")[0] for line in found) == named
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_stale_file_is_named_and_written_again_byte_for_byte(own, capsys, name):
+    path = own.figures / name
+    content = path.read_bytes()
+    for stale in (lambda: path.write_text("by hand", encoding="utf-8"), path.unlink):
+        stale()
+        assert run(own, capsys, "--show")[0] == 0
+        status, told = run(own, capsys, "--check")
+        assert status == 1
+        assert told == f"figures/{name} differs from what data/results says: run `make numbers`\n"
+    assert run(own, capsys)[0] == 0
+    assert path.read_bytes() == content
+    assert run(own, capsys, "--check") == (
+        0, "results and the paper's files agree with those published\n"
+    )  # fmt: skip
+
+
+def test_an_unknown_key_in_a_document_fails_the_check(own, capsys):
+    used = (
+        r"\jp{dataset.clips}, \jpclaim{baseline} and \num{\jp{second.clips}}; % \jp{a.comment}"
+        "\n" + r"\jpload{second}{../../second/figures/numbers}"
+    )
+    paper = own.figures / "paper.tex"
+    paper.write_text(used, encoding="utf-8")
+    assert run(own, capsys, "--check")[0] == 0
+    for key, wrong in ((r"\jp{dataset.clips}", r"\jp{dataset.clip}"),
+                       (r"\jpclaim{baseline}", r"\jpclaim{base}")):  # fmt: skip
+        paper.write_text(used.replace(key, wrong), encoding="utf-8")
+        status, told = run(own, capsys, "--check")
+        assert status == 1
+        assert f"figures/paper.tex uses {wrong}, which no result defines" in told
+
+
+def test_a_check_names_a_table_that_was_edited(own, capsys):
+    history = {"data_sha256": "", "config": {}, "smoke": False}  # the facts have their own
+    write_facts(own, "baseline.json", read_facts(own, "baseline.json"), **history)
+    table = own.results / "baseline_predictions.csv"
+    table.write_text(table.read_text().replace("full,", "full ,", 1))
+    status, told = run(own, capsys, "--check")
+    assert status == 2 and "baseline_predictions.csv: expected the content that" in told
+
+
+def test_committed_files_say_what_the_committed_results_say():
+    facts = report.load_results(Workspace("."))
+    assert facts["dataset"]["smoke"] is False
+    assert report.stale_files(facts, Workspace(".")) == []
+    assert report.undefined_keys(facts, Workspace(".")) == []
+
+
+def test_the_example_uses_keys_that_exist(own):
+    shutil.copy(ROOT / "figures" / "example.tex", own.figures)
+    assert report.undefined_keys(report.load_results(own), own) == []
+
+
+# LaTeX.
+
+
+def test_latex_special_letters_are_escaped():
+    assert report.latex("50 % of a_b & {c} $ # ~ ^ -1.5, 10-20, p < 0.1") == (
+        r"50 \% of a\_b \& \{c\} \$ \# \textasciitilde{} \textasciicircum{} \ensuremath{-}1.5, "
+        r"10-20, p \ensuremath{<} 0.1"
+    )
+    assert report.latex("Ağaç 字 ж ħ") == r"Ağaç \texttt{U+5B57} \texttt{U+0436} \texttt{U+0127}"
+
+
+def has_latex():
+    if not shutil.which("pdflatex"):
+        return False
+    return subprocess.run(["kpsewhich", "siunitx.sty"], capture_output=True).returncode == 0
+
+
+needs_latex = pytest.mark.skipif(not has_latex(), reason="no pdflatex with siunitx here")
+
+
+def pdflatex(folder, name):
+    """Exit status and output; the PDF lies in `folder`."""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    return done.returncode, done.stdout
+
+
+@needs_latex
+def test_the_example_compiles(own):
+    for path in (ROOT / "figures").iterdir():
+        if path.name == "example.tex" or path.suffix == ".pdf":
+            shutil.copy(path, own.figures)
+    status, said = pdflatex(own.figures, "example.tex")
+    assert status == 0, said[-2000:]
+
+
+DOCUMENT = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{siunitx}
+\begin{document}
+%s
+\end{document}
+"""
+UNKNOWN = r"\jpUnknownKey"
+
+
+@needs_latex
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        (r"\input{a/numbers}\num{\jp{dataset.clips}} \input{c/numbers}\jp{mine.dataset.clips}", ""),
+        (r"\input{a/numbers}\jpload{second}{b/numbers}\jp{kstar.42.2}\jp{second.kstar.42.2}", ""),
+        (r"\def\jpprefix{first.}\input{a/numbers}\num{\jp{first.dataset.clips}}", ""),
+        (r"\input{a/numbers}\input{b/numbers}", "already defined"),
+        (r"\input{a/numbers}\jp{no.key}", UNKNOWN),
+        (r"\input{a/numbers}\num{\jp{no.key}}", UNKNOWN),
+        (r"\input{a/numbers}\SI{\jp{no.key}}{\percent}", UNKNOWN),
+        (r"\input{a/numbers}\numrange{\jp{kstar.42.2}}{\jp{no.key}}", UNKNOWN),
+        (r"\input{a/numbers}\begin{tabular}{S}\jp{no.key}\\\end{tabular}", UNKNOWN),
+        (r"\input{a/numbers}\begin{tabular}{S}\jp{kstar.42.2}\\\end{tabular}", ""),
+        (r"\input{a/claims}\jpclaim{no.key}", UNKNOWN),
+        (r"\input{a/claims}\jpclaim{paper}", ""),
+        (r"\input{b/claims}\jpclaim{paper}", "jointprune Error"),
+        (r"\input{c/claims}\jpclaim{mine.changes.sign}", ""),
+        (r"\input{c/numbers}\num{\jp{mine.changes.sign.Ağaç_字-ж.low}}", ""),
+    ],
+)
+def test_latex_takes_known_keys_anywhere_and_stops_at_others(tmp_path, body, fails):
+    """a is a run, b another of the same recordings whose K* fails, c one of an import."""
+    for name in "abc":
+        facts = paper_facts.results()
+        star = facts["ablation"]["k_star"][0]
+        star["k"] = 42 if name == "b" else 30
+        if name == "c":
+            facts["dataset"] |= {"dataset": "mine", "description": "mine, Ağaç 字 (imported)",
+                                 "left_out": 0, "leaks": 0, "by_palm": 0, "unseen": 0}  # fmt: skip
+            facts["ablation"]["changes"]["sign"][0] |= {"name": "Ağaç_字 & ж", "low": 0.1,
+                                                        "p_holm": 0.001}  # fmt: skip
+        (tmp_path / name).mkdir()
+        for file, text in (("numbers", report.numbers_tex), ("claims", report.claims_tex)):
+            (tmp_path / name / f"{file}.tex").write_text(text(facts), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(DOCUMENT % body, encoding="utf-8")
+    status, said = pdflatex(tmp_path, "paper.tex")
+    assert (status != 0) == bool(fails), said[-2000:]
+    assert fails in said
+
+
+def test_the_citation_is_valid_and_of_this_version():
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
+         "vendor.citation-file-format", "CITATION.cff"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
