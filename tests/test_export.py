@@ -24,11 +24,11 @@ from jointprune.export.checks import TOLERANCE, check, noise_like
 from jointprune.export.program import description, write
 from jointprune.importing.checks import judge
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.found import Clip
+from jointprune.importing.layouts.clips import Clip
 from jointprune.paper import fingerspelling
 from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
-from jointprune.recording import LIMIT, mirror, pad, trim
+from jointprune.recordings import LIMIT, mirror, pad, trim
 from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset

@@ -13,8 +13,8 @@ from layout_sources import FRAMES, Motion, keypoints, little_memory, write
 from pyarrow import parquet
 
 from jointprune.importing.layouts import asl_signs, openhands
-from jointprune.importing.layouts.found import Clip
-from jointprune.importing.layouts.npy import load_npy
+from jointprune.importing.layouts.clips import Clip
+from jointprune.importing.layouts.values import load_npy
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from jointprune import data as command
 from jointprune.importing import reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.landmarks import hands_seen
+from jointprune.importing.layouts.values import hands_seen
 from jointprune.workspace import Workspace
 
 with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")

@@ -12,7 +12,7 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.prediction import predict
-from jointprune.recording import LIMIT
+from jointprune.recordings import LIMIT
 
 # Largest difference of a probability between a file's program and the model as trained.
 TOLERANCE = 1e-5

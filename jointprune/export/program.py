@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.pose_files import HAND_POINTS
 from jointprune.preprocessing import EVALUATION_CROP
-from jointprune.recording import LIMIT
+from jointprune.recordings import HAND_POINTS, LIMIT
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 from jointprune.training import without_noise
 
