@@ -98,11 +98,9 @@ def read_recording(raw: bytes, name: str) -> Recording:
 
 
 def parse_pose(raw: bytes, name: str) -> tuple[PoseHeader, NumPyPoseBody]:
-    """The header and body of a `.pose` file of one person, checked to be whole.
+    """The header and body of a `.pose` file, checked to be whole and of one person.
 
-    Body `data` is (frames, 1, points, coordinates), `confidence` (frames, 1, points). Raises
-    ValueError if the length of the file does not fit its header, without allocating memory for
-    frames that are not there.
+    Body `data` is (frames, 1, points, coordinates), `confidence` (frames, 1, points).
     """
     reader = BufferReader(raw)
     try:

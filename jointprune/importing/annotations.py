@@ -18,11 +18,7 @@ GroupRule = Callable[[list[Clip]], Groups]
 
 
 def read_table(paths: list[Path], column: str) -> dict[str, str]:
-    """Clip -> label or signer (as `column` says) from CSV files of two columns.
-
-    A first row "clip,..." is a header. Raises ValueError for a file that is missing or no such
-    table, and for a clip with two different values.
-    """
+    """Clip -> label or signer (as `column` says) from CSV files; a row "clip,..." is a header."""
     found = {}
     for path in paths:
         try:
@@ -110,10 +106,7 @@ def _by_signer(clips: list[Clip], signer: Callable[[Clip], str], expected: str) 
 
 
 def _by_blocks(clips: list[Clip], size: int) -> Groups:
-    """Signers by number: recordings 0 to size-1 of a sign are the first's, and so on.
-
-    The number is the last part of a clip's name; counting begins at the smallest there is.
-    """
+    """Signers by the number that ends a clip's name, `size` numbers each, from the smallest on."""
     numbers = {clip.name: _last_part(clip) for clip in clips}
     if odd := [name for name, number in numbers.items() if not number.isdecimal()]:
         raise ValueError(f"expected recordings named by a number, got {odd[0]!r}: no blocks there")
@@ -126,8 +119,7 @@ def parts(clips: list[Clip]) -> dict[str, str]:
     """Each sign's clips, in order, cut into PARTS runs of neighbours: "part 1", "part 2", ...
 
     Each side of a published split is cut by itself: "test part 1". Neighbours were often recorded
-    in one session, so they stay together. This does not separate signers: results do not show how
-    well an unknown signer is recognised.
+    in one session, so they stay together; signers are not separated.
     """
     by_sign = defaultdict(list)
     for clip in clips:

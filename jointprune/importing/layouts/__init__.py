@@ -22,12 +22,7 @@ LAYOUTS: dict[str, ModuleType] = {
 
 
 def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
-    """The name of a folder's layout, and the folder's clips in natural order.
-
-    With "auto" exactly one layout must fit. Raises NotThisLayout if the named one does not,
-    ValueError if none or several fit, or if the layout's name is unknown, and FileNotFoundError
-    or NotADirectoryError for a source that is no folder.
-    """
+    """The name of a folder's layout, and its clips; with "auto" exactly one layout must fit."""
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"expected a layout out of auto, {', '.join(LAYOUTS)}, got {layout!r}")
     if not source.exists():

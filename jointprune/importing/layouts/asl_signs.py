@@ -25,8 +25,8 @@ KEPT_ROWS = [
     [("type", "==", "pose"), ("landmark_index", "in", list(BODY))],
 ]
 ROW = ["frame", "type", "landmark_index", "x", "y", "z"]
-# A small file can unpack to any size. Its metadata must promise no more than ten thousand frames
-# of all 543 points, minutes of film, at 64 bytes a row.
+# A small file can unpack to any size. Its metadata may claim ten thousand frames (minutes) of 543
+# points, at 64 bytes a row.
 MOST_ROWS = 10_000 * 543
 MOST_BYTES = 64 * MOST_ROWS
 
@@ -98,8 +98,8 @@ def _rows(path: Path) -> pd.DataFrame:
         rows = pd.read_parquet(path, columns=ROW, filters=KEPT_ROWS)
     except Exception as error:  # a damaged file fails anywhere in pyarrow or pandas
         raise ValueError(
-            f"{path}: expected a parquet table with columns {', '.join(ROW)}, got one that "
-            f"cannot be read as such ({error}): it may be truncated, fetch it again"
+            f"{path}: expected a parquet table with columns {', '.join(ROW)}, got {error}: it may "
+            "be truncated, fetch it again"
         ) from error
     kinds = dict.fromkeys(("frame", "landmark_index"), "iu") | dict.fromkeys("xyz", "fiu")
     wrong = [f"{c} {rows[c].dtype}" for c, kind in kinds.items() if rows[c].dtype.kind not in kind]

@@ -44,15 +44,11 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def files_below(source: Path, suffix: str) -> list[Path]:
-    """Files of a suffix at any depth, in natural order, without hidden files and folders.
-
-    Links to folders are followed, each folder once. Raises NotThisLayout if there are no such
-    files, saying what is there instead.
-    """
+    """Files of a suffix at any depth, in natural order, without hidden ones; links are followed."""
     found, suffixes, entered = [], Counter(), set()
     for folder, inner, names in os.walk(source, followlinks=True):
         real = os.path.realpath(folder)
-        if real in entered:
+        if real in entered:  # a link to where the walk has been
             inner.clear()
             continue
         entered.add(real)

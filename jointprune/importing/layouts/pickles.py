@@ -21,8 +21,7 @@ import numpy as np
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of numbers in a pickled dict, by key, without its other plain values.
 
-    Raises ValueError for a damaged pickle, and for one that needs more than that, naming what it
-    would have called.
+    Raises ValueError for any other pickle, naming what it would have called.
     """
     raw = path.read_bytes()
     try:

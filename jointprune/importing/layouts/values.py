@@ -43,8 +43,7 @@ def body_of(pose: np.ndarray) -> np.ndarray:
 def hands_seen(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
     """Which hands of (frames, 42, coordinates) are present: bool (frames, 2), left then right.
 
-    A hand is missing where a value is NaN, all are 0, or the confidence (frames, 42) of any
-    of its joints is not above 0.
+    A hand is missing if any value is NaN, all are 0, or any joint's confidence is not above 0.
     """
     values = hands.reshape(len(hands), len(HANDS), -1)
     seen = ~np.isnan(values).any(axis=-1) & (values != 0).any(axis=-1)
@@ -68,20 +67,16 @@ def checked(
 ) -> Raw:
     """The values of a clip as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2).
 
-    Raises ValueError for no frames, infinite values, a confidence that is not finite, and, where
-    z is given, for hands whose wrists are not at depth 0: they are other points.
+    Raises ValueError for impossible values, and for hands whose wrists have a depth other than 0:
+    they are other points.
     """
     if len(hands) == 0:
         raise ValueError(f"{path}: expected at least 1 frame, got 0: remove it")
     hands = to_float32(hands)
     if np.isinf(hands).any() or (body is not None and np.isinf(body).any()):
-        raise ValueError(
-            f"{path}: expected coordinates or NaN, got an infinite value: extract it again"
-        )
+        raise ValueError(f"{path}: expected coordinates or NaN, got an infinite value: redo it")
     if confidence is not None and not np.isfinite(confidence).all():
-        raise ValueError(
-            f"{path}: expected finite confidences, got NaN or infinite: extract it again"
-        )
+        raise ValueError(f"{path}: expected finite confidences, got NaN or infinity: redo it")
     if hands.shape[-1] == 2:
         hands = np.concatenate([hands, np.full_like(hands[..., :1], np.nan)], axis=-1)
     astray = np.argwhere(without_wrist(hands, confidence))
@@ -96,17 +91,16 @@ def checked(
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """The array of a `.npy` file from anybody, as float32.
-
-    Raises ValueError for another file, values other than real numbers (Python objects are never
-    unpickled), and a size that does not fit the header, which `numpy.load` would believe.
-    """
+    """The array of a `.npy` file from anybody, as float32; Python objects are never unpickled."""
     npy_shape(path)
     return to_float32(np.load(path, allow_pickle=False))
 
 
 def npy_shape(path: Path) -> tuple[int, ...]:
-    """The shape that the header of a `.npy` file states, once its size and type are checked."""
+    """The shape of a `.npy` file; raises ValueError if its size does not fit its header.
+
+    `numpy.load` alone would allocate the memory that a header claims.
+    """
     try:
         with path.open("rb") as file:
             # NumPy writes other versions for headers over 64 KB and for named columns alone.

@@ -45,9 +45,8 @@ def poses_folder(workspace: Workspace, name: str) -> Path:
 def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list[Clip]:
     """The clips with a second file each, their `.pose` in `folder`, made where it is missing.
 
-    Videos are processed in parallel. One that cannot be decoded gets no `.pose`, and `read` says
-    why; with `strict` its ValueError is raised here. Raises ValueError where a `.pose` was made
-    of another video, and ModuleNotFoundError where MediaPipe is needed and missing.
+    A video that cannot be decoded gets no `.pose`, and `read` says why; with `strict` its
+    ValueError is raised here.
     """
     found = []
     for clip in clips:
@@ -114,10 +113,8 @@ def _landmarks(file: Path) -> Pose:
                 read_frames_exact(str(file)), fps=seen.fps, width=seen.width, height=seen.height,
                 additional_holistic_config=HOLISTIC, reuse=False)  # fmt: skip
         except (RuntimeError, ValueError) as error:  # of PyAV, wrapped; of MediaPipe; no frame
-            raise ValueError(
-                f"{file}: expected a video that can be decoded, got {error.__cause__ or error}: "
-                "fetch it again"
-            ) from error
+            reason = error.__cause__ or error
+            raise ValueError(f"{file}: expected a whole video, got {reason}") from error
     frames, counted = len(found.body.data), seen.nb_frames or 0
     if frames < FEWEST_DECODED * counted:  # decoding a truncated video raises no error
         raise ValueError(
