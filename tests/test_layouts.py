@@ -65,6 +65,9 @@ def test_a_sequence_without_hands_is_read_as_missing(tmp_path, motion):
         raw = LAYOUTS[name].read(clip)
         assert not hands_seen(raw.hands[..., :2], raw.confidence).any()
         assert np.isfinite(raw.body).all(axis=(1, 2)).tolist() == motion.pose_seen[:, 0].tolist()
+    write_frames(tmp_path / "dark" / "hello" / "0", np.zeros((3, 258)))
+    raw = mp_data.read(mp_data.find(tmp_path / "dark")[0])
+    assert not raw.hands.any() and np.isnan(raw.body).all()
 
 
 # pose

@@ -8,6 +8,7 @@ Source: https://www.kaggle.com/competitions/asl-signs/data.
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
 import pandas as pd
 from pyarrow import parquet
 
@@ -20,6 +21,7 @@ COLUMNS = ["path", "participant_id", "sequence_id", "sign"]
 # The points that are kept, by type and index: 42 joints, then the body's four.
 POINTS = [(f"{hand}_hand", joint) for hand in ("left", "right") for joint in range(len(JOINTS))]
 POINTS += [("pose", point) for point in BODY]
+PLACES = {point: place for place, point in enumerate(POINTS)}
 KEPT_ROWS = [
     [("type", "in", ["left_hand", "right_hand"])],
     [("type", "==", "pose"), ("landmark_index", "in", list(BODY))],
@@ -70,19 +72,25 @@ def read(clip: Clip) -> Raw:
     """Hands and body in image fractions, frames in the order of their numbers."""
     path = clip.place
     rows = _rows(path)
-    unknown = {*zip(rows["type"], rows["landmark_index"], strict=True)} - {*POINTS}
-    if unknown:
-        kind, index = unknown.pop()
+    frames, frame = np.unique(rows["frame"].to_numpy(), return_inverse=True)
+    place = [
+        PLACES.get(point, -1) for point in zip(rows["type"], rows["landmark_index"], strict=True)
+    ]
+    if -1 in place:
+        odd = rows.iloc[place.index(-1)]
         raise ValueError(
-            f"{path}: expected points 0 to 20 of a hand, got {index} of {kind}: extract it again"
+            f"{path}: expected points 0 to 20 of a hand, got {odd['landmark_index']} of "
+            f"{odd['type']}: extract it again"
         )
-    if rows.duplicated(ROW[:3]).any():
+    # A pivot table of pandas gives the same values in 1.6 times the time for a file.
+    cells = frame * len(POINTS) + np.array(place, dtype=np.int64)
+    if len(np.unique(cells)) < len(cells):
         raise ValueError(f"{path}: expected each point once a frame, got one twice: fetch it again")
-    table = rows.pivot(index="frame", columns=["type", "landmark_index"], values=["x", "y", "z"])
-    columns = [(axis, *point) for point in POINTS for axis in "xyz"]
-    values = to_float32(table.reindex(columns=columns)).reshape(len(table), len(POINTS), 3)
+    values = np.full((len(frames) * len(POINTS), 3), np.nan, dtype=np.float32)
+    values[cells] = to_float32(rows[["x", "y", "z"]])
+    values = values.reshape(len(frames), len(POINTS), 3)
     hands, body = values[:, : len(JOINT_NAMES)], values[:, len(JOINT_NAMES) :, :2]
-    return checked(path, hands, body)
+    return checked(path, hands, body.copy())
 
 
 def _rows(path: Path) -> pd.DataFrame:
