@@ -73,9 +73,8 @@ def read(clip: Clip) -> Raw:
     path = clip.place
     rows = _rows(path)
     frames, frame = np.unique(rows["frame"].to_numpy(), return_inverse=True)
-    place = [
-        PLACES.get(point, -1) for point in zip(rows["type"], rows["landmark_index"], strict=True)
-    ]
+    points = zip(rows["type"], rows["landmark_index"], strict=True)
+    place = [PLACES.get(point, -1) for point in points]
     if -1 in place:
         odd = rows.iloc[place.index(-1)]
         raise ValueError(
