@@ -15,7 +15,7 @@ from recordings import vectors as mp_vectors
 from recordings import write_frames
 
 from jointprune.importing.layouts import pose
-from jointprune.pose_files import HAND_POINTS
+from jointprune.recordings import HAND_POINTS
 
 BODY = [11, 12, 15, 16]
 SIZE = np.float32([640, 480])

@@ -26,7 +26,7 @@ from jointprune.importing.importer import import_recordings
 from jointprune.paper import fingerspelling
 from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
-from jointprune.recording import LIMIT
+from jointprune.recordings import LIMIT
 from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset, save_dataset

@@ -25,7 +25,7 @@ from jointprune.paper.fingerspelling import (
     prepare,
     read_index,
 )
-from jointprune.pose_files import HAND_POINTS, read_recording
+from jointprune.recordings import HAND_POINTS, read_recording
 from jointprune.store import open_dataset
 from jointprune.workspace import Workspace
 

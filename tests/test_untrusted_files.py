@@ -1,20 +1,19 @@
-"""Files of arrays that lie or would run code: each is refused, before memory is taken."""
+"""Files that lie or would run code are refused before memory is allocated for them."""
 
 import io
 import os
 import pickle
 import struct
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from layout_sources import FRAMES, Motion, keypoints, little_memory, write
+from layout_sources import Motion, keypoints, little_memory, write
 from pyarrow import parquet
 
 from jointprune.importing.layouts import asl_signs, openhands
-from jointprune.importing.layouts.found import Clip
-from jointprune.importing.layouts.npy import load_npy
+from jointprune.importing.layouts.clips import Clip
+from jointprune.importing.layouts.values import load_npy
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def motion():
     return Motion()
 
 
-# --- .npy ---
+# .npy
 
 
 def npy_bytes(header, values=b"", version=(1, 0)):
@@ -43,15 +42,15 @@ def saved(values):
 
 
 BROKEN_NPY = {
-    "empty": (b"", "version 1 or 2"),
-    "text": (b"hello, world", "version 1 or 2"),
-    "cut in its header": (saved(np.zeros(4))[:30], "version 1 or 2"),
+    "empty": (b"", "version 1.0"),
+    "text": (b"hello, world", "version 1.0"),
+    "cut in its header": (saved(np.zeros(4))[:30], "version 1.0"),
     "cut in its values": (saved(np.zeros(4))[:-1], "expected 32 bytes for shape .4,. .* got 31"),
     "longer": (saved(np.zeros(4)) + b"\0", "got 33"),
     "no literal": (npy_bytes("(" * 5000), "cannot be read"),
     "a call": (npy_bytes("__import__('os').getcwd()"), "cannot be read"),
     "a header of 4 GB": (b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b"{}", "cannot be read"),
-    "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1 or 2"),
+    "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1.0"),
     "4 TB": (npy_bytes(header((10**12,)), bytes(64)), "expected 4000000000000 bytes"),
     "more than any memory": (npy_bytes(header((10**40, 3))), "expected 12000.* bytes"),
     "negative": (npy_bytes(header((-2, -2)), bytes(16)), "at least 1 value"),
@@ -65,23 +64,23 @@ BROKEN_NPY = {
 
 
 @pytest.mark.parametrize("fault", BROKEN_NPY)
-def test_a_broken_npy_is_refused_before_memory_is_taken(tmp_path, fault):
+def test_a_broken_npy_is_refused_before_memory_is_allocated(tmp_path, fault):
     content, message = BROKEN_NPY[fault]
     path = write(tmp_path / "x.npy", content)
     with little_memory(), pytest.raises(ValueError, match=rf"x\.npy: .*{message}"):
         load_npy(path)
 
 
-@pytest.mark.parametrize("kind", ["<f8", ">f4", "<f2", "<i4", ">u2", "|u1"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_every_kind_of_number_is_what_numpy_reads(tmp_path, kind, order):
-    values = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=kind, order=order)
-    loaded = load_npy(write(tmp_path / "x.npy", values))
-    assert loaded.dtype == np.float32
-    np.testing.assert_array_equal(loaded, np.load(tmp_path / "x.npy"))
+def test_every_kind_of_number_is_what_numpy_reads(tmp_path):
+    for kind in ("<f8", ">f4", "<f2", "<i4", ">u2", "|u1"):
+        for order in "CF":
+            values = np.asarray(np.arange(24).reshape(2, 3, 4), dtype=kind, order=order)
+            loaded = load_npy(write(tmp_path / "x.npy", values))
+            assert loaded.dtype == np.float32
+            np.testing.assert_array_equal(loaded, values)
 
 
-# --- openhands -------------------------------------------------------------------------
+# OpenHands
 
 
 def read_pickle(folder, raw):
@@ -98,13 +97,8 @@ def remade(*calls, state=None):
     return Remade()
 
 
-def test_a_hostile_pickle_runs_nothing_and_says_what_it_wanted(tmp_path):
+def test_a_hostile_pickle_runs_nothing_and_the_error_names_the_call(tmp_path):
     target = tmp_path / "made"
-    raw = pickle.dumps({"keypoints": remade(Path.touch, (target,))}, protocol=4)
-    with pytest.raises(
-        ValueError, match=r"got one that would call \S+\.\w+: nothing in it was run"
-    ):
-        read_pickle(tmp_path, raw)
     raw = pickle.dumps({"keypoints": remade(os.mkdir, (str(target),))}, protocol=4)
     with pytest.raises(ValueError, match=r"got one that would call (posix|nt)\.mkdir: nothing"):
         read_pickle(tmp_path, raw)
@@ -133,49 +127,33 @@ def test_arrays_pickled_by_numpy_1_and_2_are_read(tmp_path, motion, protocol, co
     np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
 
 
-@pytest.mark.parametrize("kind", [">f4", "<f2", "<f8"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion, kind, order):
+def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion):
     content = keypoints(motion)
-    points = np.asarray(content["keypoints"], dtype=kind, order=order)
-    raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
-    np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
+    for kind, order in ((">f4", "C"), ("<f2", "F"), ("<f8", "F")):
+        points = np.asarray(content["keypoints"], dtype=kind, order=order)
+        raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
+        np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
 
 
 def array_state(shape, dtype, raw):
-    kind = np.zeros(0).__reduce__()[0]
-    return remade(kind, (np.ndarray, (0,), b"b"), state=(1, shape, dtype, False, raw))
+    return remade(RECONSTRUCT, (np.ndarray, (0,), b"b"), state=(1, shape, dtype, False, raw))
 
 
-def huge_memo():
-    return b"\x80\x04]r\xff\xff\xff\x7f."  # LONG_BINPUT 2**31 - 1: 32 GB of memo
-
-
+RECONSTRUCT = np.zeros(0).__reduce__()[0]
+WITH_PARTS = (3, "<", None, ("x",), {}, 8, 8, 0)
 HOSTILE_ARRAYS = {
     "ndarray of 8 TB": (lambda: remade(np.ndarray, ((10**12,),)), "makes arrays of its own"),
-    "reconstruct of 8 TB": (
-        lambda: remade(np.zeros(0).__reduce__()[0], (np.ndarray, (10**12,), b"b")),
+    "8 TB to begin with": (
+        lambda: remade(RECONSTRUCT, (np.ndarray, (10**12,), b"b")),
         "starts with shape",
     ),
-    "state of 8 TB": (
-        lambda: array_state((10**12,), np.dtype("f8"), b"12345678"),
-        "cannot reshape",
-    ),
-    "values that are no bytes": (
-        lambda: array_state((1,), np.dtype("f8"), [1.0]),
-        "an array of Python objects",
-    ),
+    "8 TB in 8 bytes": (lambda: array_state((10**12,), np.dtype("f8"), bytes(8)), "cannot reshape"),
+    "a list for bytes": (lambda: array_state((1,), np.dtype("f8"), [1.0]), "Python objects"),
+    "no type of number": (lambda: array_state((1,), np.dtype, bytes(8)), "Python objects"),
     "objects": (lambda: np.array([{}, None]), "an array of type 'O8'"),
     "dates": (lambda: np.zeros(2, "M8[s]"), "an array of type 'M8'"),
     "records": (lambda: np.zeros(2, [("x", "f4")]), "an array of type 'V4'"),
-    "a type with parts": (
-        lambda: remade(np.dtype, ("f8", False, True), state=(3, "<", None, ("x",), {}, 8, 8, 0)),
-        "an array type with parts",
-    ),
-    "no number type": (
-        lambda: array_state((1,), np.dtype, b"12345678"),
-        "an array of Python objects",
-    ),
+    "parts": (lambda: remade(np.dtype, ("f8", False, True), state=WITH_PARTS), "type with parts"),
     "eval": (lambda: remade(eval, ("1",)), r"would call builtins\.eval"),
     "a name with dots": (lambda: remade(np.ndarray.tofile, ()), "would call|getattr"),
 }
@@ -197,60 +175,39 @@ def test_a_pickle_cannot_change_what_it_is_given(tmp_path):
         read_pickle(tmp_path, kind + set_a_to_b)
 
 
+def claim(opcode):
+    """A pickle that claims 1 TB of text or bytes and holds one."""
+    return opcode + struct.pack("<Q", 2**40) + b"x."
+
+
 BROKEN_PICKLES = {
     "empty": (lambda c: b"", "pickle exhausted"),
     "truncated": (lambda c: pickle.dumps(c)[:-50], "only [0-9]+ remain"),
-    "a huge memo": (lambda c: huge_memo(), "a memo of 2147483647 entries"),
-    "a huge string": (
-        lambda c: b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",
-        "only 2 remain",
-    ),
-    "a huge buffer": (
-        lambda c: b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",
-        "only 2 remain",
-    ),
-    "a list": (lambda c: pickle.dumps([1]), "a pickled dict, got list"),
-    "one array": (lambda c: pickle.dumps({"keypoints": c["keypoints"]}), "got .'keypoints'."),
-    "lists for arrays": (
-        lambda c: pickle.dumps({k: v.tolist() for k, v in c.items()}),
-        "arrays keypoints and confidences, got ..:",
-    ),
-    "two people": (
-        lambda c: pickle.dumps({**c, "keypoints": np.zeros((FRAMES, 2, 75, 3))}),
-        "expected 1 person, got 2",
-    ),
-    "543 points": (
-        lambda c: pickle.dumps({**c, "keypoints": np.zeros((FRAMES, 543, 3))}),
-        r"keypoints \(frames, 75, 3\), got",
-    ),
-    "other confidences": (
-        lambda c: pickle.dumps({**c, "confidences": np.zeros((FRAMES, 42))}),
-        r"confidences \(6, 75\), got \(6, 42\)",
-    ),
-    "no frames": (
-        lambda c: pickle.dumps({k: v[:0] for k, v in c.items()}),
-        "at least 1 frame, got 0",
-    ),
-    "infinite": (
-        lambda c: pickle.dumps({**c, "keypoints": np.where(c["keypoints"], np.inf, 0)}),
-        "an infinite value",
-    ),
-    "no wrists": (
-        lambda c: pickle.dumps({**c, "keypoints": c["keypoints"] + 0.5}),
-        "wrist at depth 0",
-    ),
+    "memo": (lambda c: b"\x80\x04]r\xff\xff\xff\x7f.", "a memo of 2147483647 entries"),  # 32 GB
+    "a huge string": (lambda c: claim(b"\x80\x04\x8e"), "only 2 remain"),
+    "a huge buffer": (lambda c: claim(b"\x80\x05\x96"), "only 2 remain"),
+    "a list": (lambda c: [1], "a pickled dict, got list"),
+    "one array": (lambda c: {"keypoints": c["keypoints"]}, "got .'keypoints'."),
+    "lists for arrays": (lambda c: {k: v.tolist() for k, v in c.items()}, "confidences, got ..:"),
+    "two people": (lambda c: c | {"keypoints": np.zeros((6, 2, 75, 3))}, "1 person, got 2"),
+    "543 points": (lambda c: c | {"keypoints": np.zeros((6, 543, 3))}, r"\(frames, 75, 3\), got"),
+    "fewer": (lambda c: c | {"confidences": np.zeros((6, 42))}, r"\(6, 75\), got \(6, 42\)"),
+    "no frames": (lambda c: {k: v[:0] for k, v in c.items()}, "at least 1 frame, got 0"),
+    "infinite": (lambda c: c | {"keypoints": c["keypoints"] + np.inf}, "an infinite value"),
+    "no wrists": (lambda c: c | {"keypoints": c["keypoints"] + 0.5}, "wrist at depth 0"),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN_PICKLES)
-def test_a_broken_pickle_is_refused_before_memory_is_taken(tmp_path, motion, fault):
+def test_a_broken_pickle_is_refused_before_memory_is_allocated(tmp_path, motion, fault):
     make, message = BROKEN_PICKLES[fault]
-    raw = make(keypoints(motion))
+    content = make(keypoints(motion))
+    raw = content if isinstance(content, bytes) else pickle.dumps(content)
     with little_memory(), pytest.raises(ValueError, match=rf"x\.pkl: .*{message}"):
         read_pickle(tmp_path, raw)
 
 
-def test_a_small_table_that_unpacks_to_gigabytes_is_refused_before_memory_is_taken(tmp_path):
+def test_a_small_table_that_unpacks_to_gigabytes_is_refused_before_memory_is_allocated(tmp_path):
     """Equal values take next to nothing on disk: 30 million rows in under a megabyte."""
     group = pa.table(
         {"frame": np.zeros(10**6, np.int16), "type": ["left_hand"] * 10**6,

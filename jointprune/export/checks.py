@@ -12,7 +12,7 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.prediction import predict
-from jointprune.recording import LIMIT
+from jointprune.recordings import LIMIT
 from jointprune.runs import joint_indices
 from jointprune.skeleton import hand_index
 

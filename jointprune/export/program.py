@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.pose_files import HAND_POINTS
 from jointprune.preprocessing import EVALUATION_CROP
-from jointprune.recording import LIMIT
+from jointprune.recordings import HAND_POINTS, LIMIT
 from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME
 from jointprune.training import without_noise
 from jointprune.workspace import file_sha256

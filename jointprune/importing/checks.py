@@ -1,4 +1,4 @@
-"""What every imported clip is asked, whatever its layout: what is missing, which unit, whose hand.
+"""Quality checks for imported clips: missing hands, units, scale and handedness.
 
 The thresholds were measured on recordings, see data/README.md.
 """
@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jointprune.importing.layouts.found import Raw
-from jointprune.importing.layouts.landmarks import hands_seen
-from jointprune.recording import LIMIT, Recording
+from jointprune.importing.layouts.values import Raw, hands_seen
+from jointprune.recordings import LIMIT, Recording
 from jointprune.skeleton import JOINTS
 
-# Coordinates whose median is within this are shares of the image, others are pixels.
+# Coordinates whose median is within this are fractions of the image, others are pixels.
 LARGEST_SHARE = 2.0
 # From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
 # fingerspelling lexicon, as seen, foreshortening included.
@@ -27,14 +26,14 @@ class Judged(NamedTuple):
     recording: Recording
     unit: str  # "share" of the image or "pixel"
     scale: str  # "shoulders", or "palm" where no shoulders are seen
-    swapped: bool | None  # is the hands' side the other one's? None where nothing tells
-    mirrored: bool | None  # is the signer's left on the picture's left? None where nothing tells
+    swapped: bool | None  # are the left and right hand exchanged? None where unknown
+    mirrored: bool | None  # is the signer's left on the picture's left? None where unknown
 
 
 def judge(raw: Raw, aspect: float = 1.0) -> Judged:
-    """One clip's answers; raises ValueError if no hand is seen in any frame.
+    """Scale a clip and check it; raises ValueError if no hand is seen in any frame.
 
-    `aspect` is the image's width over its height, by which shares of it are stretched.
+    `aspect` is the image's width over its height, by which fractions of it are stretched.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -44,8 +43,8 @@ def judge(raw: Raw, aspect: float = 1.0) -> Judged:
     if unit == "share":
         points = points * (aspect, 1)
         body = None if body is None else body * (aspect, 1)
-    shoulders = None if body is None else shoulder_frame(body)
-    width, middle = shoulders or palm_frame(points, present)
+    shoulders = None if body is None else _shoulder_frame(body)
+    width, middle = shoulders or _palm_frame(points, present)
     scaled = ((points - middle) / width).clip(-LIMIT, LIMIT)
     scaled = np.where(present[..., None], scaled, 0).astype(np.float32)
     return Judged(
@@ -53,12 +52,12 @@ def judge(raw: Raw, aspect: float = 1.0) -> Judged:
         unit=unit,
         scale="shoulders" if shoulders else "palm",
         swapped=None if body is None else _swapped(points, present, body),
-        mirrored=None if body is None else _mirrored(body),
+        mirrored=None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
     )
 
 
-def shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """A clip's width of the shoulders and their middle (2,), medians; None if never seen."""
+def _shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Median width and middle (2,) of the shoulders; None if they are never seen."""
     left, right = body[:, 0], body[:, 1]
     seen = np.isfinite(left).all(-1) & np.isfinite(right).all(-1)
     width = np.median(np.linalg.norm(left - right, axis=-1)[seen]) if seen.any() else 0.0
@@ -67,7 +66,7 @@ def shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
     return float(width), np.median(((left + right) / 2)[seen], axis=0)
 
 
-def palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarray]:
+def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarray]:
     """The same from hands alone: palms are PALM wide, the middle is the mean of the joints."""
     palms = np.linalg.norm(points[:, WRISTS] - points[:, KNUCKLES], axis=-1)
     width = np.median(palms[present[:, WRISTS]]) / PALM
@@ -77,15 +76,13 @@ def palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarr
 
 
 def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:
-    """Do the hands lie nearer to the other side's wrist of the body, in the median frame?"""
+    """Do the hands lie nearer to the wrist of the other side, in the median frame?"""
     far = np.linalg.norm(points[:, WRISTS, None] - body[:, None, 2:], axis=-1)  # (T, hand, side)
     nearer = np.stack([far[:, 0, 1] - far[:, 0, 0], far[:, 1, 0] - far[:, 1, 1]], axis=1)
-    told = nearer[present[:, WRISTS] & np.isfinite(nearer)]
-    return bool(np.median(told) < 0) if len(told) else None
+    return _mostly_negative(nearer[present[:, WRISTS]])
 
 
-def _mirrored(body: np.ndarray) -> bool | None:
-    """Is the left shoulder's x smaller than the right's? Facing the camera, it is larger."""
-    told = body[:, 0, 0] - body[:, 1, 0]
-    told = told[np.isfinite(told)]
-    return bool(np.median(told) < 0) if len(told) else None
+def _mostly_negative(values: np.ndarray) -> bool | None:
+    """Is the median of the finite values negative? None if there are none."""
+    finite = values[np.isfinite(values)]
+    return bool(np.median(finite) < 0) if len(finite) else None

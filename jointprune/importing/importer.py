@@ -1,13 +1,14 @@
-"""Other people's recordings into a store, with a report of all that was found.
+"""Turn other people's recordings into a data set, with a report of all that was found.
 
-Nothing is dropped in silence: `processed/<name>/report.json` names each clip that was left out,
-with the reason, and all that a reader has to know before believing a result on the store.
+No clip is dropped silently: `processed/<name>/report.json` names each clip that was left out,
+with the reason, and everything else that a reader must know to trust results on the data set.
 """
 
 import hashlib
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,10 @@ import pandas as pd
 from jointprune.dataset import SignDataset
 from jointprune.importing.annotations import group_rule, read_table, with_labels, without_clip
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.naming import natural
+from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
 from jointprune.importing.report import former_import, report_of, report_path
-from jointprune.recording import mirror
+from jointprune.recordings import mirror
 from jointprune.scratch import held
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import arrays_on_disk, save_dataset
@@ -26,9 +27,9 @@ from jointprune.workspace import Workspace, atomic_path
 
 # A signer's left hand leads if it is seen in this many times the frames of the right one.
 LEFT_LEADS = 1.5
-# Names of other datasets, and of profiles.
+# Names of other data sets, and of profiles.
 RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
-# Fewer groups could not be split into training, choosing and testing.
+# Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
 
 
@@ -38,28 +39,56 @@ def import_recordings(
     workspace: Workspace,
     *,
     layout: str = "auto",
-    labels: list[Path] = (),
+    labels: Sequence[Path] = (),
     groups: str = "",
     aspect: float = 0.0,
     strict: bool = False,
 ) -> tuple[SignDataset, dict]:
-    """The store `name` made of the recordings in `source`, and the report.
+    """Make the data set `name` of the recordings in a folder.
 
-    Args:
-        layout: one of `layouts.LAYOUTS`, or "auto".
-        labels: CSV files of clip,label, where folders do not name the sign.
-        groups: who signs, see `annotations.group_rule`.
-        aspect: the image's width over its height; 0 if not known, which is taken as square.
-        strict: raise at the first clip that cannot be used, instead of reporting it.
+    An earlier import of that name is replaced. An interrupted import continues when it is called
+    again.
 
-    An import of that name is replaced. Raises ValueError for the name of any other dataset, and
-    where the source as a whole cannot be right: no layout fits, units are mixed, hands are swapped
-    or pictures mirrored in most clips, or no clip can be used; ModuleNotFoundError for videos
-    without MediaPipe; and BlockingIOError while another process imports under that name.
+    Parameters
+    ----------
+    source : Path or str
+        The folder.
+    name : str
+        The data set's name, of letters, digits, "-" and "_".
+    workspace : Workspace
+        The data set goes into `workspace.processed / name`.
+    layout : str
+        One of `layouts.LAYOUTS`, or "auto".
+    labels : sequence of Path
+        CSV files of clip,label, where folders do not name the sign.
+    groups : str
+        Who signs, see `annotations.group_rule`.
+    aspect : float
+        Width over height of the image; 0 if unknown, which is taken as square.
+    strict : bool
+        Whether to raise at the first unusable clip instead of reporting it.
+
+    Returns
+    -------
+    SignDataset
+        The data set, in shoulder widths.
+    dict
+        The report, as in `report.json`.
+
+    Raises
+    ------
+    ValueError
+        If `name` belongs to a data set that is no import, or the source as a whole cannot be
+        right: no layout fits, units are mixed, hands are swapped or pictures mirrored in most
+        clips, or no clip can be used.
+    ModuleNotFoundError
+        For videos without MediaPipe.
+    BlockingIOError
+        While another process imports under the same name.
     """
-    source, folder = Path(source).resolve(), workspace.processed / _checked(name)
-    former_import(folder)  # raises for a dataset that is not to be replaced
-    grouped, named = group_rule(groups), read_table(list(labels), "label")
+    source, folder = Path(source).resolve(), workspace.processed / _checked_name(name)
+    former_import(folder)  # raises for a data set that must not be replaced
+    group, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
     found = with_labels(found, named)
     clips = [clip for clip in found if clip.label]
@@ -69,18 +98,18 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels"
         )
-    group_of, rule = grouped(clips)
-    told = _told(clips, group_of, rule, source)
-    _check_groups(pd.DataFrame(told), rule)  # now, since videos take hours
+    group_of, rule = group(clips)
+    known = _known(clips, group_of, rule, source)
+    _check_groups(known, rule)  # now, since videos take hours
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
         if layout == "video":
             clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
-
         chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
-        table = _table(told, chunks)
+        rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
+        table = known.join(pd.DataFrame(rows))
         kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-        if strict and len(out):  # read by an earlier, less strict attempt
+        if strict and len(out):  # read by an earlier attempt without `strict`
             raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
         _check_source(kept, table, source)
         _check_groups(kept, rule)
@@ -91,11 +120,11 @@ def import_recordings(
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(scratch)  # only now: until here an interrupted import goes on from it
+        shutil.rmtree(scratch)  # only now: an interrupted import continues from it
     return data, report
 
 
-def _checked(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
         raise ValueError(
             f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
@@ -104,9 +133,9 @@ def _checked(name: str) -> str:
     return name
 
 
-def _told(clips, group_of, rule, source: Path) -> list[dict]:
-    """A row a clip: what its place tells, before it is read."""
-    return [
+def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path) -> pd.DataFrame:
+    """What is known of each clip before it is read."""
+    rows = [
         {
             "clip": clip.name,
             "label": clip.label,
@@ -117,16 +146,11 @@ def _told(clips, group_of, rule, source: Path) -> list[dict]:
         }
         for clip in clips
     ]
-
-
-def _table(told: list[dict], chunks: list[Path]) -> pd.DataFrame:
-    """The rows with what the clips' files tell; `reason` is "" for those that are used."""
-    rows = [row for path in chunks for row in load_rows(path)]
-    return pd.DataFrame([{**t, "reason": "", **row} for t, row in zip(told, rows, strict=True)])
+    return pd.DataFrame(rows)
 
 
 def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
-    """What holds for all clips together, or the source is not what it seems."""
+    """Raise ValueError if the clips together show that the source is not what it seems."""
     if kept.empty:
         first = table.iloc[0]
         raise ValueError(
@@ -136,24 +160,24 @@ def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None
     by_unit = kept.groupby("unit")["source_file"].first()
     if len(by_unit) > 1:
         raise ValueError(
-            f"{source}: expected one unit, got shares of the image in {by_unit['share']} and "
-            f"pixels in {by_unit['pixel']}: import them as two datasets"
+            f"{source}: expected one unit, got image fractions in {by_unit['share']} and "
+            f"pixels in {by_unit['pixel']}: import them as two data sets"
         )
-    for column, what, cure in (
+    for column, expected, cure in (
         ("swapped", "hands by the wrists of their own side", "swap the two hands' blocks"),
         ("mirrored", "signers' left to the right of the picture", "mirror the videos back"),
     ):
         answers = kept[column].dropna().astype(bool)
         if answers.mean() > 0.5:
-            worst = kept.loc[answers.index[answers][0], "source_file"]
+            example = kept.loc[answers.idxmax(), "source_file"]
             raise ValueError(
-                f"{source}: expected {what}, got the opposite in {answers.sum()} of {len(answers)} "
-                f"clips, such as {worst}: {cure} and import again"
+                f"{source}: expected {expected}, got the opposite in {answers.sum()} of "
+                f"{len(answers)} clips, such as {example}: {cure} and import again"
             )
 
 
 def _check_groups(kept: pd.DataFrame, rule: str) -> None:
-    """Enough groups for a fold that tests, and for choosing joints inside what it trains on."""
+    """Raise ValueError if there are too few groups to train, to choose joints and to test."""
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
         cure = (
@@ -165,20 +189,17 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
             f"{cure}"
         )
-    sides = kept.groupby("split")["group"].agg(lambda groups: set(groups))
-    if "test" not in sides:
-        return
-    train, test = sides.get("train", set()), sides["test"]
-    if min(len(train), len(test)) < 2 or train & test:
+    train, test = (set(kept.loc[kept["split"] == side, "group"]) for side in ("train", "test"))
+    if test and (min(len(train), len(test)) < 2 or train & test):
         raise ValueError(
             f"expected a published split with 2 {rule}s or more on both sides, got {len(train)} in "
-            f"train, {len(test)} in test, {sorted(train & test)[:5]} in both: mend --groups, or "
+            f"train, {len(test)} in test, {sorted(train & test)[:5]} in both: change --groups, or "
             "import without the split's folders"
         )
 
 
 def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) -> SignDataset:
-    """The store of the clips that are used; poses are gathered on disk, not in memory."""
+    """The data set of the usable clips; poses are gathered on disk, not in memory."""
     left_handed = _left_handed(kept, facts["groups_by"])
     flip = kept["signer"].isin(left_handed).to_numpy()
     frames = int(kept["frames"].max())
@@ -198,14 +219,15 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
             "sources": {"clips": content},
             **facts,
         }
-        names = {"classes": tuple(sorted(set(kept["label"]), key=natural)), "joints": JOINT_NAMES}
         clips = kept[["clip", "label", "signer", "group", "split", "source_file", "frames",
                       "original_frames", "fps"]]  # fmt: skip
-        return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta, **names)
+        classes = tuple(in_order(set(kept["label"])))
+        return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta,
+                            classes=classes, joints=JOINT_NAMES)  # fmt: skip
 
 
 def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
-    """Signers whose left hand leads; nobody is turned where signers are not known."""
+    """Signers whose left hand leads; none where signers are unknown."""
     if rule != "signer":
         return []
     seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()

@@ -1,4 +1,4 @@
-"""What an import found, changed and left out: `report.json`, beside the store it speaks of."""
+"""What an import found, changed and left out: `report.json` in the folder of its data set."""
 
 import json
 from collections import Counter, defaultdict
@@ -7,52 +7,48 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.found import Clip
-from jointprune.importing.layouts.naming import natural
+from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.skeleton import HANDS
 from jointprune.store import open_dataset
 
-# Files of one kind that are printed; the report has them all.
+# Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
 
 
 def report_path(folder: Path) -> Path:
-    """Where the report of the store in `folder` lies: inside, so that it goes with its store."""
+    """The path of the report of the data set in `folder`."""
     return folder / "report.json"
 
 
 def import_report(folder: Path) -> dict:
-    """What the import into the store `folder` found."""
+    """The report of the import into `folder`."""
     return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
 def former_import(folder: Path) -> dict:
-    """Checksum, clips and source of the import that `folder` holds; {} for none that can be read.
+    """Checksum, clips and source of the import that `folder` holds; {} if none can be read.
 
-    Raises ValueError for a dataset that is no import and that none may therefore replace.
+    Raises ValueError for a data set that is no import, which an import must not replace.
     """
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
-    except (OSError, ValueError):  # none, or one of which nothing can be said
+    except (OSError, ValueError):  # none, or damaged beyond knowing
         return {}
     if "layout" not in meta:
         raise ValueError(
-            f"expected a name that is free or an import's, got {folder.name!r}, a dataset made "
-            "otherwise: take another --name"
+            f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
+            "otherwise: choose another --name"
         )
     try:
         data = open_dataset(folder)
-    except (OSError, ValueError):  # damaged, which an import mends
-        return {}
-    try:
         source = import_report(folder)["source"]
-    except (OSError, ValueError, KeyError):  # stopped before its report, or made before it said so
-        source = "a folder that was not noted"
+    except (OSError, ValueError):  # damaged, which an import repairs
+        return {}
     return {"sha256": data.sha256, "clips": len(data), "source": source}
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
-    """All that a reader of the dataset should know, as plain facts."""
+    """All that a reader of the data set should know, as plain facts."""
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
     rejected += [
@@ -66,6 +62,10 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         same[row.content].append((row.group, row.source_file))
     copies = [some for some in same.values() if len(some) > 1]
     leaks = [some for some in copies if len({group for group, _ in some}) > 1]
+
+    def files(which: pd.Series) -> list[str]:
+        return kept.loc[which, "source_file"].tolist()
+
     return {
         "source": str(source),
         "clips": len(kept),
@@ -75,66 +75,64 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "splits": dict(Counter(filter(None, kept["split"]))),
         "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
         "unit": kept["unit"].iloc[0],
-        "by_palm": kept.loc[kept["scale"] == "palm", "source_file"].tolist(),
+        "by_palm": files(kept["scale"] == "palm"),
         "unseen": _unseen(kept),
-        "swapped": kept.loc[kept["swapped"].eq(True), "source_file"].tolist(),
-        "picture_mirrored": kept.loc[kept["mirrored"].eq(True), "source_file"].tolist(),
+        "swapped": files(kept["swapped"].eq(True)),
+        "picture_mirrored": files(kept["mirrored"].eq(True)),
         "left_handed": data.meta["mirrored"],
-        "thinned": kept.loc[kept["thinned"] > 1, "source_file"].tolist(),
-        "signs_lost": sorted(set(table["label"]) - set(data.classes), key=natural),
+        "thinned": files(kept["thinned"] > 1),
+        "signs_lost": in_order(set(table["label"]) - set(data.classes)),
         "copies": [[file for _, file in some] for some in copies],
         "leaks": [[file for _, file in some] for some in leaks],
         "rejected": rejected,
     }
 
 
+def _unseen(kept: pd.DataFrame) -> list[str]:
+    """Signs that a published split tests and never trains, or that only one group signs."""
+    if "test" in set(kept["split"]):
+        sides = kept.groupby("split")["label"].agg(set)
+        return in_order(sides["test"] - sides["train"])
+    groups = kept.groupby("label")["group"].nunique()
+    return in_order(groups.index[groups == 1])
+
+
 def import_summary(report: dict) -> str:
-    """The report in words, a line a fact; lists are shown by their first files."""
+    """The report in words, a line a fact; of each list the first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
-    people = report["signers"] or "unknown"
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['signs']} signs, signers: "
-        f"{people}, groups: {report['groups']} (by {report['groups_by']})",
+        f"{report['signers'] or 'unknown'}, groups: {report['groups']} (by {report['groups_by']})",
         f"frames without a hand: {missing}",
     ]
     if report["splits"]:
-        lines.append(
-            "published splits: " + ", ".join(f"{k} {n}" for k, n in report["splits"].items())
-        )
+        splits = ", ".join(f"{split} {count}" for split, count in report["splits"].items())
+        lines.append(f"published split: {splits}")
         if "test" not in report["splits"]:
-            lines.append("NO CLIP TO TEST ON in the published split, which is therefore not used")
+            lines.append("NO TEST CLIPS in the published split, which is therefore not used")
     if report["groups_by"] == "part":
         lines.append(
-            "signers are not known: folds keep apart runs of neighbouring recordings, and no "
+            "signers are unknown: folds keep runs of neighbouring recordings apart, and no "
             "result is signer-independent (see --groups)"
         )
     if report["unit"] == "share" and not report["aspect"]:
-        lines.append("in shares of an image of unknown shape: taken as square (see --aspect)")
+        lines.append("coordinates are fractions of the image, taken as square (see --aspect)")
     rejected = [f"{row['source_file']}: {row['reason']}" for row in report["rejected"]]
     lists = {
         "left out": rejected,
-        "labels of recordings that are not there": report["labels_unused"],
+        "labels without a recording": report["labels_unused"],
         "signs without any clip left": report["signs_lost"],
-        "signs that are tested and not trained in some fold": report["unseen"],
+        "signs that some fold tests and does not train": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "left-handed signers, mirrored": report["left_handed"],
-        "scaled by the palm, no shoulders seen": report["by_palm"],
-        "hands nearer to the other side's wrist": report["swapped"],
+        "scaled by the palm, as no shoulders are seen": report["by_palm"],
+        "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],
-        "longer than is kept, thinned": report["thinned"],
+        "long clips, thinned": report["thinned"],
     }
-    for what, some in lists.items():
+    for title, some in lists.items():
         if some:
             rest = f"\n  ... and {len(some) - SHOWN} more" if len(some) > SHOWN else ""
-            lines.append(f"{what}: {len(some)}\n  " + "\n  ".join(some[:SHOWN]) + rest)
+            lines.append(f"{title}: {len(some)}\n  " + "\n  ".join(some[:SHOWN]) + rest)
     return "\n".join(lines)
-
-
-def _unseen(kept: pd.DataFrame) -> list[str]:
-    """Signs that a published split tests and never trains, or that one group alone signs."""
-    if "test" in set(kept["split"]):
-        sides = kept.groupby("split")["label"].agg(set)
-        return sorted(sides["test"] - sides["train"], key=natural)
-    groups = kept.groupby("label")["group"].nunique()
-    return sorted(groups.index[groups == 1], key=natural)

@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.pose_files import read_recording
-from jointprune.recording import LIMIT, Recording, mirror, pad, trim
+from jointprune.recordings import LIMIT, Recording, mirror, pad, read_recording, trim
 from jointprune.scratch import scratch_folder
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.store import save_dataset

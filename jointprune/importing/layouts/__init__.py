@@ -1,15 +1,15 @@
-"""Recordings that others made, in the layouts that they are published and kept in.
+"""Recordings in the layouts in which other people publish and keep them.
 
 Each layout is a module of two functions: `find(source)` lists the clips of a folder, or raises
-`NotThisLayout`; `read(clip)` gives their values, or raises ValueError for what is broken.
-`video` has a third between them, `extract`.
+`NotThisLayout`; `read(clip)` returns their values, or raises ValueError for a damaged file.
+`video` has a third between them, `extract`. A new layout is such a module and a row of `LAYOUTS`.
 """
 
 from pathlib import Path
 from types import ModuleType
 
 from jointprune.importing.layouts import arrays, asl_signs, mp_data, openhands, pose, video
-from jointprune.importing.layouts.found import Clip, NotThisLayout
+from jointprune.importing.layouts.clips import Clip, NotThisLayout
 
 LAYOUTS: dict[str, ModuleType] = {
     "pose": pose,
@@ -22,12 +22,7 @@ LAYOUTS: dict[str, ModuleType] = {
 
 
 def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
-    """The name of a folder's layout, and the folder's clips in natural order.
-
-    With "auto" exactly one layout must fit. Raises NotThisLayout if the one asked for does
-    not, ValueError if none or several fit, or if the layout's name is unknown, and
-    FileNotFoundError or NotADirectoryError for a source that is no folder.
-    """
+    """The name of a folder's layout, and its clips; with "auto" exactly one layout must fit."""
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"expected a layout out of auto, {', '.join(LAYOUTS)}, got {layout!r}")
     if not source.exists():
@@ -38,10 +33,6 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
         )
     if layout != "auto":
         return layout, LAYOUTS[layout].find(source)
-    return _only_fit(source)
-
-
-def _only_fit(source: Path) -> tuple[str, list[Clip]]:
     fits, reasons = {}, []
     for name, module in LAYOUTS.items():
         try:
@@ -52,6 +43,6 @@ def _only_fit(source: Path) -> tuple[str, list[Clip]]:
         raise ValueError("\n".join([f"{source}: expected one of these layouts:", *reasons]))
     if len(fits) > 1:
         raise ValueError(
-            f"{source}: expected one layout, got {' and '.join(fits)}: say which with --layout"
+            f"{source}: expected one layout, got {' and '.join(fits)}: choose one with --layout"
         )
     return fits.popitem()

@@ -1,15 +1,13 @@
 """`.npy` files of shape (frames, 543, 2 to 4), one a clip: `<anything>/<clip>.npy`.
 
-Coordinates are image fractions, NaN where missing. The fourth column is a visibility that is 0
-for hands that are there: it says nothing about them, and is left alone.
+Coordinates are image fractions, NaN where missing. A fourth column, visibility, is ignored: it
+is 0 for hands that are present.
 """
 
 from pathlib import Path
 
-from jointprune.importing.layouts.found import Clip, NotThisLayout, Raw
-from jointprune.importing.layouts.landmarks import body_of, checked, only_file
-from jointprune.importing.layouts.naming import clips_of_files, files_below
-from jointprune.importing.layouts.npy import load_npy, some_shapes
+from jointprune.importing.layouts.clips import Clip, NotThisLayout, clips_of_files, files_below
+from jointprune.importing.layouts.values import Raw, body_of, checked, load_npy, some_shapes
 
 POINTS = 543  # 468 of the face, 33 of the pose, 21 of each hand
 POSE, HANDS = slice(468, 501), slice(501, 543)
@@ -29,15 +27,14 @@ def find(source: Path) -> list[Clip]:
 
 def read(clip: Clip) -> Raw:
     """Hands and body in image fractions."""
-    path = only_file(clip)
-    values = load_npy(path)
+    values = load_npy(clip.place)
     if not _fits(values.shape):
         raise ValueError(
-            f"{path}: expected an array (frames, {POINTS}, 2 to 4), got {values.shape}: "
+            f"{clip.place}: expected an array (frames, {POINTS}, 2 to 4), got {values.shape}: "
             "move files that are no recordings elsewhere"
         )
     points = values[..., :3]
-    return checked(path, points[:, HANDS], body_of(points[:, POSE]))
+    return checked(clip.place, points[:, HANDS], body_of(points[:, POSE]))
 
 
 def _fits(shape: tuple[int, ...]) -> bool:

@@ -1,21 +1,32 @@
 """`MP_Data` folders: `<sign>/<sequence>/<frame>.npy`, one vector a frame, zeros where missing.
 
-Coordinates are image fractions. Some writers of 258 values put the hands before the pose: which
-it is shows in the depth of the wrists.
+Coordinates are image fractions. Some writers of 258 values put the hands before the pose; the
+depth of the wrists tells which order a clip has.
 """
 
-import re
-from itertools import groupby
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jointprune.importing.layouts.found import Clip, NotThisLayout, Raw
-from jointprune.importing.layouts.landmarks import body_of, checked, hands_seen, wrists_astray
-from jointprune.importing.layouts.naming import clip_at, files_below, nfc, ordered, split_of
-from jointprune.importing.layouts.npy import load_npy, some_shapes
-from jointprune.skeleton import JOINTS
+from jointprune.importing.layouts.clips import (
+    Clip,
+    NotThisLayout,
+    clip_at,
+    files_below,
+    named_once,
+    split_of,
+)
+from jointprune.importing.layouts.values import (
+    Raw,
+    body_of,
+    checked,
+    hands_seen,
+    load_npy,
+    some_shapes,
+    without_wrist,
+)
 
 
 class Order(NamedTuple):
@@ -35,50 +46,44 @@ WIDTHS = ", ".join(map(str, ORDERS))
 
 
 def find(source: Path) -> list[Clip]:
-    """Every folder of numbered frames; a first folder of four in a path is the split."""
+    """Every folder of numbered frames; the first folder of four in a path is the split."""
     frames = files_below(source, ".npy")
-    folders = {k: tuple(v) for k, v in groupby(frames, key=lambda path: path.parent)}
-    for folder, files in folders.items():
-        place = folder.relative_to(source)
-        depth = 3 if len(place.parts) == 3 and split_of(place) else 2
-        odd = [path.name for path in files if not re.fullmatch("[0-9]+", path.stem)]
-        if len(place.parts) != depth or odd:
-            got = place / (odd or [files[0].name])[0]
-            raise NotThisLayout(f"expected <sign>/<sequence>/<frame number>.npy, got {got}")
+    folders = defaultdict(list)
+    for path in frames:
+        place = path.relative_to(source)
+        # A sign may be called "train", too: a split is only what stands above the sign.
+        deep = len(place.parts) == 3 or (len(place.parts) == 4 and split_of(place))
+        if not (deep and path.stem.isascii() and path.stem.isdecimal()):
+            raise NotThisLayout(f"expected <sign>/<sequence>/<frame number>.npy, got {place}")
+        folders[place.parent].append(path)
     shapes = some_shapes(frames)
     if not shapes & {(width,) for width in ORDERS}:
         raise NotThisLayout(
             f"expected vectors of {WIDTHS} values, got shapes {sorted(shapes) or 'none readable'}"
         )
-    return ordered(_clip(folder.relative_to(source), files) for folder, files in folders.items())
-
-
-def _clip(place: Path, files: tuple[Path, ...]) -> Clip:
-    clip = clip_at(place, files)._replace(folder=files[0].parent)
-    if len(place.parts) == 2:  # a sign can be called "train" or "test", too
-        return clip._replace(label=nfc(place.parts[0]), split="")
-    return clip
+    return named_once(
+        clip_at(place, files, splits=len(place.parts) == 3)._replace(folder=files[0].parent)
+        for place, files in folders.items()
+    )
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body of a sequence, in image fractions, frames in the order of their numbers."""
     frames = _frames(clip)
-    orders = ORDERS[frames.shape[1]]
-    # If none fits, `checked` refuses the first; with no hand to tell by, it is the first, too.
-    order = max(orders, key=lambda order: _fit(_hands(frames, order)))
-    pose = None
+    # If no order fits, `checked` refuses the first; with no hand to tell by, it is the first, too.
+    order = max(ORDERS[frames.shape[1]], key=lambda order: _fit(_hands(frames, order)))
+    body = None
     if order.pose is not None:
-        pose = frames[:, order.pose : order.pose + 33 * 4].reshape(len(frames), 33, 4)
-    return checked(clip.place, _hands(frames, order), None if pose is None else body_of(pose))
+        body = body_of(frames[:, order.pose : order.pose + 132].reshape(len(frames), 33, 4))
+    return checked(clip.place, _hands(frames, order), body)
 
 
 def _frames(clip: Clip) -> np.ndarray:
     """The vectors of all frames, float32 (frames, width)."""
-    numbers = [int(path.stem) for path in clip.files]
-    if len(set(numbers)) < len(numbers):
-        twice = next(n for n in numbers if numbers.count(n) > 1)
+    number, count = Counter(int(path.stem) for path in clip.files).most_common(1)[0]
+    if count > 1:
         raise ValueError(
-            f"{clip.place}: expected one file a frame, got several for frame {twice}: "
+            f"{clip.place}: expected one file a frame, got several for frame {number}: "
             "remove what is doubled"
         )
     frames = [load_npy(path) for path in clip.files]
@@ -95,11 +100,10 @@ def _frames(clip: Clip) -> np.ndarray:
 
 def _hands(frames: np.ndarray, order: Order) -> np.ndarray:
     """Both hands (frames, 42, 3) of vectors in an order."""
-    width = len(JOINTS) * 3
-    blocks = [frames[:, start : start + width] for start in (order.left, order.right)]
+    blocks = [frames[:, start : start + 63] for start in (order.left, order.right)]
     return np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
 
 
 def _fit(hands: np.ndarray) -> tuple[bool, int]:
     """How well an order fits: whether every hand has a wrist, then how many hands there are."""
-    return not wrists_astray(hands).any(), int(hands_seen(hands).sum())
+    return not without_wrist(hands).any(), int(hands_seen(hands).sum())

@@ -8,12 +8,9 @@ Source: https://github.com/AI4Bharat/OpenHands, pipelines/generate_pose.py.
 
 from pathlib import Path
 
-import numpy as np
-
-from jointprune.importing.layouts.found import Clip, Raw
-from jointprune.importing.layouts.landmarks import body_of, checked, only_file, to_float32
-from jointprune.importing.layouts.naming import clips_of_files, files_below
+from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
 from jointprune.importing.layouts.pickles import load_arrays
+from jointprune.importing.layouts.values import Raw, body_of, checked, to_float32
 
 POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)
@@ -25,16 +22,8 @@ def find(source: Path) -> list[Clip]:
 
 
 def read(clip: Clip) -> Raw:
-    """Hands and body in image fractions."""
-    path = only_file(clip)
-    points, confidence = _points(path)
-    return checked(
-        path, points[:, HANDS], body_of(points[:, POSE]), confidence=confidence[:, HANDS]
-    )
-
-
-def _points(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (frames, 75, 3) and confidences (frames, 75) of one person."""
+    """Hands and body in image fractions, of one person."""
+    path = clip.place
     arrays = load_arrays(path)
     if not {"keypoints", "confidences"} <= set(arrays):
         raise ValueError(
@@ -46,12 +35,14 @@ def _points(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path}: expected 1 person, got {points.shape[1]}: keep the signer alone")
     if points.ndim not in (3, 4) or points.shape[-2:] != (POINTS, 3):
         raise ValueError(
-            f"{path}: expected keypoints (frames, {POINTS}, 3), got {points.shape}: extract again"
+            f"{path}: expected keypoints (frames, {POINTS}, 3), got {points.shape}: "
+            "extract it again"
         )
     points = points.reshape(-1, POINTS, 3)
     if confidence.size != points[..., 0].size:
         raise ValueError(
             f"{path}: expected confidences {points.shape[:2]}, got {confidence.shape}: "
-            "extract again"
+            "extract it again"
         )
-    return to_float32(points), to_float32(confidence.reshape(-1, POINTS))
+    confidence = to_float32(confidence.reshape(-1, POINTS))
+    return checked(path, points[:, HANDS], body_of(points[:, POSE]), confidence[:, HANDS])

@@ -11,10 +11,9 @@ import numpy as np
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
-from jointprune.importing.layouts.found import Clip, Raw
-from jointprune.importing.layouts.landmarks import checked, only_file
-from jointprune.importing.layouts.naming import clips_of_files, files_below
-from jointprune.pose_files import hand_points, parse
+from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
+from jointprune.importing.layouts.values import Raw, checked
+from jointprune.recordings import hand_points, parse_pose
 
 BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")
 
@@ -26,17 +25,16 @@ def find(source: Path) -> list[Clip]:
 
 def read(clip: Clip) -> Raw:
     """Hands in pixels, without depth: z is shifted and 650 times too small in this format."""
-    path = only_file(clip)
-    header, body = parse(path.read_bytes(), str(path))
+    return read_pose(clip.place)
+
+
+def read_pose(path: Path) -> Raw:
+    """The values of one `.pose` file."""
+    header, body = parse_pose(path.read_bytes(), str(path))
     joints = hand_points(header, str(path))
+    hands, confidence = body.data.data[:, 0, joints, :2], body.confidence[:, 0, joints]
     fps = float(body.fps)
-    return checked(
-        path,
-        body.data.data[:, 0, joints, :2],
-        _body(header, body),
-        confidence=body.confidence[:, 0, joints],
-        fps=fps if 0 < fps < math.inf else 0.0,
-    )
+    return checked(path, hands, _body(header, body), confidence, fps if 0 < fps < math.inf else 0.0)
 
 
 def _body(header: PoseHeader, body: NumPyPoseBody) -> np.ndarray | None:

@@ -1,0 +1,160 @@
+"""The hands of one clip: read from a `.pose` file, mirrored, trimmed and stacked into arrays.
+
+`.pose` is the format of pose-format, here with the components of MediaPipe Holistic.
+Source: https://github.com/sign-language-processing/pose, docs/specs.
+"""
+
+import re
+import struct
+from typing import NamedTuple
+
+import numpy as np
+from pose_format.numpy import NumPyPoseBody
+from pose_format.pose_header import PoseHeader
+from pose_format.utils.reader import BufferReader
+
+from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
+
+# Shoulder widths; hands at rest reach 1.5 down, and in bzs/W one frame's joints leave the canvas.
+LIMIT = 2.5
+# The names of a hand's points in `.pose` files: INDEX_FINGER_MCP for index_mcp.
+HAND_POINTS = [re.sub("^(index|middle|ring)_", r"\1_finger_", joint).upper() for joint in JOINTS]
+
+
+class Recording(NamedTuple):
+    """The hands of one clip; a hand is present or missing as a whole."""
+
+    points: np.ndarray  # float32 (frames, 42, 2): pixels or fractions, then shoulder widths
+    present: np.ndarray  # bool (frames, 42)
+    fps: float
+
+
+def mirror(recording: Recording) -> Recording:
+    """Reflect a recording in shoulder widths: x changes its sign, the hands change places."""
+    points = np.roll(recording.points, len(JOINTS), axis=1)
+    points[..., 0] = 0 - points[..., 0]  # 0 - 0 is 0, where -0.0 would be another number on disk
+    return recording._replace(
+        points=points, present=np.roll(recording.present, len(JOINTS), axis=1)
+    )
+
+
+def trim(recording: Recording, name: str) -> Recording:
+    """Cut leading and trailing frames without any hand."""
+    seen = np.flatnonzero(recording.present.any(axis=1))
+    if len(seen) == 0:
+        raise ValueError(f"{name}: expected a hand in some frame, got none in any")
+    kept = slice(seen[0], seen[-1] + 1)
+    return recording._replace(points=recording.points[kept], present=recording.present[kept])
+
+
+def pad(recordings: list[Recording]) -> tuple[np.ndarray, np.ndarray]:
+    """Stack clips of different lengths: poses (clips, frames, 42, 2), present (clips, frames, 42).
+
+    Frames after the end of a clip are 0 and not present.
+    """
+    frames = max(len(r.present) for r in recordings)
+    poses = np.zeros((len(recordings), frames, len(JOINT_NAMES), 2), dtype=np.float32)
+    present = np.zeros(poses.shape[:3], dtype=bool)
+    for i, recording in enumerate(recordings):
+        length = len(recording.present)
+        poses[i, :length] = recording.points
+        present[i, :length] = recording.present
+    return poses, present
+
+
+def read_recording(raw: bytes, name: str) -> Recording:
+    """Read both hands from the bytes of a `.pose` file.
+
+    A hand is missing where its confidence is 0. The confidence of other components says nothing
+    about hands. z is left out: in the lexicon it is shifted and 650 times too small.
+
+    Parameters
+    ----------
+    raw : bytes
+        The content of the file.
+    name : str
+        The name of the file in error messages.
+
+    Returns
+    -------
+    Recording
+        Points in pixels of the canvas.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, holds other people or points, or has impossible values.
+    """
+    header, body = parse_pose(raw, name)
+    joints = hand_points(header, name)
+    points = body.data.data[:, 0, joints, :2]
+    confidence = body.confidence[:, 0, joints]
+    if not (np.isfinite(points).all() and np.isin(confidence, (0, 1)).all()):
+        raise ValueError(
+            f"{name}: expected finite coordinates and a hand confidence of 0 or 1, got NaN, "
+            "an infinite or another value"
+        )
+    return Recording(points, confidence == 1, float(body.fps))
+
+
+def parse_pose(raw: bytes, name: str) -> tuple[PoseHeader, NumPyPoseBody]:
+    """The header and body of a `.pose` file, checked to be whole and of one person.
+
+    Body `data` is (frames, 1, points, coordinates), `confidence` (frames, 1, points).
+    """
+    reader = BufferReader(raw)
+    try:
+        header = PoseHeader.read(reader)
+        start = reader.read_offset
+        body = NumPyPoseBody.read(header, reader)
+    except (struct.error, TypeError, ValueError, ArithmeticError, NotImplementedError) as error:
+        raise ValueError(
+            f"{name}: expected a whole .pose file, got {len(raw)} bytes that cannot be read as "
+            f"one ({error}): it may be truncated"
+        ) from error
+    frames, people = body.data.shape[:2]
+    if reader.bytes_left():
+        raise ValueError(
+            f"{name}: expected {reader.read_offset} bytes for {frames} frames, got {len(raw)}: "
+            "the file's length does not fit its header"
+        )
+    if header.version == 0:  # pose-format silently keeps the first person alone
+        raise ValueError(
+            f"{name}: expected version 0.1 or 0.2 of the format, got 0.0, whose further people "
+            "would be lost: write it again with pose-format"
+        )
+    # For version 0.1 pose-format counts frames by the bytes left, so that it reads a truncated
+    # file with shifted confidences. From 65535 frames on, writers of that version store 0.
+    stored = struct.unpack_from("<HH", raw, start)[1]
+    if round(header.version, 3) == 0.1 and stored != frames and frames < 65535:
+        raise ValueError(f"{name}: expected {stored} frames, got {frames}: it may be truncated")
+    if people != 1:
+        raise ValueError(f"{name}: expected 1 person, got {people}")
+    if frames == 0:
+        raise ValueError(f"{name}: expected at least 1 frame, got 0")
+    return header, body
+
+
+def hand_points(header: PoseHeader, name: str) -> list[int]:
+    """Indices of the 42 joints among the points of a `.pose` file: left hand, then right.
+
+    Hands are found by the name of their component, because files differ in their other points.
+    """
+    starts, start = {}, 0
+    for component in header.components:
+        starts.setdefault(component.name, (start, component))
+        start += len(component.points)
+    indices = []
+    for hand in (f"{hand.upper()}_HAND_LANDMARKS" for hand in HANDS):
+        if hand not in starts:
+            raise ValueError(f"{name}: expected a component {hand}, got {list(starts)}")
+        start, component = starts[hand]
+        if list(component.points) != HAND_POINTS:
+            raise ValueError(
+                f"{name}: expected the {len(JOINTS)} points of {hand} in MediaPipe's order, "
+                f"got {len(component.points)}: {component.points[:3]}..."
+            )
+        if component.format[:2] != "XY":
+            raise ValueError(f"{name}: expected coordinates XY of {hand}, got {component.format!r}")
+        indices += range(start, start + len(JOINTS))
+    return indices
