@@ -17,8 +17,7 @@ from nbformat import NotebookNode
 from run import ROOT, build_folder, notebook_paths, page_of
 
 from jointprune.paper.numbers import headline, load_results
-from jointprune.scratch import scratch_folder
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
 
 OPENING = """\
 # jointprune

@@ -254,7 +254,7 @@ def test_what_a_stopped_import_read_is_gone_after_any_import_of_its_name(
 def test_two_imports_of_one_name_do_not_meet(source, workspace):
     """The second is told to wait; what the first has read stays; its end lets others in."""
     folder = workspace.processed / ".import-mine"
-    first = "from pathlib import Path; from jointprune.scratch import held\n"
+    first = "from pathlib import Path; from jointprune.workspace import held\n"
     first += f"with held(Path({str(folder)!r}), 'a test'): print('in', flush=True); input()"
     command = [sys.executable, "-c", first]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from jointprune.scratch import PREFIX
-from jointprune.workspace import ROOT
+from jointprune.workspace import PREFIX, ROOT
 
 
 @pytest.fixture(scope="module")

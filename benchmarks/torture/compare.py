@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from jointprune.scratch import PREFIX
+from jointprune.workspace import PREFIX
 
 # Of results and runs; model.ckpt and run.json beside them say no more.
 COMPARED = ("data/results", "data/processed", "data/runs", "figures")

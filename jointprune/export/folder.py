@@ -16,8 +16,7 @@ from jointprune.export.checks import check
 from jointprune.export.program import Recogniser, description, write
 from jointprune.extras import require
 from jointprune.runs import run_of
-from jointprune.scratch import scratch_folder
-from jointprune.workspace import sync
+from jointprune.workspace import scratch_folder, sync
 
 # What torch raises for an archive not its own, and Python for one that holds something else.
 FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
