@@ -91,7 +91,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """An empty folder inside `parent`, made if need be: what is in it can be renamed to there.
+    """An empty folder in `parent` for files that are renamed into `parent` when complete.
 
     It is removed afterwards, and so are the folders that killed processes left in `parent`. Those
     of living processes stay, on any machine; without file locks no process counts as killed.

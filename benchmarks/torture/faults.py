@@ -41,7 +41,7 @@ NO_ROOT = () if os.geteuid() else ("setpriv", "--bounding-set", "-dac_override,-
 class Fault(NamedTuple):
     """A harm to a copy of a workspace, the error it has to cause, and its remedy."""
 
-    words: str  # of the error, a regular expression
+    pattern: str  # of the error
     command: tuple[str, ...]  # fails
     harm: Callable[[Path], object]
     remedy: Callable[[Path, str], object] = lambda workspace, error: None  # as the error says
@@ -61,9 +61,9 @@ class Fault(NamedTuple):
         self.remedy(workspace, error)
         then = Child(self.again, workspace).ended()
         other = differences(self.of, workspace, every_run=self.again != TRAIN)
-        clear = failed.returncode not in (0, -9) and bool(re.search(self.words, error))
+        clear = failed.returncode not in (0, -9) and bool(re.search(self.pattern, error))
         happened = f"{first}; then {then}, files that differ: {other[:4] or 'none'}"
-        expected = f"“{self.words}”, then the same files"
+        expected = f"“{self.pattern}”, then the same files"
         return expected, happened, clear and then == "exit 0" and not other
 
 
