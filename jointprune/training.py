@@ -22,8 +22,7 @@ from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.resume import Unfinished
 from jointprune.runs import CONTRACT, Run, joint_indices
-from jointprune.scratch import scratch_folder
-from jointprune.workspace import Workspace, file_sha256, sync
+from jointprune.workspace import Workspace, file_sha256, scratch_folder, sync
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights are kept in 32 bits
 

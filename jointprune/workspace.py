@@ -1,49 +1,37 @@
-"""Where files lie, and the one way to write one: whole or not at all.
-
-A workspace is a folder that holds `data/` and `figures/`: the repository itself, or
-`build/smoke` for a smoke run. Recordings as fetched are shared by all workspaces.
-"""
+"""Where files lie, and the one way to write one: whole or not at all."""
 
 import hashlib
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jointprune.scratch import scratch_folder
+from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The dataset of the paper's own results; those of any other lie in folders of its name.
+# The data set of the paper's own results; those of any other lie in folders of its name.
 DEFAULT_DATASET = "fingerspelling"
 
-
-def sync(path: Path) -> None:
-    """Have a file's content on disk, so that a power cut cannot empty it behind a new name."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def atomic_path(path: Path):
-    """A path for a file in the making, renamed onto it only if the block succeeds."""
-    with scratch_folder(path.parent) as folder:
-        temporary = folder / path.name
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+PREFIX = ".scratch-"
+LOCK = "lock"  # the operating system releases it when its process ends, even if killed
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folders of one line of work; `root` is relative to the repository, or absolute.
+    """Folders of one line of work: the repository itself, or `build/smoke` for a smoke run.
 
-    Recordings, stores and runs are shared by all datasets; results and figures are of `dataset`.
+    All data sets share recordings, stores and runs; each has its own results and figures.
+
+    Parameters
+    ----------
+    root : str
+        The folder that holds `data/` and `figures/`, relative to the repository or absolute.
+    dataset : str
+        The data set that `results` and `figures` belong to.
     """
 
     root: str = "."
@@ -76,5 +64,94 @@ class Workspace:
 
     @property
     def subfolder(self) -> str:
-        """Where a dataset's own things lie below those of the default: "" for the default."""
+        """Name of the folder for a data set's own results: "" for the default data set."""
         return "" if self.dataset == DEFAULT_DATASET else self.dataset
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file to disk, so that a power cut cannot leave it empty under its final name."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A path for a new file, which replaces the file at `path` only if the block succeeds."""
+    with scratch_folder(path.parent) as folder:
+        temporary = folder / path.name
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder in `parent` for files that are renamed into `parent` when complete.
+
+    It is removed afterwards, and so are the folders that killed processes left in `parent`. Those
+    of living processes stay, on any machine; without file locks no process counts as killed.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    folder, lock = _locked_folder(parent.resolve())
+    try:
+        inside = folder / "new"
+        inside.mkdir()
+        yield inside
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+@contextmanager
+def held(folder: Path, what: str) -> Iterator[None]:
+    """A block in which only this process uses `folder`, made if need be; its files stay.
+
+    Raises BlockingIOError, which says that `what` is under way, where a living process holds it.
+    A file system without locks keeps nobody out.
+    """
+    lock = _lock_in(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BlockingIOError(
+            f"expected to be alone, got {what} under way in {folder}: wait until it ends"
+        ) from None
+    except OSError:  # a file system without locks
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_in(folder: Path) -> FileLock:
+    return FileLock(folder / LOCK, fallback_to_soft=False)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, FileLock]:
+    """A new folder and the lock in it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = _lock_in(folder)
+        try:
+            lock.acquire()
+        except (FileNotFoundError, FileExistsError):  # another process removed it meanwhile
+            continue
+        except OSError:  # a file system without locks
+            pass
+        return folder, lock
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.resolve().glob(f"{PREFIX}*"):
+        try:
+            with _lock_in(folder).acquire(blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # its maker lives, or there are no locks, or it belongs to another user
+            pass

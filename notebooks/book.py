@@ -15,8 +15,7 @@ from pathlib import Path
 import nbformat
 from run import NOTEBOOKS, ROOT, build_folder, notebook_paths
 
-from jointprune.scratch import scratch_folder
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
 
 # A caption in figures/README.md: the figure's stem in bold, then one paragraph.
 CAPTION = re.compile(r"^\*\*(fig(\d+)_(\w+))\.\*\* (.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)

@@ -25,9 +25,8 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
-from jointprune.scratch import scratch_folder
 from jointprune.store import open_dataset
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent

@@ -1,4 +1,4 @@
-"""What several tests share: the real recordings, and a toy dataset of the same form."""
+"""Fixtures that several tests share: the real recordings, and a toy data set of the same form."""
 
 import shutil
 from pathlib import Path

@@ -275,7 +275,7 @@ def test_a_changed_recording_is_read_again(source):
 def test_two_imports_of_one_name_do_not_meet(source, workspace):
     """The second is told to wait and spoils nothing; when the first has ended it may start."""
     folder = workspace.processed / ".import-mine"
-    first = "from pathlib import Path; from jointprune.scratch import held\n"
+    first = "from pathlib import Path; from jointprune.workspace import held\n"
     first += f"with held(Path({str(folder)!r}), 'a test'): print('in', flush=True); input()"
     arguments = [sys.executable, "-c", first]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

@@ -2,11 +2,18 @@ import numpy as np
 import pytest
 
 from jointprune.skeleton import (
+    BASE,
     BONES,
+    FINGER_OF,
     FINGERS,
+    HAND_OF,
     HANDS,
     JOINT_NAMES,
     JOINTS,
+    LEVEL_OF,
+    MIDDLE,
+    SHORT_NAME,
+    TIP,
     bone_distance,
     hand_index,
 )
@@ -44,6 +51,16 @@ def test_hand_index_tells_left_from_right():
     assert hand_index(JOINT_NAMES).tolist() == [0] * 21 + [1] * 21
     assert hand_index(["right.wrist", "left.ring_tip"]).tolist() == [1, 0]
     assert hand_index([]).dtype == np.int64
+
+
+def test_tables_say_what_each_name_says():
+    for table in (HAND_OF, FINGER_OF, LEVEL_OF, SHORT_NAME):
+        assert tuple(table) == JOINT_NAMES
+    assert all(f"{HAND_OF[name]}.{SHORT_NAME[name]}" == name for name in JOINT_NAMES)
+    assert (FINGER_OF["left.wrist"], LEVEL_OF["left.wrist"]) == (None, BASE)
+    assert (FINGER_OF["right.pinky_tip"], LEVEL_OF["right.pinky_tip"]) == ("pinky", TIP)
+    assert (FINGER_OF["left.thumb_cmc"], LEVEL_OF["left.thumb_cmc"]) == ("thumb", BASE)
+    assert LEVEL_OF["right.index_pip"] == MIDDLE == LEVEL_OF["left.thumb_mcp"]
 
 
 def test_a_joint_without_its_hand_is_refused():

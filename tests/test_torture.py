@@ -6,15 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from jointprune.scratch import PREFIX
-from jointprune.workspace import ROOT
+from jointprune.workspace import PREFIX, ROOT
 
 
 @pytest.fixture(scope="module")
 def harness():
     """The harness's modules, which are scripts beside one another."""
     sys.path.insert(0, str(ROOT / "benchmarks" / "torture"))
-    yield {name: importlib.import_module(name) for name in ("compare", "fuzz", "children")}
+    yield {name: importlib.import_module(name) for name in ("harness", "faults", "fuzz")}
     sys.path.remove(str(ROOT / "benchmarks" / "torture"))
 
 
@@ -32,7 +31,7 @@ def fill(workspace, commit="a"):
 
 def test_workspaces_of_two_commits_are_the_same(harness, tmp_path):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other", commit="b")
-    assert harness["compare"].differences(one, other) == []
+    assert harness["harness"].differences(one, other) == []
 
 
 @pytest.mark.parametrize(
@@ -48,14 +47,14 @@ def test_what_differs_is_named(harness, tmp_path, name, content):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / name).parent.mkdir(exist_ok=True)
     (other / name).write_text(content)
-    assert harness["compare"].differences(one, other, every_run=False) == [name]
+    assert harness["harness"].differences(one, other, every_run=False) == [name]
 
 
 def test_an_absent_run_passes_only_where_that_is_said(harness, tmp_path):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / "data/runs/0123456789abcdef/gates.csv").unlink()
-    assert len(harness["compare"].differences(one, other)) == 1
-    assert harness["compare"].differences(one, other, every_run=False) == []
+    assert len(harness["harness"].differences(one, other)) == 1
+    assert harness["harness"].differences(one, other, every_run=False) == []
 
 
 def test_a_seed_makes_the_same_damage_again(harness):
@@ -65,7 +64,7 @@ def test_a_seed_makes_the_same_damage_again(harness):
         assert first == second != raw
 
 
-def test_what_is_neither_refused_by_name_nor_read_is_told(harness, tmp_path, monkeypatch):
+def test_what_is_neither_refused_by_name_nor_read_is_reported(harness, tmp_path, monkeypatch):
     fuzz = harness["fuzz"]
     fuzz.WRITERS["arrays"](tmp_path, fuzz.Motion())
     assert fuzz.ending(tmp_path) == "read"
@@ -74,13 +73,13 @@ def test_what_is_neither_refused_by_name_nor_read_is_told(harness, tmp_path, mon
         KeyError("x"): "KeyError: 'x'",
         MemoryError(): "MemoryError: ",
     }
-    for error, told in ends.items():
+    for error, end in ends.items():
 
         def fails(*_, error=error, **__):
             raise error
 
         monkeypatch.setattr(fuzz, "read_chunk", fails)
-        assert fuzz.ending(tmp_path) == told
+        assert fuzz.ending(tmp_path) == end
 
 
 def test_a_kill_ends_what_a_command_started_too(harness, tmp_path):
@@ -90,10 +89,48 @@ def test_a_kill_ends_what_a_command_started_too(harness, tmp_path):
         " start_new_session=True)\n"
         "print(1, flush=True); time.sleep(60)\n"
     )
-    child = harness["children"].Child("-c", code, log=tmp_path / "log")
-    while not (tmp_path / "log").read_bytes():
+    child = harness["harness"].Child(("-c", code), tmp_path)
+    while not child.log.read_bytes():
         pass
-    family = child.family()
+    family = [child, *child.children(recursive=True)]
     assert len(family) == 2
-    child.kill()
+    harness["harness"].kill(child)
     assert not any(process.is_running() for process in family)
+
+
+LOAD = "import sys, pathlib; assert (pathlib.Path(sys.argv[1]) / 'figures/fig1.pdf').read_text() =="
+WAYS = {
+    "caused and undone": ("rror", True, True),
+    "another error": ("not this one", True, False),
+    "not undone": ("rror", False, False),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_has_to_cause_its_error_and_be_gone_afterwards(harness, tmp_path, monkeypatch, way):
+    words, undone, passes = WAYS[way]
+    faults, reference = harness["faults"], fill(tmp_path / "reference")
+    monkeypatch.setattr(faults, "FOLDER", tmp_path)
+    monkeypatch.setattr(faults, "PAPER", tmp_path)
+    monkeypatch.setattr(harness["harness"], "left", lambda: 60)
+
+    def remedy(workspace, error):
+        if undone:
+            (workspace / "figures/fig1.pdf").write_text("drawn")
+
+    command = ("-c", f"{LOAD} 'drawn', 'this error'")
+    harm = faults.partial(faults.damage, "figures/*", faults.cut)
+    fault = faults.Fault(words, command, harm, remedy, command, of=reference)
+    assert fault.attempt(0)[2] is passes
+
+
+def test_limits_of_disk_and_of_root_bind_a_command(harness, tmp_path):
+    faults = harness["faults"]
+    (tmp_path / "locked").mkdir(mode=0o555)
+    code = "import sys; open(sys.argv[1] + '{}', 'wb').write(bytes(200_000))"
+    for before, name, error in (
+        (faults.FULL_DISK, "/large", "File too large"),
+        (faults.NO_ROOT, "/locked/file", "Permission denied"),
+    ):
+        child = harness["harness"].Child(("-c", code.format(name)), tmp_path, before)
+        assert error in child.ended()

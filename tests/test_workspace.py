@@ -1,43 +1,34 @@
-"""Results are written whole, by one writer, and never a smoke run's among the paper's."""
+"""Files are written whole or not at all; results have one writer, and damage is noticed."""
 
+import errno
+import fcntl
 import json
+import shutil
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from jointprune.paper.results import read_facts, read_table, write_facts, write_table
-from jointprune.workspace import Workspace, atomic_path
+from jointprune.workspace import Workspace, atomic_path, held, scratch_folder
 
 HISTORY = {"data_sha256": "ab", "config": {}}
+HOLDER = """
+import sys, time
+from pathlib import Path
+with scratch_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").write_text("x")
+    print(flush=True)
+    time.sleep(60)
+"""
 
 
-def test_smoke_results_are_refused_in_the_repository():
-    with pytest.raises(ValueError, match="expected a workspace of its own for smoke results"):
-        write_facts(Workspace("."), "baseline.json", {}, smoke=True, **HISTORY)
-
-
-def test_a_result_comes_back_with_its_history(tmp_path):
-    workspace = Workspace(str(tmp_path))
-    write_facts(workspace, "baseline.json", {"runs": 3}, smoke=True, **HISTORY)
-    facts = read_facts(workspace, "baseline.json")
-    assert facts.pop("commit")
-    assert facts == {"runs": 3, "smoke": True, **HISTORY}
-
-
-def test_words_that_look_missing_stay_words(tmp_path):
-    workspace = Workspace(str(tmp_path))
-    write_table(workspace, "gate_paths.csv", pd.DataFrame({"joint": ["NA", "null", ""]}))
-    assert read_table(workspace, "gate_paths.csv")["joint"].tolist() == ["NA", "null", ""]
-
-
-def test_an_absent_result_names_the_notebook_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run notebooks/02_baseline"):
-        read_facts(Workspace(str(tmp_path)), "baseline.json")
-
-
-def test_a_file_without_a_writer_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected a results file out of"):
-        write_table(Workspace(str(tmp_path)), "mine.csv", pd.DataFrame())
+def test_results_of_another_data_set_lie_in_folders_of_its_name(tmp_path):
+    own, other = Workspace(str(tmp_path)), Workspace(str(tmp_path), "mine")
+    assert other.results == own.results / "mine" and other.figures == own.figures / "mine"
+    assert (other.runs, other.processed) == (own.runs, own.processed)
 
 
 def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
@@ -50,75 +41,153 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_results_of_another_dataset_lie_in_folders_of_its_name(tmp_path):
-    own, other = Workspace(str(tmp_path)), Workspace(str(tmp_path), "mine")
-    assert other.results == own.results / "mine" and other.figures == own.figures / "mine"
-    assert (other.runs, other.processed) == (own.runs, own.processed)
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that is using a scratch folder in `tmp_path`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
 
 
-def test_names_of_digits_stay_names(tmp_path):
+def no_locks(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_a_scratch_folder_is_inside_its_parent_and_removed_afterwards(tmp_path):
+    parent = tmp_path / "a" / "b"
+    with scratch_folder(parent) as folder:
+        assert folder.is_dir() and parent in folder.parents and list(folder.iterdir()) == []
+        (folder / "made").write_text("x")
+        (folder / "made").rename(parent / "made")
+    assert [path.name for path in parent.iterdir()] == ["made"]
+
+
+def test_the_scratch_folder_of_a_killed_process_is_removed_by_the_next(tmp_path, holder):
+    (left,) = tmp_path.iterdir()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (left / "new" / "half").is_file()
+    with scratch_folder(tmp_path) as folder:
+        assert list(tmp_path.iterdir()) == [folder.parent]
+
+
+def test_the_scratch_folder_of_a_living_process_stays(tmp_path, holder):
+    (used,) = tmp_path.iterdir()
+    with scratch_folder(tmp_path) as first, scratch_folder(tmp_path) as second:
+        assert first.is_dir() and second.is_dir() and first != second
+    assert list(tmp_path.iterdir()) == [used]
+    assert (used / "new" / "half").is_file()
+
+
+def test_a_scratch_folder_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    flock, removed = fcntl.flock, []
+
+    def removed_meanwhile(file, how):
+        """Another process, which holds the lock, removes the folder."""
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            shutil.rmtree(removed[0])
+            raise BlockingIOError(errno.EAGAIN, "held by another process")
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir() and folder.parent != removed[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_file_locks_nothing_is_removed_and_nobody_kept_out(tmp_path, monkeypatch, holder):
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir() and len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 1
+    with held(tmp_path / "import", "an import"), held(tmp_path / "import", "an import"):
+        assert (tmp_path / "import").is_dir()
+
+
+def test_a_folder_is_held_by_one_at_a_time_and_its_files_stay(tmp_path):
+    folder = tmp_path / "import"
+    with held(folder, "an import"):
+        (folder / "read").touch()
+        with (
+            pytest.raises(BlockingIOError, match=r"an import under way.*wait"),
+            held(folder, "an import"),
+        ):
+            pass
+    with held(folder, "an import"):
+        assert (folder / "read").is_file()
+
+
+def test_smoke_results_are_refused_in_the_repository():
+    with pytest.raises(ValueError, match="expected a workspace of its own for smoke results"):
+        write_facts(Workspace("."), "baseline.json", {}, smoke=True, **HISTORY)
+
+
+def test_names_are_read_as_text(tmp_path):
     workspace = Workspace(str(tmp_path))
-    table = pd.DataFrame({"group": ["6", "14"], "label": ["01", "NA"], "k": [12, 42]})
+    table = pd.DataFrame(
+        {"group": ["6", "14", ""], "label": ["01", "NA", "null"], "k": [12, 42, 2]}
+    )
     write_table(workspace, "baseline_predictions.csv", table)
     assert read_table(workspace, "baseline_predictions.csv").equals(table)
 
 
-def changed(path, old, new):
+def test_an_absent_result_names_the_notebook_that_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run notebooks/02_baseline"):
+        read_facts(Workspace(str(tmp_path)), "baseline.json")
+
+
+def test_a_file_without_a_writer_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected a results file out of"):
+        write_table(Workspace(str(tmp_path)), "mine.csv", pd.DataFrame())
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A workspace with a table and the facts of the same notebook."""
+    workspace = Workspace(str(tmp_path))
+    write_table(workspace, "baseline_predictions.csv", pd.DataFrame({"clip": ["a"], "k": [42]}))
+    facts = {"runs": 3, "by": {2: 0.1, 12: 0.2}}
+    write_facts(workspace, "baseline.json", facts, smoke=True, **HISTORY)
+    return workspace
+
+
+def change(path, old, new):
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-@pytest.fixture
-def sealed(tmp_path):
-    """A workspace with a table and the facts of the same notebook."""
-    workspace = Workspace(str(tmp_path))
-    write_table(workspace, "baseline_predictions.csv", pd.DataFrame({"clip": ["a"], "k": [42]}))
-    write_facts(
-        workspace, "baseline.json", {"runs": 3, "by": {2: 0.1, 12: 0.2}}, smoke=True, **HISTORY
-    )
-    return workspace
-
-
-def test_facts_and_tables_that_nobody_touched_are_read(sealed):
-    assert read_facts(sealed, "baseline.json")["by"] == {"2": 0.1, "12": 0.2}
-    assert read_table(sealed, "baseline_predictions.csv")["k"].tolist() == [42]
-
-
-def test_facts_that_were_edited_are_refused(sealed):
-    changed(sealed.results / "baseline.json", '"runs": 3', '"runs": 4')
-    with pytest.raises(
-        ValueError, match=r"baseline\.json: expected .*02_baseline.* run that again"
-    ):
-        read_facts(sealed, "baseline.json")
-
-
-def test_a_table_that_was_edited_is_refused_wherever_it_is_asked_for(sealed):
-    changed(sealed.results / "baseline_predictions.csv", "a,42", "a,41")
-    for read, name in ((sealed.read_json, "baseline.json"),
-                       (sealed.read_csv, "baseline_predictions.csv")):  # fmt: skip
-        with pytest.raises(ValueError, match=r"predictions\.csv: .*than baseline\.json notes"):
-            read(name)
-
-
-def test_facts_laid_out_otherwise_are_the_same_facts(sealed):
-    path = sealed.results / "baseline.json"
+def test_facts_come_back_with_their_history_however_they_are_laid_out(written):
+    path = written.results / "baseline.json"
     path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
-    assert read_facts(sealed, "baseline.json")["runs"] == 3
+    facts = read_facts(written, "baseline.json")
+    assert facts.pop("commit") and list(facts.pop("tables")) == ["baseline_predictions.csv"]
+    assert facts == {"runs": 3, "by": {"2": 0.1, "12": 0.2}, "smoke": True, **HISTORY}
+    assert read_table(written, "baseline_predictions.csv")["k"].tolist() == [42]
 
 
-@pytest.mark.parametrize("content", ["", '{"runs": ', "[1]", b"\xff\xfe"])
-def test_a_cut_file_of_facts_says_which_and_what_to_do(sealed, content):
-    path = sealed.results / "baseline.json"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+@pytest.mark.parametrize(("old", "new"), [('"runs": 3', '"runs": 4'), ('"sha256": ', '"former": ')])
+def test_edited_facts_are_refused(written, old, new):
+    change(written.results / "baseline.json", old, new)
+    with pytest.raises(ValueError, match=r"baseline\.json: expected .*02_baseline.*run that again"):
+        read_facts(written, "baseline.json")
+
+
+def test_an_edited_table_is_refused_with_its_facts_too(written):
+    change(written.results / "baseline_predictions.csv", "a,42", "a,41")
+    for read, name in ((read_facts, "baseline.json"), (read_table, "baseline_predictions.csv")):
+        with pytest.raises(ValueError, match=r"predictions\.csv: .*than baseline\.json notes"):
+            read(written, name)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"runs": ', b"[1]", b"\xff\xfe"])
+def test_a_damaged_file_of_facts_says_which_and_what_to_do(written, content):
+    (written.results / "baseline.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"baseline\.json: expected .*run that again"):
-        read_facts(sealed, "baseline.json")
-
-
-def test_facts_of_before_they_were_sealed_are_read(sealed):
-    path = sealed.results / "baseline.json"
-    facts = json.loads(path.read_text())
-    del facts["sha256"], facts["tables"]
-    path.write_text(json.dumps(facts))
-    changed(sealed.results / "baseline_predictions.csv", "a,42", "a,41")
-    assert read_facts(sealed, "baseline.json")["runs"] == 3
+        read_facts(written, "baseline.json")

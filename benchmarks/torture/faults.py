@@ -1,182 +1,159 @@
-"""Things that go wrong around a run, each on a copy of the reference: a clear error, and back."""
+"""Faults around a run: each has to cause a clear error, and to be gone after the remedy."""
 
+import os
 import re
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from children import Child, Ended, full_disk, notebooks, numbers, without_privilege
-from compare import copied, differences
-from trials import Bench, Trial, harmed
+import psutil
+from harness import Child, differences
 
-from jointprune.paper.report import PARTS
-from jointprune.paper.results import read_facts, write_facts
-from jointprune.workspace import ROOT, Workspace
+from jointprune.workspace import ROOT
 
-LARGEST_FILE = 100_000  # bytes on the full disk: settings and tables of gates fit, no model does
-BASELINE = "02"  # the notebook that trains fewest runs
-WITHOUT_FONT = """
-import os, matplotlib.font_manager as f
-left = f.fontManager
-left.ttflist = [font for font in left.ttflist if font.name != "DejaVu Sans"]
-name = f"fontlist-v{f.FontManager.__version__}.json"
-f.json_dump(left, os.path.join(os.environ["MPLCONFIGDIR"], name))
-"""
+FOLDER = ROOT / "build" / "torture"
+REFERENCE = FOLDER / "reference"  # the unbroken run
+PAPER = FOLDER / "paper"  # the repository's results and figures
+STORE = "data/processed/fingerspelling"
+# Commands of this Python; a workspace follows.
+SMOKE = ("notebooks/run.py", "smoke", "--workspace")
+PREPARE, TRAIN, DRAW = (
+    ("notebooks/run.py", "smoke", "--only", number, "--workspace") for number in ("01", "02", "05")
+)
+WRITE = ("-m", "jointprune.paper.report", "--workspace")
+CHECK = ("-m", "jointprune.paper.report", "--check", "--workspace")
+LOAD = ("-c", f"import sys, jointprune as jp; jp.load_dataset(sys.argv[1] + '/{STORE}')")
+HIDE_FONT = ("-c", """
+import sys, matplotlib.font_manager as f
+f.fontManager.ttflist = [font for font in f.fontManager.ttflist if font.name != "DejaVu Sans"]
+f.json_dump(f.fontManager, f"{sys.argv[1]}/fonts/fontlist-v{f.FontManager.__version__}.json")
+""")  # fmt: skip
+# Settings and tables of gates fit on the full disk, no model does.
+FULL_DISK = ("prlimit", "--fsize=100000")
+# Root may otherwise write where the mode of a folder forbids it.
+NO_ROOT = () if os.geteuid() else ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 
 
-def untrained(bench: Bench, name: str) -> Path:
-    """A copy of the reference whose runs are to be trained again."""
-    workspace = copied(bench.reference, name)
+class Fault(NamedTuple):
+    """A harm to a copy of a workspace, the error it has to cause, and its remedy."""
+
+    pattern: str  # of the error
+    command: tuple[str, ...]  # fails
+    harm: Callable[[Path], object]
+    remedy: Callable[[Path, str], object] = lambda workspace, error: None  # as the error says
+    again: tuple[str, ...] = TRAIN  # succeeds after the remedy
+    before: tuple[str, ...] = ()  # starts the command that fails
+    during: Callable[[Child, Path], None] = lambda child, workspace: None
+    of: Path = REFERENCE
+
+    def attempt(self, seed: int) -> tuple[str, str, bool]:
+        """What is expected, what happened, and whether they agree."""
+        workspace = copied(self.of, f"fault-{len(os.listdir(FOLDER))}")
+        self.harm(workspace)
+        failed = Child(self.command, workspace, self.before)
+        self.during(failed, workspace)
+        first = failed.ended()
+        error = failed.log.read_text(errors="replace")
+        self.remedy(workspace, error)
+        then = Child(self.again, workspace).ended()
+        other = differences(self.of, workspace, every_run=self.again != TRAIN)
+        clear = failed.returncode not in (0, -9) and bool(re.search(self.pattern, error))
+        happened = f"{first}; then {then}, files that differ: {other[:4] or 'none'}"
+        expected = f"“{self.pattern}”, then the same files"
+        return expected, happened, clear and then == "exit 0" and not other
+
+
+def copied(workspace: Path, name: str) -> Path:
+    """A copy of a workspace, without its logs."""
+    if not PAPER.exists():
+        for folder in ("data/results", "figures"):
+            shutil.copytree(ROOT / folder, PAPER / folder)
+        shutil.copy(ROOT / "README.md", PAPER)
+    ignored = shutil.ignore_patterns("logs", "executed")
+    return shutil.copytree(workspace, FOLDER / name, ignore=ignored)
+
+
+def forget_runs(workspace: Path, mode: int = 0o755) -> None:
     for path in (workspace / "data/runs").glob("*/run.json"):
         shutil.rmtree(path.parent)
-    return workspace
+    (workspace / "data/runs").chmod(mode)
 
 
-def fixed(bench: Bench, workspace: Path, name: str, words: str, failed: Ended) -> Trial:
-    """The trial, once the same notebook ran again."""
-    again = notebooks(workspace, "again", BASELINE).wait(bench.left())
-    return harmed(
-        name, words, failed, again, differences(bench.reference, workspace, every_run=False)
-    )
-
-
-def full(bench: Bench) -> Trial:
-    workspace = untrained(bench, "full")
-    child = notebooks(workspace, "full", BASELINE, before=full_disk(LARGEST_FILE))
-    return fixed(bench, workspace, "full disk", "File too large", child.wait(bench.left()))
-
-
-def read_only(bench: Bench) -> Trial:
-    workspace = untrained(bench, "readonly")
-    (workspace / "data/runs").chmod(0o555)
-    child = notebooks(workspace, "readonly", BASELINE, before=without_privilege)
-    failed = child.wait(bench.left())
-    (workspace / "data/runs").chmod(0o755)
-    return fixed(bench, workspace, "read-only folder", "Permission denied", failed)
-
-
-def stopped_kernel(bench: Bench) -> Trial:
-    """kill -9 for the kernel alone, while it trains."""
-    workspace = untrained(bench, "kernel")
-    child = notebooks(workspace, "kernel", BASELINE)
-    while child.alive and "all joints" not in child.log.read_text(errors="replace"):
-        time.sleep(0.1)
-    for kernel in child.kernels():
-        kernel.kill()
-    return fixed(bench, workspace, "stopped kernel", "its kernel stopped", child.wait(bench.left()))
-
-
-def truncated_checkpoint(bench: Bench) -> Trial:
-    """Every checkpoint cut in half; the folder that the error names is removed, as it says."""
-    workspace = copied(bench.reference, "checkpoint")
-    for path in (workspace / "data/runs").glob("*/model.ckpt"):
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    words = "remove that folder"
-    failed = notebooks(workspace, "cut", BASELINE).wait(bench.left())
-    for folder in set(re.findall(r"(\S+): expected a run's folder", failed.text)):
+def remove_named_runs(workspace: Path, error: str) -> None:
+    for folder in set(re.findall(r"(\S+): expected a run's folder", error)):
         shutil.rmtree(folder, ignore_errors=True)
-    return fixed(bench, workspace, "truncated checkpoint", words, failed)
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+def kill_kernel(child: Child, workspace: Path) -> None:
+    """kill -9 for the kernel alone, after the first training."""
+    while child.poll() is None and not any((workspace / "data/runs").glob("*/run.json")):
+        time.sleep(0.1)
+    for process in child.children(recursive=True):
+        with suppress(psutil.Error):
+            if "ipykernel_launcher" in process.cmdline():
+                process.kill()
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    if old not in text:
-        raise ValueError(f"{path}: expected {old!r} to edit, got none")
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-
-STORE = {
-    "a bit flipped in poses.npy": ("poses.npy", flip),
-    "present.npy cut": ("present.npy", cut),
-    "clips.csv edited": ("clips.csv", lambda path: edit(path, ",ase,ase,", ",ase,bzs,")),
-    "meta.json cut": ("meta.json", cut),
-}
-
-
-def corrupted_store(bench: Bench, damage: str) -> Trial:
-    """The store is refused by the next notebook; the first one makes it again."""
-    workspace = copied(bench.reference, f"store{list(STORE).index(damage)}")
-    name, spoil = STORE[damage]
-    spoil(workspace / "data/processed/fingerspelling" / name)
-    code = (
-        "import sys, jointprune as jp; jp.load_dataset(*sys.argv[1:2], jp.Workspace(sys.argv[2]))"
-    )
-    arguments = ("-c", code, "fingerspelling", str(workspace))
-    failed = Child(*arguments, log=workspace / "logs" / "load.log").wait(bench.left())
-    again = notebooks(workspace, "again", "01").wait(bench.left())
-    other = differences(bench.reference, workspace)
-    return harmed(f"store: {damage}", "expected the dataset that was saved", failed, again, other)
-
-
-def paper(bench: Bench) -> Path:
-    """The repository's results and figures in a workspace of their own, written, published."""
-    workspace = bench.folder / "paper"
-    if workspace.is_dir():
-        return workspace
-    for folder in ("data/results", "figures"):
-        shutil.copytree(ROOT / folder, workspace / folder)
-    shutil.copy(ROOT / "README.md", workspace)
-    place = Workspace(str(workspace))
-    for name in PARTS:  # those of before results were sealed get their seals
-        facts = read_facts(place, f"{name}.json")
-        history = {key: facts.pop(key) for key in ("data_sha256", "config", "smoke")}
-        for key in ("commit", "tables"):
-            facts.pop(key, None)
-        write_facts(place, f"{name}.json", facts, **history)
-    for step in ((), ("--publish",)):
-        ended = numbers(workspace, "made", *step).wait(bench.left())
-        if ended.code:
-            raise ValueError(ended.last)
-    return workspace
-
-
-EDITS = {
-    "tampered table": ("data/results/baseline_predictions.csv", ",0.", ",1.", "changed or damaged"),
-    "tampered facts": ("data/results/ablation.json", '"runs": ', '"runs": 1', "changed or damaged"),
-    "edited numbers.tex": ("figures/numbers.tex", "{410}", "{411}", "run `make numbers`"),
-}
-
-
-def edited(bench: Bench, name: str) -> Trial:
-    """`make check` says which file was edited; what it says to do brings it back."""
-    workspace = paper(bench)
-    file, old, new, words = EDITS[name]
-    path = workspace / file
-    before = path.read_bytes()
-    edit(path, old, new)
-    failed = numbers(workspace, "edited", "--check").wait(bench.left())
-    if path.suffix == ".tex":
-        numbers(workspace, "written").wait(bench.left())
-    else:
-        path.write_bytes(before)
-    again = numbers(workspace, "again", "--check").wait(bench.left())
-    other = [] if path.read_bytes() == before else [path.name]
-    named = path.name in failed.text
-    trial = harmed(name, words, failed, again, other)
-    return trial._replace(ok=trial.ok and named)
-
-
-def missing_font(bench: Bench) -> Trial:
-    """Matplotlib's list of fonts does not know the one that figures are set in."""
-    workspace = copied(bench.reference, "font")
-    fonts = workspace / "fonts"
-    fonts.mkdir()
-    where = {"MPLCONFIGDIR": str(fonts)}
-    Child("-c", WITHOUT_FONT, log=workspace / "logs" / "list.log", **where).wait(bench.left())
+def hide_font(workspace: Path) -> None:
+    (workspace / "fonts").mkdir()
+    Child(HIDE_FONT, workspace).ended()
     shutil.rmtree(workspace / "figures")
-    failed = notebooks(workspace, "failed", "05", **where).wait(bench.left())
-    for path in fonts.glob("fontlist*"):
-        path.unlink()  # as the error says
-    again = notebooks(workspace, "again", "05", **where).wait(bench.left())
-    other = differences(bench.reference, workspace)
-    return harmed("missing font", "expected the font DejaVu Sans", failed, again, other)
+
+
+def damage(pattern: str, change: Callable[[bytes], bytes], workspace: Path) -> None:
+    for path in workspace.glob(pattern):
+        before = path.read_bytes()
+        path.write_bytes(change(before))
+        assert path.read_bytes() != before, f"nothing to change in {path}"
+
+
+def cut(raw: bytes) -> bytes:
+    return raw[: len(raw) // 2]
+
+
+def flip(raw: bytes) -> bytes:
+    return cut(raw) + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :]
+
+
+def replace(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda raw: raw.replace(old, new, 1)
+
+
+def store(file: str, change: Callable[[bytes], bytes]) -> Fault:
+    """The store is refused when it is opened; notebook 01 makes it again."""
+    harm = partial(damage, f"{STORE}/{file}", change)
+    return Fault("expected the dataset that was saved", LOAD, harm, again=PREPARE)
+
+
+def edited(file: str, old: bytes, new: bytes, words: str, remedy: Callable | None = None) -> Fault:
+    """The check of the paper names the file and says what to do."""
+    remedy = remedy or (lambda workspace, error: shutil.copy(PAPER / file, workspace / file))
+    harm = partial(damage, file, replace(old, new))
+    return Fault(f"{Path(file).name}.*{words}", CHECK, harm, remedy, CHECK, of=PAPER)
+
+
+FAULTS = {
+    "full disk": Fault("File too large", TRAIN, forget_runs, before=FULL_DISK),
+    "read-only folder": Fault("Permission denied", TRAIN, partial(forget_runs, mode=0o555),
+                              lambda w, _: forget_runs(w), before=NO_ROOT),
+    "stopped kernel": Fault("its kernel stopped", TRAIN, forget_runs, during=kill_kernel),
+    "truncated checkpoint": Fault("remove that folder", TRAIN,
+                                  partial(damage, "data/runs/*/model.ckpt", cut),
+                                  remove_named_runs),
+    "store: a bit flipped in poses.npy": store("poses.npy", flip),
+    "store: present.npy cut": store("present.npy", cut),
+    "store: clips.csv edited": store("clips.csv", replace(b",ase,ase,", b",ase,bzs,")),
+    "store: meta.json cut": store("meta.json", cut),
+    "tampered table": edited("data/results/baseline_predictions.csv", b",0.", b",1.",
+                             "changed or damaged"),
+    "tampered facts": edited("data/results/ablation.json", b'"runs": ', b'"runs": 1',
+                             "changed or damaged"),
+    "edited numbers.tex": edited("figures/numbers.tex", b"{410}", b"{411}", "run `make numbers`",
+                                 lambda w, _: Child(WRITE, w).ended()),
+    "missing font": Fault("expected the font DejaVu Sans", DRAW, hide_font,
+                          lambda w, _: [p.unlink() for p in w.glob("fonts/fontlist*")], DRAW),
+}  # fmt: skip

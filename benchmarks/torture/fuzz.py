@@ -1,15 +1,14 @@
 """Malformed recordings of every layout, made with a seed, read as `import` reads them.
 
-`python benchmarks/torture/fuzz.py FOLDER SEED` prints a JSON line a recording: its name and how it
-ended ("refused", "read", or what else was raised), and at last the most memory that reading took.
-Videos are read by MediaPipe into `.pose` files, which are among those here.
+`python fuzz.py SEED FOLDER` prints a line for each recording: its name and how reading it ended
+("refused", "read", or what else was raised), and at last the most memory that reading took.
+Videos are not among them: MediaPipe turns these into `.pose` files, which are.
 """
 
 import json
 import pickle
 import resource
 import signal
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,14 +29,6 @@ BYTES_ROUNDS = 2  # of each damage of bytes, at other places
 HUGE = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xfe\xff")
 
 
-def cut(raw: bytes, rng) -> bytes:
-    return raw[: rng.integers(1, len(raw))]
-
-
-def cut_late(raw: bytes, rng) -> bytes:
-    return raw[: -int(rng.integers(1, min(64, len(raw))))]
-
-
 def flipped(raw: bytes, rng, within: int | None = None, count: int = 8) -> bytes:
     content = bytearray(raw)
     for place in rng.integers(0, min(within or len(raw), len(raw)), count):
@@ -54,8 +45,8 @@ def huge_claim(raw: bytes, rng) -> bytes:
 BYTES: dict[str, Callable] = {
     "empty": lambda raw, rng: b"",
     "one byte": lambda raw, rng: raw[:1],
-    "cut": cut,
-    "cut at its end": cut_late,
+    "cut": lambda raw, rng: raw[: rng.integers(1, len(raw))],
+    "cut at its end": lambda raw, rng: raw[: -int(rng.integers(1, min(64, len(raw))))],
     "flipped": flipped,
     "flipped header": lambda raw, rng: flipped(raw, rng, within=96),
     "flipped end": lambda raw, rng: raw[:-96] + flipped(raw[-96:], rng),
@@ -65,88 +56,77 @@ BYTES: dict[str, Callable] = {
     "zeros": lambda raw, rng: bytes(len(raw)),
     "noise after its header": lambda raw, rng: raw[:32] + rng.bytes(len(raw) - 32),
 }
-
-
-def no_hand(motion: Motion) -> None:
-    motion.seen[:] = False
-
-
-def nan(motion: Motion) -> None:
-    motion.hands[:], motion.pose[:] = np.nan, np.nan
-
-
-def infinite(motion: Motion) -> None:
-    motion.hands[2:, 30, 0] = np.inf
-
-
-def enormous(motion: Motion) -> None:
-    motion.hands[2:, 25] = 3e38
-
-
-def one_point(motion: Motion) -> None:
-    """Hands and body of size zero."""
-    motion.hands[:], motion.pose[:] = 0.5, 0.5
-    motion.hands[..., 2] = 0
-
-
-VALUES = (no_hand, nan, infinite, enormous, one_point)
+# Values of a recording: its hands (frames, joints, 3), its pose, and where hands are seen.
+VALUES: dict[str, tuple] = {
+    "no hand": (("seen", ..., False),),
+    "NaN": (("hands", ..., np.nan), ("pose", ..., np.nan)),
+    "infinite": (("hands", np.s_[2:, 30, 0], np.inf),),
+    "enormous": (("hands", np.s_[2:, 25], 3e38),),
+    "one point": (("hands", ..., 0.5), ("pose", ..., 0.5), ("hands", np.s_[..., 2], 0)),
+}
 SHAPES = ((0,), (0, 543, 3), (6, 543), (6, 543, 1), (6, 42, 3), (1,), (1662, 1), (1661,), (6, 1, 1))
 
 
-def bare_header(shape: str, kind: str = "<f4") -> bytes:
-    """An `.npy` file that claims a shape and holds nothing."""
-    text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+CLAIMS = ((10**12, 543, 3), (-1,), (99999999, 1662), (1662,))  # of files that hold nothing
+KEYPOINTS = ((0, 75, 3), (6, 75), (6, 2, 75, 3), (6, 42, 3), (75, 3))
 
 
-def wrong_contents(path: Path) -> Iterator[tuple[str, Callable]]:
-    """Files of the right kind with the wrong content: a name, and what writes it to a path."""
+def claim(path: Path, shape: tuple[int, ...]) -> None:
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def wrong_contents(path: Path) -> dict[str, Callable[[Path], object]]:
+    """What writes files of a kind with the wrong content, by name."""
     if path.suffix == ".npy":
-        for shape in SHAPES:
-            yield f"shape {shape}", lambda p, s=shape: np.save(p, np.zeros(s, np.float32))
-        for shape in ("(1000000000000, 543, 3)", "(-1,)", "(99999999, 1662)", "(1662,)"):
-            yield f"claims {shape}", lambda p, s=shape: p.write_bytes(bare_header(s))
-        yield "objects", lambda p: np.save(p, np.array([{}]), allow_pickle=True)
-    elif path.suffix == ".pkl":
-        for shape in ((0, 75, 3), (6, 75), (6, 2, 75, 3), (6, 42, 3), (75, 3)):
+        shapes = {f"shape {s}": lambda p, s=s: np.save(p, np.zeros(s, np.float32)) for s in SHAPES}
+        claims = {f"claims {s}": lambda p, s=s: claim(p, s) for s in CLAIMS}
+        return shapes | claims | {"objects": lambda p: np.save(p, np.array([{}]))}
+    if path.suffix == ".pkl":
+        contents = {"a list": [1, 2], "a function": {"keypoints": print}}
+        for shape in KEYPOINTS:
             parts = {"keypoints": np.zeros(shape), "confidences": np.zeros(shape[:-1])}
-            yield f"shape {shape}", lambda p, c=parts: p.write_bytes(pickle.dumps(c))
-        yield "a list", lambda p: p.write_bytes(pickle.dumps([1, 2]))
-        yield "a function", lambda p: p.write_bytes(pickle.dumps({"keypoints": print}))
-    elif path.suffix == ".parquet":
+            contents[f"shape {shape}"] = parts
+        return {n: lambda p, c=c: p.write_bytes(pickle.dumps(c)) for n, c in contents.items()}
+    if path.suffix == ".parquet":
         table = pd.read_parquet(path)
-        yield "no rows", lambda p: table[:0].to_parquet(p)
-        yield "no x", lambda p: table.drop(columns="x").to_parquet(p)
-        yield "points twice", lambda p: pd.concat([table, table]).to_parquet(p)
-        yield "points unknown", lambda p: table.assign(landmark_index=77).to_parquet(p)
-        yield "words", lambda p: table.assign(x="far").to_parquet(p)
-        yield "infinite", lambda p: table.assign(y=np.inf).to_parquet(p)
+        tables = {
+            "no rows": table[:0],
+            "no x": table.drop(columns="x"),
+            "points twice": pd.concat([table, table]),
+            "points unknown": table.assign(landmark_index=77),
+            "text": table.assign(x="far"),
+            "infinite y": table.assign(y=np.inf),
+        }
+        return {name: table.to_parquet for name, table in tables.items()}
+    return {}
 
 
 def recordings(folder: Path, seed: int) -> Iterator[tuple[str, Path]]:
     """Each malformed recording's name and the folder that it was written into."""
     rng, number = np.random.default_rng(seed), 0
-    for layout, write in WRITERS.items():
 
-        def fresh(change=lambda motion: None, write=write) -> tuple[Path, Path]:
-            """A whole recording and the file of it that is to be damaged."""
-            nonlocal number
-            source, motion = folder / f"{number:03d}", Motion()
-            number += 1
-            change(motion)
-            write(source, motion)
-            files = sorted(path for path in source.rglob("*") if path.suffix != ".csv")
-            files = [path for path in files if path.is_file()]
-            return source, files[rng.integers(len(files))]
+    def fresh(layout: str, changes: tuple = ()) -> tuple[Path, Path]:
+        """A recording, and the file of it that is to be damaged."""
+        nonlocal number
+        source, motion = folder / f"{number:03d}", Motion()
+        number += 1
+        for name, where, value in changes:
+            getattr(motion, name)[where] = value
+        WRITERS[layout](source, motion)
+        files = sorted(p for p in source.rglob("*") if p.is_file() and p.suffix != ".csv")
+        return source, files[rng.integers(len(files))]
 
-        for change in VALUES:
-            yield f"{layout}: {change.__name__}", fresh(change)[0]
+    for layout in WRITERS:
+        for name, changes in VALUES.items():
+            yield f"{layout}: {name}", fresh(layout, changes)[0]
         for name, damage in list(BYTES.items()) * BYTES_ROUNDS:
-            source, path = fresh()
+            source, path = fresh(layout)
             path.write_bytes(damage(path.read_bytes(), rng))
             yield f"{layout}: {name}", source
-        for name, spoil in wrong_contents(fresh()[1]):
-            source, path = fresh()
+        for name, spoil in wrong_contents(fresh(layout)[1]).items():
+            source, path = fresh(layout)
             spoil(path)
             yield f"{layout}: {name}", source
 
@@ -167,38 +147,28 @@ def ending(source: Path) -> str:
     return "read"
 
 
-def resident() -> int:
-    """The most bytes that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def bounded() -> None:
+def limit_memory() -> None:
     """No more than MOST beyond what is mapped now, so that asking for more raises MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MOST
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
-def too_long(*_) -> None:
-    raise TimeoutError(f"no end within {LONGEST} s")
-
-
 def main() -> None:
-    folder, seed = Path(sys.argv[1]).resolve(), int(sys.argv[2])
-    signal.signal(signal.SIGALRM, too_long)
+    seed, folder = int(sys.argv[1]), Path(sys.argv[2]).resolve()
     made = list(recordings(folder, seed))
-    write = WRITERS["asl-signs"]
-    write(folder / "whole", Motion())
+    WRITERS["asl-signs"](folder / "whole", Motion())
     assert ending(folder / "whole") == "read"  # which loads the libraries
-    bounded()
-    before = resident()
+    limit_memory()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name, source in made:
-        print(json.dumps({"name": name, "folder": source.name}), flush=True)
-        signal.alarm(LONGEST)
+        print(f"{source.name} {name}: ", end="", flush=True)
+        signal.alarm(LONGEST)  # ends the process
         ended = ending(source)
         signal.alarm(0)
-        print(json.dumps({"ended": ended}), flush=True)
-    print(json.dumps({"memory_mib": (resident() - before) / 2**20}))
+        print(ended.replace("\n", " "), flush=True)
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB at its highest
+    print(json.dumps({"memory_mib": more / 1024}))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from jointprune.export.checks import largest_difference
 from jointprune.export.program import Recogniser, description, write
 from jointprune.extras import require
 from jointprune.runs import run_of
-from jointprune.scratch import scratch_folder
 from jointprune.store import open_dataset
-from jointprune.workspace import sync
+from jointprune.workspace import scratch_folder, sync
 
 # Raised for a file that torch did not write, and for content that is not a model's.
 FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)

@@ -20,10 +20,9 @@ from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
 from jointprune.importing.report import former_import, report_of, report_path
 from jointprune.recordings import mirror
-from jointprune.scratch import held
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import arrays_on_disk, save_dataset
-from jointprune.workspace import Workspace, atomic_path
+from jointprune.workspace import Workspace, atomic_path, held
 
 # A signer's left hand leads if it is seen in this many times the frames of the right one.
 LEFT_LEADS = 1.5

@@ -18,10 +18,9 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.recordings import LIMIT, Recording, mirror, pad, read_recording, trim
-from jointprune.scratch import scratch_folder
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.store import save_dataset
-from jointprune.workspace import file_sha256
+from jointprune.workspace import file_sha256, scratch_folder
 
 WHEEL = "spoken_to_signed-0.4.0-py3-none-any.whl"
 SHA256 = "10570745f622476c0f890a9715e5376b650fb85bb0d0cef4b7cb031892055367"

@@ -1,8 +1,8 @@
 """`data/results`: facts (JSON) and tables (CSV), each written by one notebook or command.
 
 A file is written whole or not at all. Facts carry their history (commit, checksum of the data
-set, settings), a checksum of themselves and those of the tables written with them, so that a file
-that was edited or damaged is refused.
+set, settings), their own checksum and those of the tables written with them: an edited or damaged
+file is refused.
 """
 
 import hashlib
@@ -14,8 +14,7 @@ import pandas as pd
 
 from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
-# Columns that hold names: a sign called "NA" or a signer called "6" is text, never a missing
-# value or a number.
+# Columns of names, read as text: a sign may be called "NA", a signer "6".
 TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "joint")
 
 # No results file has two writers.
@@ -43,7 +42,7 @@ def write_facts(
 ) -> Path:
     """Write `facts` with their history to `results/name`; returns its path.
 
-    Raises ValueError for an unknown name, or a smoke result in the repository itself.
+    Raises ValueError for an unknown name, or for a smoke result in the repository itself.
     """
     _check_name(name)
     if smoke and workspace.path == ROOT:
@@ -84,24 +83,23 @@ def read_facts(workspace: Workspace, name: str) -> dict:
     path = _existing(workspace, name)
     try:
         facts = json.loads(path.read_bytes())
-        changed = facts.pop("sha256", None) != facts_sha256(facts)
-    except (ValueError, AttributeError, TypeError) as error:  # no JSON, or no facts
-        raise ValueError(_damaged(path, str(error))) from error
-    if changed:
-        raise ValueError(_damaged(path, "another"))
+        unchanged = facts.pop("sha256", None) == facts_sha256(facts)
+    except (ValueError, AttributeError, TypeError) as error:  # not JSON, or not a dict
+        raise _damaged(path, str(error)) from error
+    if not unchanged:
+        raise _damaged(path, "other facts")
     for table, sha256 in facts.get("tables", {}).items():
         if file_sha256(_existing(workspace, table)) != sha256:
-            raise ValueError(_damaged(workspace.results / table, f"another than {name} notes"))
+            raise _damaged(workspace.results / table, f"another table than {name} notes")
     return facts
 
 
 def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
     """The table `results/name`; ValueError if it is not the one that the facts beside it note."""
-    _check_name(name)
+    path = _existing(workspace, name)
     for facts in _beside(workspace, name, ".json"):
         read_facts(workspace, facts)
-    text = dict.fromkeys(TEXT_COLUMNS, str)
-    return pd.read_csv(_existing(workspace, name), keep_default_na=False, dtype=text)
+    return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
 
 def facts_sha256(facts: dict) -> str:
@@ -112,22 +110,24 @@ def facts_sha256(facts: dict) -> str:
 def current_commit() -> str:
     """The checkout's commit, with `+` where tracked code differs from it; "unknown" outside git.
 
-    Results and figures do not count as differences: they are what a run rewrites.
+    Results and figures do not count as differences, since runs rewrite them.
     """
-    git = ["git", "-C", str(ROOT)]
-    changed = ["status", "--porcelain", "--untracked-files=no", "--", "jointprune", "notebooks"]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True)
-        dirty = subprocess.run([*git, *changed], capture_output=True)
-    except FileNotFoundError:
+        head = git("rev-parse", "--short=12", "HEAD")
+        code = ("jointprune", "notebooks")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)
+    except (FileNotFoundError, subprocess.CalledProcessError):
         return "unknown"
-    if head.returncode or dirty.returncode:
-        return "unknown"
-    return head.stdout.decode().strip() + ("+" if dirty.stdout.strip() else "")
+    return head + ("+" if changed else "")
 
 
 def _beside(workspace: Workspace, name: str, ending: str) -> list[str]:
-    """Results that exist of the writer of `name`, by their ending such as ".csv"."""
+    """Existing results with the same writer as `name`, by their ending such as ".csv"."""
     return [n for n in WRITERS if WRITERS[n] == WRITERS[name] and Path(n).suffix == ending
             and (workspace.results / n).is_file()]  # fmt: skip
 
@@ -145,8 +145,8 @@ def _check_name(name: str) -> None:
         raise ValueError(f"expected a results file out of {sorted(WRITERS)}, got {name!r}")
 
 
-def _damaged(path: Path, got: str) -> str:
-    return (
+def _damaged(path: Path, got: str) -> ValueError:
+    return ValueError(
         f"{path}: expected the content that {WRITERS[path.name]} wrote, got {got}: it was changed "
         "or damaged since; restore it (git checkout) or run that again"
     )
