@@ -7,7 +7,7 @@ import lightning
 import pytest
 import torch
 
-from jointprune import resume as unfinished
+from jointprune import resume
 from jointprune.config import TrainingConfig
 from jointprune.runs import make_run
 from jointprune.training import GatePath, fit, train
@@ -29,7 +29,7 @@ class Stop(lightning.Callback):
 
 @pytest.fixture
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(unfinished, "KEEP_EVERY", 0)
+    monkeypatch.setattr(resume, "SAVE_EVERY", 0)
 
 
 def toy_run(data, **settings):
@@ -50,10 +50,10 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(
     unbroken, gates = fit(run, toy_dataset)
     for epoch in (1, 3):  # the second time it was resumed itself
         with pytest.raises(InterruptedError):
-            fit(run, toy_dataset, [Stop(epoch)], keep=file)
+            fit(run, toy_dataset, [Stop(epoch)], checkpoint=file)
         assert torch.load(file, weights_only=True)["epoch"] == epoch - 1
     torch.manual_seed(99)
-    resumed, same = fit(run, toy_dataset, keep=file)
+    resumed, same = fit(run, toy_dataset, checkpoint=file)
     assert same.equals(gates)
     assert resumed.trainer.global_step == unbroken.trainer.global_step
     assert resumed.state_dict().keys() == unbroken.state_dict().keys()
@@ -69,7 +69,7 @@ def test_a_sweeps_run_goes_on_and_leaves_nothing_beside_it(
     run, workspace = toy_run(toy_dataset, mask="hard-concrete"), Workspace(str(tmp_path))
     kept = workspace.runs / "unfinished" / f"{run.name(toy_dataset.sha256)}.ckpt"
     with pytest.raises(InterruptedError):
-        fit(run, toy_dataset, [Stop(3)], keep=kept)
+        fit(run, toy_dataset, [Stop(3)], checkpoint=kept)
     epochs = []
     monkeypatch.setattr(GatePath, "on_train_start", lambda *_: epochs.append(_[1].current_epoch))
     resumed = train(run, toy_dataset, workspace)
@@ -82,14 +82,14 @@ def test_a_sweeps_run_goes_on_and_leaves_nothing_beside_it(
 def test_a_checkpoint_waits_for_its_time(toy_dataset, tmp_path, monkeypatch):
     """With a clock of 100 s a look, one an epoch and one a checkpoint."""
     ticks, kept = iter(range(0, 10_000, 100)), []
-    monkeypatch.setattr(unfinished, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(resume, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     save = lightning.Trainer.save_checkpoint
     monkeypatch.setattr(
         lightning.Trainer,
         "save_checkpoint",
         lambda trainer, path: kept.append(trainer.current_epoch) or save(trainer, path),
     )
-    fit(toy_run(toy_dataset, epochs=7), toy_dataset, keep=tmp_path / "run.ckpt")
+    fit(toy_run(toy_dataset, epochs=7), toy_dataset, checkpoint=tmp_path / "run.ckpt")
     assert kept == [2, 5]
 
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_nothing(
     """Not the training, and not the checkpoint before it."""
     run, file = toy_run(toy_dataset), tmp_path / "run.ckpt"
     with pytest.raises(InterruptedError):
-        fit(run, toy_dataset, [Stop(2)], keep=file)
+        fit(run, toy_dataset, [Stop(2)], checkpoint=file)
     before = file.read_bytes()
 
     def full(trainer, path):
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_nothing(
 
     monkeypatch.setattr(lightning.Trainer, "save_checkpoint", full)
     with pytest.warns(UserWarning, match=f"{file} could not be written, training goes on: .*28"):
-        model, _ = fit(run, toy_dataset, keep=file)
+        model, _ = fit(run, toy_dataset, checkpoint=file)
     assert model.trainer.global_step == model.trainer.estimated_stepping_batches
     assert file.read_bytes() == before
 
@@ -116,19 +116,19 @@ def test_a_checkpoint_that_cannot_be_written_ends_nothing(
 def test_what_another_kind_of_device_drew_is_left_out(toy_dataset, every_epoch, tmp_path):
     run, file = toy_run(toy_dataset), tmp_path / "run.ckpt"
     with pytest.raises(InterruptedError):
-        fit(run, toy_dataset, [Stop(2)], keep=file)
+        fit(run, toy_dataset, [Stop(2)], checkpoint=file)
     kept = torch.load(file, weights_only=True)
     (drawn,) = (s["drawn"] for name, s in kept["callbacks"].items() if "Unfinished" in name)
     drawn |= {"of": ["cuda", 1], "noise": torch.zeros(16, dtype=torch.uint8)}
     torch.save(kept, file)
-    model, _ = fit(run, toy_dataset, keep=file)
+    model, _ = fit(run, toy_dataset, checkpoint=file)
     assert model.trainer.global_step == model.trainer.estimated_stepping_batches
 
 
 def test_a_short_training_is_not_kept(toy_dataset, tmp_path):
     file = tmp_path / "run.ckpt"
     with pytest.raises(InterruptedError):
-        fit(toy_run(toy_dataset), toy_dataset, [Stop(3)], keep=file)
+        fit(toy_run(toy_dataset), toy_dataset, [Stop(3)], checkpoint=file)
     assert not file.exists()
 
 
@@ -137,10 +137,10 @@ def test_a_short_training_is_not_kept(toy_dataset, tmp_path):
 def test_a_damaged_file_is_named_and_not_taken_up(damage, toy_dataset, every_epoch, tmp_path):
     run, file = toy_run(toy_dataset), tmp_path / "run.ckpt"
     with pytest.raises(InterruptedError):
-        fit(run, toy_dataset, [Stop(3)], keep=file)
+        fit(run, toy_dataset, [Stop(3)], checkpoint=file)
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(OSError, match=f"{file}: expected an interrupted training .* remove it"):
-        fit(run, toy_dataset, keep=file)
+        fit(run, toy_dataset, checkpoint=file)
 
 
 def flipped(archive: bytes) -> bytes:

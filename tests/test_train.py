@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from jointprune import resume as unfinished
+from jointprune import resume
 from jointprune import train
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
@@ -140,7 +140,7 @@ def test_a_stop_while_training_says_what_is_kept(
     long, stop, code, arguments, tmp_path, monkeypatch, capsys
 ):
     """Stopped in the second epoch, the first one's logs are there; a long one goes on."""
-    monkeypatch.setattr(unfinished, "KEEP_EVERY", 0 if long else 300)
+    monkeypatch.setattr(resume, "SAVE_EVERY", 0 if long else 300)
 
     def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:
@@ -155,17 +155,17 @@ def test_a_stop_while_training_says_what_is_kept(
         signal.signal(signal.SIGINT, handler)  # Lightning lets no second one through
         patch.undo()
     folder = tmp_path / "data" / "runs" / "cli" / "pruning_experiment"
-    assert said.startswith(f"Stopped. What was logged until then is in {folder}; ")
+    assert said.startswith(f"Stopped. The logs are in {folder}; ")
     version = folder / "version_0"
     assert pd.read_csv(version / "metrics.csv")["epoch"].tolist() == [0]
     assert not list(version.rglob("*.ckpt"))
     kept = list((folder / "unfinished").glob("*.ckpt"))
-    after = f"goes on from {kept[0]}." if long else "starts anew."
+    after = f"resumes from {kept[0]}." if long else "starts anew."
     assert said.endswith(f"; the same command {after}")
     train.main([*arguments, "--seed", "1"])  # another run, which takes nothing up
-    assert "Going on from " not in capsys.readouterr().out
+    assert "Resuming from " not in capsys.readouterr().out
     train.main(arguments)
-    assert ("Going on from " in capsys.readouterr().out) == long
+    assert ("Resuming from " in capsys.readouterr().out) == long
     epochs = pd.read_csv(folder / "version_2" / "metrics.csv")["epoch"].dropna()
     assert sorted(set(epochs))[0] == (1 if long else 0)
     assert not list((folder / "unfinished").glob("*"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import torch
 
-from jointprune import resume as unfinished
+from jointprune import resume
 from jointprune import train
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
@@ -60,9 +60,9 @@ class Stop(lightning.Callback):
 def resumed(config: TrainingConfig, data: SignDataset, keep: Path, **asked) -> dict:
     """The course of a training's last epoch, in another start than those before it."""
     try:
-        course(config, data, Stop(), keep=keep, **asked)
+        course(config, data, Stop(), checkpoint=keep, **asked)
     except InterruptedError:
-        return course(config, data, keep=keep, **asked)
+        return course(config, data, checkpoint=keep, **asked)
 
 
 def main(folder: Path) -> None:
@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
     data = open_dataset(DATASET, Workspace(str(folder)))
     both = {"devices": 2, "strategy": "ddp"}
     courses = {n: course(c, data, **both) for n, c in CONFIGS.items()}
-    unfinished.KEEP_EVERY = 0
+    resume.SAVE_EVERY = 0
     courses["resumed"] = resumed(CONFIGS["budget"], data, folder / "budget.ckpt", **both)
     torch.save(courses, folder / f"courses-{torch.distributed.get_rank()}.pt")
     options = {"dataset": DATASET, "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
