@@ -120,7 +120,7 @@ def train_gates(
     """Gates trained alone by Adam on sum_j benefit_j (1 - gate_j) + l0_penalty.
 
     A clip's benefits are BENEFITS times exponential noise of mean 1; a step averages `batch`
-    clips, draws gates once, and ramps the penalty as `SignClassificationLightning.gate_cost`
+    clips, draws gates once, and ramps the penalty as `SignClassificationLightning.gate_penalty`
     does. Returns the layer, and after each step `loss` (without penalty, gates and clips without
     noise, nats) and `kept` (joints).
     """
