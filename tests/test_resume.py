@@ -13,7 +13,7 @@ from jointprune.runs import make_run
 from jointprune.training import GatePath, fit, train
 from jointprune.workspace import Workspace
 
-TINY = TrainingConfig(hidden=16, frames=4, epochs=5, batch_size=8)
+TINY = TrainingConfig(hidden=16, layers=2, frames=4, epochs=5, batch_size=8)
 
 
 class Stop(lightning.Callback):
@@ -25,6 +25,11 @@ class Stop(lightning.Callback):
     def on_train_batch_end(self, trainer, *_):
         if (trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_idx) == (self.epoch, 1):
             raise InterruptedError
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)  # as `train` does
 
 
 @pytest.fixture
@@ -72,7 +77,6 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(
 
 
 def test_train_resumes_and_removes_the_checkpoint(toy_dataset, every_epoch, tmp_path, monkeypatch):
-    torch.set_num_threads(1)  # as `train` does
     run, workspace = toy_run(toy_dataset, mask="hard-concrete"), Workspace(str(tmp_path))
     file = workspace.runs / "unfinished" / f"{run.name(toy_dataset.sha256)}.ckpt"
     interrupted(run, toy_dataset, file)
