@@ -1,12 +1,11 @@
 """Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`.
 
-Each pair of measurements is taken in turn, five times over, in processes of their own; a ratio
-is that of the medians. A dataset of AUTSL's size is made and trained on once for each share of its
-clips: minutes each, and the shares stand beside one another. About eight minutes on two cores.
+Both sides of a ratio are measured in turn, five times, each in a process of its own; the ratio is
+that of the medians. A data set of AUTSL's size is made and trained on once for each of three
+shares of its clips. About eight minutes on two cores.
 """
 
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -20,7 +19,6 @@ from pose_format import Pose
 
 from jointprune.paper import fingerspelling
 from jointprune.paper.results import write_facts
-from jointprune.parallel import KEEP_MEMORY
 from jointprune.workspace import ROOT, Workspace
 
 HERE = Path(__file__).resolve().parent
@@ -28,40 +26,38 @@ REPEATS = 5
 # By hidden size; the first epoch warms up, the median of the others counts.
 SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
 THREADS = 2
-# float32 throughout, as the peer computes; and what our runs are set to.
+# float32 throughout, like the peer; and the defaults of our runs.
 PRECISIONS = {"same_precision": "32-true", "as_shipped": "auto"}
-# What our runs tell the allocator goes with what they are set to.
-MEMORY = {"same_precision": {}, "as_shipped": KEEP_MEMORY}
-# Shares of the stand-in's clips, ascending; and what starts with what is told to the allocator.
-SHARES = (1 / 16, 1 / 4, 1)
-WORK = {"prepare": {}, "train": KEEP_MEMORY}
+FLAGS = {"same_precision": [], "as_shipped": ["--keep-memory"]}
+SHARES = (1 / 16, 1 / 4, 1)  # of the clips of AUTSL's size, ascending
+WORK = ("prepare", "train")
 
 
-def run_script(name: str, memory: dict[str, str], **options) -> str:
-    """What a script beside this one prints; its own complaint goes to the terminal."""
-    arguments = [f"--{key}={value}" for key, value in options.items()]
+def run_script(name: str, *flags: str, **options) -> str:
+    """The output of a script beside this one."""
+    arguments = [*flags, *(f"--{key}={value}" for key, value in options.items())]
     command = [sys.executable, str(HERE / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | memory)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
 def peer_speed(hidden: int) -> float:
-    """Training samples a second of the quick start's recipe."""
-    printed = run_script("peer_hf_bert.py", {}, hidden=hidden, threads=THREADS, **SIZES[hidden])
+    """Training samples per second of the quick start's recipe."""
+    printed = run_script("peer_hf_bert.py", hidden=hidden, threads=THREADS, **SIZES[hidden])
     return float(re.search(r"([\d.]+) samples/s", printed).group(1))
 
 
 def our_speed(hidden: int, name: str) -> dict[str, float]:
-    """The facts that `ours.py` prints in its last line; `name` is one of PRECISIONS."""
-    settings = {"hidden": hidden, "threads": THREADS, "precision": PRECISIONS[name]}
-    printed = run_script("ours.py", MEMORY[name], **settings, **SIZES[hidden])
+    """The measurements of `ours.py`; `name` is one of PRECISIONS."""
+    options = {"hidden": hidden, "threads": THREADS, "precision": PRECISIONS[name]}
+    printed = run_script("ours.py", *FLAGS[name], **options, **SIZES[hidden])
     return json.loads(printed.splitlines()[-1])
 
 
 def training(hidden: int) -> dict:
-    """Our training speed against the peer's at one size, and shares of the machine's limit."""
+    """Our training speed at one size, relative to the peer and to the machine's limit."""
     peers, ours = [], {name: [] for name in PRECISIONS}
     for _ in range(REPEATS):
         peers.append(peer_speed(hidden))
@@ -76,7 +72,7 @@ def training(hidden: int) -> dict:
 
 
 def read_bare(wheel: Path) -> None:
-    """Read the 410 files with pose-format and do nothing with them."""
+    """Read the 410 files with pose-format and discard them."""
     with zipfile.ZipFile(wheel) as archive:
         index = archive.read(fingerspelling.FOLDER + "index.csv").decode("utf-8")
         for name in fingerspelling.read_index(index)["source_file"]:
@@ -84,7 +80,7 @@ def read_bare(wheel: Path) -> None:
 
 
 def preparation(wheel: Path) -> tuple[dict, str]:
-    """Seconds of making the store against bare reading of the same files; the store's checksum."""
+    """Seconds to make the store and to read the same files; the store's checksum."""
     seconds = {"prepare": [], "read": []}
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
@@ -100,30 +96,33 @@ def preparation(wheel: Path) -> tuple[dict, str]:
 
 
 def autsl_size() -> dict:
-    """Preparation of a dataset of AUTSL's size and an epoch on it, whole and on shares of it."""
+    """Preparation of a data set of AUTSL's size and an epoch on it, for each of SHARES."""
     shares = {work: {} for work in WORK}
     (ROOT / "build").mkdir(exist_ok=True)
     for share in SHARES:
         with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-            for work, memory in WORK.items():
-                printed = run_script("size.py", memory, work=work, share=share, folder=folder)
+            for work in WORK:
+                printed = run_script("size.py", work=work, share=share, folder=folder)
                 shares[work][f"{share:g}"] = json.loads(printed.splitlines()[-1])
     return {work: {"shares": found, "growth": growth(found)} for work, found in shares.items()}
 
 
 def growth(shares: dict[str, dict]) -> dict[str, float]:
-    """What a clip more costs among the most clips to what it costs among the fewest; linear: 1."""
+    """Marginal cost of a clip between the larger shares over that between the smaller ones.
+
+    1 if cost is linear in the number of clips.
+    """
     few, some, whole = (shares[f"{share:g}"] for share in SHARES)
 
-    def a_clip(fewer: dict, more: dict, what: str) -> float:
-        return (more[what] - fewer[what]) / (more["clips"] - fewer["clips"])
+    def marginal(fewer: dict, more: dict, cost: str) -> float:
+        return (more[cost] - fewer[cost]) / (more["clips"] - fewer["clips"])
 
     costs = ("cpu_seconds", "peak_mib")
-    return {what: a_clip(some, whole, what) / a_clip(few, some, what) for what in costs}
+    return {cost: marginal(some, whole, cost) / marginal(few, some, cost) for cost in costs}
 
 
 def report(facts: dict) -> str:
-    """The ratios, one line each, beside what they aim at."""
+    """The ratios, one line each, with their goals."""
     lines = []
     for size, goal in (("128", 2.0), ("512", 1.4)):
         speeds = facts["training"][size]
@@ -140,14 +139,14 @@ def report(facts: dict) -> str:
 
 
 def size_report(facts: dict) -> list[str]:
-    """The same of a dataset of AUTSL's size."""
+    """The lines on a data set of AUTSL's size."""
     lines = []
     for work, found in facts.items():
         whole, grows = found["shares"]["1"], found["growth"]
         lines.append(
             f"AUTSL's size, {work}: {whole['peak_mib'] / 1024:.2f} GiB resident (goal under 2),"
-            f" {whole['seconds']:.0f} s; a clip more costs {grows['cpu_seconds']:.2f} x the time"
-            f" and {grows['peak_mib']:.2f} x the memory of one among few (linear: 1)"
+            f" {whole['seconds']:.0f} s; marginal cost of a clip at full size over that of few:"
+            f" {grows['cpu_seconds']:.2f} in time, {grows['peak_mib']:.2f} in memory (linear: 1)"
         )
     epoch = facts["train"]["shares"]["1"]
     ratio = epoch["cpu_seconds"] / epoch["feeding_cpu_seconds"]

@@ -22,6 +22,7 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.gates import JointPruningLayer, l0_penalty
+from jointprune.parallel import keep_memory
 from jointprune.runs import Run, make_run
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.training import batches_of, fit, precision_for
@@ -62,7 +63,7 @@ def random_dataset(clips: int) -> SignDataset:
 
 
 def train(run: Run, data: SignDataset) -> float:
-    """Training samples a second: the median epoch after the first."""
+    """Training samples per second, in the median epoch after the first."""
     clock = EpochClock()
     fit(run, data, [clock])
     return len(batches_of(run, data)) * BATCH / statistics.median(clock.seconds[1:])
@@ -89,13 +90,13 @@ def median_seconds(work, repeats: int) -> float:
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a large square matrix product, as torch does it."""
+    """Floating-point operations per second of a large square matrix product in torch."""
     a, b = torch.randn(2, size, size).to(dtype)
     return 2 * size**3 / median_seconds(lambda: a @ b, 5)
 
 
 def gate_seconds(config: TrainingConfig) -> float:
-    """Seconds a step spends on gates: mask, penalty, and both backward."""
+    """Seconds that a step spends on gates: mask, penalty, and both backward."""
     layer = JointPruningLayer(config.num_pose_points)
     poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
 
@@ -111,14 +112,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=640)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", default="32-true", help="as in the settings of a run")
+    parser.add_argument("--precision", default="32-true", help="as in TrainingConfig")
+    parser.add_argument("--keep-memory", action="store_true", help="as workers of a sweep do")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
+    if a.keep_memory:
+        keep_memory()
     torch.manual_seed(0)
     config = TrainingConfig(
         hidden=a.hidden,
+        layers=2,  # this and the next two as the peer's
+        feed_forward=4,
         frames=FRAMES,
-        feed_forward=4,  # the peer's
         epochs=a.epochs,
         batch_size=BATCH,
         mask="hard-concrete",

@@ -1,8 +1,8 @@
-"""A dataset of AUTSL's size made, or trained on for one epoch: its time and memory as a JSON line.
+"""Time and memory to make a data set of AUTSL's size, or to train on it for one epoch.
 
-`bench.py` starts it once for each share of the clips and each of WORK, as the most memory that a
-process ever held is known of whole processes only (from `/proc`, so on Linux). Training is that of
-`notebooks/params/autsl.yaml`, gates included, on the published fold; it runs on one thread.
+`bench.py` starts it once for each share of the clips and each of WORK, because Linux reports peak
+memory (in `/proc`) for whole processes only. Training is that of `notebooks/params/autsl.yaml`,
+gates included, on the published fold and one thread. Prints one line of JSON.
 """
 
 import argparse
@@ -22,16 +22,16 @@ PROFILE = ROOT / "notebooks" / "params" / "autsl.yaml"
 
 
 def memory(field: str) -> float:
-    """MiB of this process by its name in /proc: VmHWM, the most resident so far; RssAnon, its own.
+    """MiB of this process: VmHWM, the peak of resident memory; RssAnon, without mapped files.
 
-    Resident memory counts pages of the store, which the system shares and can take back.
+    Resident memory includes pages of the store, which the system can take back.
     """
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
 def clocked(work) -> tuple[object, dict[str, float]]:
-    """What `work()` returns, and its seconds by the clock and of the processor."""
+    """The result of `work()`, and its seconds of wall and processor time."""
     start, begun = time.perf_counter(), time.process_time()
     result = work()
     spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - begun}
@@ -39,21 +39,23 @@ def clocked(work) -> tuple[object, dict[str, float]]:
 
 
 def prepare(workspace: Workspace, share: float) -> dict[str, float]:
-    """Make the stand-in."""
+    """Make the data set."""
     data, spent = clocked(lambda: autsl_like(workspace, share))
     store = (data.poses.nbytes + data.present.nbytes) / 2**20
     return {"clips": len(data), **spent, "peak_mib": memory("VmHWM"), "store_mib": store}
 
 
 def train(workspace: Workspace, share: float) -> dict[str, float]:
-    """All its training batches without training, then an epoch on them, on one thread."""
-    # Here, as they are resident too and no part of preparation.
+    """Make all training batches, then train on them for an epoch, on one thread."""
+    # Imported here, because they would add to the memory of preparation.
     import torch
 
+    from jointprune.parallel import keep_memory
     from jointprune.runs import EXPERIMENTS, make_run
     from jointprune.training import batches_of, fit
 
     torch.set_num_threads(1)
+    keep_memory()
     (store,) = workspace.processed.iterdir()
     data = open_dataset(store)
     profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["03_pruning_training"]

@@ -1,4 +1,4 @@
-"""`SignClassificationLightning`: encoder, gates, loss and optimiser as one Lightning module."""
+"""`SignClassificationLightning`: gates, encoder, loss and optimiser as one Lightning module."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,21 +14,39 @@ from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubs
 from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
+from jointprune.skeleton import JOINT_NAMES, JOINTS
 
-# Dual ascent of a budget: the price of all joints rises by MULTIPLIER_STEP nats a step for each excess
-# share of them; the quadratic wall of DAMPING nats keeps it from swinging.
+# Nats: step size of the Lagrange multiplier per unit of violated budget, and the weight of the
+# quadratic penalty that damps its oscillation.
 MULTIPLIER_STEP, DAMPING = 1.0, 50.0
 
-# Masks whose open joints cost something in the loss; concrete keeps K by its draw.
+# Masks whose open joints are penalised in the loss; concrete selects K joints by construction.
 PENALISED = ("hard-concrete", "stg", "quick-start")
 
 
 class SignClassificationLightning(lightning.LightningModule):
-    """A skeleton transformer behind a joint-pruning layer.
+    """A sign classifier: a joint-pruning layer in front of an encoder.
 
-    Args:
-        config: settings of `TrainingConfig` by name; saved in the checkpoint, so that
-            `load_from_checkpoint(path)` needs no arguments.
+    Parameters
+    ----------
+    config
+        Values of `TrainingConfig` by name; None for its defaults. Checkpoints hold them, so that
+        `load_from_checkpoint(path)` needs no other argument.
+
+    Attributes
+    ----------
+    joint_pruning
+        The gates, a `JointPruningLayer` or a variant of it.
+    encoder
+        One of `models.ENCODERS`.
+    multiplier
+        Lagrange multiplier of the budget, in nats.
+
+    Examples
+    --------
+    >>> model = SignClassificationLightning({"mask": "hard-concrete", "budget": 12})
+    >>> model(torch.randn(4, 8, 42, 2)).shape
+    torch.Size([4, 26])
     """
 
     def __init__(self, config: Mapping | None = None):
@@ -37,14 +55,31 @@ class SignClassificationLightning(lightning.LightningModule):
         self.save_hyperparameters({"config": _plain(self.config)})
         c = self.config
         self.joint_pruning = _mask(c)
+        if c.mask in ("open", "any-subset"):
+            # The loss does not depend on these logits, and DDP would wait for their gradient.
+            self.joint_pruning.joint_logits.requires_grad_(False)
         self.encoder = ENCODERS[c.encoder](c)
-        # Price of all joints, in nats; rises while more are open than the budget allows.
         self.register_buffer("multiplier", torch.tensor(0.0))
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
-        """Logits (B, classes) of keypoints (B, T, J, P) in shoulder widths.
+        """Classify clips.
 
-        `present` (B, T, J) bool marks the joints that were seen; None means all.
+        Parameters
+        ----------
+        skeleton_keypoints
+            (B, T, J, P) in shoulder widths.
+        present
+            (B, T, J) bool, the joints that were seen; None for all.
+
+        Returns
+        -------
+        Tensor
+            Logits (B, classes).
+
+        Raises
+        ------
+        ValueError
+            If the keypoints have another number of joints or coordinates.
         """
         expected = (self.config.num_pose_points, self.config.coords)
         if skeleton_keypoints.ndim != 4 or skeleton_keypoints.shape[2:] != expected:
@@ -62,17 +97,22 @@ class SignClassificationLightning(lightning.LightningModule):
 
     @torch.no_grad()
     def remember(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """From now on, know signs by these clips of theirs as well, read by gates as they are.
+        """Make the head compare clips with these training clips as well (see `models.parts.Head`).
 
-        Batches of poses (B, T, J, P), present (B, T, J) and labels (B,), unchanged by augmentation;
-        of a sign at most `config.exemplars` clips. Leaves the model in evaluation mode.
+        The gates should have their final values. Leaves the model in evaluation mode.
+
+        Parameters
+        ----------
+        batches
+            Poses (B, T, J, P), presence (B, T, J) and labels (B,) of clips without augmentation,
+            at most `config.exemplars` per class.
         """
         self.eval()
-        read = [
-            (self.encoder.embed(poses, self._weight(poses, present)), labels)
+        embedded = [
+            (self.encoder.embed_clips(poses, self._weight(poses, present)), labels)
             for poses, present, labels in batches
         ]
-        self.encoder.head.remember(*map(torch.cat, zip(*read, strict=True)))
+        self.encoder.head.remember(*map(torch.cat, zip(*embedded, strict=True)))
 
     def training_step(self, batch, _) -> Tensor:
         poses, present, labels = batch
@@ -81,22 +121,23 @@ class SignClassificationLightning(lightning.LightningModule):
             self(poses, present), labels, label_smoothing=self.config.label_smoothing
         )
         if self.config.mask in PENALISED:
-            loss = loss + self.gate_cost()
+            loss = loss + self.gate_penalty()
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log how many gates the epoch left open."""
+        """Log the gates' state after an epoch."""
         if self.config.mask != "open":
             summary = self.joint_pruning.get_summary()
             self.log("pruning_ratio", summary["pruning_ratio"])
             self.log("num_active_joints", float(summary["num_active"]))
 
-    def gate_cost(self) -> Tensor:
-        """What open gates cost now, a scalar in nats: the scheduled penalty or the budget's price.
+    def gate_penalty(self) -> Tensor:
+        """Penalty for open gates, a scalar in nats, at the present progress of training.
 
-        With a budget this is dual ascent on "expected open joints <= target", the target
-        falling linearly from all joints to the budget (as in CoFiPruning, Xia et al. 2022,
-        arXiv 2204.00408): the price over J is what the weakest open joint still has to be worth.
+        Without a budget this is the L0 penalty, ramped up linearly. With a budget it is the
+        Lagrangian of the constraint "expected share of open joints <= target"; each call is a
+        step of dual ascent. The target falls linearly from all joints to the budget, as in
+        CoFiPruning (Xia et al. 2022, arXiv 2204.00408).
         """
         c, layer = self.config, self.joint_pruning
         ramp = min(1.0, self.progress() / c.ramp_end)
@@ -109,24 +150,24 @@ class SignClassificationLightning(lightning.LightningModule):
         return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
 
     def on_train_batch_start(self, batch, _) -> None:
-        """The group lasso standardises by the first batch it sees."""
+        """Standardise the group lasso by the first batch."""
         if self.config.mask == "group-lasso" and self.trainer.global_step == 0:
             poses, present, _ = batch
             self.joint_pruning.standardise(normalise(poses, present.float(), self.encoder.hand))
 
     def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure=None) -> None:
-        """The optimiser's step, and after it the proximal step of the group lasso."""
+        """Take the optimiser's step, then the proximal step of the group lasso."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.config.mask == "group-lasso":
             ramp = min(1.0, self.progress() / self.config.ramp_end)
             weight = self.encoder.project.weight
-            # A joint's block counts by the root of its size, as wider networks have larger norms.
+            # Scaled by the root of a block's size, as wider networks have larger norms.
             penalty = self.config.shrinkage * (len(weight) * self.config.coords) ** 0.5
             step = optimizer.param_groups[0]["lr"] * ramp * penalty
             self.joint_pruning.shrink(weight, step)
 
     def progress(self) -> float:
-        """Share of the planned steps that are done, in [0, 1]."""
+        """Share of the training steps that are done, in [0, 1]."""
         return min(1.0, self.trainer.global_step / self.trainer.estimated_stepping_batches)
 
     def test_step(self, batch, _) -> None:
@@ -147,6 +188,9 @@ class SignClassificationLightning(lightning.LightningModule):
             ],
             fused=True,
         )
+        # Lightning refuses to clip gradients that a fused optimiser unscales in its own step;
+        # this makes the gradient scaler of half precision unscale them before.
+        optimizer._step_supports_amp_scaling = False
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, [lambda step: one_cycle(step / steps), lambda step: 1.0]
@@ -155,7 +199,7 @@ class SignClassificationLightning(lightning.LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path, **kwargs):
-        """The model of a checkpoint; nothing in the file is executed."""
+        """Load a checkpoint onto the CPU without executing code from the file."""
         return super().load_from_checkpoint(
             checkpoint_path, **{"map_location": "cpu", "weights_only": True, **kwargs}
         )
@@ -171,10 +215,33 @@ def one_cycle(progress: float, warmup: float = 0.3) -> float:
 def slice_joints(
     model: SignClassificationLightning, kept: list[int] | None = None
 ) -> SignClassificationLightning:
-    """A physically smaller model that reads only the joints `kept` (indices, ascending).
+    """Make a smaller model that reads only some joints.
 
-    Its outputs in evaluation are those of `model` with every other gate closed; gates of kept
-    joints are fixed at their values. `kept` defaults to the joints whose gates are open.
+    In evaluation it computes what `model` computes with all other gates closed. The gates of the
+    kept joints are fixed at their present values.
+
+    Parameters
+    ----------
+    model
+        A model with any mask but the quick start's.
+    kept
+        Ascending indices of the joints to keep, K of them; None for those whose gates are open.
+
+    Returns
+    -------
+    SignClassificationLightning
+        A model of keypoints (B, T, K, P).
+
+    Raises
+    ------
+    ValueError
+        If `kept` is empty, unsorted or out of range, or if the mask closes no joints.
+
+    Examples
+    --------
+    >>> model = SignClassificationLightning()
+    >>> slice_joints(model, [21, 25, 29]).config.joints
+    ('right.wrist', 'right.thumb_tip', 'right.index_tip')
     """
     if model.config.mask == "quick-start":
         raise ValueError("expected gates that close joints, got the quick start's mask")
@@ -213,8 +280,8 @@ def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
             return StochasticGates(joints, init_keep_prob=init)
     tied = None
     if config.tied:
-        short = [name.split(".")[1] for name in config.joints]
-        tied = [sorted(set(short), key=short.index).index(name) for name in short]
+        of_hand = [JOINT_NAMES.index(name) % len(JOINTS) for name in config.joints]
+        tied = [list(dict.fromkeys(of_hand)).index(joint) for joint in of_hand]
     layer = JointPruningLayer(joints, init_keep_prob=init, tied=tied)
     if config.mask == "open":
         layer.freeze(range(joints))
@@ -222,5 +289,5 @@ def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
 
 
 def _plain(config: TrainingConfig) -> dict:
-    """The settings in types that a safe checkpoint load accepts."""
+    """The configuration in types that a safe checkpoint load accepts."""
     return asdict(config) | {"joints": list(config.joints)}

@@ -1,4 +1,4 @@
-"""The settings of one training run, checked before anything is trained."""
+"""The hyperparameters of one training run, checked before anything is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,38 +13,48 @@ MASKS = (
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Every setting of one training run; the defaults are those of the paper.
+    """All hyperparameters of one training run; the defaults are those of the paper.
 
-    How they were chosen is in data/results/settings.json. `num_pose_points` and
+    `data/results/settings.json` shows how they were chosen. `num_pose_points` and
     `skel_learning_rate` are the quick start's names.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or two values contradict each other.
+
+    Examples
+    --------
+    >>> TrainingConfig(mask="hard-concrete", budget=12).hidden
+    256
     """
 
-    num_pose_points: int = 42
-    joints: tuple[str, ...] = JOINT_NAMES  # the input's joints, in order
+    num_pose_points: int = 42  # joints of the input
+    joints: tuple[str, ...] = JOINT_NAMES  # their names, in order
     num_classes: int = 26
-    exemplars: int = 16  # a sign of so many training clips or fewer is known by them as well
+    exemplars: int = 16  # classes of at most this many training clips are matched to these as well
     coords: int = 2
-    frames: int = 8
-    hidden: int = 256
+    frames: int = 8  # each clip is resampled to this many
+    hidden: int = 256  # width of a frame token, of a joint in the graph encoder
     layers: int = 1
     heads: int = 4
-    feed_forward: int = 1  # width of the transformer's feed-forward layers, in tokens' widths
+    feed_forward: int = 1  # width of the transformer's feed-forward layers, in multiples of hidden
     dropout: float = 0.2
-    encoder: str = "transformer"  # or another of models.ENCODERS
+    encoder: str = "transformer"  # a key of models.ENCODERS
     epochs: int = 50
     batch_size: int = 64
     skel_learning_rate: float = 2e-3
     weight_decay: float = 0.01
     label_smoothing: float = 0.3
-    mask: str = "open"  # or another of MASKS
-    tied: bool = False  # both hands share a gate
+    mask: str = "open"  # kind of gates, one of MASKS
+    tied: bool = False  # a joint of the left hand and its twin of the right share a gate
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
     shrinkage: float = 0.35  # lambda of the group lasso, times the root of a block's size
-    ramp_end: float = 0.75  # share of training at which penalty or budget has arrived
-    budget: int = 0  # joints to arrive at; 0: the penalty alone decides
-    precision: str = "auto"  # in training: see experiments.precision_for
+    ramp_end: float = 0.75  # share of training after which penalty or budget stays constant
+    budget: int = 0  # joints to keep; 0: the penalty alone decides
+    precision: str = "auto"  # of training, one of training.PRECISIONS
 
     def __post_init__(self):
         if self.mask not in MASKS:
@@ -65,7 +75,6 @@ class TrainingConfig:
             raise ValueError(
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
             )
-
         if self.tied and self.budget % 2:
             raise ValueError(
                 f"expected an even budget, as tied gates keep a joint on both hands, "
@@ -76,17 +85,16 @@ class TrainingConfig:
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
             )
         if self.exemplars < 0:
-            raise ValueError(f"expected room for 0 exemplars or more, got {self.exemplars}")
+            raise ValueError(f"expected 0 exemplars or more, got {self.exemplars}")
         for name in ("frames", "layers", "feed_forward", "epochs", "batch_size", "ramp_end"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
-        """The record of a mapping; settings it does not name keep their defaults."""
-        unknown = set(config) - {field.name for field in fields(cls)}
-        if unknown:
-            known = sorted(field.name for field in fields(cls))
-            raise ValueError(f"expected settings out of {known}, got {sorted(unknown)}")
+        """Read hyperparameters from a mapping; those it lacks keep their defaults."""
+        known = sorted(field.name for field in fields(cls))
+        if unknown := sorted(set(config) - set(known)):
+            raise ValueError(f"expected settings out of {known}, got {unknown}")
         lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
         return cls(**{**config, **lists})

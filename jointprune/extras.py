@@ -1,4 +1,4 @@
-"""What some parts need besides: the extras of `pyproject.toml`, and the one way to ask for them."""
+"""The optional dependencies (extras) declared in `pyproject.toml`."""
 
 from importlib.util import find_spec
 
@@ -10,7 +10,7 @@ MODULES = {
 
 
 def require(extra: str, purpose: str) -> None:
-    """Raises ModuleNotFoundError where an extra is not installed; `purpose` says what it is for."""
+    """Raise ModuleNotFoundError if modules of `extra` are missing; `purpose` tells their use."""
     missing = [name for name in MODULES[extra] if find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(

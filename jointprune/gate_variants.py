@@ -1,7 +1,7 @@
-"""Other kinds of gates, each in the place of `JointPruningLayer`: what learned gates are held to.
+"""Alternatives to the hard-concrete gates, which the paper compares with them.
 
-All are used as that layer is: `gates()`, `keep_probability()`, `kept_joints()`, `freeze(kept)`.
-Their `joint_logits` order the joints, highest first.
+All have the interface of `JointPruningLayer`, and their `joint_logits` rank the joints, highest
+first.
 """
 
 import torch
@@ -13,10 +13,10 @@ STANDARD_NORMAL = torch.distributions.Normal(0.0, 1.0)
 
 
 class StochasticGates(JointPruningLayer):
-    """Gates clip(mu + 1/2 + SIGMA x noise, 0, 1); the logits are mu.
+    """Gates clip(mu + 1/2 + SIGMA x noise, 0, 1), where mu is the logit.
 
     Source: Yamada et al., "Feature selection using stochastic gates" (ICML 2020,
-    arXiv 1810.04247), with its sigma of 1/2.
+    arXiv 1810.04247), which uses a sigma of 1/2.
     """
 
     SIGMA = 0.5
@@ -34,15 +34,19 @@ class StochasticGates(JointPruningLayer):
 
 
 class ConcreteSubset(JointPruningLayer):
-    """A relaxed draw of K different joints: Gumbel top-K without repeated picks.
+    """A relaxed sample of K different joints: Gumbel top-K without replacement.
 
-    K concrete selectors (Balin, Abid and Zou, ICML 2019, arXiv 1901.09346) may all pick the
-    same joint. Here each pick lowers the weight of what is picked already (Xie and Ermon,
-    IJCAI 2019, arXiv 1901.10517). The temperature falls from HOT to COLD geometrically over
-    training, as in the former; evaluation takes the K highest logits.
+    The K concrete selectors of Balin, Abid and Zou (ICML 2019, arXiv 1901.09346) may all select
+    the same joint. Here each selection lowers the weight of the joints selected before (Xie and
+    Ermon, IJCAI 2019, arXiv 1901.10517). During training the temperature falls geometrically
+    from HOT to COLD, as in the former. Evaluation opens the K highest logits.
 
-    Args:
-        num_joints: joints of the input, J. budget: joints in a draw, K.
+    Parameters
+    ----------
+    num_joints
+        Joints of the input, J.
+    budget
+        Joints to select, K.
     """
 
     HOT, COLD = 10.0, 0.1
@@ -54,15 +58,14 @@ class ConcreteSubset(JointPruningLayer):
         self.budget = budget
 
     def anneal(self, progress: float) -> None:
-        """Cool from HOT at 0 to COLD at 1."""
+        """Lower the temperature from HOT (progress 0) to COLD (progress 1)."""
         self.temperature = self.HOT * (self.COLD / self.HOT) ** progress
 
     def kept_joints(self) -> list[int]:
-        """The K joints of evaluation."""
-        return self.gates_of_evaluation().nonzero().flatten().tolist()
+        """Indices of the K joints that are open in evaluation."""
+        return self._evaluation_gates().nonzero().flatten().tolist()
 
-    def gates_of_evaluation(self) -> Tensor:
-        """Exact gates (J,): 1 for the K highest logits."""
+    def _evaluation_gates(self) -> Tensor:
         if self.frozen:
             return self.frozen_gates
         chosen = self.joint_logits.argsort(descending=True, stable=True)[: self.budget]
@@ -73,34 +76,29 @@ class ConcreteSubset(JointPruningLayer):
 
     def _gates(self, logits: Tensor) -> Tensor:
         if not self.training:
-            return self.gates_of_evaluation()
+            return self._evaluation_gates()
         noise = -torch.empty_like(logits).exponential_().clamp(min=1e-20).log()
-        return self._relaxed(logits + noise)
+        return self._keep(logits + noise)
 
     def _keep(self, logits: Tensor) -> Tensor:
-        """The relaxed choice without noise: how much of each joint is taken, in [0, 1]."""
-        return self._relaxed(logits)
-
-    def _relaxed(self, keys: Tensor) -> Tensor:
-        """K softmaxes in turn, each blind to what the former took; each joint's sum, at most 1."""
-        taken = torch.zeros_like(keys)
+        """Sum of K softmaxes, each without the joints selected before, at most 1 per joint."""
+        taken = torch.zeros_like(logits)
         pick = taken
         for _ in range(self.budget):
-            keys = keys + (1 - pick).clamp(min=torch.finfo(keys.dtype).tiny).log()
-            pick = (keys / self.temperature).softmax(-1)
+            logits = logits + (1 - pick).clamp(min=torch.finfo(logits.dtype).tiny).log()
+            pick = (logits / self.temperature).softmax(-1)
             taken = taken + pick
         return taken.clamp(max=1)
 
 
 class RandomSubsets(JointPruningLayer):
-    """Nothing learned: each training clip sees a random subset, its size uniform in 1..J.
+    """Random gates without learning: each training clip shows a subset of uniform size in 1..J.
 
-    The network behind it can be asked about any subset (`freeze`); in evaluation all joints
-    are open until then.
+    The trained network can then be evaluated on any subset (`freeze`).
     """
 
     def gates(self, clips: int = 1) -> Tensor:
-        """Random subsets (clips, J) in training, else all open, or what was frozen, (J,)."""
+        """Random subsets (clips, J) in training; else all open, or the frozen gates, (J,)."""
         if self.frozen or not self.training:
             return self.frozen_gates
         order = torch.rand(clips, self.num_joints, device=self.frozen_gates.device).argsort(1)
@@ -109,12 +107,12 @@ class RandomSubsets(JointPruningLayer):
 
 
 class ProjectionLasso(JointPruningLayer):
-    """Group lasso on the input projection: a joint leaves when its block of weights is zero.
+    """Group lasso on the input projection: a joint is dropped when its block of weights is zero.
 
-    The gates stay open; after each step the block of each joint is shrunk by its proximal
-    operator (Yuan and Lin 2006; Parikh and Boyd 2014, section 6.5.1). Norms are
-    standardised: a block counts times the root-mean-square of its joint's features, so that
-    far-reaching fingertips are not favoured. The logits hold the standardised norms.
+    The gates stay open. After each step a proximal operator shrinks the block of each joint (Yuan
+    and Lin 2006; Parikh and Boyd 2014, section 6.5.1). The norm of a block is multiplied by the
+    root mean square of its joint's features, so that far-reaching fingertips have no advantage.
+    The logits hold these standardised norms.
     """
 
     threshold = 0.0
@@ -127,14 +125,14 @@ class ProjectionLasso(JointPruningLayer):
 
     @torch.no_grad()
     def standardise(self, features: Tensor) -> None:
-        """Take the scale of each joint from `features` (B, T, J*P + rest), normalised ones."""
+        """Set each joint's scale from normalised `features` (B, T, J*P + rest)."""
         shape = features[..., : self.num_joints * self.coords]
         squares = shape.unflatten(-1, (self.num_joints, self.coords)).square()
         self.scale.copy_(squares.flatten(0, -3).mean((0, 2)).sqrt().clamp(min=1e-6))
 
     @torch.no_grad()
     def shrink(self, weight: Tensor, step: float) -> None:
-        """Proximal step of size `step` on `weight` (hidden, J*P + rest), in place."""
+        """Apply the proximal operator of size `step` to `weight` (hidden, J*P + rest) in place."""
         columns = self.num_joints * self.coords
         blocks = weight[:, :columns].unflatten(1, (self.num_joints, self.coords))
         norms = blocks.square().sum((0, 2)).sqrt() * self.scale
@@ -145,5 +143,4 @@ class ProjectionLasso(JointPruningLayer):
         return torch.ones_like(logits)
 
     def _keep(self, logits: Tensor) -> Tensor:
-        """1 for a joint that still has weight."""
         return (logits > 0).to(logits)

@@ -1,8 +1,8 @@
-"""Gates that close joints: the pruning layer, its penalty, and the mask it replaces.
+"""Gates that close joints: the pruning layer, its penalty, and the quick start's mask.
 
-The interface is that of the quick start (`JointPruningLayer`, `l0_penalty`); the mask is
-the hard-concrete gate of Louizos, Welling and Kingma, "Learning sparse neural networks
-through L0 regularization" (ICLR 2018, arXiv 1712.01312), one gate a joint.
+The interface is that of the quick start (`JointPruningLayer`, `l0_penalty`). The gates are the
+hard-concrete gates of Louizos, Welling and Kingma, "Learning sparse neural networks through L0
+regularization" (ICLR 2018, arXiv 1712.01312), one gate per joint.
 """
 
 import math
@@ -19,18 +19,41 @@ GAMMA, ZETA = -0.1, 1.1
 class JointPruningLayer(nn.Module):
     """One hard-concrete gate per joint, multiplied onto the keypoints.
 
-    Args:
-        num_joints: joints of the input, J.
-        temperature: beta of the concrete distribution; the paper's 2/3.
-        hard: round each sampled gate to 0 or 1, gradients straight through.
-        init_keep_prob: P(gate > 0) of every joint before training, in (0, 1).
-        tied: gate index per joint, length J; joints with one index share a gate.
-            None gives every joint its own.
+    In training mode each call samples the gates once for the whole batch. In evaluation mode the
+    gates are the deterministic estimate of the distribution and can be exactly 0 or 1.
 
-    `joint_logits` (gates,) is the one parameter. In training mode gates are sampled, once
-    a call and for the whole batch; in evaluation mode they are the distribution's
-    deterministic estimate, so two evaluations agree and a gate can be exactly 0 or 1.
+    Parameters
+    ----------
+    num_joints
+        Joints of the input, J.
+    temperature
+        Temperature beta of the concrete distribution; the source uses 2/3.
+    hard
+        Round each sampled gate to 0 or 1 and pass gradients straight through.
+    init_keep_prob
+        P(gate > 0) of every joint before training, in (0, 1).
+    tied
+        Gate index of each joint, length J; joints with the same index share a gate. None gives
+        every joint its own gate.
+
+    Attributes
+    ----------
+    joint_logits
+        The only parameter, shape (gates,).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> layer = JointPruningLayer(num_joints=42)
+    >>> layer(torch.randn(8, 16, 42, 2)).shape
+    torch.Size([8, 16, 42, 2])
     """
+
+    threshold = math.log(-GAMMA / ZETA)  # logit above which the estimate is positive
 
     def __init__(
         self,
@@ -61,11 +84,10 @@ class JointPruningLayer(nn.Module):
         self.register_buffer("frozen_gates", torch.ones(num_joints))
 
     def forward(self, skeleton_keypoints: Tensor) -> Tensor:
-        """Keypoints (B, T, J, P) or flattened (B, T, J*P) times their gates, shape kept."""
-        x = skeleton_keypoints
+        """Multiply keypoints (B, T, J, P), or flattened (B, T, J*P), by the gates; shape kept."""
+        x, joints = skeleton_keypoints, self.num_joints
         if x.ndim not in (3, 4):
             raise ValueError(f"expected (B, T, J, P) or (B, T, J*P), got {tuple(x.shape)}")
-        joints = self.num_joints
         if x.ndim == 4 and x.shape[2] != joints:
             raise ValueError(
                 f"expected {joints} joints, got {x.shape[2]}: pass every joint the layer was "
@@ -79,10 +101,13 @@ class JointPruningLayer(nn.Module):
         return (x.reshape(*x.shape[:2], joints, -1) * self.gates()[:, None]).reshape(x.shape)
 
     def gates(self, clips: int = 1) -> Tensor:
-        """Gate of each joint in [0, 1], (J,): sampled in training, else deterministic.
+        """Gate of each joint in [0, 1], shape (J,): sampled in training, else deterministic.
 
-        One draw serves a whole batch, whatever its `clips`; a mask that draws for each
-        clip returns (clips, J) in training.
+        Parameters
+        ----------
+        clips
+            Clips in the batch. It matters only to `gate_variants.RandomSubsets`, which samples
+            for each clip and returns (clips, J) in training.
         """
         if self.frozen:
             return self.frozen_gates
@@ -92,30 +117,28 @@ class JointPruningLayer(nn.Module):
         return gates[self.gate_of]
 
     def keep_probability(self) -> Tensor:
-        """P(gate > 0) for each joint, shape (J,); its mean is the penalty."""
+        """P(gate > 0) of each joint, shape (J,)."""
         if self.frozen:
             return self.frozen_gates
         return self._keep(self.joint_logits)[self.gate_of]
 
     def kept_joints(self) -> list[int]:
-        """Indices of the joints whose gate is open (above 0) in evaluation."""
+        """Indices of the joints whose gate is above 0 in evaluation."""
         if self.frozen:
             return self.frozen_gates.nonzero().flatten().tolist()
         return (self.joint_logits > self.threshold)[self.gate_of].nonzero().flatten().tolist()
 
     def anneal(self, progress: float) -> None:
-        """Told the share of training that is done; the temperature here stays as it is."""
+        """Adapt to the share of training that is done; here the temperature stays constant."""
 
-    # The distribution: all that another kind of gate has to replace (jointprune.gate_variants).
-
-    threshold = math.log(-GAMMA / ZETA)  # the logit at which the estimate leaves 0
+    # `threshold` and the next three methods define the distribution; gate_variants replaces them.
 
     def _logit(self, keep: float) -> float:
         """The logit at which P(gate > 0) is `keep`."""
         return math.log(keep / (1 - keep)) + self.temperature * self.threshold
 
     def _gates(self, logits: Tensor) -> Tensor:
-        """Sampled gates in training, else the estimate. Source: Louizos et al., eqs. 10-13."""
+        """Gates, sampled in training. Source: Louizos et al., eqs. 10-13."""
         if self.training:
             u = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
             logits = (logits + u.log() - (-u).log1p()) / self.temperature
@@ -126,7 +149,14 @@ class JointPruningLayer(nn.Module):
         return (logits - self.temperature * self.threshold).sigmoid()
 
     def get_summary(self) -> dict:
-        """`num_active`, `num_total`, `pruning_ratio` (closed share) and `avg_prob`."""
+        """Summarise the gates.
+
+        Returns
+        -------
+        dict
+            `num_active` and `num_total` (joints), `pruning_ratio` (share of closed joints) and
+            `avg_prob` (mean keep probability).
+        """
         active = len(self.kept_joints())
         return {
             "num_active": active,
@@ -137,36 +167,49 @@ class JointPruningLayer(nn.Module):
 
     @torch.no_grad()
     def freeze_top(self, k: int) -> None:
-        """Open the k likeliest joints for good and close the others: gates become exact 1 and 0.
+        """Fix the gates of the k joints with the highest logits at 1 and all others at 0.
 
-        Equal logits are settled by the lower index. With tied gates k has to be a number
-        of joints that whole gates can make up.
+        Ties go to the lower index.
+
+        Raises
+        ------
+        ValueError
+            If k is not in 1..J, or, with tied gates, if no set of whole gates has k joints.
         """
         if not 1 <= k <= self.num_joints:
             raise ValueError(f"expected 1 to {self.num_joints} joints to keep, got {k}")
-        sizes = torch.bincount(self.gate_of)
         order = self.joint_logits.argsort(descending=True, stable=True)
-        kept_counts = sizes[order].cumsum(0)
-        if k not in kept_counts.tolist():
+        counts = torch.bincount(self.gate_of)[order].cumsum(0).tolist()
+        if k not in counts:
             raise ValueError(
                 f"expected a count that whole tied gates make up, got {k}: the nearest are "
-                f"{sorted(kept_counts.tolist(), key=lambda n: abs(n - k))[:2]}"
+                f"{sorted(counts, key=lambda n: abs(n - k))[:2]}"
             )
-        kept_gates = order[: kept_counts.tolist().index(k) + 1]
+        kept_gates = order[: counts.index(k) + 1]
         self.freeze(torch.isin(self.gate_of, kept_gates).nonzero().flatten().tolist())
 
     @torch.no_grad()
     def freeze(self, kept: Sequence[int]) -> None:
-        """Open exactly the joints `kept` (indices) for good, gates exact 1 and 0."""
+        """Fix the gates of the joints `kept` (indices) at 1 and all others at 0."""
         self.frozen_gates.zero_()
         self.frozen_gates[list(kept)] = 1
         self.frozen.fill_(True)
 
 
 def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tensor:
-    """`weight` nats for keeping all joints open: weight x mean keep probability, a scalar.
+    """L0 penalty: `weight` times the mean keep probability of the joints.
 
-    The mean over joints makes the value independent of J, and nothing of the batch enters.
+    Parameters
+    ----------
+    pruning_layer
+        The layer whose open gates are penalised.
+    weight
+        Penalty, in nats, for keeping all joints open. The mean makes it independent of J.
+
+    Returns
+    -------
+    Tensor
+        A scalar to add to the loss.
     """
     return weight * pruning_layer.keep_probability().mean()
 
@@ -174,8 +217,8 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
 class QuickStartMask(nn.Module):
     """The quick start's mask, kept to show that it does not prune. Do not use it.
 
-    A softmax over joints sums to 1, so every joint is scaled by about 1/J and no gate can
-    open or close alone; noise stays on in evaluation. Source: QUICK_START.md, step 1.
+    A softmax over joints sums to 1, so every joint is scaled by about 1/J and no gate can open or
+    close alone. Sampling continues in evaluation. Source: QUICK_START.md, step 1.
     """
 
     def __init__(self, num_joints: int, temperature: float = 1.0, init_keep_prob: float = 0.9):
@@ -185,15 +228,15 @@ class QuickStartMask(nn.Module):
         self.joint_logits = nn.Parameter(torch.full((num_joints,), start))
 
     def gates(self, clips: int = 1) -> Tensor:
-        """The mask (J,): a sample of a distribution over joints, in evaluation too."""
+        """The mask, shape (J,): sampled in evaluation as well."""
         return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
 
     def keep_probability(self) -> Tensor:
-        """What the quick start calls a keep probability, shape (J,): nothing the mask does."""
+        """What the quick start calls keep probability, shape (J,); the mask does not obey it."""
         return self.joint_logits.sigmoid()
 
     def kept_joints(self) -> list[int]:
-        """What the quick start calls kept, by a threshold that nothing in the mask obeys."""
+        """Joints above the quick start's threshold, which the mask does not obey."""
         return (self.keep_probability() > 0.5).nonzero().flatten().tolist()
 
     get_summary = JointPruningLayer.get_summary

@@ -1,7 +1,7 @@
-"""Independent jobs on every core, or on a cluster: the one way in which work is spread.
+"""Independent jobs on every core or on a cluster.
 
-The environment variable JOINTPRUNE_SCHEDULER, a Dask scheduler's address such as
-`tcp://10.0.0.1:8786`, sends the jobs to its workers; without it they stay on this machine.
+If the environment variable JOINTPRUNE_SCHEDULER holds the address of a Dask scheduler, such as
+`tcp://10.0.0.1:8786`, its workers do the jobs; otherwise the cores of this machine do.
 """
 
 import ctypes
@@ -22,16 +22,8 @@ from tqdm import tqdm
 from jointprune.extras import require
 from jointprune.workspace import ROOT
 
-# Told to glibc's allocator in worker processes: keep freed arrays instead of giving them back to
-# the system and faulting them in again at the next step, which took a fifth of its time.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-    "MALLOC_TRIM_THRESHOLD_": "10000000000",
-    "MALLOC_TOP_PAD_": "100000000",
-}
-# The same settings' numbers in malloc.h, for a process that has started already.
-MALLOC_H = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_TOP_PAD_": -2}
-LARGEST_INT = 2**31 - 1
+# Parameters of glibc's mallopt: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD, in bytes.
+KEEP_MEMORY = {-3: 1_000_000_000, -1: 2**31 - 1, -2: 100_000_000}
 
 ANSWERS_WITHIN = 10  # seconds in which a scheduler has to answer
 WORKS_WITHIN = 60  # seconds in which a scheduler has to have a worker
@@ -40,11 +32,11 @@ WORKS_WITHIN = 60  # seconds in which a scheduler has to have a worker
 def on_every_core(
     function: Callable, arguments: list[tuple], description: str, done: int = 0
 ) -> Iterable:
-    """Results of `function` for each of `arguments`, in order, one thread each, with one bar.
+    """Results of `function` for each of `arguments`, in order, one thread each.
 
-    The bar starts at `done`, what there was before. Where JOINTPRUNE_SCHEDULER names a cluster
-    the jobs run there, and those of a worker that dies are done again by the others; raises
-    ValueError for what is no address, ConnectionError if no scheduler answers or has a worker.
+    The progress bar starts at `done`, the number of results that exist already. If a worker of
+    the cluster dies, the others repeat its jobs. Raises ValueError if JOINTPRUNE_SCHEDULER is no
+    address, ConnectionError if no scheduler answers or if it has no worker.
     """
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
@@ -55,49 +47,60 @@ def on_every_core(
     return tqdm(results, total=done + len(jobs), initial=done, desc=description)
 
 
-def _on_this_machine(jobs: list[Callable]) -> Iterable:
-    os.environ.update(KEEP_MEMORY)  # workers read it when they start
-    # A worker that has grown is replaced between two jobs, and nothing is lost.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    return Parallel(n_jobs=cpu_count(), return_as="generator")(delayed(job)() for job in jobs)
+def keep_memory() -> None:
+    """Make this process keep freed arrays, where the C library is glibc.
+
+    Returning them to the system and faulting them in again took a fifth of a training step.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for parameter, value in KEEP_MEMORY.items() if mallopt else ():
+        mallopt(parameter, value)
 
 
 def _on_one_thread(function: Callable, *arguments):
     torch.set_num_threads(1)
+    keep_memory()
     return function(*arguments)
 
 
-def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Iterator:
-    """Results in order; each is fetched once it is there, so that no dying worker takes it along.
+def _on_this_machine(jobs: list[Callable]) -> Iterable:
+    # joblib replaces a worker that has grown between two jobs; nothing is lost.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+    return Parallel(n_jobs=cpu_count(), return_as="generator")(delayed(job)() for job in jobs)
 
-    joblib's own way to Dask keeps what jobs share on one worker, and its death ends them all.
+
+def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Iterator:
+    """Results in order, each fetched as soon as it exists, so that no dying worker loses it.
+
+    Not joblib's Dask backend, where the death of one worker, which holds the shared arguments,
+    ends all jobs.
     """
     require("cluster", f"as JOINTPRUNE_SCHEDULER={address} (unset it to stay on this machine)")
     import distributed
 
     with _client(distributed, address) as client:
         _wait_for_a_worker(client, address)
-        sweep = f"{description} {uuid4()}"  # Dask names the job that no worker survives
+        name = f"{description} {uuid4()}"  # Dask names a job that kills its workers
         waiting = {
-            client.submit(_on_a_worker, ROOT, _packed(job), key=f"{sweep} {number}"): number
+            client.submit(_on_a_worker, ROOT, _packed(job), key=f"{name} {number}"): number
             for number, job in enumerate(jobs)
         }
         ended = distributed.as_completed(list(waiting), loop=client.loop, with_results=True)
-        results, given = {}, 0
+        results, following = {}, 0
         for future, result in ended:
-            if future.cancelled():  # Dask hands on the error as if it were a result
+            if future.cancelled():  # Dask passes the error as the result
                 raise ConnectionError(
                     f"expected the Dask scheduler at JOINTPRUNE_SCHEDULER={address} until all jobs "
                     f"are done, got {result}: start it again, what is done is kept"
                 )
             results[waiting.pop(future)] = result
-            while given in results:
-                yield results.pop(given)
-                given += 1
+            while following in results:
+                yield results.pop(following)
+                following += 1
 
 
 def _client(distributed, address: str):
-    # Dask finds this out late, and in a thread of its own.
+    # Dask reports a wrong address late, and in another thread.
     if not re.fullmatch(r"(\w+://)?[^\s/:]\S*:\d+", address):
         raise ValueError(
             f"expected JOINTPRUNE_SCHEDULER to be an address such as tcp://host:8786, got "
@@ -114,7 +117,7 @@ def _client(distributed, address: str):
 
 
 def _wait_for_a_worker(client, address: str) -> None:
-    """Without any worker jobs would wait for ever; one may be starting, though."""
+    """Wait until a worker has started, as jobs without one would wait forever."""
     if client.nthreads():
         return
     start = f"start one with `dask worker {address} --nthreads 1 --memory-limit 0`"
@@ -129,14 +132,14 @@ def _wait_for_a_worker(client, address: str) -> None:
 
 
 def _packed(job: Callable) -> bytes:
-    """A job as bytes, which the scheduler hands on unread; functions of a notebook included."""
+    """A job as bytes, also if its function is defined in a notebook."""
     import cloudpickle
 
     return cloudpickle.dumps(job)
 
 
 def _on_a_worker(root: Path, job: bytes):
-    """A packed job's result, under the conditions that hold on the client's machine."""
+    """Do a packed job if this worker has the same folder and one thread."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -145,17 +148,9 @@ def _on_a_worker(root: Path, job: bytes):
             f"expected jointprune in {root} on {worker.address} too, got {ROOT}: work in one "
             "folder that all machines share under the same path"
         )
-    if worker.state.nthreads != 1:  # runs draw from their process's random numbers
+    if worker.state.nthreads != 1:  # a run uses its process's random generator
         raise ValueError(
             f"expected workers of one thread each, got {worker.state.nthreads} on "
             f"{worker.address}: start them with --nthreads 1"
         )
-    _keep_memory()
     return pickle.loads(job)()
-
-
-def _keep_memory() -> None:
-    """KEEP_MEMORY for this process; where the C library has no mallopt nothing is told."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    for name, value in KEEP_MEMORY.items() if mallopt else ():
-        mallopt(MALLOC_H[name], min(int(value), LARGEST_INT))

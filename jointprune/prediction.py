@@ -1,6 +1,6 @@
-"""What trained networks answer: class probabilities, tables of predictions, courses of gates."""
+"""Reading trained runs: models, predictions as tables, and gates over training."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +17,17 @@ from jointprune.workspace import Workspace
 
 
 @torch.no_grad()
-def predict(model: SignClassificationLightning, data: SignDataset, clips) -> np.ndarray:
+def predict(
+    model: SignClassificationLightning, data: SignDataset, clips: Sequence[int]
+) -> np.ndarray:
     """Class probabilities (clips, classes) float32, in evaluation mode and full precision."""
     return _probabilities(model.eval(), evaluation_batches(model.config, data, clips))
 
 
-def evaluation_batches(config: TrainingConfig, data: SignDataset, clips) -> ClipBatches:
-    """Clips in order and unchanged, for a model of these settings."""
+def evaluation_batches(
+    config: TrainingConfig, data: SignDataset, clips: Sequence[int]
+) -> ClipBatches:
+    """Batches of `clips` in order and without augmentation, for a model of this configuration."""
     return ClipBatches(data, clips, config.frames, 256, joint_indices(config, data))
 
 
@@ -34,18 +38,41 @@ def _probabilities(model: SignClassificationLightning, batches) -> np.ndarray:
 
 
 def gate_path(run: Run, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
-    """A trained run's gates over its epochs, one row a joint and epoch."""
+    """Gates of a trained run after each epoch, one row per epoch and joint."""
     return pd.read_csv(trained_file(run, data, workspace, "gates.csv"))
 
 
 def trained_model(run: Run, data: SignDataset, workspace: Workspace) -> SignClassificationLightning:
-    """A trained run's model, in evaluation mode."""
+    """The model of a trained run, in evaluation mode."""
     path = trained_file(run, data, workspace, "model.ckpt")
     return SignClassificationLightning.load_from_checkpoint(path).eval()
 
 
 def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace) -> pd.DataFrame:
-    """Every test prediction of trained trials, one row a clip, fold, seed and method."""
+    """Test predictions of trained trials.
+
+    Parameters
+    ----------
+    trials
+        Trials whose runs are trained.
+    data
+        The data set they were trained on.
+    workspace
+        Where the runs lie.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per trial and test clip, with the columns method, k, regime, fold, seed, clip,
+        group, label, predicted, p_true and p_predicted (probabilities).
+
+    Raises
+    ------
+    FileNotFoundError
+        If a run is not trained yet.
+    ValueError
+        If a file of a run is damaged.
+    """
     rows = []
     for trial in trials:
         probabilities = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
@@ -54,22 +81,21 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
 
 
 def masked_predictions(
-    asked: list[tuple[Trial, list[tuple[str, tuple[int, ...]]]]],
+    selections: list[tuple[Trial, list[tuple[str, tuple[int, ...]]]]],
     data: SignDataset,
     workspace: Workspace,
 ) -> pd.DataFrame:
-    """Test predictions of trained models with only some gates open; nothing is retrained.
+    """Test predictions of trained models with only some gates open, without retraining.
 
-    `asked` pairs each trial with named sets of indices into its model's joints; the rows' method
-    is the name, their K the size of the set.
+    `selections` pairs each trial with (name, joints) pairs. The name becomes the rows' method, the
+    number of joints (indices into the model's joints) their k, and their regime is "masked".
     """
-    jobs = [(trial, sets, data, workspace) for trial, sets in asked]
+    jobs = [(trial, sets, data, workspace) for trial, sets in selections]
     return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)
 
 
 @torch.no_grad()
 def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
-    """The predictions of one model."""
     model = trained_model(trial.run, data, workspace)
     batches = list(evaluation_batches(model.config, data, trial.run.test))
     rows = []
@@ -81,7 +107,7 @@ def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.D
 
 
 def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) -> pd.DataFrame:
-    """Probabilities (test clips, classes) of one trial as rows of the predictions table."""
+    """Rows of the predictions table from one trial's probabilities (test clips, classes)."""
     clips = np.array(trial.run.test)
     labels, classes = np.asarray(data.labels)[clips], np.array(data.classes)
     return pd.DataFrame(

@@ -1,6 +1,6 @@
-"""From stored recordings to what a network reads: resampling, augmentation, normalisation.
+"""Resampling, augmentation and normalisation of clips, and the batches made from them.
 
-Everything here works on joints that are given: nothing looks at a joint that was dropped.
+All functions see only the joints they are given; no dropped joint has any influence.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from jointprune.dataset import SignDataset
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random changes made to a training clip; each is drawn anew per clip."""
+    """Ranges of the random changes to a training clip, sampled anew for each clip."""
 
     rotation: float = 15.0  # degrees either way, in the image plane, about the shoulders' middle
     scale: float = 0.15  # log-size either way; half of it as a change of aspect
@@ -27,8 +27,8 @@ class Augmentation:
     crop: float = 0.4  # at most this share is cut off at each end of a clip
 
 
-# The shift where the place of a sign tells nothing (`SignDataset.translation_invariant`): every
-# signer holds the same letter somewhere else.
+# The shift where a sign's position carries no meaning (`SignDataset.translation_invariant`):
+# signers hold the same letter at different places.
 FREE_SHIFT = 0.8
 
 # Letters are held in the middle of a clip: evaluation leaves this share off at each end.
@@ -44,22 +44,19 @@ def resample(
     clips: np.ndarray | None = None,
     joints: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Clips of any length to `frames` frames by linear interpolation within a window.
+    """Resample clips of any length to `frames` frames by linear interpolation within a window.
 
-    Args:
-        poses: (N, F, J, P) zero-padded clips; present: (N, F, J) bool.
-        lengths: (B,) true frames of each clip.
-        window: (B, 2) first and last moment to read, as shares of the clip in [0, 1].
-        clips, joints: indices (B,) and (K,) of those to read, None for all. Only the frames
-            between which a moment falls are looked at.
+    Reads zero-padded `poses` (N, F, J, P) and `present` (N, F, J) bool at the indices `clips` (B,)
+    and `joints` (K,), None for all, and only the frames it needs. `lengths` (B,) are frames before
+    padding; `window` (B, 2) is the first and last moment, as shares of the clip in [0, 1].
 
-    Returns poses (B, frames, K, P) float32 and present (B, frames, K) bool. Between a
-    present and a missing joint the present one is held: a zero is never mixed in.
+    Returns poses (B, frames, K, P) float32 and presence (B, frames, K) bool. Between a present and
+    a missing joint the present one is held: the 0 of a missing joint is never mixed in.
     """
     clip = (np.arange(len(poses)) if clips is None else clips)[:, None]
 
     def at(array: np.ndarray, frame: np.ndarray) -> np.ndarray:
-        # Joints by `take`, whose answer lies in memory as it is read; `[..., joints]` does not.
+        # `take` returns joints in the order of memory in which they are read next.
         return array[clip, frame] if joints is None else np.take(array[clip, frame], joints, 2)
 
     share = window[:, :1] + (window[:, 1:] - window[:, :1]) * np.linspace(0, 1, frames)
@@ -69,17 +66,14 @@ def resample(
     here, there = at(present, before), at(present, after)
     weight = (moment - before).astype(np.float32)[..., None]
     weight = np.where(here & ~there, 0, np.where(there & ~here, 1, weight))
-    # One weight a number: a last axis of two, stretched on the way, takes several times as long.
+    # Repeated, because broadcasting a last axis of two takes several times as long.
     weight = weight.repeat(poses.shape[-1]).reshape(*weight.shape, -1)
     mixed = at(poses, before) * (1 - weight) + at(poses, after) * weight
     return torch.from_numpy(mixed.astype(np.float32)), torch.from_numpy(here | there)
 
 
 def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> Tensor:
-    """Rotate, scale, shear, shift, deform and jitter each clip; missing joints stay 0.
-
-    Poses (B, T, J, 2) to the same shape.
-    """
+    """Rotate, scale, shear, shift, deform and jitter clips (B, T, J, 2); missing joints stay 0."""
     clips, _, joints, coords = poses.shape
 
     def draw(width: float, *shape: int) -> Tensor:
@@ -90,7 +84,7 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(clips)
     turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
     stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
-    # The long side last: the other way round the product takes three times as long.
+    # The long axis last: the other way round the product takes three times as long.
     moved = ((turn @ stretch) @ poses.flatten(1, 2).mT).mT.contiguous().view_as(poses)
     build = torch.randn(clips, 1, joints, coords, generator=generator) * ranges.deformation
     noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
@@ -99,11 +93,7 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
 
 
 def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:
-    """Frame features that know the weighted joints only, shape (B, T, J*P + 2*P + 2).
-
-    The centred joints, flattened, then each hand's centre and its presence; arguments and
-    what they mean as in `centred`.
-    """
+    """Frame features (B, T, J*P + 2*P + 2): the results of `centred`, flattened and joined."""
     shape, place = centred(poses, weight, hand, floor)
     return torch.cat([shape.flatten(2), place], -1)
 
@@ -111,20 +101,17 @@ def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) 
 def centred(
     poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01
 ) -> tuple[Tensor, Tensor]:
-    """Joints (B, T, J, P) about their hand's centre; both hands' places (B, T, 2*P + 2).
+    """Centre each hand in each frame and scale each clip, from the weighted joints alone.
 
-    Args:
-        poses: (B, T, J, P) in shoulder widths.
-        weight: (B, T, J), gate x presence: 0 for a joint that is missing or closed.
-        hand: (J, 2) one-hot membership, left then right.
-        floor: smallest spread of a clip, shoulder widths; a collapsed hand is not blown up.
+    Takes poses (B, T, J, P) in shoulder widths, weight (B, T, J), which is gate x presence, and
+    the one-hot membership of hands (J, 2), left then right. The centre is the weighted mean of a
+    hand's joints; the scale is the weighted root-mean-square distance of a clip's joints from
+    their centres, at least `floor` shoulder widths, which keeps a collapsed hand small.
 
-    Each hand is centred on its own joints' weighted mean in each frame, and a clip is
-    scaled by the weighted root-mean-square spread of its joints about those centres.
-    A place is each hand's centre, then its presence. A joint of weight 0 changes nothing.
+    Returns centred joints (B, T, J, P), and both hands' centres and presence (B, T, 2*P + 2).
     """
     coords = poses.shape[-1]
-    # Sums over a hand's joints, of each coordinate, as one matrix product: (J*P, 2*P).
+    # One matrix product (J*P, 2*P) sums each coordinate over a hand's joints.
     of_hand = torch.kron(hand, torch.eye(coords, device=hand.device))
     with as_given(poses.device):
         mass = weight @ hand  # (B, T, 2)
@@ -141,9 +128,9 @@ def centred(
 
 
 def as_given(device: torch.device) -> AbstractContextManager:
-    """A block that computes in its inputs' precision, even where training's is mixed.
+    """Turn mixed precision off within a block; do nothing where it is off already.
 
-    Nothing where it is not, so that an exported program has no region of its own for it.
+    Doing nothing keeps the region out of exported programs.
     """
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
@@ -151,15 +138,13 @@ def as_given(device: torch.device) -> AbstractContextManager:
 
 
 class ClipBatches:
-    """Batches `(poses, present, labels)` of a dataset's clips, resampled to `frames` frames.
+    """Batches `(poses, present, labels)` of a data set's clips, resampled to `frames` frames.
 
-    With `augmentation` the clips are shuffled, cropped in time and changed anew in each
-    pass, all from one seed, and the last short batch is dropped; without it they come in
-    order, all of them, less EVALUATION_CROP at each end. Only a batch's clips are ever
-    read into memory.
+    With `augmentation`, each pass shuffles, crops and augments the clips from one seed and drops
+    the last short batch. Without it, all clips come in order, less EVALUATION_CROP at each end.
+    Only the clips of the current batch are read into memory.
 
-    Args:
-        joints: indices of the joints to hand on, None for all; no other has any influence.
+    `joints` holds the indices of the joints to read, None for all.
     """
 
     def __init__(

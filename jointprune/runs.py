@@ -1,15 +1,18 @@
-"""What a training run is: its settings, clips and seed, and the folder that is named by them."""
+"""Training runs: configuration, clips and seed, and the folder that is named by them."""
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.workspace import Workspace, file_sha256
 
-# Raise it when training code changes what a run with the same settings would learn.
+# Raise it when training code changes what a run with the same configuration would learn.
 CONTRACT = 7
 
 REGIMES = ("retrained", "masked", "gated")
@@ -26,47 +29,44 @@ EXPERIMENTS = {
 }
 
 
-def content_name(*decides) -> str:
-    """A name, 16 hex digits, for what the training code makes of all that `decides` it."""
-    content = json.dumps([CONTRACT, *decides], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def content_name(*content) -> str:
+    """Name content that the training code works on: 16 hex digits of its checksum."""
+    text = json.dumps([CONTRACT, *content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model to train: settings, the clips it learns from and is tested on, and a seed."""
+    """One model to train; ValueError if a clip is in both `train` and `test`."""
 
     config: TrainingConfig
-    train: tuple[int, ...]
-    test: tuple[int, ...]
-    seed: int
+    train: tuple[int, ...]  # indices of the clips to train on
+    test: tuple[int, ...]  # indices of the clips to test on
+    seed: int  # of weights, batches and gates
 
     def __post_init__(self):
         if shared := set(self.train) & set(self.test):
             raise ValueError(f"expected no clip on both sides, got {len(shared)} shared")
 
     def name(self, data_sha256: str) -> str:
-        """Of all that decides what the run learns, on the dataset of this checksum."""
+        """Name of the run on the data set with this checksum; its content decides it."""
         return content_name(data_sha256, asdict(self))
 
     def folder(self, data: SignDataset, workspace: Workspace) -> Path:
-        """Where the run lies."""
+        """Folder of the trained run."""
         return workspace.runs / self.name(data.sha256)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A run's place in a comparison: which method chose its K joints, in which fold.
+    """A run's part in a comparison of methods; ValueError if the regime is unknown."""
 
-    `regime` says what was evaluated: "retrained", a network trained on its K joints alone;
-    "masked", one trained on more joints, the others hidden from it; "gated", the network whose
-    own gates chose, as training left it.
-    """
-
-    method: str
-    k: int
-    fold: int
+    method: str  # which chose the joints
+    k: int  # number of joints chosen, K
+    fold: int  # index of the test fold
     run: Run
+    # "retrained": a network trained on the K joints alone; "masked": one trained on more joints,
+    # with the others hidden; "gated": one whose own gates chose the joints.
     regime: str = "retrained"
 
     def __post_init__(self):
@@ -74,8 +74,33 @@ class Trial:
             raise ValueError(f"expected a regime out of {REGIMES}, got {self.regime!r}")
 
 
-def make_run(data: SignDataset, train, test, seed: int, config: TrainingConfig, kept=None) -> Run:
-    """A run on a dataset's clips, on all joints or on the indices `kept` alone."""
+def make_run(
+    data: SignDataset,
+    train: Iterable[int],
+    test: Iterable[int],
+    seed: int,
+    config: TrainingConfig,
+    kept: Iterable[int] | None = None,
+) -> Run:
+    """Make a run whose configuration fits a data set.
+
+    Parameters
+    ----------
+    data
+        The data set; it decides the joints, classes and coordinates of `config`.
+    train, test
+        Indices of clips.
+    seed
+        Seed of weights, batches and gates.
+    config
+        All other hyperparameters.
+    kept
+        Indices of the joints to read; None for all.
+
+    Returns
+    -------
+    Run
+    """
     joints = data.joints if kept is None else tuple(data.joints[j] for j in sorted(kept))
     config = replace(
         config,
@@ -90,15 +115,15 @@ def make_run(data: SignDataset, train, test, seed: int, config: TrainingConfig, 
 def trials_of(
     method: str,
     data: SignDataset,
-    folds,
-    seeds,
+    folds: Iterable[tuple[np.ndarray, np.ndarray]],
+    seeds: Sequence[int],
     config: TrainingConfig,
-    kept=None,
+    kept: Iterable[int] | None = None,
     regime: str = "retrained",
 ) -> list[Trial]:
-    """One run a fold and seed, all alike; K is the budget, or else the joints that are read.
+    """One trial per fold and seed; K is the budget, or else the number of joints read.
 
-    `folds` are pairs (train_clips, test_clips), `kept` indices of joints or None for all.
+    `folds` are pairs (train_clips, test_clips); `kept` as in `make_run`.
     """
     runs = [
         (fold, make_run(data, *clips, seed, config, kept))
@@ -106,26 +131,27 @@ def trials_of(
         for seed in seeds
     ]
     return [
-        Trial(method, r.config.budget or r.config.num_pose_points, f, r, regime) for f, r in runs
+        Trial(method, run.config.budget or run.config.num_pose_points, fold, run, regime)
+        for fold, run in runs
     ]
 
 
 def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
-    """Where a model's joints lie in the dataset."""
+    """Indices in the data set of the joints that a model reads."""
     return [data.joints.index(name) for name in config.joints]
 
 
 def run_of(folder: Path) -> Run:
-    """The run that a trained folder notes in its `run.json`."""
+    """Read a trained run from the `run.json` in its folder."""
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     config = TrainingConfig.from_mapping(facts["config"])
     return Run(config, tuple(facts["train"]), tuple(facts["test"]), facts["seed"])
 
 
 def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -> Path:
-    """A file of a trained run's folder; ValueError if it is not what training wrote.
+    """Path of a file in a trained run's folder, after comparing its checksum with `run.json`.
 
-    Runs of before checksums were noted are taken as they are.
+    Old runs whose `run.json` holds no checksums are not checked.
     """
     folder = run.folder(data, workspace)
     if not folder.is_dir():
@@ -134,17 +160,14 @@ def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -
             "run_many"
         )
     try:
-        noted = json.loads((folder / "run.json").read_bytes()).get("files", {})
+        expected = json.loads((folder / "run.json").read_bytes()).get("files", {})
         got = file_sha256(folder / name)
+        if expected.get(name, got) != got:
+            raise ValueError(f"{name} of checksum {got}")
     except (OSError, ValueError) as error:
-        raise ValueError(_damaged(folder, str(error))) from error
-    if noted.get(name, got) != got:
-        raise ValueError(_damaged(folder, f"{name} of checksum {got}"))
+        raise ValueError(
+            f"{folder}: expected a run's folder as training left it, got {error}: it was changed "
+            "or damaged since; remove that folder and give the same command again, which trains "
+            "it anew"
+        ) from error
     return folder / name
-
-
-def _damaged(folder: Path, got: str) -> str:
-    return (
-        f"{folder}: expected a run's folder as training left it, got {got}: it was changed or "
-        "damaged since; remove that folder and give the same command again, which trains it anew"
-    )

@@ -1,4 +1,4 @@
-"""Training runs that are not there yet, one thread each on every core."""
+"""Training of runs: one, or many on every core; long ones resume after an interruption."""
 
 import json
 import logging
@@ -16,24 +16,23 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.dataset import SignDataset
-from jointprune.distributed import Shares, SyncGates
+from jointprune.distributed import BatchShare, RandomState
 from jointprune.parallel import on_every_core
 from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
-from jointprune.resume import Unfinished
+from jointprune.resume import EpochCheckpoint, check_whole
 from jointprune.runs import CONTRACT, Run, joint_indices
 from jointprune.workspace import Workspace, file_sha256, scratch_folder, sync
 
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights are kept in 32 bits
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights stay in 32 bits
 
-# Lightning's remarks on what is meant so (clips come from memory; what is logged without
-# `sync_dist` is the same in every process; its summary counts 32 bits a weight; a resumed training
-# logs to a folder of its own), and its old way of asking torch 2.13 about trees.
+# Warnings of Lightning that do not apply: clips come from memory, values logged without
+# `sync_dist` are the same in every process, the summary counts 32 bits per weight; and its use
+# of a function that torch 2.13 deprecates.
 LIBRARY_NOISE = (
     ".*does not have many workers",
     r".*sync_dist=True\)` when logging on epoch level",
     ".*not supported by the model summary",
-    "The dirpath has changed",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
@@ -41,7 +40,19 @@ LIBRARY_NOISE = (
 def run_many(
     runs: Iterable[Run], data: SignDataset, workspace: Workspace, description: str = "training"
 ) -> None:
-    """Train the runs that are not there yet, one thread each on every core, with one bar."""
+    """Train runs on every core, one thread each; finished runs are not trained again.
+
+    Parameters
+    ----------
+    runs
+        Runs to train.
+    data
+        The data set whose clips they name.
+    workspace
+        Where their folders are written.
+    description
+        Label of the progress bar.
+    """
     todo = {run.folder(data, workspace): run for run in runs}
     missing = [run for folder, run in todo.items() if not folder.is_dir()]
     if not missing:
@@ -52,19 +63,20 @@ def run_many(
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
-    """Train one run on one thread and keep it; returns its folder.
+    """Train one run on one thread and save it.
 
-    A run of many minutes that was interrupted goes on from `unfinished/NAME.ckpt` beside it.
+    A long training saves checkpoints to `unfinished/NAME.ckpt` beside the runs, and resumes from
+    there after an interruption. Returns the run's folder, which appears whole or not at all.
     """
     folder = run.folder(data, workspace)
-    unfinished = workspace.runs / "unfinished" / f"{folder.name}.ckpt"
+    checkpoint = workspace.runs / "unfinished" / f"{folder.name}.ckpt"
     if folder.is_dir():  # another process was faster
-        unfinished.unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
         return folder
     torch.set_num_threads(1)
-    # Made before training: a folder that cannot be written is better found out first.
+    # Made before training, so that a folder that cannot be written is found out first.
     with scratch_folder(workspace.runs) as scratch:
-        model, path = fit(run, data, keep=unfinished)
+        model, path = fit(run, data, checkpoint=checkpoint)
         finalise(model, run, data)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
         np.save(scratch / "probabilities.npy", predict(model, data, run.test))
@@ -73,13 +85,13 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
         facts = asdict(run) | {"contract": CONTRACT, "files": files}
         (scratch / "run.json").write_text(json.dumps(facts))
         for file in scratch.iterdir():
-            sync(file)  # on disk before the name that vouches for it
+            sync(file)
         try:
             scratch.rename(folder)
         except OSError:
             if not folder.is_dir():  # another process may have finished the same run first
                 raise
-    unfinished.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return folder
 
 
@@ -87,67 +99,67 @@ def fit(
     run: Run,
     data: SignDataset,
     callbacks: Iterable[lightning.Callback] = (),
-    keep: Path | None = None,
-    **asked,
+    checkpoint: Path | None = None,
+    **trainer_options,
 ) -> tuple[SignClassificationLightning, pd.DataFrame]:
-    """The trained model and its gates after each epoch (epoch, joint, keep_probability, active).
+    """Train one run without saving the result.
 
-    Nothing is logged or shown on the way, and one CPU process trains, unless `asked`,
-    arguments of Lightning's trainer, says otherwise. With several processes each gets its share
-    of every batch, see `jointprune.distributed`. A long training is kept in the file
-    `keep` on the way, and goes on from what an interrupted one of the same run left there, see
-    `jointprune.resume`; OSError if that is damaged. InterruptedError for SIGTERM.
+    One CPU process trains, without logs or progress bar, unless `trainer_options`, arguments of
+    Lightning's trainer, say otherwise. A long training is saved to the file `checkpoint`, and
+    resumed from it if it exists (see `jointprune.resume`); the caller removes it in the end.
+
+    Returns the model, and its gates after each epoch (epoch, joint, keep_probability, active).
+    Raises OSError if the checkpoint is damaged, InterruptedError after the signal SIGTERM.
     """
-    check_strategy(str(asked.get("strategy", "")))
+    check_strategy(str(trainer_options.get("strategy", "")))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     path, batches = GatePath(), batches_of(run, data)
-    every = [SyncGates(), path, *callbacks]
-    resume = None
-    if keep is not None:
-        every.append(Unfinished(keep, batches))
-        resume = every[-1].to_resume()
-    precision = precision_for(run.config.precision, asked.get("accelerator", "cpu"))
+    saving = [EpochCheckpoint(checkpoint)] if checkpoint else []  # last, after all other states
+    accelerator = trainer_options.get("accelerator", "cpu")
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
+    options = {"accelerator": "cpu", "devices": 1, **quiet, **trainer_options}
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,
-        callbacks=every,
-        **{"accelerator": "cpu", "devices": 1, **quiet, **asked, "precision": precision},
+        callbacks=[RandomState(batches), path, *callbacks, *saving],
+        precision=precision_for(run.config.precision, accelerator),
+        **options,
     )
+    resume = checkpoint if checkpoint and checkpoint.is_file() else None
+    if resume:
+        check_whole(resume)
     with without_noise():
         try:
-            trainer.fit(model, Shares(batches, trainer), ckpt_path=resume, weights_only=True)
-        except SIGTERMException as error:  # an exit without a word, which would pass for success
+            trainer.fit(model, BatchShare(batches, trainer), ckpt_path=resume, weights_only=True)
+        except SIGTERMException as error:  # Lightning would exit with code 0
             raise InterruptedError("stopped by SIGTERM: give the same command again") from error
     return model, path.frame(run.config.joints)
 
 
 def finalise(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
-    """What follows a training: close all joints beyond the budget, know signs by their clips.
+    """Close all joints beyond the budget; then let rare classes remember their training clips.
 
-    That is for signs of few clips, see `models.parts.Head`. An any-subset network keeps to its
-    vectors, which subsets of all kinds have taught: clips would be remembered by one alone.
+    Any-subset networks remember none, because the embeddings would fit one subset alone.
     """
     c = run.config
     if c.budget:
         model.joint_pruning.freeze_top(c.budget)
     labels = np.asarray(data.labels)[list(run.train)]
-    few = np.bincount(labels)[labels] <= c.exemplars
-    if few.any() and c.mask != "any-subset":
-        model.remember(evaluation_batches(c, data, np.array(run.train)[few]))
+    rare = np.bincount(labels)[labels] <= c.exemplars
+    if rare.any() and c.mask != "any-subset":
+        model.remember(evaluation_batches(c, data, np.array(run.train)[rare]))
 
 
 def precision_for(precision: str, accelerator: str) -> str:
-    """Lightning's name of a precision; "auto" is bf16-mixed where bfloat16 is multiplied natively.
+    """Lightning's name of a precision of PRECISIONS.
 
-    There the matrix products of training are several times faster; weights, normalisation, the
-    head's cosines and all evaluation stay in float32. Elsewhere "auto" is 32-true. ValueError for
-    one that is not of PRECISIONS.
+    "auto" is bf16-mixed where the device multiplies bfloat16 natively, several times faster, and
+    32-true elsewhere. Weights, normalisation, the head's cosines and evaluation stay in float32.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"expected a precision out of {PRECISIONS}, got {precision!r}")
@@ -162,8 +174,7 @@ def precision_for(precision: str, accelerator: str) -> str:
 
 
 def check_strategy(strategy: str) -> None:
-    """Raises ValueError for one that spawns or forks processes: torch cannot send a seed there,
-    nor the gates' course come back."""
+    """Refuse a strategy that spawns or forks processes: seeds and gates do not cross these."""
     if any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise ValueError(
             f"expected a strategy whose processes are started anew, got {strategy!r}: take 'ddp'"
@@ -172,7 +183,7 @@ def check_strategy(strategy: str) -> None:
 
 @contextmanager
 def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
-    """A block in which libraries keep these warnings (regular expressions) to themselves."""
+    """Ignore warnings that match `messages` (regular expressions) within a block."""
     with warnings.catch_warnings():
         for message in messages:
             warnings.filterwarnings("ignore", message=message)
@@ -180,7 +191,7 @@ def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
 
 
 def batches_of(run: Run, data: SignDataset) -> ClipBatches:
-    """The run's training batches: only its own joints are read."""
+    """The run's training batches, of its own joints."""
     c = run.config
     changes = Augmentation(shift=FREE_SHIFT if data.translation_invariant else 0.0)
     return ClipBatches(
@@ -189,7 +200,7 @@ def batches_of(run: Run, data: SignDataset) -> ClipBatches:
 
 
 class GatePath(lightning.Callback):
-    """Notes every joint's keep probability, and whether it is open, after each epoch."""
+    """Records each joint's keep probability, and whether it is open, after each epoch."""
 
     def __init__(self):
         self.epochs = []

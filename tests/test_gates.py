@@ -1,4 +1,4 @@
-"""The pruning layer against closed forms, Monte Carlo, and the quick start's printed usage."""
+"""The pruning layer against closed forms, Monte Carlo samples, and the quick start's usage."""
 
 import math
 
@@ -18,8 +18,7 @@ def layer_with(logits, **kwargs) -> JointPruningLayer:
     return layer
 
 
-@pytest.mark.parametrize("logit", [-3.0, -1.0, 0.0, 0.7, 2.5])
-@pytest.mark.parametrize("temperature", [2 / 3, 0.3])
+@pytest.mark.parametrize(("logit", "temperature"), [(-3, 2 / 3), (0, 0.3), (2.5, 2 / 3)])
 def test_keep_probability_is_the_share_of_sampled_gates_above_zero(logit, temperature):
     torch.manual_seed(0)
     draws = 200_000
@@ -41,8 +40,8 @@ def test_sampled_gates_are_the_distribution_of_the_paper():
         assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / draws)
 
 
-@pytest.mark.parametrize("p", [0.1, 0.5, 0.9, 0.99])
-def test_gates_start_at_the_keep_probability_asked_for(p):
+@pytest.mark.parametrize("p", [0.1, 0.9])
+def test_gates_start_at_init_keep_prob(p):
     layer = JointPruningLayer(42, init_keep_prob=p)
     torch.testing.assert_close(layer.keep_probability(), torch.full((42,), p))
     assert layer.get_summary()["avg_prob"] == pytest.approx(p, rel=1e-5)
@@ -65,7 +64,7 @@ def test_the_penalty_depends_on_neither_batch_nor_number_of_joints():
     assert values == pytest.approx([1.6] * 4, rel=1e-5)
 
 
-@pytest.mark.parametrize("coords", [2, 3, 5])
+@pytest.mark.parametrize("coords", [2, 3])
 def test_both_input_shapes_agree_for_any_number_of_coordinates(coords):
     layer = layer_with(torch.linspace(-3, 3, 42)).eval()
     x = torch.randn(2, 4, 42, coords)
@@ -77,7 +76,7 @@ def test_both_input_shapes_agree_for_any_number_of_coordinates(coords):
     assert torch.equal(y, x * layer.gates()[:, None])
 
 
-def test_a_transposed_view_is_read_like_its_copy():
+def test_a_transposed_view_gives_the_result_of_its_copy():
     layer = layer_with(torch.linspace(-3, 3, 6)).eval()
     view = torch.randn(2, 6, 4, 2).transpose(1, 2)
     assert torch.equal(layer(view), layer(view.contiguous()))
@@ -140,8 +139,8 @@ def test_tied_joints_share_one_gate_and_one_gradient():
     torch.testing.assert_close(layer.joint_logits.grad, torch.full((3,), 0.25 / 3))
 
 
-@pytest.mark.parametrize("k", range(1, 43))
-def test_freeze_top_leaves_exactly_the_k_likeliest(k):
+@pytest.mark.parametrize("k", [1, 12, 41, 42])
+def test_freeze_top_opens_exactly_the_k_highest_logits(k):
     logits = torch.randperm(42, generator=torch.Generator().manual_seed(k)).float()
     layer = layer_with(logits).train()
     layer.freeze_top(k)
@@ -151,7 +150,7 @@ def test_freeze_top_leaves_exactly_the_k_likeliest(k):
     assert l0_penalty(layer, weight=1.0).item() == pytest.approx(k / 42)
 
 
-def test_freeze_top_settles_equal_logits_by_the_lower_index():
+def test_freeze_top_breaks_ties_by_the_lower_index():
     layer = JointPruningLayer(5)
     layer.freeze_top(2)
     assert layer.kept_joints() == [0, 1]
@@ -166,13 +165,13 @@ def test_freeze_top_with_tied_gates_keeps_whole_gates():
         layer.freeze_top(3)
 
 
-@pytest.mark.parametrize("k", [0, -1, 43])
+@pytest.mark.parametrize("k", [0, 43])
 def test_an_impossible_count_to_keep_is_refused(k):
     with pytest.raises(ValueError, match=f"expected 1 to 42 joints to keep, got {k}"):
         JointPruningLayer(42).freeze_top(k)
 
 
-def test_frozen_gates_travel_with_the_state():
+def test_a_state_dict_holds_frozen_gates():
     layer, other = JointPruningLayer(8), JointPruningLayer(8)
     layer.freeze([2, 5])
     other.load_state_dict(layer.state_dict())
@@ -201,13 +200,13 @@ def test_a_wrong_joint_count_says_what_was_expected_and_got(shape, message):
         ({"tied": [0, 2, 2, 0]}, r"gate indices 0\.\.2, each used at least once"),
     ],
 )
-def test_settings_that_make_no_gates_are_refused(settings, message):
+def test_impossible_gates_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         JointPruningLayer(4, **settings)
 
 
 class QuickStartClassifier(nn.Module):
-    """The lines that QUICK_START.md, step 2, has its reader add, as they are printed there."""
+    """A classifier with the lines of QUICK_START.md, step 2, as printed there."""
 
     def __init__(self):
         super().__init__()
@@ -274,13 +273,14 @@ def test_the_printed_quick_start_usage_runs_unchanged(capsys):
     assert capsys.readouterr().out == "Kept 42/42 joints\nPruning ratio: 0.0%\n"
 
 
-def test_the_quick_starts_mask_shares_one_unit_among_all_joints():
+def test_the_quick_starts_mask_sums_to_1_and_closes_no_joint():
     torch.manual_seed(0)
-    mask = QuickStartMask(42)
+    mask = QuickStartMask(42).eval()  # sampling continues in evaluation
+    assert not torch.equal(mask.gates(), mask.gates())
     for _ in range(5):
         gates = mask.gates()
         assert gates.sum().item() == pytest.approx(1, abs=1e-5)
-        assert gates.min() > 0  # none is ever closed
+        assert gates.min() > 0
 
 
 def test_a_common_shift_moves_the_quick_starts_penalty_and_not_its_mask():
@@ -293,8 +293,3 @@ def test_a_common_shift_moves_the_quick_starts_penalty_and_not_its_mask():
     torch.testing.assert_close(*gates, atol=1e-6, rtol=1e-4)
     assert l0_penalty(shifted, 1.0) < 0.1 < 0.89 < l0_penalty(mask, 1.0)
     assert (mask.get_summary()["num_active"], shifted.get_summary()["num_active"]) == (42, 0)
-
-
-def test_two_evaluations_of_the_quick_starts_mask_differ():
-    mask = QuickStartMask(42).eval()
-    assert not torch.equal(mask.gates(), mask.gates())

@@ -1,4 +1,4 @@
-"""Dropout against the binomial law, a block against torch's, sliced models against masked ones."""
+"""Dropout against the binomial law, our block against torch's, sliced against masked models."""
 
 import math
 from dataclasses import asdict, replace
@@ -16,10 +16,10 @@ from jointprune.models.parts import SHARPNESS, Dropout, Head
 from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, bone_distance
 
-TINY = TrainingConfig(hidden=16, frames=4, num_classes=4)
+TINY = TrainingConfig(hidden=16, layers=2, feed_forward=2, frames=4, num_classes=4)
 
 
-@pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("p", [0.2, 0.9])
 def test_dropout_drops_its_share_and_keeps_the_mean(p):
     torch.manual_seed(0)
     n = 1_000_003  # no multiple of the eight values in a draw
@@ -43,12 +43,6 @@ def test_dropout_is_the_identity_in_evaluation_and_at_0():
     x = torch.randn(3, 5)
     assert Dropout(0.5).eval()(x) is x
     assert Dropout(0.0).train()(x) is x
-
-
-def test_nearly_all_dropped_is_not_all():
-    torch.manual_seed(0)
-    y = Dropout(0.9999)(torch.ones(100_000))
-    assert y.unique().tolist() == [0, 256]
 
 
 def test_dropouts_gradient_flows_through_what_was_kept():
@@ -86,7 +80,7 @@ def test_a_block_is_torchs_encoder_layer_in_evaluation():
 
 
 def test_a_blocks_dropout_reaches_the_attention_weights():
-    """Frames that ask for nothing share alike; values of 1 sum to what was not dropped."""
+    """Equal attention to values of 1: the sum counts the weights that were not dropped."""
     block = Block(8, heads=2, feed_forward=4, dropout=0.5).train()
     block.write = torch.nn.Identity()
     with torch.no_grad():
@@ -142,11 +136,11 @@ def test_a_sliced_model_gives_the_outputs_of_the_masked_one(encoder, tied, coord
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_any_joints_can_be_sliced_out_with_their_gates_as_they_are(seed, encoder):
-    """Closing a gate and never seeing its joint are the same to the masked model."""
+def test_any_joints_can_be_sliced_and_keep_their_gates(seed, encoder):
+    """For the masked model, a closed gate equals a missing joint."""
     model, kept = gated_model(encoder=encoder), random_kept(seed)
     poses, present = clips()
     opened = torch.zeros(42, dtype=torch.bool)
@@ -163,27 +157,14 @@ def test_any_joints_can_be_sliced_out_with_their_gates_as_they_are(seed, encoder
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
-@torch.no_grad()
-def test_a_frozen_model_is_sliced_to_what_it_kept(seed):
-    model, kept = gated_model(), random_kept(seed)
-    model.joint_pruning.freeze(kept)
-    poses, present = clips()
-    small = slice_joints(model)
-    assert small.joint_pruning.get_summary()["num_total"] == len(kept)
-    torch.testing.assert_close(
-        small(poses[:, :, kept], present[:, :, kept]), model(poses, present), atol=1e-5, rtol=0
-    )
-
-
 @pytest.mark.parametrize(("tied", "gates"), [(False, 42), (True, 21)])
-def test_slicing_saves_each_joints_columns_and_gate_and_nothing_else(tied, gates):
+def test_slicing_removes_the_weights_and_gates_of_dropped_joints_and_nothing_else(tied, gates):
     def count(model):
         return sum(p.numel() for p in model.parameters())
 
     model, kept = gated_model(tied=tied), [0, 4, 8, 30]
-    saved = count(model) - count(slice_joints(model, kept))
-    assert saved == (42 - 4) * 2 * TINY.hidden + gates - 4
+    removed = count(model) - count(slice_joints(model, kept))
+    assert removed == (42 - 4) * 2 * TINY.hidden + gates - 4
 
 
 @pytest.mark.parametrize("kept", [[], [3, 1], [2, 2], [-1, 3], [41, 42]])
@@ -194,7 +175,7 @@ def test_joints_that_cannot_be_kept_are_refused(kept):
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_a_joint_of_weight_0_has_no_influence_wherever_it_lies(encoder):
+def test_a_closed_or_missing_joint_has_no_influence(encoder):
     model = gated_model(encoder=encoder)
     poses, present = clips()
     opened = torch.zeros(42, dtype=torch.bool)
@@ -218,14 +199,14 @@ def test_every_weight_of_an_encoder_learns(encoder):
 
 
 @torch.no_grad()
-def test_a_sign_is_known_by_its_vector_and_by_the_clips_remembered():
-    """Against a sum written out; a sign of no clip keeps to its vector, and so does training."""
+def test_a_class_is_recognised_by_its_vector_and_its_exemplars():
+    """Against the sum written out; without exemplars, and in training, the vector alone counts."""
     torch.manual_seed(0)
     head, tokens = Head(8, 3, exemplars=4), torch.randn(5, 6, 8)
     vectors, clips = functional.normalize(head.signs, dim=-1), head.embed(tokens)
     by_vector = SHARPNESS * clips @ vectors.T
     torch.testing.assert_close(head.eval()(tokens), by_vector)
-    for labels in ([0, 0, 0, 0], [0, 0, 0, 2]):  # the second forgets the first
+    for labels in ([0, 0, 0, 0], [0, 0, 0, 2]):  # the second call replaces the first
         others = functional.normalize(torch.randn(4, 8), dim=-1)
         head.remember(others, torch.tensor(labels))
     near = (SHARPNESS * clips @ others.T).exp()
@@ -238,8 +219,8 @@ def test_a_sign_is_known_by_its_vector_and_by_the_clips_remembered():
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_a_remembered_clip_is_nearest_to_itself(encoder):
-    """With nothing but one clip for each sign remembered, each is read as its own."""
+def test_a_remembered_clip_is_classified_as_its_own_class(encoder):
+    """With equal class vectors and one exemplar per class."""
     torch.manual_seed(0)
     model = SignClassificationLightning(asdict(replace(TINY, encoder=encoder, num_classes=5)))
     poses, present = clips()
@@ -258,7 +239,7 @@ def test_a_clip_without_any_joint_has_finite_logits(encoder):
 
 
 @torch.no_grad()
-def test_the_graph_counts_near_joints_more_before_it_learned():
+def test_the_untrained_graph_weighs_joints_by_bone_distance():
     encoder = ENCODERS["graph"](replace(TINY, hidden=8, layers=1))
     tokens, weight = torch.randn(1, 1, 42, 8), torch.ones(1, 1, 42)
     count = torch.from_numpy(np.exp(-bone_distance(JOINT_NAMES))).float()
@@ -282,8 +263,8 @@ def test_a_clips_logits_do_not_depend_on_its_batch(encoder):
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_mixed_precision_learns_nearly_what_full_precision_does(encoder):
-    """Logits and gradients to bfloat16's three digits, both in float32."""
+def test_mixed_precision_gives_nearly_the_gradients_of_full_precision(encoder):
+    """Logits and gradients agree to bfloat16's three digits; both are float32."""
     torch.manual_seed(0)
     model = SignClassificationLightning(asdict(replace(TINY, encoder=encoder, dropout=0.0)))
     poses, labels = torch.randn(16, 4, 42, 2), torch.arange(16) % 4

@@ -30,7 +30,7 @@ def random_clip(frames: int) -> tuple[np.ndarray, np.ndarray]:
     return poses * present[..., None], present
 
 
-@pytest.mark.parametrize("frames", [2, 5, 8, 12, 30, 46])
+@pytest.mark.parametrize("frames", [2, 5, 46])
 def test_a_clip_resampled_to_its_own_length_is_itself(frames):
     poses, present = random_clip(frames)
     new, seen = resample(poses, present, np.array([frames]), WHOLE, frames)
@@ -49,8 +49,8 @@ def test_linear_motion_stays_linear_and_padding_is_never_read():
     assert seen.all()
 
 
-def test_a_zero_is_never_mixed_in_at_the_edge_of_presence():
-    """Frames 0 and 3 are missing, 1 and 2 hold the joint at 5: it is at 5 or missing."""
+def test_resampling_never_mixes_in_the_zeros_of_missing_joints():
+    """The joint is at 5 in frames 1 and 2 and missing in 0 and 3."""
     poses = np.zeros((1, 4, 1, 2), dtype=np.float32)
     present = np.zeros((1, 4, 1), dtype=bool)
     poses[0, 1:3], present[0, 1:3] = 5, True
@@ -74,7 +74,7 @@ def test_augmentation_keeps_missing_joints_at_zero_and_moves_the_others():
     assert (moved != poses).any(-1)[present == 1].all()
 
 
-def test_rotation_keeps_distances_turns_within_its_range_and_each_clip_anew():
+def test_rotation_keeps_distances_and_samples_an_angle_within_its_range_per_clip():
     poses, present = poses_and_weight(clips=200, present=2.0)
     ranges = replace(STILL, rotation=15)
     moved = augment(poses, present.bool(), ranges, torch.Generator().manual_seed(0))
@@ -87,7 +87,7 @@ def test_rotation_keeps_distances_turns_within_its_range_and_each_clip_anew():
     assert angle[:, 0, 0].unique().numel() > 190
 
 
-def test_a_shift_moves_all_joints_and_frames_of_a_clip_alike_and_each_clip_anew():
+def test_a_shift_is_sampled_per_clip_and_moves_all_its_joints_and_frames_alike():
     poses, present = poses_and_weight(clips=200, present=2.0)
     ranges = replace(STILL, shift=0.8)
     moved = augment(poses, present.bool(), ranges, torch.Generator().manual_seed(0)) - poses
@@ -98,12 +98,12 @@ def test_a_shift_moves_all_joints_and_frames_of_a_clip_alike_and_each_clip_anew(
     assert abs(torch.corrcoef(torch.stack([x, y]))[0, 1]) < 0.3
 
 
-def test_a_deformation_lasts_through_a_clip_and_is_each_joints_own():
+def test_a_deformation_is_sampled_per_joint_and_stays_the_same_through_a_clip():
     poses, present = poses_and_weight(clips=200, present=2.0)
     ranges = replace(STILL, deformation=0.01)
     moved = augment(poses, present.bool(), ranges, torch.Generator().manual_seed(0)) - poses
     torch.testing.assert_close(moved, moved[:, :1].expand_as(moved))
-    # 200 x 42 x 2 draws: their standard deviation is within 3 % of its own.
+    # 200 x 42 x 2 samples: their standard deviation is within 3 % of its own.
     assert abs(moved[:, 0].std().item() / 0.01 - 1) < 0.03
     assert abs(torch.corrcoef(moved[:, 0, :2, 0].T)[0, 1]) < 0.3
 
@@ -116,7 +116,7 @@ def test_shape_features_ignore_where_each_hand_is_and_how_large_the_signer_is():
     torch.testing.assert_close(moved, shape, atol=1e-4, rtol=1e-4)
 
 
-def test_features_are_the_ones_written_out_by_hand():
+def test_features_of_a_frame_computed_by_hand():
     """Two right joints at (0, 0) and (2, 0): centre (1, 0), spread 1, the left hand missing."""
     poses = torch.tensor([[[[9.0, 9.0], [0.0, 0.0], [2.0, 0.0]]]])
     weight = torch.tensor([[[0.0, 1.0, 1.0]]])
@@ -153,11 +153,11 @@ def test_a_missing_or_collapsed_hand_gives_finite_features(points):
 
 
 def numbered(data):
-    """The dataset with each clip's index in place of its label."""
+    """The data set with each clip's index as its label."""
     return replace(data, labels=np.arange(len(data)))
 
 
-def test_each_pass_is_another_permutation_and_a_seed_repeats_it(toy_dataset):
+def test_each_pass_is_a_new_permutation_and_a_seed_reproduces_it(toy_dataset):
     clips = np.arange(0, 24, 2)
 
     def passes(seed):
@@ -184,7 +184,7 @@ def test_training_drops_the_last_short_batch_and_evaluation_keeps_it_in_order(to
     assert (len(training), len(evaluation)) == (2, 3)
 
 
-def test_a_batch_is_the_resampled_clips_of_the_joints_asked_for(toy_dataset):
+def test_a_batch_holds_the_resampled_clips_of_the_given_joints(toy_dataset):
     joints = [21, 30, 41]
     (poses, present, labels), *_ = ClipBatches(toy_dataset, [2, 7], 6, 8, joints)
     assert (poses.shape, present.shape) == ((2, 6, 3, 2), (2, 6, 3))

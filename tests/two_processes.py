@@ -1,6 +1,6 @@
-"""Trainings whose course is written down; run as a script, on two CPU processes by DDP.
+"""Trainings on two CPU processes (DDP), recorded: `python two_processes.py FOLDER`.
 
-`python two_processes.py FOLDER`: FOLDER holds a workspace with the dataset "synthetic-small".
+FOLDER is a workspace with the data set "synthetic-small".
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import torch
 
-from jointprune import resume as unfinished
+from jointprune import resume
 from jointprune import train
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
@@ -21,7 +21,7 @@ from jointprune.workspace import Workspace
 DATASET = "synthetic-small"
 SHARED = {"hidden": 16, "frames": 4, "batch_size": 16, "epochs": 3, "dropout": 0.0,
           "precision": "32-true"}  # fmt: skip
-# One draw of gates a batch and a price; one draw a clip; scales of the first batch; no gates.
+# Gates sampled per batch with a multiplier; per clip; standardised by the first batch; no gates.
 CONFIGS = {
     "budget": TrainingConfig(mask="hard-concrete", budget=12, **SHARED),
     "any-subset": TrainingConfig(mask="any-subset", **SHARED),
@@ -31,7 +31,7 @@ CONFIGS = {
 
 
 class Notes(lightning.Callback):
-    """The loss of each step, and in the end what the model has learned."""
+    """The loss of each step."""
 
     def on_fit_start(self, trainer, model):
         self.losses = []
@@ -40,11 +40,11 @@ class Notes(lightning.Callback):
         self.losses.append(outputs["loss"].item())
 
 
-def course(config: TrainingConfig, data: SignDataset, *callbacks, **asked) -> dict:
-    """Losses (steps,) of this process's share, and its model's state, of one training."""
+def course(config: TrainingConfig, data: SignDataset, *callbacks, **options) -> dict:
+    """Losses (steps,) of this process's share, gates, and the state of the trained model."""
     notes, (train_clips, test_clips) = Notes(), data.folds(3, seed=0)[0]
     run = make_run(data, train_clips, test_clips, 0, config)
-    model, gates = fit(run, data, [notes, *callbacks], **asked)
+    model, gates = fit(run, data, [notes, *callbacks], **options)
     path = torch.tensor(gates["keep_probability"].to_numpy())
     return {"losses": torch.tensor(notes.losses), "path": path, **model.state_dict()}
 
@@ -57,22 +57,22 @@ class Stop(lightning.Callback):
             raise InterruptedError
 
 
-def resumed(config: TrainingConfig, data: SignDataset, keep: Path, **asked) -> dict:
-    """The course of a training's last epoch, in another start than those before it."""
+def resumed(config: TrainingConfig, data: SignDataset, **options) -> dict:
+    """The course of a training's last epoch, resumed after an interruption."""
     try:
-        course(config, data, Stop(), keep=keep, **asked)
+        course(config, data, Stop(), **options)
     except InterruptedError:
-        return course(config, data, keep=keep, **asked)
+        return course(config, data, **options)
 
 
 def main(folder: Path) -> None:
-    """Both processes run this: courses to `courses-PLACE.pt`, then the command line."""
+    """Run by both processes: writes `courses-RANK.pt`, then runs the command line."""
     torch.set_num_threads(1)
     data = open_dataset(DATASET, Workspace(str(folder)))
     both = {"devices": 2, "strategy": "ddp"}
     courses = {n: course(c, data, **both) for n, c in CONFIGS.items()}
-    unfinished.KEEP_EVERY = 0
-    courses["resumed"] = resumed(CONFIGS["budget"], data, folder / "budget.ckpt", **both)
+    resume.SAVE_EVERY = 0
+    courses["resumed"] = resumed(CONFIGS["budget"], data, checkpoint=folder / "budget.ckpt", **both)
     torch.save(courses, folder / f"courses-{torch.distributed.get_rank()}.pt")
     options = {"dataset": DATASET, "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
                "strategy": "ddp", "accelerator": "cpu", "precision": "bf16-mixed"}  # fmt: skip

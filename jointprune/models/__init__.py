@@ -1,11 +1,9 @@
-"""Encoders: skeleton clips and the weight of each joint to class logits, by one call.
+"""Encoders: from skeleton clips and joint weights to class logits.
 
-`ENCODERS` names them. All are called as `encoder(poses (B, T, J, P), weight (B, T, J))` and
-return logits (B, classes); all are made of one record of settings, `config.TrainingConfig`, whose
-sizes have their meaning at each encoder.
-
-A joint of weight 0 has no influence. `encoder.copy_kept(small, kept)` hands the weights to
-the encoder of the joints `kept` (indices) alone: the same function with the rest gone.
+Each encoder is made from a `config.TrainingConfig` and called as
+`encoder(poses (B, T, J, P), weight (B, T, J))`, which returns logits (B, classes). A joint of
+weight 0 has no influence. `encoder.copy_kept(small, kept)` copies the weights into an encoder of
+the joints `kept` (indices) alone, which computes the same function without the others.
 """
 
 from jointprune.models.frames import SkeletonGRU, SkeletonTransformer

@@ -1,4 +1,4 @@
-"""An encoder that keeps joints apart: a graph of joints in each frame."""
+"""An encoder with one token per joint: a graph of joints in each frame."""
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,11 @@ from jointprune.skeleton import bone_distance
 
 
 class SkeletonGraph(Encoder):
-    """A graph of joints in each frame: work and memory grow with the joints.
+    """A graph of joints in each frame; its cost grows with the number of joints.
 
-    Each joint is embedded by a matrix of its own; blocks mix joints, then frames; a hand is the
-    weighted mean of its joints, each scaled by channel. `hidden` is the width of a joint; heads and
-    feed_forward are not used. In the line of ST-GCN (Yan et al. 2018, arXiv 1801.07455) with the
+    Each joint has its own embedding matrix. Blocks mix joints, then frames. A hand is the weighted
+    mean of its joints, each scaled by channel. `hidden` is the width of a joint's token; heads and
+    feed_forward are not used. It follows ST-GCN (Yan et al. 2018, arXiv 1801.07455) with the
     learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
     """
 
@@ -43,17 +43,18 @@ class SkeletonGraph(Encoder):
         state = self.state_dict()
         for name in ("hand", "embed", "readout"):
             state[name] = state[name][kept]
-        for name in (name for name in state if name.endswith("closeness")):
+        for block in range(len(self.blocks)):
+            name = f"blocks.{block}.closeness"
             state[name] = state[name][kept][:, kept]
         small.load_state_dict(state)
 
 
 class JointBlock(nn.Module):
-    """Joints read each other, then each its neighbouring frames; the result is added.
+    """A residual block on tokens (B, T, J, hidden): mixes joints, then neighbouring frames.
 
-    Tokens (B, T, J, hidden) and weight (B, T, J) to new tokens. A joint reads the weighted mean
-    of all joints, each counted by exp(closeness) x weight. Closeness starts at minus the bones
-    between and is learned. It links every pair, so that a dropped joint cuts nothing off.
+    A joint reads the mean of all joints, weighted by exp(closeness) x weight (B, T, J). Closeness
+    is learned and starts at minus the number of bones between two joints. It links every pair,
+    so dropping a joint disconnects nothing.
     """
 
     def __init__(self, far: Tensor, hidden: int, dropout: float):
@@ -70,7 +71,7 @@ class JointBlock(nn.Module):
         return tokens + self.dropout(along)
 
     def neighbours(self, tokens: Tensor, weight: Tensor) -> Tensor:
-        """Each joint's weighted mean of all joints, (B, T, J, hidden)."""
+        """The mean of all joints as each joint weighs them, (B, T, J, hidden)."""
         count = self.closeness.exp()
         total = (count * weight[:, :, None]) @ tokens
         mass = (weight @ count.mT).clamp(min=1e-6)

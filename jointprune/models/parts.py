@@ -1,4 +1,4 @@
-"""What all encoders are made of: dropout, a head that names signs, and what calls it."""
+"""Parts that all encoders share: dropout, the classification head and the base class."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,10 @@ SHARPNESS = 12.0
 
 
 class Dropout(nn.Module):
-    """Inverted dropout like `nn.Dropout`, its mask drawn 8 bits a value.
+    """Inverted dropout like `nn.Dropout`, with 8 random bits per value.
 
-    On a CPU `bernoulli_` draws a 32-bit word and does float work for each value and took a
-    third of a training step; eight values out of one 64-bit draw cost a tenth of it. The
-    probability is rounded to a multiple of 1/256, and what is kept is scaled by the rounded one.
+    On a CPU `nn.Dropout` took a third of a training step; drawing eight values from one 64-bit
+    word takes a tenth of that. The probability is rounded to a multiple of 1/256.
     """
 
     def __init__(self, p: float):
@@ -32,26 +31,23 @@ class Dropout(nn.Module):
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         bits = words.random_(-(2**63), None).view(torch.int8)[: x.numel()].view(x.shape)
-        dropped = min(round(self.p * 2**8), 2**8 - 1)  # something is kept, as p is below 1
-        # Written as 0 and 1 in floats at once: a pass over memory less than bool, then float.
+        dropped = min(round(self.p * 2**8), 2**8 - 1)  # at most 255 of 256, as p is below 1
+        # Written into floats directly, which saves a pass over memory.
         keep = torch.ge(bits, dropped - 2**7, out=torch.empty_like(x))
         return x * keep.mul_(1 / (1 - dropped / 2**8))
 
 
 class Head(nn.Module):
-    """Frame tokens (B, T, width) to logits (B, classes), the same for all encoders.
+    """Classifies frame tokens (B, T, width) into logits (B, classes).
 
-    Frames are pooled by learned attention, since a sign is held in some frames and approached
-    in others. A logit is SHARPNESS times the cosine between the clip and the sign's own vector
-    (Chen et al. 2019, arXiv 1904.04232): bounded logits are less sure of signers never seen.
+    Learned attention pools the frames. A logit is SHARPNESS times the cosine between the clip's
+    embedding and the class vector (Chen et al. 2019, arXiv 1904.04232): bounded logits are less
+    overconfident on new signers.
 
-    In evaluation a sign that was learned from few clips is known by them as well, as in matching
-    networks (Vinyals et al. 2016, arXiv 1606.04080): signers form it in ways of their own, which
-    one vector averages. The logit is then that of the mean of the exponentials. Nothing is
-    remembered before `remember`.
-
-    Args:
-        exemplars: clips of a sign that there is room for; 0: each sign by its vector alone.
+    After `remember`, evaluation compares a clip with training clips of its class (exemplars) as
+    well, as in matching networks (Vinyals et al. 2016, arXiv 1606.04080), because one vector
+    averages over the ways in which signers form a sign. The logit is then the log of the mean of
+    exp(logit) over class vector and exemplars. `exemplars` is their largest number per class.
     """
 
     def __init__(self, width: int, classes: int, exemplars: int):
@@ -59,9 +55,9 @@ class Head(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.attend = nn.Linear(width, 1)
         self.signs = nn.Parameter(torch.randn(classes, width))
-        room = torch.zeros(classes, exemplars, width)
-        self.exemplars = nn.Parameter(room, requires_grad=False)
-        # Logs of what each counts: a sign's own vector, which comes first, and its exemplars.
+        none = torch.zeros(classes, exemplars, width)
+        self.exemplars = nn.Parameter(none, requires_grad=False)
+        # Log weights of the class vector, which comes first, and of the exemplars.
         share = torch.full((classes, 1 + exemplars), -math.inf)
         share[:, 0] = 0.0
         self.register_buffer("share", share)
@@ -76,16 +72,13 @@ class Head(nn.Module):
             return (near.unflatten(-1, self.share.shape) + self.share).logsumexp(-1)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """What of each clip is compared with signs, (B, width) of length 1."""
+        """L2-normalised clip embeddings, shape (B, width)."""
         tokens = self.norm(tokens.float())
         return functional.normalize((tokens * self.attend(tokens).softmax(1)).sum(1), dim=-1)
 
     @torch.no_grad()
     def remember(self, clips: Tensor, labels: Tensor) -> None:
-        """Know signs by clips of theirs too, (N, width) as `clips` makes them, and no others.
-
-        Labels (N,) name no sign more often than there is room for.
-        """
+        """Replace the exemplars by the embeddings `clips` (N, width) of classes `labels` (N,)."""
         self.share.fill_(-math.inf)
         for sign, (exemplars, share) in enumerate(zip(self.exemplars, self.share, strict=True)):
             own = clips[labels == sign]
@@ -94,13 +87,13 @@ class Head(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What all encoders share: `read` makes tokens (B, T, width) of clips, `head` reads those."""
+    """Base class: `read` turns clips into tokens (B, T, width), `head` classifies them."""
 
     def forward(self, poses: Tensor, weight: Tensor) -> Tensor:
         return self.head(self.read(poses, weight))
 
-    def embed(self, poses: Tensor, weight: Tensor) -> Tensor:
-        """What of each clip is compared with signs, (B, width) of length 1."""
+    def embed_clips(self, poses: Tensor, weight: Tensor) -> Tensor:
+        """L2-normalised clip embeddings, shape (B, width)."""
         return self.head.embed(self.read(poses, weight))
 
 
