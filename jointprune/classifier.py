@@ -75,11 +75,6 @@ class SignClassificationLightning(lightning.LightningModule):
         -------
         Tensor
             Logits (B, classes).
-
-        Raises
-        ------
-        ValueError
-            If the keypoints have another number of joints or coordinates.
         """
         expected = (self.config.num_pose_points, self.config.coords)
         if skeleton_keypoints.ndim != 4 or skeleton_keypoints.shape[2:] != expected:
@@ -215,7 +210,7 @@ def one_cycle(progress: float, warmup: float = 0.3) -> float:
 def slice_joints(
     model: SignClassificationLightning, kept: list[int] | None = None
 ) -> SignClassificationLightning:
-    """Make a smaller model that reads only some joints.
+    """Make a smaller model of the joints `kept` alone.
 
     In evaluation it computes what `model` computes with all other gates closed. The gates of the
     kept joints are fixed at their present values.
@@ -231,11 +226,6 @@ def slice_joints(
     -------
     SignClassificationLightning
         A model of keypoints (B, T, K, P).
-
-    Raises
-    ------
-    ValueError
-        If `kept` is empty, unsorted or out of range, or if the mask closes no joints.
 
     Examples
     --------

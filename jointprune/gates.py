@@ -41,11 +41,6 @@ class JointPruningLayer(nn.Module):
     joint_logits
         The only parameter, shape (gates,).
 
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
-
     Examples
     --------
     >>> layer = JointPruningLayer(num_joints=42)
@@ -149,13 +144,12 @@ class JointPruningLayer(nn.Module):
         return (logits - self.temperature * self.threshold).sigmoid()
 
     def get_summary(self) -> dict:
-        """Summarise the gates.
+        """Count the open gates.
 
         Returns
         -------
         dict
-            `num_active` and `num_total` (joints), `pruning_ratio` (share of closed joints) and
-            `avg_prob` (mean keep probability).
+            `num_active`, `num_total`, `pruning_ratio` (closed share), `avg_prob` (mean P(open)).
         """
         active = len(self.kept_joints())
         return {

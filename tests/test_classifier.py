@@ -83,11 +83,6 @@ def test_tied_gates_join_the_same_joint_of_both_hands():
     assert layer.gate_of.tolist() == [*range(21), *range(21)]
 
 
-def test_an_open_model_has_every_gate_at_1_and_none_to_learn():
-    layer = model_of(TINY).train().joint_pruning
-    assert layer.gates().tolist() == [1.0] * 42
-
-
 @pytest.mark.parametrize(("progress", "share"), [(0, 0), (0.3, 0.4), (0.75, 1), (1, 1)])
 def test_the_penalty_rises_linearly_until_ramp_end(progress, share, monkeypatch):
     model = model_of(replace(GATED, penalty=3.0, init_keep_prob=0.8, ramp_end=0.75))
@@ -146,10 +141,6 @@ def test_the_gates_have_their_own_learning_rate_and_no_weight_decay(trained):
         0, abs=1e-6
     )  # one cycle has ended; the gates' rate is constant
     assert len(others["params"]) == len(list(trained.parameters())) - 1
-
-
-def test_training_logs_what_the_quick_start_logs(trained):
-    assert {"pruning_ratio", "num_active_joints"} <= set(trained.trainer.callback_metrics)
 
 
 def test_a_checkpoint_needs_no_arguments_and_gives_the_same_model(trained, tmp_path):

@@ -51,15 +51,6 @@ def test_a_cold_concrete_sample_is_k_different_joints():
     assert ((draws > 0.5).sum(1) == 4).float().mean() > 0.65
 
 
-def test_the_concrete_subset_selects_no_joint_twice():
-    """With one joint far ahead, K independent selectors would all select it."""
-    layer = logits_of(ConcreteSubset(6, 3), [20.0, 0, 0, 0, 0, 0]).eval()
-    layer.anneal(1.0)
-    taken = layer.keep_probability().detach()
-    assert taken[0].item() == pytest.approx(1.0)
-    assert taken.sum().item() == pytest.approx(3.0, abs=1e-3)
-
-
 def test_the_first_selection_follows_the_softmax():
     """With budget 1 a cold sample selects joint j with probability softmax(logits)_j."""
     torch.manual_seed(1)
@@ -68,15 +59,6 @@ def test_the_first_selection_follows_the_softmax():
     picks = torch.stack([layer.gates().detach() for _ in range(4000)]).argmax(1)
     shares = torch.bincount(picks, minlength=3) / 4000
     assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.035)
-
-
-def test_the_temperature_falls_geometrically():
-    layer = ConcreteSubset(3, 1)
-    temperatures = []
-    for progress in (0.0, 0.5, 1.0):
-        layer.anneal(progress)
-        temperatures.append(layer.temperature)
-    assert temperatures == pytest.approx([10.0, 1.0, 0.1])
 
 
 def test_a_concrete_evaluation_opens_exactly_the_k_highest():

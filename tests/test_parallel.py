@@ -17,11 +17,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import toy_content
-from recordings import motion, write_mp_data
 
 from jointprune import parallel, training
 from jointprune.config import TrainingConfig
-from jointprune.importing.importer import import_recordings
 from jointprune.parallel import on_every_core
 from jointprune.runs import make_run
 from jointprune.store import open_dataset, save_dataset
@@ -111,13 +109,6 @@ def test_results_come_in_order_from_both_workers(cluster):
     assert os.getpid() not in processes
 
 
-def test_workers_that_start_late_do_the_jobs(cluster, monkeypatch, capsys):
-    """They are missing at first and there after waiting."""
-    monkeypatch.setattr("distributed.Client.nthreads", lambda _: {})
-    assert [n for n, _ in on_every_core(later_if_even, [(1,), (3,)], "late")] == [1, 3]
-    assert "no worker at tcp://127.0.0.1" in capsys.readouterr().err
-
-
 def refuse(number: int):
     raise ValueError(f"expected another number, got {number}")
 
@@ -139,23 +130,6 @@ def test_runs_on_a_cluster_are_those_of_this_machine(cluster, toy_dataset, tmp_p
     kept = [[content(run, toy_dataset, place) for run in runs] for place in (there, here)]
     assert kept[0] == kept[1]
     assert len(set(kept[0])) == len(runs)
-
-
-def test_an_import_on_a_cluster_is_that_of_this_machine(cluster, tmp_path, monkeypatch):
-    source = tmp_path / "mine"
-    for sign in ("no", "yes"):
-        for sequence in range(5):
-            folder = source / sign / str(sequence)
-            write_mp_data(folder, motion(8, seed=sequence + 5 * (sign == "yes")))
-    workspace = Workspace(str(tmp_path / "work"))
-    there, report = import_recordings(source, "there", workspace)
-    monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    here, same = import_recordings(source, "here", workspace)
-    assert np.array_equal(there.poses, here.poses)
-    assert np.array_equal(there.present, here.present)
-    assert there.clips.equals(here.clips)
-    assert report == same
 
 
 def greedy() -> int:
@@ -213,12 +187,9 @@ def worker(monkeypatch) -> SimpleNamespace:
     return worker
 
 
-def test_a_worker_of_several_threads_is_refused(worker):
+def test_a_worker_of_several_threads_or_another_folder_is_refused(worker):
     with pytest.raises(ValueError, match=r"one thread each, got 4 on tcp://10.*--nthreads 1"):
         parallel._on_a_worker(ROOT, b"")
-
-
-def test_a_worker_with_another_checkout_is_refused(worker):
     with pytest.raises(ValueError, match=r"expected jointprune in /elsewhere on tcp://10.*, got /"):
         parallel._on_a_worker(Path("/elsewhere"), b"")
 
@@ -240,13 +211,6 @@ def test_a_missing_scheduler_is_an_error(monkeypatch):
     monkeypatch.setenv(VARIABLE, address)
     monkeypatch.setattr(parallel, "ANSWERS_WITHIN", 0.2)
     with pytest.raises(ConnectionError, match=f"Dask scheduler at {VARIABLE}={address}, got no"):
-        list(on_every_core(later_if_even, [(0,)], "numbers"))
-
-
-def test_without_dask_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.setenv(VARIABLE, "tcp://127.0.0.1:8786")
-    with pytest.raises(ImportError, match=r"pip install -e '.\[cluster\]'"):
         list(on_every_core(later_if_even, [(0,)], "numbers"))
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from jointprune import resume
-from jointprune import train
+from jointprune import resume, train
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.store import save_dataset

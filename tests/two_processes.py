@@ -9,8 +9,7 @@ from pathlib import Path
 import lightning
 import torch
 
-from jointprune import resume
-from jointprune import train
+from jointprune import resume, train
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.runs import make_run
