@@ -32,9 +32,23 @@ FINGERS = {
 # (child, parent): each finger is a chain that starts at the wrist.
 BONES = tuple((c, 0 if c % 4 == 1 else c - 1) for c in range(1, len(JOINTS)))
 
+# Levels of a finger, from the palm outwards; the wrist counts as BASE.
+BASE, MIDDLE, FAR, TIP = range(4)
+
+# The parts of the 42 names: "left.index_tip" is the left hand's "index_tip".
+HAND_OF = {f"{hand}.{joint}": hand for hand in HANDS for joint in JOINTS}
+SHORT_NAME = {f"{hand}.{joint}": joint for hand in HANDS for joint in JOINTS}
+_PLACES = {"wrist": (None, BASE)} | {
+    JOINTS[joint]: (finger, level)
+    for finger, joints in FINGERS.items()
+    for level, joint in enumerate(joints)
+}
+FINGER_OF = {name: _PLACES[short][0] for name, short in SHORT_NAME.items()}  # None for a wrist
+LEVEL_OF = {name: _PLACES[short][1] for name, short in SHORT_NAME.items()}
+
 
 def hand_index(names: Sequence[str]) -> np.ndarray:
-    """The hand of each named joint: int array (joints,), 0 for left and 1 for right.
+    """Hand of each named joint: int array (joints,), 0 for left and 1 for right.
 
     Raises ValueError for a name that is not one of the 42, such as "wrist" without a hand.
     """
@@ -44,18 +58,17 @@ def hand_index(names: Sequence[str]) -> np.ndarray:
             f"expected joint names such as 'left.index_tip', got {unknown[:3]}: "
             "see jointprune.skeleton.JOINT_NAMES for all 42"
         )
-    return np.array([HANDS.index(name.split(".")[0]) for name in names], dtype=np.int64)
+    return np.array([HANDS.index(HAND_OF[name]) for name in names], dtype=np.int64)
 
 
 def bone_distance(names: Sequence[str]) -> np.ndarray:
-    """Bones on the way between any two named joints: int array (joints, joints).
+    """Number of bones between any two named joints: int array (joints, joints).
 
-    The wrists of both hands count as one bone apart.
+    The wrists of the two hands count as one bone apart.
     """
     hand = hand_index(names)
-    joint = np.array([JOINT_NAMES.index(name) for name in names]) % len(JOINTS)
-    finger = (joint - 1) // 4  # -1 for the wrist, at depth 0
-    depth = np.where(joint == 0, 0, (joint - 1) % 4 + 1)
+    finger = np.array([FINGER_OF[name] or "" for name in names])
+    depth = np.array([LEVEL_OF[name] + 1 if FINGER_OF[name] else 0 for name in names])
     same = (hand[:, None] == hand) & (finger[:, None] == finger)
-    around = depth[:, None] + depth + (hand[:, None] != hand)  # by the wrist or both wrists
+    around = depth[:, None] + depth + (hand[:, None] != hand)  # through one wrist or both
     return np.where(same, abs(depth[:, None] - depth), around)
