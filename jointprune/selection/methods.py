@@ -20,61 +20,27 @@ Ranker = Callable[..., np.ndarray]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to choose joints.
+    """One way to choose joints; functions are given themselves or as "module:function" here."""
 
-    Parameters
-    ----------
-    name : str
-        In tables of results, file names and keys of numbers.
-    label : str
-        In figures and tables for readers.
-    source : str
-        The paper, library or rule it comes from, with its hyperparameters.
-    rank : callable or str, optional
-        The ranker, or its place in this folder ("module:function"). None for a method that
-        ranks no joints: all joints, or a selection merged from others.
-    settings : mapping
-        Fields of `TrainingConfig` in which its training differs from the paper's network.
-    for_one_k : bool
-        Whether a ranking is made for one K; otherwise one ranking orders all joints.
-    trains : bool
-        Whether it trains a network, so that its rankings are kept on disk.
-    seeded : bool
-        Whether another seed may choose other joints, so that stability is of interest.
-    chooses_k : callable or str, optional
-        `(data, train_clips, seed, config, workspace) -> joints` for a method that can choose K
-        itself, or its place as for `rank`.
-    merge : callable, optional
-        `(selections, k) -> joints`: one selection from the `learned` ones of a fold's seeds.
-    phrase : str
-        K joints chosen by it, in a sentence; `{k}` and `{label}` are filled in.
-    color, marker, dash
-        In figures; the default is a grey dot, for a method without a curve.
-    budgets : tuple of int or None
-        The K at which notebook 04 retrains; None for every K of the curve.
-    all_seeds : bool
-        Whether it is retrained with all seeds or with the profile's `few_seeds`.
-    synthetic : bool
-        Whether it is compared on synthetic data, given the number of informative joints.
-    """
-
-    name: str
-    label: str
-    source: str
-    rank: Ranker | str | None = None
-    settings: Mapping = field(default_factory=dict)
-    for_one_k: bool = False
-    trains: bool = True
-    seeded: bool = True
+    name: str  # in tables of results, file names and keys of numbers
+    label: str  # in figures and tables for readers
+    source: str  # the paper, library or rule it comes from, with its hyperparameters
+    rank: Ranker | str | None = None  # None: all joints, or merged from other selections
+    settings: Mapping = field(default_factory=dict)  # of TrainingConfig, unlike the paper's
+    for_one_k: bool = False  # a ranking is made for one K; else one ranking orders all joints
+    trains: bool = True  # trains a network, so its rankings are kept on disk
+    seeded: bool = True  # another seed may choose other joints, so stability is of interest
+    # (data, train_clips, seed, config, workspace) -> joints, if it can choose K itself.
     chooses_k: Callable | str | None = None
+    # (selections, k) -> joints, merging the `learned` selections of a fold's seeds.
     merge: Callable | None = None
-    phrase: str = "{k} joints chosen by {label}"
-    color: str = "#555555"
+    phrase: str = "{k} joints chosen by {label}"  # in a sentence
+    color: str = "#555555"  # in figures; a grey dot for methods without a curve
     marker: str = "o"
     dash: str | tuple = "none"
-    budgets: tuple[int, ...] | None = (12,)
-    all_seeds: bool = False
-    synthetic: bool = True
+    budgets: tuple[int, ...] | None = (12,)  # K that notebook 04 retrains; None: the whole curve
+    all_seeds: bool = False  # retrained with all seeds, not with the profile's `few_seeds`
+    synthetic: bool = True  # compared on synthetic data, given the number of informative joints
 
     def joints(self, k: int) -> str:
         """K joints chosen by this method, in the words of a sentence."""
