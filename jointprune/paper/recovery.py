@@ -30,7 +30,7 @@ def recovery(
     rows = list(on_every_core(_one, jobs, "synthetic data"))
     size = len(datasets)
     table = [_row(name, rows[i * size : (i + 1) * size]) for i, name in enumerate(names)]
-    several = [_merged(data, merged, seeds, config, workspace) for data in datasets]
+    several = [_merged(data, merged, seeds, config, workspace) for data in datasets if merged]
     table += [_row(name, [rows[name] for rows in several]) for name in merged]
     return sorted(table, key=lambda row: -row["precision"])
 
