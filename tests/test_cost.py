@@ -1,5 +1,7 @@
 """The cost sheet against work counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -100,9 +102,10 @@ def test_models_are_timed_in_turn(monkeypatch):
     assert called == turn * (len(called) // len(turn))
 
 
-def test_a_sheet_of_several_clip_lengths_is_refused():
+@pytest.mark.parametrize("configs", [[GRAPH], [TRANSFORMER, replace(GRAPH, frames=T + 1)]])
+def test_a_sheet_without_a_transformer_or_of_several_clip_lengths_is_refused(configs):
     with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
-        sheet([TRANSFORMER, TrainingConfig(encoder="graph")], (2,), rounds=1)
+        sheet(configs, (2,), rounds=1)
 
 
 def test_a_sheet_is_measured_once_for_the_same_settings(tmp_path):
