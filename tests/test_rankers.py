@@ -1,32 +1,33 @@
-"""Rankers that ask a network: synthetic answers, brute force, and axioms of what they compute."""
+"""Rankers that evaluate a network: known answers, brute force, and axioms of the scores."""
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from lassonet.model import LassoNet
 
-from jointprune.classifier import SignClassificationLightning, TrainingConfig
+from jointprune.classifier import SignClassificationLightning
+from jointprune.config import TrainingConfig
 from jointprune.prediction import evaluation_batches
-from jointprune.selection import importance, sparse
-from jointprune.selection.importance import Exam
+from jointprune.selection import importance, lassonet, rank_joints
+from jointprune.selection.importance import HeldOut
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.workspace import Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
-ASKING = (
+SCORES = (
     importance.loss_when_shuffled,
     importance.loss_along_the_gates,
     importance.round_of_elimination,
-    importance.loss_removed,
+    importance.surrogate_weights,
 )
 WORTH = (0.5, 3.0, 0.0, 1.0, 2.0)
 
 
-def voting_exam(worth=WORTH, clips: int = 40) -> Exam:
-    """An exam of two signs in which each joint votes for its coordinate's sign, by its worth."""
+def voting(worth=WORTH, clips: int = 40) -> HeldOut:
+    """Clips of two signs in which each joint votes for its coordinate's sign, by its worth."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(clips) % 2
     noise = torch.randn(clips, 3, len(worth), 1, generator=generator)
@@ -36,57 +37,49 @@ def voting_exam(worth=WORTH, clips: int = 40) -> Exam:
         votes = (poses[..., 0] * weight).mean(1) @ torch.tensor(worth)
         return torch.stack([-votes, votes], -1) / 4
 
-    return Exam(encoder, poses, torch.ones(poses.shape[:3], dtype=torch.bool), labels)
+    return HeldOut(encoder, poses, torch.ones(poses.shape[:3], dtype=torch.bool), labels)
 
 
-def network_exam(toy_dataset, clips=None) -> Exam:
-    """An exam of an untrained network on real batches; one-handed clips miss the left hand."""
+def untrained(toy_dataset, clips=None) -> HeldOut:
+    """An untrained network and real batches; one-handed clips miss the left hand."""
     torch.manual_seed(0)
     config = TrainingConfig(hidden=16, frames=4, num_classes=4)
     encoder = SignClassificationLightning(asdict(config)).eval().requires_grad_(False).encoder
     clips = np.arange(len(toy_dataset)) if clips is None else clips
-    return Exam(encoder, *next(iter(evaluation_batches(config, toy_dataset, clips))))
+    return HeldOut(encoder, *next(iter(evaluation_batches(config, toy_dataset, clips))))
 
 
-def order(scores) -> list[int]:
-    return np.argsort(-scores, kind="stable").tolist()
-
-
-@pytest.mark.parametrize("score", ASKING)
+@pytest.mark.parametrize("score", SCORES)
 def test_joints_are_ranked_by_what_the_network_makes_of_them(score):
-    scores = score(voting_exam(), 0)
+    scores = score(voting(), 0)
     assert scores.shape == (5,)
-    assert order(scores) == [1, 4, 3, 0, 2]
+    assert np.argsort(-scores, kind="stable").tolist() == [1, 4, 3, 0, 2]
+    if score in SCORES[:2]:  # a joint that the network does not read gets nothing
+        assert abs(scores[2]) < 1e-6 < 0.1 < scores[1]
 
 
-@pytest.mark.parametrize("score", ASKING[:2])
-def test_a_joint_the_network_does_not_read_gets_nothing(score):
-    scores = score(voting_exam(), 0)
-    assert abs(scores[2]) < 1e-6 < 0.1 < scores[1]
-
-
-@pytest.mark.parametrize("score", ASKING)
+@pytest.mark.parametrize("score", SCORES)
 def test_a_seed_repeats_its_scores_and_leaves_torch_alone(score, toy_dataset):
-    exam = network_exam(toy_dataset)
+    held_out = untrained(toy_dataset)
     torch.manual_seed(5)
-    first = score(exam, 3)
+    first = score(held_out, 3)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.rand(1) == drawn
-    np.testing.assert_array_equal(first, score(exam, 3))
+    np.testing.assert_array_equal(first, score(held_out, 3))
 
 
 def test_integrated_gradients_add_up_to_the_fall_of_the_loss(toy_dataset, monkeypatch):
     """The axiom of completeness (Sundararajan et al. 2017, proposition 1); a network has kinks."""
-    for exam, steps, tolerance in (
-        (voting_exam(), 32, 1e-5),
-        (network_exam(toy_dataset), 300, 0.01),
+    for held_out, steps, tolerance in (
+        (voting(), 32, 1e-5),
+        (untrained(toy_dataset), 300, 0.01),
     ):
         monkeypatch.setattr(importance, "STEPS", steps)
-        clips, joints = torch.arange(len(exam.labels)), exam.present.shape[2]
-        closed, opened = (exam.losses(g.expand(len(clips), -1), clips).mean()
+        clips, joints = torch.arange(len(held_out.labels)), held_out.present.shape[2]
+        closed, opened = (held_out.losses(g.expand(len(clips), -1), clips).mean()
                           for g in (torch.zeros(joints), torch.ones(joints)))  # fmt: skip
-        parts = importance.loss_along_the_gates(exam, 0)
+        parts = importance.loss_along_the_gates(held_out, 0)
         assert parts.sum() == pytest.approx((closed - opened).item(), abs=tolerance)
 
 
@@ -101,22 +94,22 @@ def test_a_shuffled_joint_takes_its_presence_along():
         return torch.stack([-votes, votes], -1)
 
     scores = importance.loss_when_shuffled(
-        Exam(encoder, torch.ones(40, 2, 3, 2), present, labels), 0
+        HeldOut(encoder, torch.ones(40, 2, 3, 2), present, labels), 0
     )
     assert scores[0] > 1
     assert scores[1] == scores[2] == 0
 
 
-def brute_force_elimination(exam: Exam) -> np.ndarray:
-    """The same search without its short cuts: every set is asked on every clip."""
-    left, rounds = list(range(exam.present.shape[2])), np.zeros(exam.present.shape[2])
-    clips = torch.arange(len(exam.labels))
+def brute_force_elimination(held_out: HeldOut) -> np.ndarray:
+    """The same search without its short cuts: every set is evaluated on every clip."""
+    left, rounds = list(range(held_out.present.shape[2])), np.zeros(held_out.present.shape[2])
+    clips = torch.arange(len(held_out.labels))
     for turn in itertools.count():
         losses = {}
         for joint in left:
             gates = torch.zeros(len(rounds))
             gates[[j for j in left if j != joint]] = 1
-            losses[joint] = exam.losses(gates.expand(len(clips), -1), clips).mean().item()
+            losses[joint] = held_out.losses(gates.expand(len(clips), -1), clips).mean().item()
         least = min(left, key=lambda j: (round(losses[j], 5), -j))
         rounds[least] = turn
         left.remove(least)
@@ -136,29 +129,16 @@ def test_elimination_is_that_by_brute_force_where_joints_are_missing(seed):
 
     poses = torch.randn(30, 4, 5, 2, generator=generator)
     present = torch.rand(30, 1, 5, generator=generator).expand(-1, 4, -1) > 0.4
-    exam = Exam(encoder, poses, present, torch.arange(30) % 3)
-    rounds = importance.round_of_elimination(exam, 0)
+    held_out = HeldOut(encoder, poses, present, torch.arange(30) % 3)
+    rounds = importance.round_of_elimination(held_out, 0)
     assert sorted(rounds) == list(range(5))
-    np.testing.assert_array_equal(rounds, brute_force_elimination(exam))
+    np.testing.assert_array_equal(rounds, brute_force_elimination(held_out))
 
 
 def test_joints_that_no_clip_shows_tie_and_the_highest_index_is_dropped_first(toy_dataset):
     right_handed = np.flatnonzero(toy_dataset.groups != "both")
-    rounds = importance.round_of_elimination(network_exam(toy_dataset, right_handed), 0)
+    rounds = importance.round_of_elimination(untrained(toy_dataset, right_handed), 0)
     assert (np.diff(rounds[:21]) < 0).all()
-
-
-def test_the_linear_surrogate_of_a_linear_loss_is_that_loss():
-    """With a loss that is linear in the gates, least squares find its coefficients."""
-    exam = voting_exam()
-    worth = torch.tensor(WORTH)
-
-    class Linear(Exam):
-        def losses(self, gates, clips):
-            return clips - gates.float() @ worth
-
-    linear = Linear(exam.encoder, exam.poses, exam.present, exam.labels)
-    np.testing.assert_allclose(importance.loss_removed(linear, 0), WORTH, atol=1e-4)
 
 
 def test_the_fit_is_least_squares_with_a_level_a_clip():
@@ -190,22 +170,19 @@ def test_one_group_cannot_be_split(toy_dataset):
         importance.inner_split(toy_dataset, np.arange(8), 0)
 
 
-@pytest.mark.parametrize(
-    ("pair", "mask"),
-    [
-        ((importance.permutation, importance.integrated_gradients), "open"),
-        ((importance.greedy, importance.any_subset), "any-subset"),
-    ],
-)
-def test_rankers_of_one_network_train_it_once_on_training_groups(toy_dataset, tmp_path, pair, mask):
-    workspace = Workspace(str(tmp_path))
+def test_rankers_of_one_network_train_it_once_on_training_groups(toy_dataset, tmp_path):
     train = toy_dataset.folds(3, seed=0)[0][0]
-    for ranker in pair:
-        scores = ranker(toy_dataset, train, 0, None, TINY, workspace)
-        assert scores.shape == (42,) and np.isfinite(scores).all()
-    run = importance.exam_run(mask, toy_dataset, train, 0, TINY)
-    assert [f.name for f in workspace.runs.iterdir()] == [run.folder(toy_dataset, workspace).name]
-    assert set(run.train) | set(run.test) == set(train)
+    for mask, pair in (
+        ("open", ("permutation", "integrated-gradients")),
+        ("any-subset", ("greedy", "any-subset")),
+    ):
+        workspace = Workspace(str(tmp_path / mask))
+        for method in pair:
+            rank_joints(method, toy_dataset, train, 0, None, TINY, workspace)
+        run = importance.held_out_run(toy_dataset, train, 0, replace(TINY, mask=mask))
+        trained = {folder.name for folder in workspace.runs.iterdir()} - {"rankings"}
+        assert trained == {run.folder(toy_dataset, workspace).name}
+        assert set(run.train) | set(run.test) == set(train)
 
 
 def synthetic_features(clips: int = 120, joints: int = 6, tells: int = 2):
@@ -214,19 +191,19 @@ def synthetic_features(clips: int = 120, joints: int = 6, tells: int = 2):
     labels = np.arange(clips) % 4
     features = draw.normal(size=(clips, joints, 4)).astype(np.float32)
     features[:, :tells] += 2 * draw.normal(size=(4, tells, 4))[labels]
-    return sparse.standardised(features)[0], labels
+    return lassonet.standardised(features)[0], labels
 
 
 @pytest.fixture
 def short(monkeypatch):
     """A coarse path: enough for six joints."""
     monkeypatch.setattr(
-        sparse, "SETTINGS", sparse.SETTINGS | {"path_multiplier": 1.5, "n_iters": (60, 10)}
+        lassonet, "SETTINGS", lassonet.SETTINGS | {"path_multiplier": 1.5, "n_iters": (60, 10)}
     )
 
 
 def test_lassonets_uninformative_joints_leave_first(short):
-    norms, accuracy = sparse.lassonet_path(*synthetic_features(), seed=0)
+    norms, accuracy = lassonet.lassonet_path(*synthetic_features(), seed=0)
     steps = (norms > 0).sum(0)
     assert min(steps[:2]) > max(steps[2:])
     assert (norms[0] > 0).all() and not norms[-1].any()
@@ -238,7 +215,7 @@ def test_lassonet_repeats_with_its_seed_and_leaves_torch_alone(short):
     expected = torch.rand(1)
     torch.manual_seed(5)
     first, again, other = (
-        sparse.lassonet_path(*synthetic_features(), seed=s)[0] for s in (1, 1, 2)
+        lassonet.lassonet_path(*synthetic_features(), seed=s)[0] for s in (1, 1, 2)
     )
     assert torch.rand(1) == expected
     np.testing.assert_array_equal(first, again)
@@ -247,7 +224,7 @@ def test_lassonet_repeats_with_its_seed_and_leaves_torch_alone(short):
 
 def test_the_proximal_step_of_all_joints_at_once_is_the_librarys_joint_by_joint():
     torch.manual_seed(0)
-    net = sparse.JointLassoNet(3, hidden_dims=(5,), device="cpu")
+    net = lassonet.JointLassoNet(3, hidden_dims=(5,), device="cpu")
     net._init_model(torch.zeros(2, 6), torch.tensor([0, 3]))
     with torch.no_grad():
         net.model.skip.weight[:, 2:4] *= 0.01  # so that this joint leaves in one step
@@ -266,7 +243,7 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
     poses[0, :, 0, 0] = torch.tensor([1.0, 3.0, 9.0, 9.0])
     poses[0, :, 1, 0] = torch.tensor([-1.0, -3.0, 9.0, 9.0])
     seen = torch.tensor([1.0, 1.0, 0.0, 0.0])[None, :, None].expand(1, 4, 2)
-    features = sparse._pooled(poses, seen, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    features = lassonet._pooled(poses, seen, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
     # Both frames lie about a centre of 0; the clip's spread is the root of (1 + 9) / 2.
     scale = np.sqrt(5 + 0.01**2)
     expected = np.array([[2, 0, 1, 0], [-2, 0, 1, 0]]) / scale
@@ -275,14 +252,14 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
 
 def test_constant_columns_stay_zero_and_others_use_the_learned_scale():
     learned = np.array([[1.0, 5.0], [3.0, 5.0]])
-    mine, other = sparse.standardised(learned, np.array([[4.0, 6.0]]))
+    mine, other = lassonet.standardised(learned, np.array([[4.0, 6.0]]))
     np.testing.assert_allclose(mine, [[-1, 0], [1, 0]])
     np.testing.assert_allclose(other, [[2, 1]])
 
 
 def test_lassonet_ranks_and_stops_on_training_clips(toy_dataset, short):
     train = toy_dataset.folds(3, seed=0)[0][0]
-    places = sparse.lassonet(toy_dataset, train, 0, None, TINY, None)
+    places = lassonet.order_of_leaving(toy_dataset, train, 0, None, TINY, None)
     assert sorted(places) == list(range(len(JOINT_NAMES)))
-    kept = sparse.lassonet_stop(toy_dataset, train, 0, TINY)
-    assert kept.dtype == bool and kept.shape == (42,) and 0 < kept.sum() < 42
+    kept = lassonet.kept(toy_dataset, train, 0, TINY, None)
+    assert 0 < len(set(kept)) < 42 and set(kept) < set(range(42))

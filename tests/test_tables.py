@@ -1,4 +1,4 @@
-"""Tables of accuracy against cases counted by hand."""
+"""Tables of accuracy and of selections against cases counted by hand."""
 
 import numpy as np
 import pandas as pd
@@ -13,41 +13,48 @@ from jointprune.paper.tables import (
     by_class,
     by_group,
     calibration,
-    changes,
+    changes_by,
     confusion,
-    loss_without,
+    joint_frequency,
+    joints_by_hand,
+    joints_by_level,
+    selection_rows,
 )
-from jointprune.statistics import cluster_draws, holm, paired_difference
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.statistics import holm, paired_difference
 
 LEARNED, FULL = ("learned", 12), ("full", 42)
-TWO = {LEARNED: 0.55, FULL: 0.66}
+TWO = {(*LEARNED, "retrained"): 0.55, (*FULL, "retrained"): 0.66}
+CHOSEN = {
+    ("learned", 3): {(0, 0): (0, 21, 22), (0, 1): (21, 22, 23)},
+    ("greedy", 3): {(0, 0): (0, 1, 2)},
+}
 
 
 @pytest.fixture
 def table():
     """Two groups, letters A and B, one run of one method: 3 of 4 right."""
     rows = [
-        ("full", 42, 0, 0, "x/A", "x", "A", "A", 0.9, 0.9),
-        ("full", 42, 0, 0, "x/B", "x", "B", "B", 0.8, 0.8),
-        ("full", 42, 0, 0, "y/A", "y", "A", "C", 0.1, 0.7),
-        ("full", 42, 0, 0, "y/B", "y", "B", "B", 0.6, 0.6),
+        ("full", 42, "retrained", 0, 0, "x/A", "x", "A", "A", 0.9, 0.9),
+        ("full", 42, "retrained", 0, 0, "x/B", "x", "B", "B", 0.8, 0.8),
+        ("full", 42, "retrained", 0, 0, "y/A", "y", "A", "C", 0.1, 0.7),
+        ("full", 42, "retrained", 0, 0, "y/B", "y", "B", "B", 0.6, 0.6),
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def test_accuracy_is_the_share_of_right_clips(table):
-    row = accuracy_table(table).iloc[0]
-    assert (row["method"], row["k"], row["mean"], row["runs"]) == ("full", 42, 0.75, 1)
-
-
-def test_the_interval_resamples_groups_not_clips(table):
+def test_accuracy_is_the_share_of_right_clips_and_its_interval_resamples_groups(table):
+    row = accuracy_table(table).iloc[0].to_dict()
     # Groups score 1 and 1/2; both drawn alike has chance 1/4, so the ends are the groups' own.
-    row = accuracy_table(table).iloc[0]
-    assert (row["low"], row["high"]) == (0.5, 1.0)
+    assert row == {"method": "full", "k": 42, "regime": "retrained", "mean": 0.75, "low": 0.5,
+                   "high": 1.0, "runs": 1}  # fmt: skip
+    assert set(accuracy_table(paper_facts.predictions(TWO))["runs"]) == {20}  # 4 folds, 5 seeds
 
 
-def test_runs_count_folds_times_seeds():
-    assert set(accuracy_table(paper_facts.predictions(TWO))["runs"]) == {20}
+def test_regimes_of_one_method_and_k_have_a_row_each(table):
+    masked = table.assign(regime="masked", predicted="C")
+    rows = accuracy_table(pd.concat([table, masked])).set_index("regime")
+    assert rows["mean"].to_dict() == {"retrained": 0.75, "masked": 0.0}
 
 
 def test_groups_and_classes_are_counted_apart(table):
@@ -55,33 +62,20 @@ def test_groups_and_classes_are_counted_apart(table):
     assert by_class(table).set_index("label")["mean"].to_dict() == {"A": 0.5, "B": 1.0}
 
 
-def test_the_mean_over_balanced_groups_is_the_accuracy():
-    found = paper_facts.predictions(TWO)
-    mean = by_group(found).groupby(["method", "k"])["mean"].mean()
-    overall = accuracy_table(found).set_index(["method", "k"])["mean"]
-    pd.testing.assert_series_equal(mean.sort_index(), overall.sort_index())
-
-
 def test_rows_of_a_confusion_sum_to_one_and_name_wrong_classes(table):
     shares = confusion(table)
     assert list(shares.columns) == ["A", "B", "C"]
     assert shares.loc["A"].to_dict() == {"A": 0.5, "B": 0.0, "C": 0.5}
     assert shares.sum(axis=1).eq(1).all()
-
-
-def test_a_confusion_of_two_methods_is_refused(table):
     both = pd.concat([table, table.assign(method="learned", k=12)])
     with pytest.raises(ValueError, match="expected predictions of one method"):
         confusion(both)
 
 
-def test_a_lacking_column_is_named(table):
+def test_a_table_with_a_missing_column_or_repeated_rows_is_refused(table):
     with pytest.raises(ValueError, match=r"without \['seed'\]"):
         accuracy_table(table.drop(columns="seed"))
-
-
-def test_repeated_rows_are_refused(table):
-    with pytest.raises(ValueError, match="clip='x/A'"):
+    with pytest.raises(ValueError, match="'clip': 'x/A'"):
         by_group(pd.concat([table, table.iloc[:1]]))
 
 
@@ -89,9 +83,10 @@ def test_calibration_error_worked_by_hand(table):
     # Bins of 1/15. Clips of 0.91 and 0.92 share one, half of them right: gap 0.915 - 0.5.
     # Clips of 0.50 and 0.52 share another, both right: gap 1 - 0.51. Half of the clips in each.
     table = table.assign(p_predicted=[0.91, 0.50, 0.92, 0.52])
-    row = calibration(table).iloc[0]
-    assert (row["method"], row["k"]) == ("full", 42)
-    assert row["ece"] == pytest.approx((0.415 + 0.49) / 2)
+    sure = table.assign(method="learned", k=12, p_predicted=1.0)  # 3 of 4 right: gap 1/4
+    found = calibration(pd.concat([table, sure])).set_index(["method", "k"])["ece"]
+    assert found[FULL] == pytest.approx((0.415 + 0.49) / 2)
+    assert found[LEARNED] == pytest.approx(0.25)
 
 
 def test_calibration_error_is_that_of_the_top_label_of_all_classes():
@@ -101,40 +96,30 @@ def test_calibration_error_is_that_of_the_top_label_of_all_classes():
     expected = multiclass_calibration_error(chances, truth, num_classes=5, n_bins=15)
     top, called = chances.max(dim=1)
     columns = {"clip": range(300), "label": truth, "predicted": called, "p_predicted": top}
-    shared_columns = {"method": "full", "k": 42, "fold": 0, "seed": 0, "group": "x", "p_true": 0.0}
-    found = calibration(pd.DataFrame(columns).assign(**shared_columns))
+    found = calibration(
+        pd.DataFrame(columns).assign(
+            method="full", k=42, regime="retrained", fold=0, seed=0, group="x", p_true=0.0
+        )
+    )
     assert found["ece"].iloc[0] == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_each_method_has_its_own_calibration_error(table):
-    sure = table.assign(method="learned", k=12, p_predicted=1.0)  # 3 of 4 right: gap 1/4
-    found = calibration(pd.concat([table, sure])).set_index(["method", "k"])["ece"]
-    assert found[LEARNED] == pytest.approx(0.25)
-    assert found[FULL] == pytest.approx(calibration(table)["ece"].iloc[0])
-
-
-def without_sign(letter, predictions):
-    """Wrong on every clip of `letter`."""
-    return predictions["predicted"].mask(predictions["label"] == letter, "?")
-
-
 def test_a_lost_sign_is_found_and_the_others_have_not_changed():
-    full = paper_facts.predictions({FULL: 0.66})
-    learned = full.assign(method="learned", k=12, predicted=without_sign("C", full))
-    rows = changes(pd.concat([full, learned]), LEARNED, FULL, "sign")
-    assert len(rows) == 26
-    worst, rest = rows[0], rows[1:]
+    full = paper_facts.predictions({(*FULL, "retrained"): 0.66})
+    without = full["predicted"].mask(full["label"] == "C", "?")
+    learned = full.assign(method="learned", k=12, predicted=without)
+    worst, *rest = changes_by(pd.concat([full, learned]), LEARNED, FULL, "sign")
     share = (full["predicted"] == full["label"])[full["label"] == "C"].mean()
     assert (worst["name"], worst["difference"]) == ("C", pytest.approx(-share))
-    assert worst["high"] < 0
-    assert worst["p_holm"] < 0.05
+    assert worst["high"] < 0 and worst["p_holm"] < 0.05
+    assert len(rest) == 25
     assert all(row["difference"] == 0 and row["p"] == row["p_holm"] == 1 for row in rest)
 
 
 @pytest.mark.parametrize(("by", "count"), [("sign", 26), ("group", 16)])
 def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, count):
     table = paper_facts.predictions(TWO)
-    rows = changes(table, LEARNED, FULL, by)
+    rows = changes_by(table, LEARNED, FULL, by)
     assert len(rows) == count  # of one size each, so their plain mean is the whole
     whole = paired_difference(table, LEARNED, FULL)["difference"]
     assert np.mean([row["difference"] for row in rows]) == pytest.approx(whole)
@@ -145,28 +130,24 @@ def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, 
 
 def test_changes_by_anything_else_are_refused():
     with pytest.raises(ValueError, match=r"one of \['group', 'sign'\], got 'signer'"):
-        changes(paper_facts.predictions(TWO), LEARNED, FULL, "signer")
+        changes_by(paper_facts.predictions(TWO), LEARNED, FULL, "signer")
 
 
-def test_a_part_left_out_is_compared_on_the_seeds_it_was_retrained_with():
-    full = paper_facts.predictions({FULL: 0.66}, seeds=3)
-    without = full.assign(method="without right", k=21, predicted=without_sign("A", full))
-    again = without[without["seed"] < 2].assign(predicted=full["predicted"])
-    row = loss_without("right", 21, full, without, again)
-    expected = paired_difference(pd.concat([full, without]), FULL, ("without right", 21))
-    assert (row["kind"], row["name"], row["retrained_loss"]) == ("hand", "right", 0.0)
-    assert [row[key] for key in ("loss", "low", "high")] == [
-        expected[key] for key in ("difference", "low", "high")
-    ]
-    nothing = loss_without("right", 21, full, without, again.iloc[:0])
-    assert nothing["retrained_loss"] is None
+def test_selections_are_written_by_name():
+    rows = selection_rows(CHOSEN, JOINT_NAMES)
+    assert len(rows) == 3
+    assert rows[0] == {
+        "method": "learned", "k": 3, "fold": 0, "seed": 0,
+        "joints": ["left.wrist", "right.wrist", "right.thumb_cmc"],
+    }  # fmt: skip
 
 
-def test_a_hundred_tables_share_their_draws():
-    # Drawing is nearly all of the time; 16 groups and 26 clips of a group are drawn once each.
-    once = paper_facts.predictions(TWO, seeds=1)
-    many = pd.concat([once.assign(method=f"method {i}") for i in range(50)], ignore_index=True)
-    cluster_draws.cache_clear()
-    assert len(accuracy_table(many)) == 100
-    assert len(by_group(many)) == 100 * 16
-    assert cluster_draws.cache_info().misses == 2
+def test_joints_are_counted_over_the_runs_of_one_method():
+    found = joint_frequency(CHOSEN, "learned", JOINT_NAMES)
+    shares = {"left.wrist": 0.5, "right.wrist": 1.0, "right.thumb_cmc": 1.0, "right.thumb_mcp": 0.5}
+    assert found[3][found[3] > 0].to_dict() == shares
+    assert joints_by_hand(CHOSEN, "learned", JOINT_NAMES) == [{"k": 3, "left": 0.5, "right": 2.5}]
+    levels = joints_by_level(found)[3]
+    assert levels[levels > 0].to_dict() == {
+        ("left", "0 base"): 0.5, ("right", "0 base"): 2.0, ("right", "1 middle"): 0.5
+    }  # fmt: skip

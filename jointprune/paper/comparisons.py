@@ -1,13 +1,25 @@
-"""The declared comparisons, and K*: the smallest budget shown to cost at most a margin."""
+"""The declared comparisons, and K*: the smallest budget that is non-inferior to all joints."""
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from jointprune.resampling import DRAWS, FLIPS, cluster_draws, sign_patterns
-from jointprune.statistics import difference_of, flip_p, holm, mcnemar, pair, paired_difference
+from jointprune.statistics import (
+    DRAWS,
+    FLIPS,
+    Key,
+    cluster_bootstrap,
+    difference_of,
+    flip_p,
+    holm,
+    mcnemar,
+    pair,
+    paired_difference,
+    sign_patterns,
+)
 
 ALPHA = 0.05
 RESAMPLES = 1000  # of the groups, for the spread of K*; each is tested with ...
@@ -40,8 +52,7 @@ COMPARISONS = (
     Comparison("learned-12 vs anatomical-12", FEW, ("anatomical", 12), "difference"),
     Comparison("learned-12 vs greedy-12", FEW, ("greedy", 12), "difference"),
 )
-# Which set to hand on when several trainings chose several; a family of its own, since it is
-# about that and not about pruning.
+# Which selection to publish when several trainings chose several: a family of its own.
 ONE_SET = (
     Comparison("typical-12 vs learned-12", ("typical", 12), FEW, "difference"),
     Comparison("vote-12 vs learned-12", ("vote", 12), FEW, "difference"),
@@ -51,10 +62,10 @@ ONE_SET = (
 def compare_declared(
     predictions: pd.DataFrame, comparisons: tuple[Comparison, ...] = COMPARISONS
 ) -> list[dict]:
-    """The whole declared family, in its order.
+    """The tests of a declared family, in its order.
 
-    One record a comparison: `paired_difference` with `name`, `mcnemar` and `p_holm`; of
-    non-inferiority `p_worse_holm` too, by which its opposite may be shown.
+    One record per comparison: `paired_difference` with `name`, `mcnemar` and `p_holm`; of
+    non-inferiority also `p_worse_holm`, for a loss beyond the margin.
     """
     found = []
     for comparison in comparisons:
@@ -77,24 +88,41 @@ def k_star(
     method: str = "learned",
     full: tuple[str, int] = FULL,
 ) -> dict:
-    """The smallest budget of `method` that is shown to cost at most `margin` against `full`.
+    """The smallest budget of a method that is non-inferior to all joints.
 
-    Budgets are tested for non-inferiority from the largest of `ks` down, and the first that
-    fails ends it: in this order, fixed before the numbers, each test at 5 % keeps the chance of
-    any false step of this one sequence at 5 % without a correction. A step passes when the
-    one-sided 95 % bootstrap bound is above -margin and the sign flips give p < 0.05. `full` has
-    to share its clips, folds and seeds with every budget. With few groups of which some lose far
-    more than the others gain, a step errs more often than it says: 16 exponential losses in 12 %
-    of simulations, not 5 % (tests/test_verdicts.py). Source: Hsu, Berger 1999; Maurer, Hothorn,
-    Lehmacher 1995.
+    Budgets are tested from the largest down until the first one fails: in this order, fixed
+    before the numbers, each test at 5 % keeps the chance of any false step at 5 % without a
+    correction. A step passes if the one-sided 95 % bootstrap bound is above -margin and the sign
+    flips give p < 0.05. With few groups, of which some lose far more than the others gain, a
+    step errs more often than 5 %: 12 % in a simulation with 16 exponential losses
+    (tests/test_comparisons.py).
 
-    Returns margin, k (that of `full` when nothing passes), joints, pruned (1 - k / joints);
-    `steps`, one a budget, largest first, `passes` being False from the first failure on, and
-    `crossed_bound` the bound if seeds are resampled too, as of trainings that anyone might run:
-    no part of the test, and wide for few seeds;
-    `bootstrap` (low, median, high: 95 % of the K* of resampled groups, which says how far the
-    verdict hangs on the groups recorded; no confidence interval, as resampling adds its
-    noise to that of the data); `by_seed`, the K* of each seed alone.
+    Parameters
+    ----------
+    predictions : DataFrame
+        Holds `full` and every budget on the same clips, folds and seeds.
+    ks : tuple of int
+        The budgets.
+    margin : float
+        Accuracy that may be lost, a fraction.
+    method : str
+        The method that chooses K joints.
+    full : (method, K)
+        The reference, with all joints.
+
+    Returns
+    -------
+    dict
+        method, margin, k (that of `full` if nothing passes), joints, pruned (1 - k / joints);
+        `steps`, one per budget, largest first: `passes` is False from the first failure on,
+        and `crossed_bound` is the bound if seeds are resampled too (not part of the test, and
+        wide for few seeds); `bootstrap` (low, median, high: 95 % of the K* of resampled groups;
+        no confidence interval, as resampling adds its noise to that of the data); `by_seed`,
+        the K* of each seed alone.
+
+    References
+    ----------
+    Hsu and Berger 1999; Maurer, Hothorn and Lehmacher 1995.
     """
     ks = tuple(sorted(set(ks), reverse=True))
     if not ks or ks[0] >= full[1] or not 0 < margin < 1:
@@ -104,17 +132,13 @@ def k_star(
         )
     pairs = {k: pair(predictions, (method, k), full) for k in ks}
     sums, sizes = _totals(pairs)
-    bounds = _crossed_bounds(sums, sizes)
-    steps = [
-        {**step, "crossed_bound": float(bound)}
-        for step, bound in zip(_steps(pairs, margin), bounds, strict=True)
-    ]
+    steps = _steps(pairs, margin)
+    for step, bound in zip(steps, _crossed_bounds(sums, sizes), strict=True):
+        step["crossed_bound"] = float(bound)
     k = int(_smallest(np.array([step["passes"] for step in steps]), ks, full[1]))
-    spread = _resampled(sums.sum(axis=0), sizes.sum(axis=0), margin)
-    ends = np.percentile(
-        _smallest(spread, ks, full[1]), [2.5, 50, 97.5], method="inverted_cdf"
-    )  # only budgets that were tested
-    alone = _smallest(noninferior(sums, sizes, margin), ks, full[1])
+    spread = _smallest(_resampled(sums.sum(axis=0), sizes.sum(axis=0), margin), ks, full[1])
+    # "inverted_cdf" returns only budgets that were tested.
+    ends = np.percentile(spread, [2.5, 50, 97.5], method="inverted_cdf")
     return {
         "method": method,
         "margin": margin,
@@ -123,44 +147,34 @@ def k_star(
         "pruned": 1 - k / full[1],
         "steps": steps,
         "bootstrap": dict(zip(("low", "median", "high"), ends.tolist(), strict=True)),
-        "by_seed": alone.tolist(),
+        "by_seed": _smallest(noninferior(sums, sizes, margin), ks, full[1]).tolist(),
     }
 
 
 def detectable_loss(
-    predictions: pd.DataFrame,
-    a: tuple[str, int] = FEW,
-    b: tuple[str, int] = FULL,
-    power: float = 0.8,
+    predictions: pd.DataFrame, a: Key = FEW, b: Key = FULL, power: float = 0.8
 ) -> dict:
     """The smallest true loss of `a` against `b` that a one-sided test at 5 % finds with `power`.
 
-    (z_0.95 + z_power) standard errors of the paired difference, by its bootstrap over groups:
-    the normal approximation of Cohen 1988, section 1.5. Returns loss (accuracy, a fraction),
-    power, alpha, groups, clips, seeds and joints (those of `b`).
+    (z_0.95 + z_power) bootstrap standard errors of the paired difference: the normal
+    approximation of Cohen 1988, section 1.5. Returns loss (accuracy, a fraction), power, alpha,
+    groups, clips, seeds and joints (those of `b`).
     """
     pairs = pair(predictions, a, b)
-    sums = pairs.groupby("group")["difference"].agg(["sum", "size"])
-    draws = cluster_draws(len(sums))
-    error = float(((draws @ sums["sum"]) / (draws @ sums["size"])).std())
-    return {
-        "loss": (norm.ppf(1 - ALPHA) + norm.ppf(power)) * error,
-        "power": power,
-        "alpha": ALPHA,
-        "groups": len(sums),
-        "clips": int(pairs["clip"].nunique()),
-        "seeds": int(pairs["seed"].nunique()),
-        "joints": b[1],
-    }
+    error = cluster_bootstrap(pairs["difference"], pairs["group"]).error
+    counts = {f"{name}s": int(pairs[name].nunique()) for name in ("group", "clip", "seed")}
+    loss = (norm.ppf(1 - ALPHA) + norm.ppf(power)) * error
+    return {"loss": float(loss), "power": power, "alpha": ALPHA, **counts, "joints": b[1]}
 
 
 def noninferior(
     sums: np.ndarray, sizes: np.ndarray, margin: float, n: int = DRAWS, flips: int = FLIPS
 ) -> np.ndarray:
-    """Whether each budget alone is shown to cost at most `margin`, bool (..., budgets).
+    """Whether each budget alone is non-inferior, bool (..., budgets).
 
     `sums` (..., groups, budgets) adds the differences of correctness in a group, `sizes`
-    (..., groups) counts them. Same tests as `cluster_bootstrap` and `sign_flip`, many at once.
+    (..., groups) counts them. The tests of `cluster_bootstrap` and `sign_flip`, thousands at
+    once, which scipy's functions would do one by one.
     """
     sizes = sizes[..., None]
     groups = sums.shape[-2]
@@ -172,6 +186,15 @@ def noninferior(
     return (bound > -margin) & (p < ALPHA)
 
 
+@lru_cache(maxsize=4)
+def cluster_draws(count: int, n: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """How often each of `count` clusters is drawn, (n, count); a row sums to `count`."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=n)
+    drawn = drawn.astype(float)
+    drawn.flags.writeable = False
+    return drawn
+
+
 def _smallest(passes: np.ndarray, ks: tuple[int, ...], joints: int) -> np.ndarray:
     """The last budget before the first failure; `passes` (..., budgets), largest budget first."""
     unbroken = np.logical_and.accumulate(passes, axis=-1)
@@ -179,7 +202,7 @@ def _smallest(passes: np.ndarray, ks: tuple[int, ...], joints: int) -> np.ndarra
 
 
 def _steps(pairs: dict[int, pd.DataFrame], margin: float) -> list[dict]:
-    """The test of each budget; one `passes` if those before it did."""
+    """The test of each budget; it `passes` only if those before it did."""
     steps, passes = [], True
     for k, table in pairs.items():
         found = difference_of(table, margin, test="non-inferiority")
@@ -195,11 +218,8 @@ def _totals(pairs: dict[int, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     cells = table.groupby(["seed", "group", "k"])["difference"].agg(["sum", "size"])
     axes = (*cells.index.levels[:2], list(pairs))
     cells = cells.reindex(pd.MultiIndex.from_product(axes), fill_value=0.0)
-    shape = tuple(map(len, axes))
-    return (
-        cells["sum"].to_numpy().reshape(shape),
-        cells["size"].to_numpy(float).reshape(shape)[..., 0],
-    )
+    sums, sizes = (cells[name].to_numpy(float).reshape([*map(len, axes)]) for name in cells)
+    return sums, sizes[..., 0]
 
 
 def _resampled(sums: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
@@ -213,7 +233,7 @@ def _crossed_bounds(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """One-sided 95 % lower bounds (budgets,) of the mean difference, groups and seeds redrawn.
 
     Arguments as `_totals` returns them. Source: Owen, "The pigeonhole bootstrap" (Annals of
-    Applied Statistics 1, 2007): each side is resampled whole, so the bound is, if anything, low.
+    Applied Statistics 1, 2007): each side is resampled whole, so the bound may be too low.
     """
     seeds, groups = sizes.shape
     of_seeds, of_groups = cluster_draws(seeds, seed=1), cluster_draws(groups)

@@ -1,8 +1,8 @@
-"""What a kept joint costs: size, work and time of sliced models, for encoders of every kind.
+"""Cost of K joints: parameters, operations and latency of sliced models of every encoder.
 
-Cost does not depend on what a network has learned, so fresh weights are measured. Work is
-counted in floating-point operations of one clip, a multiply-add as two, in matrix products and
-convolutions (the GRU's among them); norms, softmax and other elementwise work is left out.
+Cost does not depend on what a network has learned, so untrained weights are measured. Operations
+are floating-point operations of one clip, a multiply-add as two, in matrix products and
+convolutions (the GRU's among them); norms, softmax and other elementwise work are left out.
 """
 
 import json
@@ -23,21 +23,20 @@ FLOAT_BYTES = 4
 
 
 def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int = 100) -> dict:
-    """Facts of one clip for each encoder and number of joints K; latency on one thread, in ms.
+    """Cost of one clip for each encoder and number of joints in `budgets`.
 
-    Args:
-        configs: settings of each encoder, on all joints and of one clip length; one of them has
-            to be the "transformer", whose `projection_share` is told.
-        budgets: the K to measure.
-        rounds: how often each model is timed. A round times every model once, so that a drift
-            of the machine hits all alike; the median is told with the quartiles.
+    `configs` are those of the encoders, on all joints and of one clip length, the "transformer"
+    among them. Each of `rounds` times every model once, so that a drift of the machine affects
+    all alike. Returns frames, threads, rows (encoder, k, parameters, flops, input_bytes, median
+    latency_ms on one thread with its quartiles latency_low and latency_high) and the
+    transformer's `projection_share`.
     """
     flattening = [c for c in configs if c.encoder == "transformer"]
     frames = {c.frames for c in configs}
     if len(flattening) != 1 or len(frames) != 1:
         raise ValueError(
             "expected one config of the encoder 'transformer' and one number of frames, got "
-            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}"
+            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}: change configs"
         )
     models = [(c, k, sliced(c, k)) for c in configs for k in budgets]
     times = latencies([model for _, _, model in models], rounds)
@@ -66,7 +65,7 @@ def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int
 def sheet_once(
     configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
 ) -> dict:
-    """`sheet`, measured once and kept with the runs, so that a second run prints the same."""
+    """`sheet`, measured once and kept with the runs, so that another run returns the same."""
     name = content_name("each called twice", [asdict(c) for c in configs], list(budgets))
     path = workspace.runs / f"cost-{name}.json"
     if not path.is_file():
@@ -95,8 +94,8 @@ def clip_flops(model: SignClassificationLightning) -> int:
 def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.ndarray:
     """Milliseconds for one clip, (rounds, models), on one thread, the models in turn.
 
-    Each is called twice and the second call timed: the first after another model finds caches
-    that hold the other's weights, which would cost the first of each encoder most.
+    Each is called twice and the second call is timed: the first call finds the caches filled
+    with another model's weights.
     """
     clips = [_clip(model.config) for model in models]
     times = np.empty((rounds + 3, len(models)))
@@ -111,11 +110,11 @@ def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.
                 row[i] = 1e3 * (time.perf_counter() - start)
     finally:
         torch.set_num_threads(threads)
-    return times[3:]  # less the first rounds, in which memory is got and kernels are made
+    return times[3:]  # the first rounds allocate memory and build kernels
 
 
 def projection_share(config: TrainingConfig) -> float:
-    """Share of the model's operations that read the joints: the input projection's."""
+    """Share of the operations that the input projection takes, the only layer that reads joints."""
     model = SignClassificationLightning(asdict(config)).eval()
     project = model.encoder.project
     work = 2 * config.frames * project.in_features * project.out_features

@@ -1,33 +1,32 @@
-"""What is lost without a part, and where chosen joints lie: tables of notebook 04."""
+"""Accuracy lost without one joint, one finger or one hand."""
 
-import numpy as np
+import pandas as pd
 
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.runs import Trial, trials_of
-from jointprune.skeleton import FINGERS, HANDS, hand_index
-
-Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
+from jointprune.skeleton import FINGER_OF, FINGERS, HAND_OF, HANDS
+from jointprune.statistics import paired_difference, shared
 
 
 def kept_without(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Indices of the joints left without each part: every joint, finger of both hands, hand.
+    """Indices of the joints left without each part: each joint, finger (of both hands) and hand.
 
-    Names are "left.index_tip", "index" (of both hands) and "left".
+    Parts are called "left.index_tip", "index" and "left".
     """
-    parts = {name: {j} for j, name in enumerate(joints)}
-    for part in (*FINGERS, *HANDS):
-        words = [name.replace(".", "_").split("_") for name in joints]
-        parts[part] = {j for j, named in enumerate(words) if part in named}
+    parts = {name: {name} for name in joints}
+    parts |= {finger: {name for name in joints if FINGER_OF[name] == finger} for finger in FINGERS}
+    parts |= {hand: {name for name in joints if HAND_OF[name] == hand} for hand in HANDS}
     return {
-        part: tuple(j for j in range(len(joints)) if j not in gone) for part, gone in parts.items()
+        part: tuple(j for j, name in enumerate(joints) if name not in gone)
+        for part, gone in parts.items()
     }
 
 
 def without_trials(
     kept: dict[str, tuple[int, ...]], data: SignDataset, folds, seeds, config: TrainingConfig
 ) -> list[Trial]:
-    """Runs trained from scratch without each part, one a fold and seed."""
+    """Runs trained from scratch without each part, one per fold and seed."""
     return [
         trial
         for part, joints in kept.items()
@@ -35,23 +34,33 @@ def without_trials(
     ]
 
 
-def joints_by_hand(selections: Selections, method: str, joints: tuple[str, ...]) -> list[dict]:
-    """Rows k, left, right: joints of a hand among the K that `method` chose, means over runs."""
-    hand = hand_index(joints)
-    rows = []
-    for (name, k), chosen in selections.items():
-        if name == method:
-            counts = np.mean(
-                [np.bincount(hand[list(kept)], minlength=2) for kept in chosen.values()], 0
-            )
-            rows.append({"k": k, **dict(zip(HANDS, counts.tolist(), strict=True))})
-    return rows
+def loss_without(
+    name: str, left: int, full: pd.DataFrame, masked: pd.DataFrame, retrained: pd.DataFrame
+) -> dict:
+    """Accuracy lost without the part `name`, when `left` joints remain.
+
+    `full` are predictions with all joints; `masked` and `retrained` are those without parts,
+    which the column `method` names. Returns kind ("joint", "finger" or "hand"), name, loss, low
+    and high (masked), and retrained_loss, None for a part without retrained predictions.
+    """
+    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
+    found = _loss(name, left, "masked", full, masked)
+    again = _loss(name, left, "retrained", full, retrained)
+    return {
+        "kind": kind,
+        "name": name,
+        "loss": found["difference"],
+        "low": found["low"],
+        "high": found["high"],
+        "retrained_loss": again and again["difference"],
+    }
 
 
-def selection_rows(selections: Selections, joints: tuple[str, ...]) -> list[dict]:
-    """One row a method, K, fold and seed, with the names of the joints chosen."""
-    return [
-        {"method": method, "k": k, "fold": fold, "seed": seed, "joints": [joints[j] for j in kept]}
-        for (method, k), chosen in selections.items()
-        for (fold, seed), kept in chosen.items()
-    ]
+def _loss(name: str, left: int, regime: str, full, without: pd.DataFrame) -> dict | None:
+    """The paired difference on the folds and seeds that both were run with."""
+    part = without[without["method"] == name]
+    if part.empty:
+        return None
+    everything, lacking = ("full", int(full["k"].iloc[0])), (name, left, regime)
+    both = shared(pd.concat([full, part]), everything, lacking)
+    return paired_difference(both, everything, lacking)

@@ -1,24 +1,18 @@
-"""Predictions, one row a clip and run, turned into tables of accuracy.
+"""Tables of notebooks 02 to 04: accuracy from predictions, and where the chosen joints lie.
 
-A predictions table has the columns of `COLUMNS`: one row for each method, K, fold, seed
+A predictions table has the columns of `COLUMNS`: one row for each method, K, regime, fold, seed
 and test clip. Accuracy is a fraction: the mean over clips and seeds of correctness.
 """
 
 from collections.abc import Hashable
 
+import numpy as np
 import pandas as pd
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
 
-from jointprune.skeleton import FINGERS, HANDS
-from jointprune.statistics import (
-    cluster_bootstrap,
-    difference_of,
-    holm,
-    pair,
-    paired_difference,
-    shared,
-)
+from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
+from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair
 
 COLUMNS = (
     "method", "k", "regime", "fold", "seed", "clip", "group",
@@ -26,96 +20,94 @@ COLUMNS = (
 )  # fmt: skip
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
-# What is compared apart: its column, and the column that is resampled inside it.
+# Changes by sign or group: the column of the parts, and the one that is resampled inside a part.
 PARTS = {"sign": ("label", "group"), "group": ("group", "clip")}
+
+LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
+
+# Joint indices by (method, K) and (fold, seed), as `select_all` returns them.
+Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
 def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table itself, if it is whole; ValueError for lacking columns or repeated rows."""
-    lacking = [name for name in COLUMNS if name not in predictions.columns]
-    if lacking or predictions.empty:
+    """The table itself, if it is whole; ValueError for missing columns or repeated rows."""
+    missing = [name for name in COLUMNS if name not in predictions.columns]
+    if missing or predictions.empty:
         raise ValueError(
             f"expected predictions with columns {', '.join(COLUMNS)}, got {len(predictions)} "
-            f"rows without {lacking}: read data/results/*_predictions.csv"
+            f"rows without {missing}: read data/results/*_predictions.csv"
         )
-    repeated = predictions.duplicated([*METHOD, "fold", "seed", "clip"])
-    if repeated.any():
-        row = predictions[repeated].iloc[0]
+    repeated = predictions[predictions.duplicated([*METHOD, "fold", "seed", "clip"])]
+    if len(repeated):
+        first = repeated.iloc[0][[*METHOD, "fold", "seed", "clip"]].to_dict()
         raise ValueError(
-            f"expected one row a method, k, fold, seed and clip, got {int(repeated.sum())} "
-            f"repeated; first: {row['method']!r} k={row['k']} fold={row['fold']} "
-            f"seed={row['seed']} clip={row['clip']!r}: give every draw its own seed"
+            f"expected one row for each method, k, regime, fold, seed and clip, got "
+            f"{len(repeated)} repeated; first: {first}: give every draw its own seed"
         )
     return predictions
 
 
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Columns method, k, mean, low, high, runs: 95 % interval clustered by group.
+    """Accuracy of each method, K and regime, with its 95 % confidence interval.
 
-    `runs` counts trained models, the pairs of fold and seed.
+    Parameters
+    ----------
+    predictions : DataFrame
+        With the columns of `COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number
+        of trained models, pairs of fold and seed.
     """
-    predictions = check_predictions(predictions)
-    rows = []
-    for (method, k, regime), part in predictions.groupby(METHOD, sort=False):
-        runs = len(part[["fold", "seed"]].drop_duplicates())
-        rows.append(
-            {
-                "method": method,
-                "k": int(k),
-                "regime": regime,
-                **_interval(part, "group"),
-                "runs": runs,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Columns method, k, group, mean, low, high: one row a group.
-
-    Inside a group the clips are resampled, each with all its seeds: the interval says how
-    far other recordings of this group could have gone, not another group.
-    """
-    predictions = check_predictions(predictions)
     rows = [
-        {**_named(key, "group"), **_interval(part, "clip")}
-        for key, part in predictions.groupby([*METHOD, "group"], sort=False)
+        {**key, **_interval(part, "group"), "runs": len(part[["fold", "seed"]].drop_duplicates())}
+        for key, part in _parts(predictions)
     ]
     return pd.DataFrame(rows)
 
 
+def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in each group: columns method, k, regime, group, mean, low, high.
+
+    The clips of a group are resampled, each with all its seeds: the interval is about other
+    recordings of this group, not about another group.
+    """
+    rows = [{**key, **_interval(part, "clip")} for key, part in _parts(predictions, "group")]
+    return pd.DataFrame(rows)
+
+
 def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Columns method, k, label, mean: recall of each class."""
+    """Recall of each class: columns method, k, regime, label, mean."""
     predictions = check_predictions(predictions)
     correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
     return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
 
 
 def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Columns method, k, ece: the expected calibration error of the predicted class.
+    """Expected calibration error of the predicted class: columns method, k, regime, ece.
 
-    The mean gap between probability and accuracy, |mean p_predicted - accuracy|, over 15 bins of
-    p_predicted of equal width, each weighted by its clips; seeds are pooled. 0 is calibrated.
-    Source: Guo et al. 2017, by torchmetrics.
+    The mean gap between probability and accuracy over 15 bins of p_predicted of equal width,
+    each weighted by its clips; seeds are pooled, 0 is calibrated. Source: Guo et al. 2017, by
+    torchmetrics.
     """
-    predictions = check_predictions(predictions)
     rows = []
-    for (method, k, regime), part in predictions.groupby(METHOD, sort=False):
+    for key, part in _parts(predictions):
         probability = torch.tensor(part["p_predicted"].to_numpy())
         right = torch.tensor((part["predicted"] == part["label"]).to_numpy())
-        ece = float(binary_calibration_error(probability, right, n_bins=BINS))
-        rows.append({"method": method, "k": int(k), "regime": regime, "ece": ece})
+        rows.append(
+            {**key, "ece": float(binary_calibration_error(probability, right, n_bins=BINS))}
+        )
     return pd.DataFrame(rows)
 
 
-def changes_by(
-    predictions: pd.DataFrame, a: tuple[str, int], b: tuple[str, int], by: str
-) -> list[dict]:
-    """Where `a` gains and loses against `b`: one row a sign or a group, worst loss first.
+def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]:
+    """Accuracy of `a` minus that of `b` in each sign or group, worst loss first.
 
-    `by` is "sign" (its groups are resampled) or "group" (its clips are, each with all its
-    seeds: about other recordings of this group, not another group). Rows: name,
-    difference, low, high, p, and p_holm over the rows.
+    `by` is "sign" (groups are resampled) or "group" (its clips are, each with all its seeds:
+    about other recordings of this group). Rows: name, difference, low, high, p, and p_holm over
+    the rows.
     """
     if by not in PARTS:
         raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: name one")
@@ -123,28 +115,34 @@ def changes_by(
     rows = []
     for name, part in pair(predictions, a, b).groupby(column):
         found = difference_of(part, clusters=clusters)
-        kept = {key: found[key] for key in ("difference", "low", "high", "p")}
-        rows.append({"name": name, **kept})
-    adjusted = holm([row["p"] for row in rows])
-    rows = [{**row, "p_holm": float(p)} for row, p in zip(rows, adjusted, strict=True)]
+        rows.append(
+            {"name": name, **{key: found[key] for key in ("difference", "low", "high", "p")}}
+        )
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = float(p)
     return sorted(rows, key=lambda row: row["difference"])
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Share of each true class (rows) called each class (columns); a row sums to 1.
+    """Share of each true class (rows) that is named as each class (columns); rows sum to 1.
 
-    Of one method at one K: select it first, mixing methods is refused.
+    For one method, K and regime: ValueError for several.
     """
-    predictions = check_predictions(predictions)
-    mixed = predictions[METHOD].drop_duplicates()
-    if len(mixed) > 1:
+    if len(several := [key for key, _ in _parts(predictions)]) > 1:
         raise ValueError(
-            f"expected predictions of one method, got {mixed.to_numpy().tolist()}: "
+            f"expected predictions of one method, got {several}: "
             "select one with predictions.query('method == \"full\"')"
         )
     shares = pd.crosstab(predictions["label"], predictions["predicted"], normalize="index")
     names = sorted(set(predictions["label"]) | set(predictions["predicted"]))
     return shares.reindex(index=sorted(set(predictions["label"])), columns=names, fill_value=0.0)
+
+
+def _parts(predictions: pd.DataFrame, *columns: Hashable):
+    """Each method, K and regime (and value of `columns`), as a dict, with its rows."""
+    names = [*METHOD, *columns]
+    for key, part in check_predictions(predictions).groupby(names, sort=False):
+        yield {**dict(zip(names, key, strict=True)), "k": int(key[1])}, part
 
 
 def _interval(part: pd.DataFrame, clusters: str) -> dict[str, float]:
@@ -153,36 +151,43 @@ def _interval(part: pd.DataFrame, clusters: str) -> dict[str, float]:
     return {"mean": found.mean, "low": found.low, "high": found.high}
 
 
-def _named(key: tuple[Hashable, ...], last: str) -> dict:
-    method, k, regime, value = key
-    return {"method": method, "k": int(k), "regime": regime, last: value}
+def selection_rows(selections: Selections, joints: tuple[str, ...]) -> list[dict]:
+    """One row for each method, K, fold and seed, with the names of the joints chosen."""
+    return [
+        {"method": method, "k": k, "fold": fold, "seed": seed, "joints": [joints[j] for j in kept]}
+        for (method, k), chosen in selections.items()
+        for (fold, seed), kept in chosen.items()
+    ]
 
 
-def loss_without(
-    name: str,
-    left: int,
-    full: pd.DataFrame,
-    masked: pd.DataFrame,
-    retrained: pd.DataFrame,
-) -> dict:
-    """Accuracy lost without a part: kind, name, loss, low, high (masked), retrained_loss or None.
+def joint_frequency(selections: Selections, method: str, joints: tuple[str, ...]) -> pd.DataFrame:
+    """Share of the runs of one method that keep each joint: a row per joint, a column per K."""
+    return pd.DataFrame(
+        {
+            k: np.mean([np.isin(range(len(joints)), list(kept)) for kept in chosen.values()], 0)
+            for (name, k), chosen in selections.items()
+            if name == method
+        },
+        index=list(joints),
+    )
 
-    `left` joints remain. The three tables are predictions of all joints, and without parts by
-    masking and by retraining.
+
+def joints_by_hand(selections: Selections, method: str, joints: tuple[str, ...]) -> list[dict]:
+    """Rows k, left, right: mean number of joints on each hand that one method keeps."""
+    hand = hand_index(joints)
+    rows = []
+    for (name, k), chosen in selections.items():
+        if name == method:
+            counts = [np.bincount(hand[list(kept)], minlength=2) for kept in chosen.values()]
+            rows.append({"k": k, **dict(zip(HANDS, np.mean(counts, 0).tolist(), strict=True))})
+    return rows
+
+
+def joints_by_level(frequency: pd.DataFrame) -> pd.DataFrame:
+    """Mean number of joints on each hand and finger level (rows) at each K (columns).
+
+    `frequency` is that of `joint_frequency`; the wrist counts as the base of a finger.
     """
-    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
-    row = {"kind": kind, "name": name, "retrained_loss": None}
-    k = int(full["k"].iloc[0])
-    for key, table, regime in (
-        ("loss", masked, "masked"), ("retrained_loss", retrained, "retrained")
-    ):  # fmt: skip
-        without = (name, left, regime)
-        again = table[table["method"] == name]
-        if again.empty:
-            continue
-        both = shared(pd.concat([full, again]), ("full", k), without)
-        found = paired_difference(both, ("full", k), without)
-        row[key] = found["difference"]
-        if key == "loss":
-            row |= {"low": found["low"], "high": found["high"]}
-    return row
+    hand = frequency.index.map(HAND_OF).rename("hand")
+    level = frequency.index.map(lambda name: f"{LEVEL_OF[name]} {LEVELS[LEVEL_OF[name]]}")
+    return frequency.groupby([hand, level.rename("level")]).sum()

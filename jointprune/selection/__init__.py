@@ -1,19 +1,29 @@
-"""Ways to choose joints: one table of methods, their rankers, and sets made of rankings."""
+"""Ways to choose joints: one table of methods, their rankers, and selections made from rankings."""
 
-from jointprune.selection.methods import (
-    METHODS,
-    Method,
-    Ranker,
-    curve_methods,
-    method_of,
-    retraining_plan,
-)
-from jointprune.selection.ranking import (
-    one_per_fold,
-    rank_joints,
-    rank_many,
-    retraining_trials,
-    select_all,
-    select_many,
-)
-from jointprune.selection.sets import top_joints, typical, voted
+from importlib import import_module
+
+# The module of each public name, imported at first use: figures and claims read the table of
+# methods without waiting for torch.
+_MODULES = {
+    "METHODS": "methods",
+    "Method": "methods",
+    "Ranker": "methods",
+    "choose_k": "ranking",
+    "curve_methods": "methods",
+    "method_of": "methods",
+    "rank_joints": "ranking",
+    "rank_many": "ranking",
+    "retraining_plan": "methods",
+    "retraining_trials": "ranking",
+    "select_all": "ranking",
+    "select_many": "ranking",
+    "top_joints": "sets",
+    "typical": "sets",
+    "voted": "sets",
+}
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,74 +1,63 @@
-"""Rankings that train nothing: random draws, orders by anatomy, and how much a joint moves."""
+"""Rankings without training: random draws, anatomical orders, and how much a joint moves."""
 
 import zlib
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from jointprune.selection.sets import top_joints
-from jointprune.skeleton import JOINT_NAMES, JOINTS, hand_index
-
-# Finger level of each of a hand's 21 joints: base (with the wrist), middle, far, tip.
-LEVELS = np.array([0, *[0, 1, 2, 3] * 5])
+from jointprune.skeleton import HANDS, LEVEL_OF, hand_index
 
 TIPS = ("index_tip", "thumb_tip", "pinky_tip", "middle_tip", "ring_tip")
 KNUCKLES = ("index_mcp", "thumb_mcp", "pinky_mcp", "middle_mcp", "ring_mcp")
-# What a hand's joints are worth by the book: where the fingers end, where the hand is, where they
-# begin; the thumb's own base and the joints between come last. Written before any result.
-ANATOMY = (*TIPS, "wrist", *KNUCKLES, *(j for j in JOINTS if j.endswith(("_pip", "_ip"))),
-           "thumb_cmc", *(j for j in JOINTS if j.endswith("_dip")))  # fmt: skip
+MIDDLES = ("thumb_ip", "index_pip", "middle_pip", "ring_pip", "pinky_pip")
+FARS = ("index_dip", "middle_dip", "ring_dip", "pinky_dip")
+# Fixed before any result: where fingers end, where the hand is, where fingers begin, the rest.
+ANATOMY = (*TIPS, "wrist", *KNUCKLES, *MIDDLES, "thumb_cmc", *FARS)
+RIGHT_FIRST = HANDS[::-1]
 
 READ_AT_ONCE = 256  # clips; bounds the memory
 
 
 def random(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """A uniform draw."""
-    return generator(train_clips, seed).random(len(data.joints))
+    return _generator(train_clips, seed).random(len(data.joints))
 
 
 def stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """Round by round one joint of each finger level on each hand, in random order."""
-    draw = generator(train_clips, seed)
+    draw = _generator(train_clips, seed)
     hand = hand_index(data.joints)
-    level = LEVELS[[JOINT_NAMES.index(name) % len(LEVELS) for name in data.joints]]
-    stratum = {(h, v): draw.permutation(np.flatnonzero((hand == h) & (level == v)))
-               for v in np.unique(level) for h in (0, 1)}  # fmt: skip
+    level = np.array([LEVEL_OF[name] for name in data.joints])
+    stratum = {
+        (h, v): draw.permutation(np.flatnonzero((hand == h) & (level == v)))
+        for v in np.unique(level)
+        for h in (0, 1)
+    }
     order = []
     for turn in range(max(map(len, stratum.values()))):
         for v in draw.permutation(np.unique(level)):
             for h in draw.permutation(2):
                 order.extend(stratum[h, v][turn : turn + 1])
-    return descending(order, len(data.joints))
+    return _descending(order, len(data.joints))
 
 
-def spread_like(model_scores: np.ndarray, k: int, scores: np.ndarray, joints) -> np.ndarray:
-    """`scores` lifted so that their top k have as many joints a hand as those of the model."""
-    hand = hand_index(joints)
-    taken = hand[list(top_joints(model_scores, k))]
-    lifted = scores.copy()
-    for h, count in enumerate(np.bincount(taken, minlength=2)):
-        mine = np.flatnonzero(hand == h)
-        lifted[mine[np.argsort(-scores[mine])[:count]]] += len(scores)
-    return lifted
-
-
-def in_order(names: list[str]):
+def _in_order(names: list[str]):
     """The ranker that takes joints in the order of `names`, and the rest last."""
 
     def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
         order = [data.joints.index(name) for name in names if name in data.joints]
-        return descending(order, len(data.joints))
+        return _descending(order, len(data.joints))
 
     return rank
 
 
-anatomical = in_order([f"{hand}.{joint}" for joint in ANATOMY for hand in ("right", "left")])
-right_hand_first = in_order([f"{hand}.{joint}" for hand in ("right", "left") for joint in ANATOMY])
-knuckles = in_order([f"{hand}.{j}" for j in ("wrist", *KNUCKLES) for hand in ("right", "left")])
+anatomical = _in_order([f"{hand}.{joint}" for joint in ANATOMY for hand in RIGHT_FIRST])
+right_hand_first = _in_order([f"{hand}.{joint}" for hand in RIGHT_FIRST for joint in ANATOMY])
+knuckles = _in_order([f"{hand}.{joint}" for joint in ("wrist", *KNUCKLES) for hand in RIGHT_FIRST])
 
 
 def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Variance of each joint about its hand's mean, over the training clips' frames."""
+    """Variance of each joint about its hand's mean, over the frames of the training clips."""
     scores = np.zeros(len(data.joints))
     for h in (0, 1):
         mine = np.flatnonzero(hand_index(data.joints) == h)
@@ -85,14 +74,14 @@ def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     return scores
 
 
-def descending(order: list[int], joints: int) -> np.ndarray:
+def _descending(order: list[int], joints: int) -> np.ndarray:
     """Scores (joints,) that fall along `order`; joints not in it get 0."""
     scores = np.zeros(joints)
     scores[order] = np.arange(len(order), 0, -1)
     return scores
 
 
-def generator(train_clips, seed: int) -> np.random.Generator:
-    """One draw a seed and training fold."""
+def _generator(train_clips, seed: int) -> np.random.Generator:
+    """Random numbers that differ by seed and training fold."""
     clips = np.sort(np.asarray(train_clips, dtype=np.int64))
     return np.random.default_rng([seed, zlib.crc32(clips.tobytes())])

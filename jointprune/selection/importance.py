@@ -1,12 +1,12 @@
-"""Rankings that ask a trained network which joints its answers rest on.
+"""Rankers that evaluate a trained network with joints shuffled or hidden.
 
 A network knows every answer on its own training clips, so a quarter of the training groups is
-held out of its training, and it is asked on their clips. What matters is the cross-entropy
-there, which is smoother than accuracy on some dozens of clips.
+held out of its training, and joints are scored by the cross-entropy on their clips, which is
+smoother than accuracy on some dozens of clips.
 
-The "open" network was trained with all joints: shuffling or closing one shows it inputs that it
-never saw. The "any-subset" network was trained with joints missing, so closing is fair to it.
-Correlated joints share credit in all but `greedy`.
+A network trained with all joints ("open") never saw a joint shuffled or closed. The
+"any-subset" network was trained with joints missing, so closing one is fair to it. Correlated
+joints share credit in all rankers but `greedy`.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from jointprune.training import train
 ROWS = 64  # clips in one pass: more fall out of a core's cache and take longer each
 SHUFFLES = 10  # of each joint; one is as uncertain as the differences between joints
 STEPS = 32  # of the integral, by Gauss-Legendre
-SUBSETS = 256  # a clip
+SUBSETS = 256  # per clip
 
 
 @dataclass(frozen=True)
-class Exam:
-    """A trained encoder, and clips of groups that it did not learn from.
+class HeldOut:
+    """A trained encoder, and clips of groups held out from its training.
 
     encoder: (poses (B, T, J, P), weight (B, T, J)) -> logits (B, classes).
     poses, present (bool), labels (B,): the clips, resampled once.
@@ -56,10 +56,10 @@ class Exam:
 
 
 def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training clips in two, (fit, held), int indices: a quarter of their groups is held out.
+    """Training clips in two, (fit, held out), int indices: a quarter of their groups is held out.
 
-    Every fourth group of a random order is held out, from the second on. Groups that sign with
-    both hands come first: of two or more, one is asked about and another learned from.
+    Every fourth group of a random order is held out, from the second on. Two-handed groups come
+    first, so that of two or more one is held out and another is not.
     """
     clips = np.sort(np.asarray(train_clips, dtype=np.int64))
     names = np.unique(data.groups[clips])
@@ -74,29 +74,29 @@ def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, 
     return clips[~held], clips[held]
 
 
-def exam_run(mask: str, data: SignDataset, train_clips, seed: int, config: TrainingConfig) -> Run:
-    """The training of the network that is asked; the clips it is asked on are its test clips."""
-    settings = replace(config, mask=mask, budget=0, tied=False)
-    return make_run(data, *inner_split(data, train_clips, seed), seed, settings)
+def held_out_run(data: SignDataset, train_clips, seed: int, config: TrainingConfig) -> Run:
+    """The training of the network; its test clips are those of the held-out groups."""
+    split = inner_split(data, train_clips, seed)
+    return make_run(data, *split, seed, replace(config, budget=0, tied=False))
 
 
-def exam_ranker(mask: str, score: Callable[[Exam, int], np.ndarray]):
-    """The ranker that trains a network behind `mask` and scores joints by `score(exam, seed)`."""
+def _ranker(score: Callable[[HeldOut, int], np.ndarray]):
+    """The ranker that trains a network and scores its joints by `score(held_out, seed)`."""
 
     def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-        run = exam_run(mask, data, train_clips, seed, config)
+        run = held_out_run(data, train_clips, seed, config)
         train(run, data, workspace)
         model = trained_model(run, data, workspace).requires_grad_(False)
         batches = zip(*evaluation_batches(model.config, data, run.test), strict=True)
-        return score(Exam(model.encoder, *map(torch.cat, batches)), seed)
+        return score(HeldOut(model.encoder, *map(torch.cat, batches)), seed)
 
     return rank
 
 
-def loss_when_shuffled(exam: Exam, seed: int) -> np.ndarray:
+def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
     """Rise of the mean loss when a joint's trajectories are swapped between clips, (J,) nats.
 
-    A joint goes with its presence; the mean of SHUFFLES swaps. Source: Breiman, "Random
+    A joint moves with its presence; the mean of SHUFFLES swaps. Source: Breiman, "Random
     forests" (Machine Learning 45, 2001), section 10.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -105,84 +105,84 @@ def loss_when_shuffled(exam: Exam, seed: int) -> np.ndarray:
         return torch.where(joint, x[torch.randperm(len(x), generator=generator)], x)
 
     def loss(x: Tensor) -> Tensor:
-        shuffled = replace(exam, poses=x[..., :-1], present=x[..., -1].bool())
+        shuffled = replace(held_out, poses=x[..., :-1], present=x[..., -1].bool())
         clips = torch.arange(len(x))
         return shuffled.losses(torch.ones(len(clips), x.shape[2]), clips).mean()
 
     # One tensor, as captum would draw another permutation for the presence.
-    inputs = torch.cat([exam.poses, exam.present[..., None]], -1)
+    inputs = torch.cat([held_out.poses, held_out.present[..., None]], -1)
     joints = torch.arange(inputs.shape[2])[None, None, :, None]
     captum = FeaturePermutation(loss, shuffle)
     falls = [captum.attribute(inputs, feature_mask=joints)[0, 0, :, 0] for _ in range(SHUFFLES)]
     return -torch.stack(falls).mean(0).numpy()
 
 
-def loss_along_the_gates(exam: Exam, seed: int) -> np.ndarray:
+def loss_along_the_gates(held_out: HeldOut, seed: int) -> np.ndarray:
     """Each joint's part in the fall of the mean loss from no joint to all, (J,) nats.
 
-    Integrated gradients with respect to the gates, all of which open together from 0 to 1; the
-    parts add up to the fall. Nothing is drawn. Source: Sundararajan, Taly and Yan, "Axiomatic
+    Integrated gradients with respect to the gates, which open together from 0 to 1; the parts
+    add up to the fall. The seed has no effect. Source: Sundararajan, Taly and Yan, "Axiomatic
     attribution for deep networks" (ICML 2017, arXiv 1703.01365).
     """
-    captum = IntegratedGradients(exam.losses)
+    captum = IntegratedGradients(held_out.losses)
     parts = []
-    for clips in torch.arange(len(exam.labels)).split(ROWS // 8):  # bounds the graph's memory
-        opened = torch.ones(len(clips), exam.present.shape[2], requires_grad=True)
+    for clips in torch.arange(len(held_out.labels)).split(ROWS // 8):  # bounds the graph's memory
+        opened = torch.ones(len(clips), held_out.present.shape[2], requires_grad=True)
         parts.append(captum.attribute(opened, additional_forward_args=clips, n_steps=STEPS))
     return -torch.cat(parts).detach().mean(0).numpy()
 
 
 @torch.inference_mode()
-def round_of_elimination(exam: Exam, seed: int) -> np.ndarray:
+def round_of_elimination(held_out: HeldOut, seed: int) -> np.ndarray:
     """Round in which each joint is dropped, (J,), 0 first: backward elimination by mean loss.
 
-    Each round tries every remaining joint's removal, J (J + 1) / 2 trials in all, and drops
-    the joint least missed; of equals the one of the highest index. Nothing is drawn. Source:
-    Guyon and Elisseeff, "An introduction to variable and feature selection" (JMLR 3, 2003).
+    Each round tries to remove every remaining joint, J (J + 1) / 2 trials in all, and drops the
+    one whose removal costs least; of equals that of the highest index. The seed has no effect.
+    Source: Guyon and Elisseeff, "An introduction to variable and feature selection" (JMLR 3,
+    2003).
     """
-    clips, joints = torch.arange(len(exam.labels)), exam.present.shape[2]
-    seen = exam.present.any(1).T  # (J, B)
+    clips, joints = torch.arange(len(held_out.labels)), held_out.present.shape[2]
+    seen = held_out.present.any(1).T  # (J, B)
     gates = torch.ones(joints)
-    now = exam.losses(gates.expand(len(clips), -1), clips)
+    now = held_out.losses(gates.expand(len(clips), -1), clips)
     rounds = np.empty(joints)
     for turn in range(joints):
         left = gates.nonzero().flatten()
-        losses = now.repeat(len(left), 1)  # a clip that never shows the joint does not miss it
+        losses = now.repeat(len(left), 1)  # unchanged for a clip that never shows the joint
         trial, clip = seen[left].nonzero(as_tuple=True)
         without = gates.repeat(len(trial), 1).scatter(1, left[trial, None], 0.0)
-        losses[trial, clip] = exam.losses(without, clip)
+        losses[trial, clip] = held_out.losses(without, clip)
         least = len(left) - 1 - int(losses.mean(1).numpy()[::-1].argmin())
         now, gates[left[least]], rounds[left[least]] = losses[least], 0.0, turn
     return rounds
 
 
 @torch.inference_mode()
-def loss_removed(exam: Exam, seed: int) -> np.ndarray:
-    """What a joint's presence takes off the loss of a random subset, (J,) nats.
+def surrogate_weights(held_out: HeldOut, seed: int) -> np.ndarray:
+    """Weight of each joint in a linear surrogate fitted to losses of random subsets, (J,) nats.
 
-    Coefficients of a linear surrogate, fitted by least squares to the losses of SUBSETS random
-    subsets a clip, their sizes uniform in 1..J; each clip has its own subsets and its own level.
-    KernelSHAP (Lundberg and Lee 2017, arXiv 1705.07874) is such a fit too, but its weights
-    make the coefficients Shapley values; these are not, and a joint that is not read at all gets
-    about, not exactly, 0.
+    Least squares on SUBSETS random subsets per clip, of sizes uniform in 1..J, with a level for
+    each clip. KernelSHAP (Lundberg and Lee 2017, arXiv 1705.07874) is such a fit too, but its
+    weights make the coefficients Shapley values; these are not, and a joint that the network
+    ignores gets about 0, not exactly.
     """
-    draw, joints = np.random.default_rng(seed), exam.present.shape[2]
-    clips = torch.arange(len(exam.labels)).repeat(SUBSETS)
-    # Small numbers: there are SUBSETS rows for each of thousands of clips.
+    draw, joints = np.random.default_rng(seed), held_out.present.shape[2]
+    clips = torch.arange(len(held_out.labels)).repeat(SUBSETS)
+    # uint8, as there are SUBSETS rows for each of thousands of clips.
     order = np.tile(np.arange(joints, dtype=np.uint8), (len(clips), 1))
     draw.permuted(order, axis=1, out=order)
     opened = torch.from_numpy(order < draw.integers(1, joints + 1, size=(len(clips), 1)))
-    losses = exam.losses(opened, clips).view(SUBSETS, -1)
+    losses = held_out.losses(opened, clips).view(SUBSETS, -1)
     return -_slopes(opened.view(SUBSETS, -1, joints), losses)
 
 
 def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:
-    """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, with a level a clip.
+    """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, with a level per clip.
 
-    By normal equations, summed over one subset of each clip at a time, so that a copy of all in
-    floating point is never made.
+    By normal equations, one subset of each clip at a time, so that no copy of all of them in
+    floating point is made.
     """
-    # Less each clip's means, which takes a level a clip out of both sides.
+    # Less each clip's means, which removes its level from both sides.
     level, usual = opened.sum(0).double() / len(opened), losses.double().mean(0)
     square, product = 0.0, 0.0
     for some, loss in zip(opened, losses, strict=True):
@@ -191,7 +191,7 @@ def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:
     return np.linalg.lstsq(square.numpy(), product.numpy())[0]
 
 
-permutation = exam_ranker("open", loss_when_shuffled)
-integrated_gradients = exam_ranker("open", loss_along_the_gates)
-greedy = exam_ranker("any-subset", round_of_elimination)
-any_subset = exam_ranker("any-subset", loss_removed)
+permutation = _ranker(loss_when_shuffled)
+integrated_gradients = _ranker(loss_along_the_gates)
+greedy = _ranker(round_of_elimination)
+any_subset = _ranker(surrogate_weights)

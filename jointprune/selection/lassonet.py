@@ -1,8 +1,8 @@
-"""LassoNet: a sparse network of its own, and the order in which joints leave it.
+"""LassoNet: a sparse network of its own, and the order in which joints drop out of it.
 
 Source: Lemhadri, Ruan, Abraham and Tibshirani, "LassoNet" (JMLR 22, 2021, arXiv 1907.12207). The
 library has its own MLP and no other, so it reads pooled features and not frames. They are
-normalised with all joints; what a selection is worth is decided by retraining on it alone.
+normalised with all joints; retraining on the selected joints alone decides what they are worth.
 """
 
 from functools import partial
@@ -18,8 +18,8 @@ from jointprune.preprocessing import ClipBatches, normalise
 from jointprune.selection.importance import inner_split
 from jointprune.skeleton import hand_index
 
-# About 2,000 passes over all clips; M is the paper's. On standardised features no joint that is
-# seen leaves near `lambda_start`; to have the library find one takes longer than a fit.
+# About 2,000 passes over all clips; M is the paper's. On standardised features no joint drops out
+# near `lambda_start`; the library's own search for a start takes longer than a fit.
 SETTINGS = {
     "M": 10, "hidden_dims": (32,), "n_iters": (200, 20), "patience": None,
     "lambda_start": 20.0, "path_multiplier": 1.05,
@@ -31,8 +31,8 @@ SETTINGS = {
 class JointLassoNet(LassoNetClassifier):
     """The library's classifier, with the proximal step of all joints in one call.
 
-    The library loops over the groups, which took 15 times as long and most of a fit. `joints`
-    equal groups are taken, of columns side by side.
+    The library loops over the groups, which takes 15 times as long and most of a fit. The columns
+    are `joints` groups of equal size, side by side.
     """
 
     def __init__(self, joints: int, **settings):
@@ -45,7 +45,7 @@ class JointLassoNet(LassoNetClassifier):
 
     @torch.no_grad()
     def shrink(self, *, lambda_: float, lambda_bar: float = 0, M: float = 1) -> None:
-        """Proximal step on skip weights and first layer, in place; one column a joint."""
+        """Proximal step on skip weights and first layer, in place; one column per joint."""
         weights = (self.model.skip.weight, self.model.layers[0].weight)
         blocks = [w.unflatten(1, (self.joints, -1)).transpose(1, 2) for w in weights]
         columns = (block.flatten(0, 1) for block in blocks)
@@ -54,11 +54,10 @@ class JointLassoNet(LassoNetClassifier):
             weight.copy_(new.view(block.shape).transpose(1, 2).flatten(1))
 
 
-def lassonet(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Place of each joint in the order of leaving, (J,): 0 leaves first.
+def order_of_leaving(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    """Place of each joint in the order in which joints drop out as lambda rises, (J,): 0 first.
 
-    Joints leave as lambda rises; of those that leave in one step, the one whose skip weights
-    were smaller before it goes first.
+    Of joints that drop out in one step, the one with the smaller skip weights goes first.
     """
     clips = np.sort(train_clips)
     features = standardised(joint_features(data, clips, config.frames))
@@ -70,26 +69,25 @@ def lassonet(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     return places
 
 
-def kept_by_lassonet(data, train_clips, seed, config, workspace) -> np.ndarray:
-    """The joints that LassoNet keeps where it chooses K itself, indices.
+def kept(data, train_clips, seed, config, workspace) -> np.ndarray:
+    """The joints, indices, of the sparsest network that reads held-out training groups well.
 
-    Those of the sparsest network whose accuracy on held-out training groups is within one
-    standard error (binomial over clips) of the best on the path.
+    Its accuracy is within one standard error (binomial over clips) of the best on the path.
     """
     fit, held = inner_split(data, train_clips, seed)
-    learned, asked = standardised(*(joint_features(data, c, config.frames) for c in (fit, held)))
-    watch = (asked, data.labels[held])
-    norms, accuracy = lassonet_path(learned, data.labels[fit], seed, watch)
+    learned, other = standardised(*(joint_features(data, c, config.frames) for c in (fit, held)))
+    evaluated = (other, data.labels[held])
+    norms, accuracy = lassonet_path(learned, data.labels[fit], seed, evaluated)
     best = accuracy.max()
     enough = accuracy >= best - np.sqrt(best * (1 - best) / len(held))
     return np.flatnonzero(norms[np.flatnonzero(enough)[-1]] > 0)
 
 
 def joint_features(data: SignDataset, clips: np.ndarray, frames: int) -> np.ndarray:
-    """What a joint does in a clip, (clips, J, 2 * P) float32: mean, then s.d. over its frames.
+    """Mean and then standard deviation of each joint over a clip, (clips, J, 2 * P) float32.
 
-    Of the coordinates as `normalise` makes them, in the frames that show the joint; 0 where
-    none does.
+    Of the coordinates that `normalise` returns, over the frames that show the joint; 0 if none
+    does.
     """
     hand = torch.eye(2)[torch.as_tensor(hand_index(data.joints))]
     batches = ClipBatches(data, clips, frames, 256)
@@ -106,32 +104,32 @@ def _pooled(poses: Tensor, seen: Tensor, hand: Tensor) -> Tensor:
 
 
 def standardised(learned: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """Each array less the first one's mean over clips, in its s.d.; constant columns stay 0."""
+    """Arrays less the mean of the first over clips, in its s.d.; constant columns become 0."""
     mean, deviation = learned.mean(0), learned.std(0)
     return [(x - mean) / np.where(deviation > 1e-6, deviation, 1) for x in (learned, *others)]
 
 
 def lassonet_path(
-    features: np.ndarray, labels: np.ndarray, seed: int, watch=None
+    features: np.ndarray, labels: np.ndarray, seed: int, evaluated=None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train along the path of lambda: norms (steps, J) and accuracy (steps,) on `watch`.
+    """Train along the path of lambda: norms (steps, J) and accuracy (steps,) on `evaluated`.
 
-    `features` (clips, J, columns) are standardised, `watch` is (features, labels) of others,
-    by default the training clips. The first step is the dense network, in the last no joint
-    is left. A norm is that of a joint's skip weights, 0 once it has left.
+    `features` (clips, J, columns) are standardised; `evaluated` is (features, labels) of other
+    clips, by default the training clips. The path goes from the dense network to no joint. A
+    norm is that of a joint's skip weights, 0 once the joint has dropped out.
     """
-    asked, answers = watch or (features, labels)
+    inputs, answers = evaluated or (features, labels)
     joints = features.shape[1]
     norms, accuracy = [], []
 
     def note(net, history) -> None:
         blocks = net.model.skip.weight.detach().unflatten(1, (joints, -1))
         norms.append(blocks.square().sum((0, 2)).sqrt().numpy())
-        accuracy.append(net.score(asked.reshape(len(asked), -1), answers))
+        accuracy.append(net.score(inputs.reshape(len(inputs), -1), answers))
 
     with torch.random.fork_rng(devices=[]):  # the library seeds torch for everyone
         net = JointLassoNet(joints, torch_seed=seed, **SETTINGS)
-        # The remark that a joint left early is for those who chose the first lambda.
+        # The warning that joints drop out early is for a lambda_start that is searched for.
         net.path(
             features.reshape(len(features), -1), labels, callback=note, disable_lambda_warning=True
         )

@@ -1,8 +1,8 @@
-"""Rankings: made once for each training set, kept on disk, and turned into selections."""
+"""Rankings of joints: made once for each training set, kept on disk, turned into selections."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 
@@ -10,9 +10,12 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.runs import Trial, content_name, make_run
-from jointprune.selection.methods import METHODS, Ranker, method_of
+from jointprune.selection.methods import Ranker, method_of
 from jointprune.selection.sets import top_joints
 from jointprune.workspace import Workspace, atomic_path
+
+# The joints chosen in each (fold, seed).
+Chosen = dict[tuple[int, int], tuple[int, ...]]
 
 
 def rank_joints(
@@ -24,47 +27,91 @@ def rank_joints(
     config: TrainingConfig | None = None,
     workspace: Workspace | None = None,
 ) -> np.ndarray:
-    """Score of each joint, shape (J,), higher = keep.
+    """Score of each joint by one method, from training clips alone.
 
-    Args:
-        method: one of METHODS (a learned one is asked once and its answer kept), or a function
-            like them.
-        train_clips: indices of the clips that may be looked at.
-        k: the budget the ranking is for; most methods order all joints whatever it is.
-        config, workspace: of the network a learned method trains, by default the manual
-            alphabets', and where it is kept.
+    Parameters
+    ----------
+    method : str or callable
+        A name in `METHODS`, or a function of your own with the signature of a ranker
+        (see `jointprune.selection.methods`).
+    data : SignDataset
+        The data set.
+    train_clips : array of int
+        Indices of the clips that the method may read.
+    seed : int
+        Of random draws and of training.
+    k : int, optional
+        The budget, for methods that make a ranking for one K; by default a quarter of the joints.
+    config : TrainingConfig, optional
+        The network that a learned method trains; by default the paper's.
+    workspace : Workspace, optional
+        Where the rankings of learned methods are kept, so that each is made once.
+
+    Returns
+    -------
+    array of float, shape (joints,)
+        Higher = keep.
+
+    Examples
+    --------
+    >>> scores = rank_joints("variance", data, train_clips, seed=0)
+    >>> top_joints(scores, 12)
     """
     config, workspace = config or TrainingConfig(), workspace or Workspace()
     if callable(method):
         return _checked(method(data, train_clips, seed, k, config, workspace), data)
-    row = method_of(method)
-    if row.rank is None:
-        raise ValueError(f"expected a method that ranks joints, got {method!r}: {row.source}")
-    if not row.trains:
-        return row.rank(data, train_clips, seed, k, config, workspace)
-    path = _kept_in(method, data, train_clips, seed, k, config, workspace)
+    if method_of(method).rank is None:
+        raise ValueError(
+            f"expected a method that ranks joints, got {method!r} ({method_of(method).source}): "
+            "choose one whose row in METHODS has `rank`"
+        )
+    job = (method, data, train_clips, seed, k, config, workspace)
+    if not method_of(method).trains:
+        return _ranked(*job)
+    path = _kept_in(*job)
     if not path.is_file():
-        k = _made_for(method, k)
-        scores = row.rank(data, train_clips, seed, k, config, workspace)
+        scores = _ranked(*job)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)
     return np.load(path)
 
 
+def choose_k(
+    method: str, data: SignDataset, train_clips, seed: int, config: TrainingConfig, workspace
+) -> list[int] | None:
+    """The joints of a method that chooses K itself; None for one that has to be given K."""
+    row = method_of(method)
+    if row.chooses_k is None:
+        return None
+    return _function(row.chooses_k)(
+        data, train_clips, seed, replace(config, **row.settings), workspace
+    )
+
+
+def _function(place):
+    """A function of the table, or the one at "module:function" in this folder."""
+    return place if callable(place) else resolve_name(f"jointprune.selection.{place}")
+
+
+def _ranked(method: str, data, train_clips, seed, k, config, workspace) -> np.ndarray:
+    row = method_of(method)
+    settings = replace(config, **row.settings)
+    return _function(row.rank)(data, train_clips, seed, _made_for(method, k), settings, workspace)
+
+
 def _made_for(method: str, k: int | None) -> int | None:
-    """The K a ranking is made for; None for one that orders all joints once."""
-    return k if METHODS[method].for_one_k else None
+    """The K a ranking is made for; None for one that orders all joints."""
+    return k if method_of(method).for_one_k else None
 
 
-def _kept_in(method: str, data: SignDataset, train_clips, seed, k, config, workspace) -> Path:
-    """The file of a learned ranking's scores."""
-    asked = [*map(int, train_clips)], seed, _made_for(method, k), asdict(config)
-    name = content_name(data.sha256, method, *asked)
-    return workspace.runs / "rankings" / f"{name}.npy"
+def _kept_in(method: str, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
+    """The file that keeps a learned ranking, named by everything that decides it."""
+    decides = [*map(int, train_clips)], seed, _made_for(method, k), asdict(config)
+    return workspace.runs / "rankings" / f"{content_name(data.sha256, method, *decides)}.npy"
 
 
 def _checked(scores, data: SignDataset) -> np.ndarray:
-    """What somebody's own method answered, as scores; ValueError if it is none."""
+    """The scores of a user's own function; ValueError for anything else."""
     joints = len(data.joints)
     try:
         found = np.asarray(scores, dtype=float)
@@ -72,7 +119,8 @@ def _checked(scores, data: SignDataset) -> np.ndarray:
         found = np.empty(())
     if found.shape != (joints,) or not np.isfinite(found).all():
         raise ValueError(
-            f"expected {joints} finite scores of the method, one a joint, got {scores!r:.100}"
+            f"expected {joints} finite scores, one per joint, got {scores!r:.100}: "
+            "return such an array from the function"
         )
     return found
 
@@ -81,60 +129,55 @@ def rank_many(
     method: str | Ranker, k: int | None, data: SignDataset, folds, seeds,
     config: TrainingConfig, workspace: Workspace,
 ) -> dict[tuple[int, int], np.ndarray]:  # fmt: skip
-    """Scores by (fold, seed), each ranked inside its training fold.
-
-    What has to be computed first is on every core, with one bar.
-    """
+    """Scores by (fold, seed), each from its training fold; missing ones are made on every core."""
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
     jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
     if callable(method):
         found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
         return dict(zip(cells, found, strict=True))
-    if missing := [job for job in jobs if METHODS[method].trains and not _kept_in(*job).is_file()]:
+    trains = method_of(method).trains
+    if missing := [job for job in jobs if trains and not _kept_in(*job).is_file()]:
         bar = f"ranking, {method} {k or ''}"
         for _ in on_every_core(rank_joints, missing, bar, done=len(jobs) - len(missing)):
             pass
     return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}
 
 
-def select_many(method, k: int, *where) -> dict[tuple[int, int], tuple[int, ...]]:
-    """The K joints chosen in each (fold, seed); arguments as of `rank_many`."""
+def select_many(method: str | Ranker, k: int, *where) -> Chosen:
+    """The K joints chosen in each (fold, seed); further arguments as of `rank_many`."""
     return {cell: top_joints(scores, k) for cell, scores in rank_many(method, k, *where).items()}
 
 
 def select_all(
     plan: list[tuple[str, int, int]], data: SignDataset, folds, config: TrainingConfig,
     workspace: Workspace,
-) -> dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]:  # fmt: skip
-    """The joints of every (method, K) of a plan (`methods.retraining_plan`), by (fold, seed).
+) -> dict[tuple[str, int], Chosen]:  # fmt: skip
+    """The joints chosen for each (method, K) of a plan, by (fold, seed).
 
-    A merged set is made of the `learned` selections at its K, which the plan has to hold.
+    `plan` is that of `retraining_plan`; a merged selection needs the `learned` ones at its K.
     """
     chosen = {}
     for name, k, seeds in plan:
-        if merge := METHODS[name].merge:
-            chosen[name, k] = one_per_fold(chosen["learned", k], lambda sets: merge(sets, k))  # noqa: B023
+        if merge := method_of(name).merge:
+            chosen[name, k] = _one_per_fold(merge, chosen["learned", k], k)
         else:
             chosen[name, k] = select_many(name, k, data, folds, range(seeds), config, workspace)
     return chosen
 
 
-def one_per_fold(
-    chosen: dict[tuple[int, int], tuple[int, ...]], choose: Callable[..., tuple[int, ...]]
-) -> dict[tuple[int, int], tuple[int, ...]]:
-    """One set for all seeds of a fold: what `choose` makes of the sets that they chose."""
+def _one_per_fold(merge, chosen: Chosen, k: int) -> Chosen:
+    """Merge the selections of a fold's seeds into one, which all of them get."""
     of_fold = {}
     for (fold, _), kept in chosen.items():
         of_fold.setdefault(fold, []).append(kept)
-    found = {fold: choose(sets) for fold, sets in of_fold.items()}
-    return {(fold, seed): found[fold] for fold, seed in chosen}
+    merged = {fold: merge(selections, k) for fold, selections in of_fold.items()}
+    return {(fold, seed): merged[fold] for fold, seed in chosen}
 
 
 def retraining_trials(
-    name: str, chosen: dict[tuple[int, int], tuple[int, ...]],
-    data: SignDataset, folds, config: TrainingConfig,
-) -> list[Trial]:  # fmt: skip
-    """A run from scratch on the joints chosen in each (fold, seed), called `name`."""
+    name: str, chosen: Chosen, data: SignDataset, folds, config: TrainingConfig
+) -> list[Trial]:
+    """Runs from scratch on the joints chosen in each (fold, seed), one trial each."""
     return [
         Trial(name, len(kept), fold, make_run(data, *folds[fold], seed, config, kept))
         for (fold, seed), kept in chosen.items()

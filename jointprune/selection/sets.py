@@ -1,7 +1,4 @@
-"""Rankers: functions from training clips to one score a joint; `selection.METHODS` names them.
-
-Here: from scores to joints, and from the selections of several trainings to one to hand on.
-"""
+"""Selections: the top joints of a ranking, and one selection merged from several."""
 
 from collections.abc import Iterable
 
@@ -9,17 +6,29 @@ import numpy as np
 
 
 def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
-    """Indices of the k highest scores, ascending; equal scores go to the lower index."""
+    """Indices of the `k` joints with the highest scores.
+
+    Parameters
+    ----------
+    scores : array, shape (joints,)
+        Higher = keep, as `rank_joints` returns them.
+    k : int
+        Number of joints to keep, from 1 to all.
+
+    Returns
+    -------
+    tuple of int
+        In ascending order; of equal scores the lower index is kept.
+    """
     if not 1 <= k <= len(scores):
-        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}")
+        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}: pass such a k")
     return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
 
 
 def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
-    """The one of these selections that shares most joints with all; of equals the first.
+    """The selection that shares most joints with all the others; of equals the first.
 
-    It is one that a training made. A set put together from several need not be as good as any:
-    see `voted`.
+    One training chose these joints together, which is not true of a vote: see `voted`.
     """
     sets = [frozenset(joints) for joints in selections]
     shared = [sum(len(one & other) for other in sets) for one in sets]
@@ -27,9 +36,9 @@ def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
 
 
 def voted(selections: Iterable[Iterable[int]], k: int) -> tuple[int, ...]:
-    """The k joints that most of these selections hold; equal counts go to the lower index.
+    """The `k` joints that most of the selections hold; of equal counts the lower index.
 
-    Joints that stand in for each other can split the votes for what they do: where each training
-    keeps one joint of the left hand, no two the same, a vote keeps none.
+    Joints that can replace each other split the vote: if each training keeps another joint of
+    the left hand, the vote may keep none of them.
     """
     return top_joints(np.bincount([joint for joints in selections for joint in joints]), k)
