@@ -1,8 +1,8 @@
 """Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`.
 
-Both sides of a ratio are measured in turn, five times, each in a process of its own; the ratio is
-that of the medians. A data set of AUTSL's size is made and trained on once for each of three
-shares of its clips. About eight minutes on two cores.
+The two sides of a ratio are measured in alternation, five times, and the ratio compares their
+medians. Each training runs in a process of its own. A data set of AUTSL's size is generated and
+trained on once for each of three shares of its clips. About eight minutes on two cores.
 """
 
 import json
@@ -23,10 +23,10 @@ from jointprune.workspace import ROOT, Workspace
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 5
-# By hidden size; the first epoch warms up, the median of the others counts.
+# By hidden size. The first epoch warms up; the median of the others is reported.
 SIZES = {128: {"clips": 640, "epochs": 5}, 512: {"clips": 192, "epochs": 4}}
 THREADS = 2
-# float32 throughout, like the peer; and the defaults of our runs.
+# float32 throughout, like the peer, and the default of our runs.
 PRECISIONS = {"same_precision": "32-true", "as_shipped": "auto"}
 FLAGS = {"same_precision": [], "as_shipped": ["--keep-memory"]}
 SHARES = (1 / 16, 1 / 4, 1)  # of the clips of AUTSL's size, ascending
@@ -34,7 +34,7 @@ WORK = ("prepare", "train")
 
 
 def run_script(name: str, *flags: str, **options) -> str:
-    """The output of a script beside this one."""
+    """The standard output of a script in this folder."""
     arguments = [*flags, *(f"--{key}={value}" for key, value in options.items())]
     command = [sys.executable, str(HERE / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -80,7 +80,7 @@ def read_bare(wheel: Path) -> None:
 
 
 def preparation(wheel: Path) -> tuple[dict, str]:
-    """Seconds to make the store and to read the same files; the store's checksum."""
+    """Seconds to make the store and to read the same files, and the store's checksum."""
     seconds = {"prepare": [], "read": []}
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
@@ -108,9 +108,9 @@ def autsl_size() -> dict:
 
 
 def growth(shares: dict[str, dict]) -> dict[str, float]:
-    """Marginal cost of a clip between the larger shares over that between the smaller ones.
+    """Cost per added clip between the two larger shares, relative to that between the two smaller.
 
-    1 if cost is linear in the number of clips.
+    It is 1 if cost is linear in the number of clips.
     """
     few, some, whole = (shares[f"{share:g}"] for share in SHARES)
 
@@ -139,7 +139,7 @@ def report(facts: dict) -> str:
 
 
 def size_report(facts: dict) -> list[str]:
-    """The lines on a data set of AUTSL's size."""
+    """The lines of the report about AUTSL's size."""
     lines = []
     for work, found in facts.items():
         whole, grows = found["shares"]["1"], found["growth"]

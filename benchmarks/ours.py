@@ -1,8 +1,8 @@
-"""Our training speed, measured like `peer_hf_bert.py` measures its own: one JSON line.
+"""Our training speed, measured as `peer_hf_bert.py` measures its own. Prints one line of JSON.
 
-The same work: random keypoints of the same size, AdamW, batches of 64, a Lightning trainer, the
-median epoch after a warm-up epoch. Ours also resamples and augments each clip, trains the gates
-and clips the gradient, as a real run does.
+The work is the same: random keypoints of the same size, AdamW, batches of 64, a Lightning
+trainer, the median epoch after a warm-up epoch. As a real run does, ours also resamples and
+augments each clip, trains the gates and clips the gradient.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from jointprune.skeleton import JOINT_NAMES
 from jointprune.training import batches_of, fit, precision_for
 
 CLASSES, BATCH, FRAMES = 26, 64, 16  # the peer's defaults
-STORED_FRAMES = 26  # a usual clip of the lexicon, resampled to the peer's frames
+STORED_FRAMES = 26  # of a typical clip of the lexicon; resampled to FRAMES
 
 
 class EpochClock(lightning.Callback):
@@ -45,7 +45,7 @@ class EpochClock(lightning.Callback):
 
 
 def random_dataset(clips: int) -> SignDataset:
-    """Clips of noise, every joint present."""
+    """Clips of Gaussian noise with every joint present."""
     rng = np.random.default_rng(0)
     poses = rng.normal(size=(clips, STORED_FRAMES, len(JOINT_NAMES), 2)).astype(np.float32)
     names = np.array(["noise"] * clips)
@@ -70,7 +70,7 @@ def train(run: Run, data: SignDataset) -> float:
 
 
 def flops_per_sample(config: TrainingConfig) -> float:
-    """Floating-point operations of the matrix products, forward and backward, for one clip."""
+    """Floating-point operations of one clip's matrix products, forward and backward."""
     model = SignClassificationLightning(asdict(config))
     poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
     with FlopCounterMode(display=False) as counter:
@@ -79,7 +79,7 @@ def flops_per_sample(config: TrainingConfig) -> float:
 
 
 def median_seconds(work, repeats: int) -> float:
-    """Median duration of `work()`, after one call that is not counted."""
+    """Median duration of `work()` in seconds, after one warm-up call."""
     work()
     seconds = []
     for _ in range(repeats):
@@ -96,7 +96,7 @@ def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
 
 
 def gate_seconds(config: TrainingConfig) -> float:
-    """Seconds that a step spends on gates: mask, penalty, and both backward."""
+    """Seconds per step for the gates: mask and penalty, forward and backward."""
     layer = JointPruningLayer(config.num_pose_points)
     poses = torch.randn(BATCH, config.frames, config.num_pose_points, config.coords)
 
@@ -121,7 +121,7 @@ def main() -> None:
     torch.manual_seed(0)
     config = TrainingConfig(
         hidden=a.hidden,
-        layers=2,  # this and the next two as the peer's
+        layers=2,  # layers, feed_forward and frames as in the peer
         feed_forward=4,
         frames=FRAMES,
         epochs=a.epochs,

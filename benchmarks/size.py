@@ -1,8 +1,9 @@
-"""Time and memory to make a data set of AUTSL's size, or to train on it for one epoch.
+"""Time and memory to generate a data set of AUTSL's size, or to train on it for one epoch.
 
-`bench.py` starts it once for each share of the clips and each of WORK, because Linux reports peak
-memory (in `/proc`) for whole processes only. Training is that of `notebooks/params/autsl.yaml`,
-gates included, on the published fold and one thread. Prints one line of JSON.
+`bench.py` starts this script once for each share of the clips and each entry of WORK, because
+Linux reports peak memory (in `/proc`) for whole processes only. Training follows
+`notebooks/params/autsl.yaml`, with gates, on the published fold and one thread. Prints one
+line of JSON.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def clocked(work) -> tuple[object, dict[str, float]]:
 
 
 def prepare(workspace: Workspace, share: float) -> dict[str, float]:
-    """Make the data set."""
+    """Generate the data set."""
     data, spent = clocked(lambda: autsl_like(workspace, share))
     store = (data.poses.nbytes + data.present.nbytes) / 2**20
     return {"clips": len(data), **spent, "peak_mib": memory("VmHWM"), "store_mib": store}

@@ -1,8 +1,9 @@
-"""Is anything lost when a run is killed, starved or fed rubbish? `make torture` finds out.
+"""Damage runs and check that nothing is lost: `make torture`.
 
-Smoke runs in workspaces below `build/torture` are harmed in many ways; each has to end with a clear
-error and come back, or with the files of a run that nobody disturbed. Prints a line a trial, writes
-`data/results/reliability.json`, and fails if one trial fails. At most 20 minutes on two cores.
+Each trial disturbs a smoke run in a workspace below `build/torture`. The run has to write the files
+of an undisturbed run, or to stop with a clear error and write them after the remedy. Prints a line
+per trial, writes `data/results/reliability.json`, and fails if one trial fails. At most 20 minutes
+on two cores.
 """
 
 import argparse
@@ -21,16 +22,16 @@ from jointprune.paper.results import write_facts
 from jointprune.workspace import ROOT, Workspace
 
 KILLS = 10
-REMOVED = 0.3  # share of runs and rankings that two runs at once have to make again
+REMOVED = 0.3  # share of runs and rankings that is deleted before two runs start at once
 ALONE = 12  # runs trained again in one process
 FEWEST_RECORDINGS, MOST_MEMORY = 200, 1024  # MiB
-TIMELINE: list[tuple[float, int]] = []  # progress of the reference, by seconds
-FACTS: dict = {}  # what the trials measured
-Outcome = tuple[str, str, bool]  # what is expected, what happened, whether they agree
+TIMELINE: list[tuple[float, int]] = []  # seconds and progress of the reference run
+FACTS: dict = {}  # measurements of the trials
+Outcome = tuple[str, str, bool]  # expected, happened, whether both agree
 
 
 def unbroken(seed: int) -> Outcome:
-    """The run that all others are compared with; its progress over time is noted."""
+    """Make the reference run and record its progress over time."""
     start, child = time.monotonic(), Child(SMOKE, REFERENCE)
     while child.poll() is None and left() > 1:
         TIMELINE.append((time.monotonic() - start, progress(REFERENCE)))
@@ -41,7 +42,7 @@ def unbroken(seed: int) -> Outcome:
 
 
 def malformed(seed: int) -> Outcome:
-    """Malformed recordings of every layout, read by a process that prints a line for each."""
+    """Read malformed recordings of every layout in a process that prints a line for each."""
     fuzz = str(Path(__file__).with_name("fuzz.py"))
     child = Child(("-W", "ignore", fuzz, str(seed)), FOLDER / "malformed")
     code = child.wait(left())
@@ -50,7 +51,7 @@ def malformed(seed: int) -> Outcome:
     ends = [line.rpartition(": ")[2] for line in lines]
     counts = {end: ends.count(end) for end in ("refused", "read")}
     bad = [line for line, end in zip(lines, ends, strict=True) if end not in counts]
-    bad += [last] if code else []  # the recording that ended the process
+    bad += [last] if code else []  # the recording that stopped the process
     FACTS["malformed"] = {"recordings": len(ends), **counts, "memory_mib": round(memory, 1)}
     happened = f"{counts} of {len(ends)}; otherwise: {bad[:3] or 'none'}; {memory:.0f} MiB more"
     ok = len(ends) >= FEWEST_RECORDINGS and not bad and memory < MOST_MEMORY
@@ -58,7 +59,7 @@ def malformed(seed: int) -> Outcome:
 
 
 def alone(seed: int) -> Outcome:
-    """Runs trained beside others, trained again one after the other in this process."""
+    """Train runs that were trained in parallel again, one by one in this process."""
     import torch
 
     from jointprune.runs import run_of
@@ -79,7 +80,7 @@ def alone(seed: int) -> Outcome:
 
 
 def two_at_once(seed: int) -> Outcome:
-    """Two runs in one workspace, which lacks the data set and part of the runs and rankings."""
+    """Two runs in one workspace without the data set and without some runs and rankings."""
     workspace = copied(REFERENCE, "pair")
     made = [path.parent for path in (workspace / "data/runs").glob("*/run.json")]
     made += (workspace / "data/runs/rankings").glob("*.npy")
@@ -93,15 +94,15 @@ def two_at_once(seed: int) -> Outcome:
 
 
 def killed(seed: int) -> Outcome:
-    """Ten kills in one workspace; each run goes on from what the last one left.
+    """Ten kills in one workspace; each run continues from the files of the one before.
 
-    Moments are drawn over the reference's whole duration and translated into its progress at that
-    time, so that ten kills do not cost ten runs.
+    Moments are drawn from the whole duration of the reference run and translated into its progress
+    at that time, so ten kills do not cost ten runs.
     """
     workspace, draw, done = FOLDER / "killed", random.Random(seed), 0
     (workspace / "data/runs").mkdir(parents=True)
     for path in (REFERENCE / "data/runs").glob("cost-*.json"):
-        shutil.copy(path, workspace / "data/runs")  # no two measurements of costs agree
+        shutil.copy(path, workspace / "data/runs")  # measured costs differ between runs
     moments = sorted(draw.uniform(0, TIMELINE[-1][0]) for _ in range(KILLS))
     for moment in moments:
         made = max((n for t, n in TIMELINE if t <= moment), default=0)
@@ -119,7 +120,7 @@ def killed(seed: int) -> Outcome:
     return "the files of the unbroken run", happened, ok
 
 
-# The reference comes first, since all others are compared with it; those that take long come last.
+# The reference comes first, because all others are compared with it; long trials come last.
 TRIALS = {
     "unbroken run": unbroken,
     "malformed recordings": malformed,
@@ -131,12 +132,12 @@ TRIALS = {
 
 
 def attempt(name: str, seed: int) -> dict:
-    """The trial of a name, or the reason why it could not be made."""
+    """The result of a trial, or the reason why it could not run."""
     try:
         if left() <= 1:
             raise TimeoutError(f"no time left of {BOUND / 60:g} minutes")
         expected, happened, ok = TRIALS[name](seed)
-    except Exception as error:  # the trials after it are still to be made
+    except Exception as error:  # the trials after it still have to run
         expected, happened, ok = "an answer", f"{type(error).__name__}: {error}", False
     finally:
         kill(*psutil.Process().children())

@@ -1,4 +1,4 @@
-"""Faults around a run: each has to cause a clear error, and to be gone after the remedy."""
+"""Faults around a run: each has to cause a clear error that a remedy ends."""
 
 import os
 import re
@@ -32,26 +32,26 @@ import sys, matplotlib.font_manager as f
 f.fontManager.ttflist = [font for font in f.fontManager.ttflist if font.name != "DejaVu Sans"]
 f.json_dump(f.fontManager, f"{sys.argv[1]}/fonts/fontlist-v{f.FontManager.__version__}.json")
 """)  # fmt: skip
-# Settings and tables of gates fit on the full disk, no model does.
+# The full disk has space for settings and tables of gates, but for no model.
 FULL_DISK = ("prlimit", "--fsize=100000")
-# Root may otherwise write where the mode of a folder forbids it.
+# Without these capabilities root cannot write into a read-only folder either.
 NO_ROOT = () if os.geteuid() else ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 
 
 class Fault(NamedTuple):
-    """A harm to a copy of a workspace, the error it has to cause, and its remedy."""
+    """Damage to a copy of a workspace, the error that it has to cause, and the remedy."""
 
-    pattern: str  # of the error
-    command: tuple[str, ...]  # fails
+    pattern: str  # regular expression of the error
+    command: tuple[str, ...]  # has to fail
     harm: Callable[[Path], object]
     remedy: Callable[[Path, str], object] = lambda workspace, error: None  # as the error says
-    again: tuple[str, ...] = TRAIN  # succeeds after the remedy
-    before: tuple[str, ...] = ()  # starts the command that fails
+    again: tuple[str, ...] = TRAIN  # has to succeed after the remedy
+    before: tuple[str, ...] = ()  # prefix of the command that fails
     during: Callable[[Child, Path], None] = lambda child, workspace: None
     of: Path = REFERENCE
 
     def attempt(self, seed: int) -> tuple[str, str, bool]:
-        """What is expected, what happened, and whether they agree."""
+        """The expected outcome, the actual one, and whether both agree."""
         workspace = copied(self.of, f"fault-{len(os.listdir(FOLDER))}")
         self.harm(workspace)
         failed = Child(self.command, workspace, self.before)
@@ -89,7 +89,7 @@ def remove_named_runs(workspace: Path, error: str) -> None:
 
 
 def kill_kernel(child: Child, workspace: Path) -> None:
-    """kill -9 for the kernel alone, after the first training."""
+    """Kill the kernel alone (kill -9) after the first training."""
     while child.poll() is None and not any((workspace / "data/runs").glob("*/run.json")):
         time.sleep(0.1)
     for process in child.children(recursive=True):
@@ -124,13 +124,13 @@ def replace(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
 
 
 def store(file: str, change: Callable[[bytes], bytes]) -> Fault:
-    """The store is refused when it is opened; notebook 01 makes it again."""
+    """Opening the store raises an error; notebook 01 makes the store again."""
     harm = partial(damage, f"{STORE}/{file}", change)
     return Fault("expected the dataset that was saved", LOAD, harm, again=PREPARE)
 
 
 def edited(file: str, old: bytes, new: bytes, words: str, remedy: Callable | None = None) -> Fault:
-    """The check of the paper names the file and says what to do."""
+    """`make check` names the edited file and the remedy."""
     remedy = remedy or (lambda workspace, error: shutil.copy(PAPER / file, workspace / file))
     harm = partial(damage, file, replace(old, new))
     return Fault(f"{Path(file).name}.*{words}", CHECK, harm, remedy, CHECK, of=PAPER)

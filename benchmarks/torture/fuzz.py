@@ -1,8 +1,8 @@
-"""Malformed recordings of every layout, made with a seed, read as `import` reads them.
+"""Generate malformed recordings of every layout from a seed and read them as `import` does.
 
-`python fuzz.py SEED FOLDER` prints a line for each recording: its name and how reading it ended
-("refused", "read", or what else was raised), and at last the most memory that reading took.
-Videos are not among them: MediaPipe turns these into `.pose` files, which are.
+`python fuzz.py SEED FOLDER` prints a line for each recording: its name and the outcome ("refused",
+"read", or any other exception). The last line holds the peak memory of reading. Videos are not
+among them, because MediaPipe turns videos into `.pose` files, which are.
 """
 
 import json
@@ -23,9 +23,9 @@ from jointprune.workspace import ROOT
 sys.path.insert(0, str(ROOT / "tests"))
 from layout_sources import WRITERS, Motion
 
-MOST = 2**30  # bytes that reading may take
+MOST = 2**30  # bytes of memory for reading
 LONGEST = 30  # seconds for one recording
-BYTES_ROUNDS = 2  # of each damage of bytes, at other places
+BYTES_ROUNDS = 2  # of each damage to bytes, at different positions
 HUGE = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xfe\xff")
 
 
@@ -37,7 +37,7 @@ def flipped(raw: bytes, rng, within: int | None = None, count: int = 8) -> bytes
 
 
 def huge_claim(raw: bytes, rng) -> bytes:
-    """A number in the first bytes made as large as it can be."""
+    """Set a number in the first bytes to the largest value of its type."""
     claim, place = HUGE[rng.integers(len(HUGE))], rng.integers(4, min(96, len(raw) - 4))
     return raw[:place] + claim + raw[place + len(claim) :]
 
@@ -56,7 +56,7 @@ BYTES: dict[str, Callable] = {
     "zeros": lambda raw, rng: bytes(len(raw)),
     "noise after its header": lambda raw, rng: raw[:32] + rng.bytes(len(raw) - 32),
 }
-# Values of a recording: its hands (frames, joints, 3), its pose, and where hands are seen.
+# Changes to a recording: to its hands (frames, joints, 3), its pose, or the presence of hands.
 VALUES: dict[str, tuple] = {
     "no hand": (("seen", ..., False),),
     "NaN": (("hands", ..., np.nan), ("pose", ..., np.nan)),
@@ -67,7 +67,7 @@ VALUES: dict[str, tuple] = {
 SHAPES = ((0,), (0, 543, 3), (6, 543), (6, 543, 1), (6, 42, 3), (1,), (1662, 1), (1661,), (6, 1, 1))
 
 
-CLAIMS = ((10**12, 543, 3), (-1,), (99999999, 1662), (1662,))  # of files that hold nothing
+CLAIMS = ((10**12, 543, 3), (-1,), (99999999, 1662), (1662,))  # shapes of files without data
 KEYPOINTS = ((0, 75, 3), (6, 75), (6, 2, 75, 3), (6, 42, 3), (75, 3))
 
 
@@ -78,7 +78,7 @@ def claim(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def wrong_contents(path: Path) -> dict[str, Callable[[Path], object]]:
-    """What writes files of a kind with the wrong content, by name."""
+    """Functions that write a file of this type with wrong content, by name."""
     if path.suffix == ".npy":
         shapes = {f"shape {s}": lambda p, s=s: np.save(p, np.zeros(s, np.float32)) for s in SHAPES}
         claims = {f"claims {s}": lambda p, s=s: claim(p, s) for s in CLAIMS}
@@ -104,11 +104,11 @@ def wrong_contents(path: Path) -> dict[str, Callable[[Path], object]]:
 
 
 def recordings(folder: Path, seed: int) -> Iterator[tuple[str, Path]]:
-    """Each malformed recording's name and the folder that it was written into."""
+    """The name and folder of each malformed recording."""
     rng, number = np.random.default_rng(seed), 0
 
     def fresh(layout: str, changes: tuple = ()) -> tuple[Path, Path]:
-        """A recording, and the file of it that is to be damaged."""
+        """A new recording and the file to damage in it."""
         nonlocal number
         source, motion = folder / f"{number:03d}", Motion()
         number += 1
@@ -132,7 +132,7 @@ def recordings(folder: Path, seed: int) -> Iterator[tuple[str, Path]]:
 
 
 def ending(source: Path) -> str:
-    """How reading a recording ended; a refusal has to name the folder that it is in."""
+    """The outcome of reading a recording; a refusal has to name its folder."""
     chunk = source / "chunk.npz"
     try:
         layout, clips = recognise(source)
@@ -142,13 +142,13 @@ def ending(source: Path) -> str:
                 return "read values that are not finite"
     except ValueError as error:
         return "refused" if str(source) in str(error) else f"refused without its name: {error}"
-    except Exception as error:  # whatever else it is, it is what is looked for
+    except Exception as error:  # any other exception is a bug to report
         return f"{type(error).__name__}: {error}"
     return "read"
 
 
 def limit_memory() -> None:
-    """No more than MOST beyond what is mapped now, so that asking for more raises MemoryError."""
+    """Limit memory to MOST bytes more than is mapped now; a larger request raises MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MOST
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
@@ -158,7 +158,7 @@ def main() -> None:
     seed, folder = int(sys.argv[1]), Path(sys.argv[2]).resolve()
     made = list(recordings(folder, seed))
     WRITERS["asl-signs"](folder / "whole", Motion())
-    assert ending(folder / "whole") == "read"  # which loads the libraries
+    assert ending(folder / "whole") == "read"  # loads the libraries
     limit_memory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name, source in made:
@@ -167,7 +167,7 @@ def main() -> None:
         ended = ending(source)
         signal.alarm(0)
         print(ended.replace("\n", " "), flush=True)
-    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB at its highest
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # KiB at the peak
     print(json.dumps({"memory_mib": more / 1024}))
 
 

@@ -1,4 +1,4 @@
-"""Commands as child processes, killed with all that they started, and workspaces compared."""
+"""Start commands, kill them with all their child processes, and compare workspaces."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from jointprune.workspace import PREFIX, ROOT
 
 START, BOUND = time.monotonic(), 20 * 60  # seconds
 COMPARED = ("data/results", "data/processed", "data/runs", "figures")
-NOT_COMPARED = ("model.ckpt", "run.json")  # they say no more than the files beside them
+NOT_COMPARED = ("model.ckpt", "run.json")  # their content is in the files beside them
 PROGRESS = ("data/results", "data/runs", "data/runs/rankings", "figures", "executed")
 
 
@@ -26,7 +26,7 @@ def left() -> float:
 
 
 class Child(psutil.Popen):
-    """A command of this Python on a workspace, started by `before`; its output is in `log`."""
+    """A Python command on a workspace, with the prefix `before`; its output is in `log`."""
 
     def __init__(self, command: tuple[str, ...], workspace: Path, before: tuple[str, ...] = ()):
         logs = workspace / "logs"
@@ -41,7 +41,7 @@ class Child(psutil.Popen):
                              start_new_session=True, env=environment)  # fmt: skip
 
     def ended(self) -> str:
-        """Its exit status, and the line that tells of an error; TimeoutExpired at the bound."""
+        """Its exit status and error line; raises TimeoutExpired at the bound."""
         if not self.wait(left()):
             return "exit 0"
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
@@ -50,7 +50,7 @@ class Child(psutil.Popen):
 
 
 def kill(*processes: psutil.Process) -> None:
-    """kill -9 for processes and all that they started; stopped first, so that none starts more."""
+    """Kill processes and their descendants (kill -9), stopped first so that none starts another."""
     family: list[psutil.Process] = []
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for process in processes:
@@ -63,9 +63,9 @@ def kill(*processes: psutil.Process) -> None:
 
 
 def differences(expected: Path, got: Path, every_run: bool = True) -> list[str]:
-    """Files that differ between two workspaces; scratch folders of killed runs count.
+    """Files that differ between two workspaces, with unfinished folders of killed runs.
 
-    Without `every_run`, absent runs pass: one is not trained again for a ranking that exists.
+    Without `every_run` a run may be absent: it is not trained again if its ranking exists.
     """
     a, b = _contents(expected), _contents(got)
     other = sorted({name for name, _ in a.items() ^ b.items()})
@@ -73,7 +73,7 @@ def differences(expected: Path, got: Path, every_run: bool = True) -> list[str]:
 
 
 def _contents(workspace: Path) -> dict[str, bytes]:
-    """The files that are compared, by their path; facts without commit and checksum."""
+    """The compared files by path; results are compared without commit and checksum."""
     contents = {}
     for path in (path for folder in COMPARED for path in (workspace / folder).rglob("*")):
         if path.is_file() and path.name not in NOT_COMPARED:
@@ -86,6 +86,6 @@ def _contents(workspace: Path) -> dict[str, bytes]:
 
 
 def progress(workspace: Path) -> int:
-    """Number of runs, rankings, results, figures and pages that are finished."""
+    """Number of finished runs, rankings, results, figures and pages."""
     names = [path.name for folder in PROGRESS for path in (workspace / folder).glob("*")]
     return sum(not name.startswith(PREFIX) for name in names)
