@@ -200,6 +200,14 @@ def results(smoke=False):
     }  # fmt: skip
 
 
+def import_as_mine(facts):
+    """Change results into those of recordings that somebody imported."""
+    facts["dataset"] |= {"dataset": "mine", "description": "mine, Ağaç 字 (imported)",
+                         "group_word": "signer", "left_out": 3, "leaks": 0, "by_palm": 0,
+                         "unseen": 0}  # fmt: skip
+    return facts
+
+
 @cache
 def _facts():
     return {

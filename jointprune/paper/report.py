@@ -242,11 +242,10 @@ def numbers_tex(results: dict[str, dict]) -> str:
         "cost": "one clip, untrained networks",
         "failures": "demonstrations",
     }
-    own = results["dataset"]["description"]
-    lines = [
-        f"{key}}}{{{number.text}}}% {number.source}; {measured_on.get(key.split('.')[0], own)}"
-        for key, number in numbers(results).items()
-    ]
+    lines = []
+    for key, number in numbers(results).items():
+        dataset = measured_on.get(key.split(".")[0], results["dataset"]["description"])
+        lines.append((key, number.text, f"{number.source}; {dataset}"))
     return _tex(lines, results)
 
 
@@ -257,13 +256,14 @@ def claims_tex(results: dict[str, dict]) -> str:
         text = latex(claim.sentence)
         if claim.verdict == "refused":
             text = rf"\PackageError{{jointprune}}{{{text}}}{{See claims.md.}}"
-        lines.append(f"{claim.key}.sentence}}{{{text}}}% {claim.verdict}; {claim.dataset}")
+        lines.append((f"{claim.key}.sentence", text, f"{claim.verdict}; {claim.dataset}"))
     return _tex(lines, results)
 
 
-def _tex(lines: list[str], results: dict[str, dict]) -> str:
-    start = rf"\jpdefine{{{key_prefix(results)}"
-    return TEX_HEADER + "".join(f"{start}{line}\n" for line in lines)
+def _tex(lines: list[tuple[str, str, str]], results: dict[str, dict]) -> str:
+    prefix = key_prefix(results)
+    defined = (rf"\jpdefine{{{prefix}{key}}}{{{text}}}% {note}" for key, text, note in lines)
+    return TEX_HEADER + "\n".join((*defined, ""))
 
 
 # Markdown and JSON.
@@ -419,14 +419,10 @@ def publish(results: dict[str, dict], workspace: Workspace) -> Path:
     if results["dataset"]["smoke"]:
         raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
     found = {key: asdict(number) for key, number in numbers(results).items()}
-    return write_facts(
-        workspace,
-        "published.json",
-        {"numbers": found, "tolerances": TOLERANCES},
-        data_sha256=results["dataset"]["data_sha256"],
-        config=results["ablation"]["config"],
-        smoke=False,
-    )
+    facts = {"numbers": found, "tolerances": TOLERANCES}
+    history = {"data_sha256": results["dataset"]["data_sha256"],
+               "config": results["ablation"]["config"], "smoke": False}  # fmt: skip
+    return write_facts(workspace, "published.json", facts, **history)
 
 
 def differences(results: dict[str, dict], published: dict) -> list[str]:
@@ -464,17 +460,17 @@ def undefined_keys(results: dict[str, dict], workspace: Workspace) -> list[str]:
     own = key_prefix(results)
     known = {own + key for key in numbers(results)}
     known |= {f"{own}{claim.key}.sentence" for claim in all_claims(results)}
+    data_sets = [folder.parent.name for folder in workspace.figures.glob("*/numbers.tex")]
     found = []
     for path in sorted(workspace.figures.glob("*.tex")):
         if path.name in ("numbers.tex", "claims.tex"):
             continue
         code = re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
-        others = re.findall(r"\\jpload\{(.*?)\}", code) + re.findall(r"\\jpprefix\{(.*?)\.\}", code)
-        others += [folder.parent.name for folder in workspace.figures.glob("*/numbers.tex")]
+        prefixes = re.findall(r"\\jp(?:load\{(.*?)\}|prefix\{(.*?)\.\})", code)
+        others = tuple(f"{other}." for other in (*data_sets, *map("".join, prefixes)))
         for command, key in dict.fromkeys(re.findall(r"\\(jp|jpclaim)\{(.*?)\}", code)):
             whole = key if command == "jp" else f"{key}.sentence"
-            elsewhere = key.startswith(tuple(f"{other}." for other in others))
-            if whole not in known and not elsewhere and key.startswith(own):
+            if whole not in known and key.startswith(own) and not key.startswith(others):
                 found.append(
                     f"{path.relative_to(workspace.path)} uses \\{command}{{{key}}}, which no "
                     "result defines: look the key up in numbers.tex or claims.tex"
@@ -498,7 +494,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         results = load_results(workspace)
         if options.check:
-            return _check(results, workspace)
+            found = differences(results, read_facts(workspace, "published.json"))
+            found += stale_files(results, workspace) + undefined_keys(results, workspace)
+            print("\n".join(found) or "results and the paper's files agree with those published")
+            return int(bool(found))
         if options.publish:
             print(publish(results, workspace))
             return 0
@@ -509,13 +508,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(headline(results))
     return 0
-
-
-def _check(results: dict[str, dict], workspace: Workspace) -> int:
-    found = differences(results, read_facts(workspace, "published.json"))
-    found += stale_files(results, workspace) + undefined_keys(results, workspace)
-    print("\n".join(found) or "results and the paper's files agree with those published")
-    return int(bool(found))
 
 
 if __name__ == "__main__":
