@@ -71,20 +71,17 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
     return results
 
 
-# Kind and printed form of a number. Percent and points are printed without the unit.
-
-
 def _p(p: float) -> str:
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
+# Kind and printed form of a number. Percent and points are printed without the unit.
 COUNT, PART = ("count", "{:.10g}".format), ("count", percent)
 SCORE, DIFFERENCE = ("score", percent), ("score", points)
 SHARE, JOINTS = ("agreement", "{:.2f}".format), ("joints", "{:.1f}".format)
 BUDGET, FREE, P = ("budget", "{:g}".format), ("free", "{:.4g}".format), ("free", _p)
 
 CHANGE = {("free", points): "difference low high", P: "p_holm"}
-
 # Where the numbers are: (key, file, place in the file, columns that name a row of a list, fields
 # by kind). Without columns it is one row. A field that is a list counts as its length.
 TABLES = (
@@ -271,25 +268,18 @@ def _tex(lines: list[tuple[str, str, str]], results: dict[str, dict]) -> str:
 
 def claims_text(results: dict[str, dict]) -> str:
     """The whole of claims.md: every claim with its evidence, then the limits."""
-    rows = number_rows(results)
-    lines = [
-        "# Claims",
-        "",
+    rows, prefix = number_rows(results), key_prefix(results)
+    parts = [
+        "# Claims\n\n"
         "Written by `make numbers` from `data/results/`; do not edit. Accuracies and shares are in "
         "percent, differences in points. Tables hold the keys of LaTeX: `\\jp{key.column}`, and "
-        "`\\jp{key}` for the column `value`.",
-        "",
+        "`\\jp{key}` for the column `value`.\n"
     ]
     for claim in all_claims(results):
-        lines += [
-            f"**{claim.sentence}**",
-            "",
-            f"- key: `{key_prefix(results)}{claim.key}`",
-            f"- data set: {claim.dataset}",
-            f"- test: {claim.test}",
-            f"- verdict: {claim.verdict}",
-            "",
-        ]
+        parts.append(
+            f"**{claim.sentence}**\n\n- key: `{prefix}{claim.key}`\n- data set: {claim.dataset}\n"
+            f"- test: {claim.test}\n- verdict: {claim.verdict}\n"
+        )
         for pattern in claim.numbers:
             expression = re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
             shown = {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
@@ -297,36 +287,34 @@ def claims_text(results: dict[str, dict]) -> str:
             table = [("key", *(end or "value" for end in ends))]
             for key, row in shown.items():
                 cells = (row[end].text if end in row else "" for end in ends)
-                table.append((f"`{key_prefix(results)}{key}`", *cells))
-            lines += [*markdown_table(table), ""]
-    return "\n".join([*lines, "# Limits", "", *(f"- {text}" for text in limits(results)), ""])
+                table.append((f"`{prefix}{key}`", *cells))
+            parts.append(f"{markdown_table(table)}\n")
+    parts.append("# Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
+    return "\n".join(parts)
 
 
-def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table with aligned columns; the first row is its header."""
+def markdown_table(rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table with aligned columns; the first row is its header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    ruled = [rows[0], tuple("-" * width for width in widths), *rows[1:]]
-    return [
+    ruled = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in ruled
-    ]
+    )
 
 
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, and accuracy by K."""
-    dataset = results["dataset"]
-    stars = {k_star_key(record) for record in results["ablation"]["k_star"]}
-    return "\n".join([
-        *(f"- {claim.sentence}" for claim in all_claims(results) if claim.key in stars),
-        "",
-        f"Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, 95 % CI "
-        f"in brackets; {dataset['description']}, {dataset['clips']} clips:",
-        "",
-        *markdown_table(_curves(results["ablation"]["accuracy"])),
-        "",
+    dataset, ablation = results["dataset"], results["ablation"]
+    stars = {k_star_key(record) for record in ablation["k_star"]}
+    said = "\n".join(f"- {claim.sentence}" for claim in all_claims(results) if claim.key in stars)
+    return (
+        f"{said}\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining on K "
+        f"joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
+        f"{markdown_table(_curves(ablation['accuracy']))}\n\n"
         "`figures/claims.md` has every claim with its numbers and test, all methods at K = 12, and "
-        "the limits.",
-    ])  # fmt: skip
+        "the limits."
+    )
 
 
 def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
@@ -346,7 +334,7 @@ def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
 def with_results(text: str, results: dict[str, dict]) -> str:
     """A README with its block of results renewed; ValueError without the two markers."""
     begin, end = "<!-- results:begin -->", "<!-- results:end -->"
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+    if [found[0] for found in re.finditer(f"{begin}|{end}", text)] != [begin, end]:
         raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
     before, after = text.split(begin)[0], text.split(end)[1]
     return f"{before}{begin}\n{headline(results)}\n{end}{after}"
@@ -385,12 +373,9 @@ def joints_json(results: dict[str, dict]) -> str:
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
     """The text of each file; the README belongs to the default data set alone."""
-    texts = {
-        workspace.figures / "numbers.tex": numbers_tex(results),
-        workspace.figures / "claims.md": claims_text(results),
-        workspace.figures / "claims.tex": claims_tex(results),
-        workspace.figures / "joints.json": joints_json(results),
-    }
+    makers = {"numbers.tex": numbers_tex, "claims.md": claims_text, "claims.tex": claims_tex,
+              "joints.json": joints_json}  # fmt: skip
+    texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         texts[readme] = with_results(readme.read_text(encoding="utf-8"), results)
