@@ -22,34 +22,20 @@ RECOVERED = 0.95  # precision and recall that count as finding the informative j
 NEAR = 0.02  # accuracy
 FASTER = 0.10  # share of a clip's time that has to be saved
 
+VERDICTS = {True: "established", False: "not established"}
+OPPOSITE = "opposite established"
+
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of the paper and its evidence.
+    """One sentence of the paper, worded by its verdict, and its evidence."""
 
-    Parameters
-    ----------
-    key : str
-        Its name in LaTeX, `\\jpclaim{key}`, made like the keys of numbers.
-    sentence : str
-        Worded by the verdict.
-    numbers : tuple of str
-        Keys of the rows of numbers behind it; `*` stands for one part, at the end for any.
-    test : str
-        The statistical test, "none" where nothing is tested.
-    verdict : str
-        "established", "not established", "opposite established", "described" (no test) or
-        "refused" (the sentence must not be used).
-    dataset : str
-        What the numbers were measured on, in words.
-    """
-
-    key: str
+    key: str  # its name in LaTeX, made like the keys of numbers
     sentence: str
-    numbers: tuple[str, ...]
+    numbers: tuple[str, ...]  # keys of rows of numbers; `*` is any one part, `**` any parts
     test: str = "none"
-    verdict: str = "described"
-    dataset: str = ""
+    verdict: str = "described"  # no test; else of VERDICTS, OPPOSITE, or "refused" (do not use it)
+    dataset: str = ""  # what the numbers were measured on
 
 
 def all_claims(results: dict[str, dict]) -> list[Claim]:
@@ -91,16 +77,8 @@ def p_value(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
 
 
-def class_word(dataset: dict) -> str:
-    """ "letter" for the fingerspelling lexicon, "sign" for any other data set."""
-    return "letter" if dataset["dataset"] == DEFAULT_DATASET else "sign"
-
-
 def one_row(rows: list[dict], **where) -> dict:
-    """The one row whose fields equal `where`, such as method="learned", k=12.
-
-    Raises ValueError if no row or several rows do.
-    """
+    """The one row whose fields equal `where`; ValueError if no row or several rows do."""
     found = [row for row in rows if all(row[key] == value for key, value in where.items())]
     if len(found) != 1:
         raise ValueError(
@@ -134,8 +112,7 @@ def _span(row: dict, sign: int = 1) -> tuple[str, str]:
 
 
 def _points_of(margin: float) -> str:
-    size = f"{100 * margin:g}"
-    return f"{size} point" if size == "1" else f"{size} points"
+    return f"{100 * margin:g} point" + ("" if margin == 0.01 else "s")
 
 
 def _listed(names: Iterable) -> str:
@@ -144,43 +121,41 @@ def _listed(names: Iterable) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _verdict(established: bool) -> str:
-    return "established" if established else "not established"
-
-
 # Claims that rest on a test.
 
 
 def _k_star(record: dict, results: dict) -> Claim:
     """K*: the smallest K that costs less than the margin, or that there is none."""
-    k, joints, steps = record["k"], record["joints"], record["steps"]
-    group, spread, alone = results["dataset"]["group_word"], record["bootstrap"], record["by_seed"]
+    k, joints, spread = record["k"], record["joints"], record["bootstrap"]
+    key, group, seeds = k_star_key(record), results["dataset"]["group_word"], record["by_seed"]
     of = f"{joints} joints" + (" of the signing hand" if record["method"] == "signing-hand" else "")
     if k < joints:
         said = (
             f"With {k} of {of} accuracy falls by less than {_points_of(record['margin'])} "
-            f"(fixed-sequence non-inferiority test, {p_value(one_row(steps, k=k)['p'])})."
+            f"(fixed-sequence non-inferiority test, {p_value(one_row(record['steps'], k=k)['p'])})."
         )
-        moved, last = "this number", " " + _corrected(record, results["ablation"]["paired"])
+        moved, last = "this number", _corrected(record, results["ablation"]["paired"])
     else:
+        first = record["steps"][0]
         said = (
             f"With fewer than {of} non-inferiority at a {100 * record['margin']:g}-point margin is "
-            f"not established (fixed-sequence test, first step K = {steps[0]['k']}: "
-            f"{p_value(steps[0]['p'])})."
+            f"not established (fixed-sequence test, first step K = {first['k']}: "
+            f"{p_value(first['p'])})."
         )
         moved, last = "the smallest K that passes", ""
-    seeds = f"The {len(alone)} seeds alone give {_listed(alone)}."
-    key = k_star_key(record)
+    alone = "One seed was trained."
+    if len(seeds) > 1:
+        alone = f"The {len(seeds)} seeds alone give {_listed(seeds)}."
     return Claim(
         key,
         f"{said} Resampling the {group}s moves {moved} between {spread['low']:g} and "
-        f"{spread['high']:g}. {seeds if len(alone) > 1 else 'One seed was trained.'}{last}",
-        (key, f"{key}.step.*"),
+        f"{spread['high']:g}. {alone}{last}",
+        (key, f"{key}.step.**"),
         "non-inferiority in fixed sequence from the largest K down, stopped at the first failure: "
         "a smaller K never passes (0), whatever its p; each step one-sided at 5 %; bootstrap and "
         f"sign flips clustered by {group}; the crossed bound, which resamples seeds too, is not "
         "part of the test",
-        _verdict(k < joints),
+        VERDICTS[k < joints],
     )
 
 
@@ -190,10 +165,10 @@ def _corrected(record: dict, paired: list[dict]) -> str:
     tested = [other for other in paired if other["test"] == "non-inferiority"
               and (other["a"], other["margin"]) == (side, record["margin"])]  # fmt: skip
     if not tested:
-        return f"The declared comparisons do not test K = {record['k']}."
+        return f" The declared comparisons do not test K = {record['k']}."
     verb = "establishes it too" if _noninferior(tested[0]) else "does not establish it"
     return (
-        f"Holm's correction over the {len(paired)} declared comparisons {verb} "
+        f" Holm's correction over the {len(paired)} declared comparisons {verb} "
         f"({p_value(tested[0]['p_holm'])})."
     )
 
@@ -202,21 +177,19 @@ def _for_a_paper(results: dict) -> Claim:
     """The quick start's sentence for a paper, refused unless the first K* is established."""
     record, data = results["ablation"]["k_star"][0], results["dataset"]
     k, joints, margin = record["k"], record["joints"], f"{100 * record['margin']:g}-point margin"
-    if k < joints:
-        sentence = (
-            "We reduced data requirements by discovering that, on held-out "
-            f"{data['group_word']}s, only {k} of {joints} hand joints suffice at a {margin}, "
-            f"representing a {percent(record['pruned'])} % spatial reduction in "
-            f"{data['description']}."
-        )
-    else:
+    sentence = (
+        f"We reduced data requirements by discovering that, on held-out {data['group_word']}s, "
+        f"only {k} of {joints} hand joints suffice at a {margin}, representing a "
+        f"{percent(record['pruned'])} % spatial reduction in {data['description']}."
+    )
+    if k == joints:
         sentence = (
             f"Refused: non-inferiority of fewer than {joints} joints at a {margin} is not "
             f"established in {data['description']}."
         )
     key = k_star_key(record)
     test = f"that of {key}; it shows that joints suffice, never that they are necessary"
-    return Claim("paper", sentence, (), test, "established" if k < joints else "refused")
+    return Claim("paper", sentence, (), test, "refused" if k == joints else VERDICTS[True])
 
 
 def _baseline(results: dict) -> Claim:
@@ -228,20 +201,20 @@ def _baseline(results: dict) -> Claim:
         f"above chance: {_accuracy(facts['accuracy'])} against {percent(facts['chance'])} %.",
         ("baseline",),
         f"95 % bootstrap interval clustered by {group}, against chance",
-        _verdict(above),
+        VERDICTS[above],
     )
 
 
 def _comparison(record: dict, results: dict) -> Claim:
     """One declared comparison."""
-    noninferiority = record["test"] == "non-inferiority"
-    sentence, verdict = (_loss if noninferiority else _difference)(record)
     key, margin = comparison_key(record), ""
-    rows = (key,)
-    if noninferiority:
-        margin = f" at a margin of {_points_of(record['margin'])}"
+    rows, worded = (key,), _difference
+    if record["test"] == "non-inferiority":
+        margin, worded = f" at a margin of {_points_of(record['margin'])}", _loss
         key = f"{key}.{100 * record['margin']:g}"
         rows = (*rows, key)
+    a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
+    sentence, verdict = worded(record, a, b)
     test = (
         f"{record['test']}{margin}; bootstrap and sign flips clustered by "
         f"{results['dataset']['group_word']}; Holm's correction over the declared comparisons; "
@@ -254,36 +227,36 @@ def _noninferior(record: dict) -> bool:
     return record["noninferior"] and record["p_holm"] < ALPHA
 
 
-def _loss(record: dict) -> tuple[str, str]:
+def _loss(record: dict, a: str, b: str) -> tuple[str, str]:
+    """Sentence and verdict of a non-inferiority test."""
     margin, rises = record["margin"], record["difference"] > 0
     size, interval = _span(record, 1 if rises else -1)
-    a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
     against = "" if record["b"]["method"] == "full" else f" compared with {b}"
     verb = "rises" if rises else "falls"
     measured = f"With {a} accuracy {verb} by {size} points ({interval}){against}."
     tested = f"{measured} Non-inferiority at a {100 * margin:g}-point margin is"
     if _noninferior(record):
-        return f"{tested} established.", "established"
+        return f"{tested} established.", VERDICTS[True]
     if record["high"] < -margin and record["p_worse_holm"] < ALPHA:
-        loss = f"A loss of more than {_points_of(margin)} is established."
-        return f"{measured} {loss}", "opposite established"
+        return f"{measured} A loss of more than {_points_of(margin)} is established.", OPPOSITE
     if record["noninferior"] and record["p"] < ALPHA:
         tested += " established by this test alone, but after Holm's correction it is"
-    return f"{tested} not established.", "not established"
+    return f"{tested} not established.", VERDICTS[False]
 
 
-def _difference(record: dict) -> tuple[str, str]:
-    a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
-    if record["p_holm"] >= ALPHA or record["low"] <= 0 <= record["high"]:
-        measured = "{} points, {}".format(*_span(record))
-        sentence = f"A difference in accuracy between {a} and {b} is not established ({measured})."
-        return sentence, "not established"
+def _difference(record: dict, a: str, b: str) -> tuple[str, str]:
+    """Sentence and verdict of a test of superiority or difference."""
     lower = record["difference"] < 0
+    if record["p_holm"] >= ALPHA or record["low"] <= 0 <= record["high"]:
+        size, interval = _span(record)
+        return (
+            f"A difference in accuracy between {a} and {b} is not established ({size} points, "
+            f"{interval})."
+        ), VERDICTS[False]  # fmt: skip
     size, interval = _span(record, -1 if lower else 1)
     word = "lower" if lower else "higher"
-    opposite = lower and record["test"] == "superiority"
     sentence = f"Accuracy with {a} is {size} points {word} than with {b} ({interval})."
-    return sentence, "opposite established" if opposite else "established"
+    return sentence, OPPOSITE if lower and record["test"] == "superiority" else VERDICTS[True]
 
 
 def _stability(rows: list[dict]) -> Claim:
@@ -291,12 +264,12 @@ def _stability(rows: list[dict]) -> Claim:
     keys = (f"stability.*.{AT}",)
     if row["index"] is None:
         sentence = f"The stability of {AT} learned joints is unknown: there is one selection only."
-        return Claim("stability", sentence, keys, verdict="not established")
-    verdict, words = "not established", "are not shown to agree more than chance"
+        return Claim("stability", sentence, keys, verdict=VERDICTS[False])
+    verdict, words = VERDICTS[False], "are not shown to agree more than chance"
     if row["low"] > 0:
-        verdict, words = "established", "agree more than chance"
+        verdict, words = VERDICTS[True], "agree more than chance"
     elif row["high"] < 0:
-        verdict, words = "opposite established", "agree less than chance"
+        verdict, words = OPPOSITE, "agree less than chance"
     return Claim(
         "stability",
         f"Learned selections of {AT} joints {words} over folds and seeds (stability index "
@@ -314,25 +287,24 @@ def _stability(rows: list[dict]) -> Claim:
 def _changes(kind: str, results: dict) -> Claim:
     """Which signs or groups gain or lose with 12 learned joints."""
     rows, data = results["ablation"]["changes"][kind], results["dataset"]
-    word = class_word(data) if kind == "sign" else data["group_word"]
-    better = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["low"] > 0]
-    worse = [row["name"] for row in rows if row["p_holm"] < ALPHA and row["high"] < 0]
-    parts = [
-        f"the {word} {names[0]} is recognised {how}"
-        if len(names) == 1
-        else f"the {word}s {_listed(names)} are recognised {how}"
-        for names, how in ((better, "better"), (worse, "worse"))
-        if names
-    ]
+    class_word = "letter" if data["dataset"] == DEFAULT_DATASET else "sign"
+    word = class_word if kind == "sign" else data["group_word"]
+    shown = [row for row in rows if row["p_holm"] < ALPHA]
+    parts = []
+    for how, names in (("better", [row["name"] for row in shown if row["low"] > 0]),
+                       ("worse", [row["name"] for row in shown if row["high"] < 0])):  # fmt: skip
+        if names:
+            verb = f"{word} {names[0]} is" if len(names) == 1 else f"{word}s {_listed(names)} are"
+            parts.append(f"the {verb} recognised {how}")
     sentence = f"No {word} is shown to be recognised better or worse with {AT} learned joints"
     if parts:
         sentence = f"With {AT} learned joints {' and '.join(parts)}"
     return Claim(
         f"changes.{kind}",
         f"{sentence} than with all joints.",
-        (f"changes.{kind}.*",),
+        (f"changes.{kind}.**",),
         f"sign flips of paired differences, Holm's correction over {len(rows)} {word}s",
-        _verdict(bool(parts)),
+        VERDICTS[bool(parts)],
     )
 
 
@@ -342,12 +314,12 @@ def _changes(kind: str, results: dict) -> Claim:
 def _methods(accuracy: list[dict]) -> Claim:
     """Every method retrained at K = 12."""
     rows = [row for row in accuracy if row["k"] == AT and row["regime"] == "retrained"]
-    rows = sorted(rows, key=lambda row: -row["mean"])
-    best, worst = (METHODS[row["method"]].label for row in (rows[0], rows[-1]))
+    worst, *_, best = sorted(rows, key=lambda row: row["mean"])
     return Claim(
         "methods",
         f"{len(rows)} methods were retrained on {AT} joints. The highest accuracy is "
-        f"{_accuracy(rows[0])}, by {best}, and the lowest {_accuracy(rows[-1])}, by {worst}.",
+        f"{_accuracy(best)}, by {METHODS[best['method']].label}, and the lowest "
+        f"{_accuracy(worst)}, by {METHODS[worst['method']].label}.",
         (f"accuracy.*.{AT}",),
     )
 
@@ -359,10 +331,10 @@ def _course(name: str, course: dict) -> Claim:
     met = all(low <= closed[when] <= high for when, (low, high) in EXPECTED.items())
     return Claim(
         f"course.{name}",
-        f"{label[0].upper()}{label[1:]}: {percent(closed['quarter'])} % of joints are closed "
-        f"after a quarter of training and {percent(closed['end'])} % at its end. This "
-        f"{'meets' if met else 'misses'} the quick start's expectation (10-20 % and at least 40 "
-        "%).",
+        f"{label[0].upper()}{label[1:]}: {percent(closed['quarter'])} % of joints are closed after "
+        f"a quarter of training and {percent(closed['end'])} % at its end. This "
+        f"{'meets' if met else 'misses'} the quick start's expectation (10-20 % and at least "
+        "40 %).",
         (f"course.{name}",),
     )
 
@@ -374,35 +346,33 @@ def _synthetic(synthetic: dict) -> list[Claim]:
         f"synthetic data ({synthetic['clips']} clips, {synthetic['signs']} signs, "
         f"{synthetic['signers']} signers)"
     )
+
+    def found(row: dict, at: str = "") -> bool:
+        return min(row[f"{at}precision"], row[f"{at}recall"]) >= RECOVERED
+
     learned, typical = (one_row(rows, method=name) for name in ("learned", "typical"))
+    scores = [f"precision {row['precision']:.2f}, recall {row['recall']:.2f}"
+              for row in (learned, typical)]  # fmt: skip
     others = [r for r in rows if r["method"] != "learned" and not METHODS[r["method"]].merge]
-    finders = [METHODS[row["method"]].label for row in others if _found(row)]
+    finders = [METHODS[row["method"]].label for row in others if found(row)]
     stops = [row for row in rows if row["stop_k"] is not None]
     near = [f"{METHODS[row['method']].label} ({row['stop_k']:.1f} joints on average)"
-            for row in stops if _found(row, "stop_")]  # fmt: skip
+            for row in stops if found(row, "stop_")]  # fmt: skip
     given = (
-        f"Given K = {k}, learned gates {'find' if _found(learned) else 'do not find'} the "
-        f"informative joints of synthetic data: {_scores(learned)} (at least {RECOVERED:g} counts "
-        f"as found). The most typical selection of {synthetic['trainings']} trainings "
-        f"{'finds' if _found(typical) else 'does not find'} them: {_scores(typical)}. Of "
-        f"{len(others)} other methods, these find them: {_listed(finders)}."
+        f"Given K = {k}, learned gates {'find' if found(learned) else 'do not find'} the "
+        f"informative joints of synthetic data: {scores[0]} (at least {RECOVERED:g} counts as "
+        f"found). The most typical selection of {synthetic['trainings']} trainings "
+        f"{'finds' if found(typical) else 'does not find'} them: {scores[1]}. Of {len(others)} "
+        f"other methods, these find them: {_listed(finders)}."
     )
     alone = (
         f"Of {len(stops)} methods that choose K themselves, these stop at the {k} informative "
         f"joints: {_listed(near)}. The other {len(rows) - len(stops)} methods need K."
     )
     return [
-        Claim("synthetic", given, ("synthetic", "synthetic.*"), dataset=dataset),
-        Claim("synthetic.stop", alone, ("synthetic.*",), dataset=dataset),
+        Claim("synthetic", given, ("synthetic", "synthetic.**"), dataset=dataset),
+        Claim("synthetic.stop", alone, ("synthetic.**",), dataset=dataset),
     ]
-
-
-def _found(row: dict, at: str = "") -> bool:
-    return min(row[f"{at}precision"], row[f"{at}recall"]) >= RECOVERED
-
-
-def _scores(row: dict) -> str:
-    return f"precision {row['precision']:.2f}, recall {row['recall']:.2f}"
 
 
 def _calibration(rows: list[dict]) -> Claim:
@@ -412,7 +382,7 @@ def _calibration(rows: list[dict]) -> Claim:
         "calibration",
         f"The expected calibration error is {percent(before['ece'])} % with all joints and "
         f"{percent(after['ece'])} % with {AT} learned joints (15 bins of equal width).",
-        (f"calibration.full.{before['k']}", "calibration.learned.*"),
+        (f"calibration.full.{before['k']}", "calibration.learned.**"),
     )
 
 
@@ -432,138 +402,127 @@ def _hands(results: dict) -> Claim:
 def _signing_hand(accuracy: list[dict]) -> Claim:
     """The fewest joints of the signing hand whose mean is near that of all its joints."""
     whole = one_row(accuracy, method="anatomical-signing-hand", k=21)
-    rows = [row for row in accuracy if row["method"] == "signing-hand"]
-    near = [row for row in rows if row["mean"] >= whole["mean"] - NEAR]
+    near = [(row["k"], row["mean"]) for row in accuracy
+            if row["method"] == "signing-hand" and row["mean"] >= whole["mean"] - NEAR]  # fmt: skip
     fewest = "No smaller set tried has a mean"
     if near:
-        least = min(near, key=lambda row: row["k"])
-        fewest = f"{least['k']} of them are the fewest with a mean ({percent(least['mean'])} %)"
+        k, mean = min(near)
+        fewest = f"{k} of them are the fewest with a mean ({percent(mean)} %)"
     return Claim(
         "signing-hand",
         f"Accuracy with all 21 joints of the signing (right) hand alone is {_accuracy(whole)}. "
         f"{fewest} within {_points_of(NEAR)} of it.",
-        ("accuracy.anatomical-signing-hand.21", "accuracy.signing-hand.*"),
+        ("accuracy.anatomical-signing-hand.21", "accuracy.signing-hand.**"),
     )
 
 
-def _encoders(rows: list[dict]) -> list[Claim]:
+def _by_encoder(rows: list[dict]) -> dict[str, list[dict]]:
+    names = dict.fromkeys(row["encoder"] for row in rows)
+    return {name: [row for row in rows if row["encoder"] == name] for name in names}
+
+
+def _encoders(table: list[dict]) -> list[Claim]:
     """For each other encoder, whether joints chosen through the transformer serve it."""
-    names = dict.fromkeys(row["encoder"] for row in rows if row["encoder"] != "transformer")
-    return [_encoder(name, [row for row in rows if row["encoder"] == name]) for name in names]
-
-
-def _encoder(name: str, rows: list[dict]) -> Claim:
-    learned, drawn, full = (
-        one_row(rows, joints=joints) for joints in ("learned", "stratified-random", "full")
-    )
-    higher = "higher" if learned["mean"] > drawn["mean"] else "no higher"
-    return Claim(
-        f"encoders.{name}",
-        f"In the {ENCODER_LABELS[name]}, {learned['k']} joints learned with the flattening "
-        f"transformer have {higher} accuracy than stratified random joints: "
-        f"{percent(learned['mean'])} % against {percent(drawn['mean'])} % "
-        f"({percent(full['mean'])} % with all joints).",
-        (f"encoders.{name}.*",),
-    )
+    claims = []
+    for name, rows in _by_encoder(table).items():
+        if name == "transformer":
+            continue
+        learned, drawn, full = (
+            one_row(rows, joints=joints) for joints in ("learned", "stratified-random", "full")
+        )
+        higher = "higher" if learned["mean"] > drawn["mean"] else "no higher"
+        sentence = (
+            f"In the {ENCODER_LABELS[name]}, {learned['k']} joints learned with the flattening "
+            f"transformer have {higher} accuracy than stratified random joints: "
+            f"{percent(learned['mean'])} % against {percent(drawn['mean'])} % "
+            f"({percent(full['mean'])} % with all joints)."
+        )
+        claims.append(Claim(f"encoders.{name}", sentence, (f"encoders.{name}.**",)))
+    return claims
 
 
 def _cost(cost: dict) -> list[Claim]:
     """For each encoder, whether fewer joints save time."""
-    names = dict.fromkeys(row["encoder"] for row in cost["rows"])
-    return [_cost_of(name, cost) for name in names]
-
-
-def _cost_of(name: str, cost: dict) -> Claim:
-    rows = [row for row in cost["rows"] if row["encoder"] == name]
-    few, full = (end(rows, key=lambda row: row["k"]) for end in (min, max))
-    time, work = (few[key] / full[key] for key in ("latency_ms", "flops"))
-    verb = "make" if time < 1 - FASTER else "do not make"
-    shrinks = ""
-    if name == "transformer":
-        shrinks = (
-            f" Only its input projection shrinks, {percent(cost['projection_share'])} % of the "
-            f"operations with {full['k']} joints."
-        )
-    return Claim(
-        f"cost.{name}",
-        f"Fewer joints {verb} the {ENCODER_LABELS[name]} faster: with {few['k']} of {full['k']} "
-        f"joints a clip takes {percent(time)} % of the time and {percent(work)} % of the "
-        f"floating-point operations (a saving below {100 * FASTER:g} % is not called faster)."
-        f"{shrinks}",
-        (f"cost.{name}.*",),
-        dataset=f"one clip of {cost['frames']} frames, untrained networks, "
-        f"{cost['threads']} thread, median and quartiles of time",
+    claims = []
+    dataset = (
+        f"one clip of {cost['frames']} frames, untrained networks, {cost['threads']} thread, "
+        "median and quartiles of time"
     )
+    for name, rows in _by_encoder(cost["rows"]).items():
+        few, full = (end(rows, key=lambda row: row["k"]) for end in (min, max))
+        time, work = (few[key] / full[key] for key in ("latency_ms", "flops"))
+        sentence = (
+            f"Fewer joints {'make' if time < 1 - FASTER else 'do not make'} the "
+            f"{ENCODER_LABELS[name]} faster: with {few['k']} of {full['k']} joints a clip takes "
+            f"{percent(time)} % of the time and {percent(work)} % of the floating-point operations "
+            f"(a saving below {100 * FASTER:g} % is not called faster)."
+        )
+        if name == "transformer":
+            sentence += (
+                f" Only its input projection shrinks, {percent(cost['projection_share'])} % of the "
+                f"operations with {full['k']} joints."
+            )
+        claims.append(Claim(f"cost.{name}", sentence, (f"cost.{name}.**",), dataset=dataset))
+    return claims
 
 
 def limits(results: dict[str, dict]) -> list[str]:
     """What the results cannot show, one or two sentences a limit."""
-    data, group = results["dataset"], results["dataset"]["group_word"]
-    own = _lexicon if data["dataset"] == DEFAULT_DATASET else _imported
-    return [
-        *own(data),
-        _power(results["ablation"], group),
-        "Joints are two-dimensional MediaPipe estimates, placed and scaled by the shoulders. The "
-        "value of depth was not tested.",
-        f"Confidence intervals may be too narrow: {group}s in a fold share trained models, and all "
-        "folds share seeds and hyperparameters.",
-        f"Non-inferiority tests err in more than 5 % of cases when a few {group}s bear most of a "
-        "loss.",
-    ]
-
-
-def _lexicon(data: dict) -> list[str]:
-    one_handed = data["groups"] - len(data["two_handed"])
-    never_left = data["missing"]["stored"]["never_left"]
-    return [
-        "The recordings are manual alphabets: letters, mostly held still, and not signs of a "
-        "vocabulary. The results do not extend to any one sign language, to words or to sentences "
-        "(AUTSL has 226 signs by 43 signers).",
-        f"Each language has one signer and one recording of a letter ({data['clips']} clips, "
-        f"{data['groups']} languages). Language and person cannot be separated, and a letter may "
-        "have another handshape in another language, which limits the accuracy of any network.",
-        f"{one_handed} of {data['groups']} alphabets are one-handed, and in {never_left} alphabets "
-        "the left hand (mirrored where the signer leads with it) is never present; the publisher "
-        "set some to zero. A dropped left joint says little about two-handed signing.",
-    ]
-
-
-def _imported(data: dict) -> list[str]:
-    """Limits of an imported data set, as its import found them."""
-    group = data["group_word"]
+    data, power = results["dataset"], results["ablation"]["power"]
+    lexicon, group, groups = data["dataset"] == DEFAULT_DATASET, data["group_word"], data["groups"]
     left, right = (percent(data["missing"][hand]) for hand in ("left", "right"))
-    conditional = {
-        "The signers are unknown: folds keep runs of neighbouring recordings of a sign apart, so "
-        "no accuracy here is signer-independent.": group == "part",
-        f"The split was published with the recordings and is one fold: {data['groups']} {group}s "
-        f"in all, {len(data['folds'][0])} tested.": data["official_split"],
-        f"{data['leaks']} recordings occur in several {group}s, which makes accuracies too "
-        "high.": data["leaks"],
-        f"{data['by_palm']} clips lack shoulders and are placed and scaled by wrists and knuckles. "
-        "These joints are read in every set of joints.": data["by_palm"],
-        f"{data['unseen']} signs are tested in a fold that never trains them.": data["unseen"],
-    }
-    return [
-        f"{data['clips']} clips of {data['classes']} signs could be read, {data['left_out']} were "
-        f"left out at import. The left hand is missing in {left} % of frames, the right in "
-        f"{right} %. A dropped joint of a hand that is often missing says little about that hand.",
-        *(sentence for sentence, holds in conditional.items() if holds),
-    ]
-
-
-def _power(ablation: dict, group: str) -> str:
-    """The smallest loss that a test could detect, or that no test could detect any."""
-    power, family = ablation["power"], len(ablation["paired"])
+    family = len(results["ablation"]["paired"])
     smallest = 0.5 ** power["groups"]  # p value of a sign flip: one pattern of signs out of all
-    if family * smallest >= power["alpha"]:
-        return (
-            f"Power: with {power['groups']} {group}s no p value can be below {smallest:.3g}, so "
-            f"Holm's correction over {family} comparisons rejects none of them, whatever the "
-            "effect. A comparison that is not established means nothing here."
-        )
-    return (
-        f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
-        f"{group}s, an uncorrected one-sided {percent(power['alpha'])} % test of {AT} learned "
-        f"joints against all {power['joints']} detects a true loss of {percent(power['loss'])} "
-        f"points with {percent(power['power'])} % power. Smaller losses can go undetected."
-    )
+    no_power = family * smallest >= power["alpha"]
+    # Counts of an import; the lexicon has none.
+    left_out, leaks, by_palm, unseen = map(data.get, ("left_out", "leaks", "by_palm", "unseen"))
+    found = [
+        (lexicon,
+         "The recordings are manual alphabets: letters, mostly held still, and not signs of a "
+         "vocabulary. The results do not extend to any one sign language, to words or to sentences "
+         "(AUTSL has 226 signs by 43 signers)."),
+        (lexicon,
+         f"Each language has one signer and one recording of a letter ({data['clips']} clips, "
+         f"{groups} languages). Language and person cannot be separated, and a letter may have "
+         "another handshape in another language, which limits the accuracy of any network."),
+        (lexicon,
+         f"{groups - len(data['two_handed'])} of {groups} alphabets are one-handed, and in "
+         f"{data['missing']['stored']['never_left']} alphabets the left hand (mirrored where the "
+         "signer leads with it) is never present; the publisher set some to zero. A dropped left "
+         "joint says little about two-handed signing."),
+        (not lexicon,
+         f"{data['clips']} clips of {data['classes']} signs could be read, {left_out} were left "
+         f"out at import. The left hand is missing in {left} % of frames, the right in {right} %. "
+         "A dropped joint of a hand that is often missing says little about that hand."),
+        (group == "part",
+         "The signers are unknown: folds keep runs of neighbouring recordings of a sign apart, so "
+         "no accuracy here is signer-independent."),
+        (data["official_split"],
+         f"The split was published with the recordings and is one fold: {groups} {group}s in all, "
+         f"{len(data['folds'][0])} tested."),
+        (leaks,
+         f"{leaks} recordings occur in several {group}s, which makes accuracies too high."),
+        (by_palm,
+         f"{by_palm} clips lack shoulders and are placed and scaled by wrists and knuckles. These "
+         "joints are read in every set of joints."),
+        (unseen, f"{unseen} signs are tested in a fold that never trains them."),
+        (no_power,
+         f"Power: with {power['groups']} {group}s no p value can be below {smallest:.3g}, so "
+         f"Holm's correction over {family} comparisons rejects none of them, whatever the effect. "
+         "A comparison that is not established means nothing here."),
+        (not no_power,
+         f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
+         f"{group}s, an uncorrected one-sided {percent(power['alpha'])} % test of {AT} learned "
+         f"joints against all {power['joints']} detects a true loss of {percent(power['loss'])} "
+         f"points with {percent(power['power'])} % power. Smaller losses can go undetected."),
+        (True,
+         "Joints are two-dimensional MediaPipe estimates, placed and scaled by the shoulders. The "
+         "value of depth was not tested."),
+        (True,
+         f"Confidence intervals may be too narrow: {group}s in a fold share trained models, and "
+         "all folds share seeds and hyperparameters."),
+        (True,
+         f"Non-inferiority tests err in more than 5 % of cases when a few {group}s bear most of a "
+         "loss."),
+    ]  # fmt: skip
+    return [sentence for holds, sentence in found if holds]

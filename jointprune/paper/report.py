@@ -13,7 +13,9 @@ import json
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from jointprune.paper.claims import (
@@ -59,11 +61,8 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
     """
     results = {name: read_facts(workspace, f"{name}.json") for name in PARTS}
     for field in ("data_sha256", "smoke"):
-        found = {
-            name: facts[field]
-            for name, facts in results.items()
-            if (name, field) != ("synthetic", "data_sha256")
-        }
+        found = {name: facts[field] for name, facts in results.items()
+                 if (name, field) != ("synthetic", "data_sha256")}  # fmt: skip
         if len(set(found.values())) > 1:
             raise ValueError(
                 f"expected results of one run, got {field} {found}: run the notebooks 01 to 04 "
@@ -72,97 +71,110 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
     return results
 
 
-# Numbers: kind and printed form of each field. Percent and points are printed without the unit.
-
-
 def _p(p: float) -> str:
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
+# Kind and printed form of a number. Percent and points are printed without the unit.
 COUNT, PART = ("count", "{:.10g}".format), ("count", percent)
 SCORE, DIFFERENCE = ("score", percent), ("score", points)
-SHARE, MEAN_JOINTS = ("agreement", "{:.2f}".format), ("joints", "{:.1f}".format)
-BUDGET = ("budget", "{:g}".format)
-FREE, P = ("free", "{:.4g}".format), ("free", _p)
-INTERVAL = dict.fromkeys(("mean", "low", "high"), SCORE)
-CHANGE = dict.fromkeys(("difference", "low", "high"), ("free", points)) | {"p_holm": P}
-COURSE = {"accuracy.mean": SCORE} | {
-    f"pruning_ratio.{when}": SCORE for when in ("start", "quarter", "half", "end")
-}
-RECOVERY = dict.fromkeys(
-    ("precision", "recall", "low", "high", "stop_precision", "stop_recall"), SHARE
-) | {"stop_k": MEAN_JOINTS}
-STABILITY = dict.fromkeys(("index", "low", "high", "floor", "apart"), SHARE)
-LOSS = dict.fromkeys(("loss", "low", "high", "retrained_loss"), DIFFERENCE)
-COST = dict.fromkeys(("parameters", "flops", "input_bytes"), COUNT)
-COST |= dict.fromkeys(("latency_ms", "latency_low", "latency_high"), FREE)
-PAIRED = dict.fromkeys(("difference", "low", "high", "lower_bound"), DIFFERENCE) | {
-    "runs": COUNT, "mcnemar.only_a": FREE, "mcnemar.only_b": FREE, "mcnemar.p": P,
-}  # fmt: skip
-K_STAR = {"k": BUDGET, "pruned": ("free", percent)} | dict.fromkeys(
-    ("bootstrap.low", "bootstrap.median", "bootstrap.high"), BUDGET
-)
-STEP = dict.fromkeys(("difference", "lower_bound", "crossed_bound"), DIFFERENCE) | {
-    "p": P, "passes": ("free", "{:d}".format),
-}  # fmt: skip
+SHARE, JOINTS = ("agreement", "{:.2f}".format), ("joints", "{:.1f}".format)
+BUDGET, FREE, P = ("budget", "{:g}".format), ("free", "{:.4g}".format), ("free", _p)
 
-# Single rows: key, file, place in the file, fields. A list counts as its length.
-ROWS = (
-    ("dataset", "dataset", "",
-     dict.fromkeys(("clips", "groups", "classes", "two_handed", "mirrored", "folds", "frames.min",
-                    "frames.median", "frames.max", "missing.stored.never_left"), COUNT)
-     | dict.fromkeys(("missing.stored.left", "missing.stored.right"), PART)),
-    ("baseline", "baseline", "",
-     dict.fromkeys(("runs", "seeds", "folds", "parameters"), COUNT) | {"chance": PART}
-     | {f"accuracy.{end}": SCORE for end in INTERVAL}),
-    ("pruning", "pruning", "", {"joints": COUNT, "epochs": COUNT}),
-    ("synthetic", "synthetic", "",
-     dict.fromkeys(("clips", "signs", "signers", "k", "trainings"), COUNT)),
-    ("power", "ablation", "power",
-     {"clips": COUNT, "groups": COUNT, "seeds": COUNT, "alpha": PART, "power": PART,
-      "loss": SCORE}),
-    ("cost", "cost", "", {"frames": COUNT, "projection_share": PART}),
+CHANGE = {("free", points): "difference low high", P: "p_holm"}
+# Where the numbers are: (key, file, place in the file, columns that name a row of a list, fields
+# by kind). Without columns it is one row. A field that is a list counts as its length.
+TABLES = (
+    ("dataset", "dataset", "", "", {
+        COUNT: "clips groups classes two_handed mirrored folds frames.min frames.median "
+               "frames.max missing.stored.never_left",
+        PART: "missing.stored.left missing.stored.right"}),
+    ("baseline", "baseline", "", "", {
+        COUNT: "runs seeds folds parameters", PART: "chance",
+        SCORE: "accuracy.mean accuracy.low accuracy.high"}),
+    ("pruning", "pruning", "", "", {COUNT: "joints epochs"}),
+    ("synthetic", "synthetic", "", "", {COUNT: "clips signs signers k trainings"}),
+    ("power", "ablation", "power", "", {
+        COUNT: "clips groups seeds", PART: "alpha power", SCORE: "loss"}),
+    ("cost", "cost", "", "", {COUNT: "frames", PART: "projection_share"}),
+    ("failures", "failures", "cases", "name", {FREE: "broken.value fixed.value"}),
+    ("synthetic", "synthetic", "recovery", "method", {
+        SHARE: "precision recall low high stop_precision stop_recall", JOINTS: "stop_k"}),
+    ("accuracy", "ablation", "accuracy", "regime method k", {
+        SCORE: "mean low high", COUNT: "runs"}),
+    ("stability", "ablation", "stability", "method k", {SHARE: "index low high floor apart"}),
+    ("calibration", "ablation", "calibration", "regime method k", {SCORE: "ece"}),
+    ("hands", "ablation", "hands", "k", {JOINTS: "left right"}),
+    ("changes.sign", "ablation", "changes.sign", "name", CHANGE),
+    ("changes.group", "ablation", "changes.group", "name", CHANGE),
+    ("leave-out", "ablation", "leave_out", "name", {DIFFERENCE: "loss low high retrained_loss"}),
+    ("encoders", "ablation", "encoders", "encoder joints k", {
+        SCORE: "mean low high", COUNT: "runs", ("agreement", percent): "overlap"}),
+    ("cost", "cost", "rows", "encoder k", {
+        COUNT: "parameters flops input_bytes", FREE: "latency_ms latency_low latency_high"}),
 )  # fmt: skip
-# Lists of rows: key, file, place in the file, columns that name a row, fields.
-LISTS = (
-    ("failures", "failures", "cases", ("name",), {"broken.value": FREE, "fixed.value": FREE}),
-    ("synthetic", "synthetic", "recovery", ("method",), RECOVERY),
-    ("accuracy", "ablation", "accuracy", ("regime", "method", "k"), INTERVAL | {"runs": COUNT}),
-    ("stability", "ablation", "stability", ("method", "k"), STABILITY),
-    ("calibration", "ablation", "calibration", ("regime", "method", "k"), {"ece": SCORE}),
-    ("hands", "ablation", "hands", ("k",), dict.fromkeys(HANDS, MEAN_JOINTS)),
-    ("changes.sign", "ablation", "changes.sign", ("name",), CHANGE),
-    ("changes.group", "ablation", "changes.group", ("name",), CHANGE),
-    ("leave-out", "ablation", "leave_out", ("name",), LOSS),
-    ("encoders", "ablation", "encoders", ("encoder", "joints", "k"),
-     INTERVAL | {"runs": COUNT, "overlap": ("agreement", percent)}),
-    ("cost", "cost", "rows", ("encoder", "k"), COST),
-)  # fmt: skip
+COURSE = {SCORE: "accuracy.mean pruning_ratio.start pruning_ratio.quarter pruning_ratio.half "
+                 "pruning_ratio.end"}  # fmt: skip
+K_STAR = {BUDGET: "k bootstrap.low bootstrap.median bootstrap.high", ("free", percent): "pruned"}
+STEP = {DIFFERENCE: "difference lower_bound crossed_bound", P: "p", FREE: "passes"}
+PAIRED = {DIFFERENCE: "difference low high lower_bound", COUNT: "runs",
+          FREE: "mcnemar.only_a mcnemar.only_b", P: "mcnemar.p"}  # fmt: skip
+
+
+def _rows(results: dict[str, dict]) -> Iterator[tuple[str, str, dict, dict]]:
+    """Key, source, facts and fields of each row of numbers."""
+    taken, ablation = set(), results["ablation"]
+    for key, file, place, columns, fields in TABLES:
+        source, found = f"data/results/{file}.json:{place}", _at(results[file], place)
+        if not columns:
+            yield key, f"{source}." if place else source, found, fields
+            continue
+        columns = columns.split()
+        for row in sorted(found, key=itemgetter(*columns)):
+            where = "; ".join(f"{column}={row[column]}" for column in columns)
+            name = ".".join((key, *(_part(row[c]) for c in columns if row[c] != "retrained")))
+            while name in taken:  # names that differ only in what a key cannot hold
+                name += "-2"
+            taken.add(name)
+            yield name, f"{source}[{where}].", row, fields
+    for method, course in results["pruning"]["course"].items():
+        yield f"course.{method}", f"data/results/pruning.json:course.{method}.", course, COURSE
+    for record in ablation["k_star"]:
+        key, where = k_star_key(record), f"joints={record['joints']}; margin={record['margin']}"
+        source = f"data/results/ablation.json:k_star[{where}]."
+        seeds = " ".join(f"by_seed.{seed}" for seed in range(len(record["by_seed"])))
+        yield key, source, record, K_STAR | {FREE: seeds}
+        for step in record["steps"]:
+            yield f"{key}.step.{step['k']}", f"{source}steps[k={step['k']}].", step, STEP
+    for place in ("paired", "one_set"):
+        for record in ablation[place]:
+            key, margin = comparison_key(record), record["margin"]
+            source = f"data/results/ablation.json:{place}[name={record['name']}]."
+            ends = ("p", "p_holm", "p_worse", "p_worse_holm")
+            yield key, source, record, PAIRED
+            key = f"{key}.{100 * margin:g}" if margin else key
+            yield key, source, record, {P: " ".join(end for end in ends if end in record)}
 
 
 def number_rows(results: dict[str, dict]) -> dict[str, dict[str, Number]]:
     """Rows of numbers by key, each a dict from the end of a number's key to the number."""
-    rows = {
-        key: _numbers(_source(file, place), _at(results[file], place), fields)
-        for key, file, place, fields in ROWS
-    }
-    data, source = results["dataset"], _source("dataset", "")
-    one_handed = data["groups"] - len(data["two_handed"])
-    rows["dataset"]["one-handed"] = Number(
-        one_handed, str(one_handed), f"{source}groups - {source}two_handed", "count"
-    )
-    for method, course in results["pruning"]["course"].items():
-        source = _source("pruning", f"course.{method}")
-        rows[f"course.{method}"] = _numbers(source, course, COURSE)
-    for key, file, place, columns, fields in LISTS:
-        listed = _at(results[file], place)
-        for row in sorted(listed, key=lambda row, columns=columns: [row[c] for c in columns]):
-            where = "; ".join(f"{column}={row[column]}" for column in columns)
-            name = ".".join((key, *(_part(row[c]) for c in columns if row[c] != "retrained")))
-            while name in rows:  # names that differ only in what a key cannot hold
-                name += "-2"
-            rows[name] = _numbers(_source(file, f"{place}[{where}]"), row, fields)
-    return rows | _k_stars(results["ablation"]) | _paired(results["ablation"])
+    rows = {}
+    for key, source, facts, fields in _rows(results):
+        row = rows.setdefault(key, {})
+        for (kind, text), paths in fields.items():
+            for path in paths.split():
+                value = _at(facts, path)
+                if value is not None:
+                    value = len(value) if isinstance(value, list) else value
+                    parts = path.replace("_", "-").split(".")
+                    end = ".".join(part for part in parts if part not in ("mean", "value"))
+                    row.setdefault(end, Number(value, text(value), source + path, kind))
+    for key in map(k_star_key, results["ablation"]["k_star"]):
+        rows[key] = {"": rows[key].pop("k")} | rows[key]
+    whole, part = rows["dataset"]["groups"], rows["dataset"]["two-handed"]
+    rest, source = whole.value - part.value, f"{whole.source} - {part.source}"
+    rows["dataset"]["one-handed"] = Number(rest, str(rest), source, "count")
+    return rows
 
 
 def numbers(results: dict[str, dict]) -> dict[str, Number]:
@@ -174,59 +186,9 @@ def numbers(results: dict[str, dict]) -> dict[str, Number]:
     }
 
 
-def _k_stars(ablation: dict) -> dict[str, dict[str, Number]]:
-    """K* of each number of joints and margin, and the steps of its test."""
-    rows = {}
-    for record in ablation["k_star"]:
-        key = k_star_key(record)
-        where = f"k_star[joints={record['joints']}; margin={record['margin']}]"
-        found = _numbers(_source("ablation", where), record, K_STAR)
-        rows[key] = {"": found.pop("k"), **found}
-        for seed, k in enumerate(record["by_seed"]):
-            source = f"{_source('ablation', where)}by_seed.{seed}"
-            rows[key][f"by-seed.{seed}"] = Number(k, f"{k:g}", source, "free")
-        for step in record["steps"]:
-            source = _source("ablation", f"{where}.steps[k={step['k']}]")
-            rows[f"{key}.step.{step['k']}"] = _numbers(source, step, STEP)
-    return rows
-
-
-def _paired(ablation: dict) -> dict[str, dict[str, Number]]:
-    """Declared comparisons; p values of non-inferiority stand in a row for each margin."""
-    rows = {}
-    for place in ("paired", "one_set"):
-        for record in ablation[place]:
-            key = comparison_key(record)
-            source = _source("ablation", f"{place}[name={record['name']}]")
-            ends = ("p", "p_holm", "p_worse", "p_worse_holm")
-            tests = _numbers(source, record, {end: P for end in ends if end in record})
-            rows.setdefault(key, _numbers(source, record, PAIRED))
-            if record["margin"]:
-                rows[f"{key}.{100 * record['margin']:g}"] = tests
-            else:
-                rows[key] |= tests
-    return rows
-
-
-def _numbers(source: str, facts: dict, fields: dict) -> dict[str, Number]:
-    found = {}
-    for path, (kind, text) in fields.items():
-        value = _at(facts, path)
-        if value is not None:
-            value = len(value) if isinstance(value, list) else value
-            parts = path.replace("_", "-").split(".")
-            end = ".".join(part for part in parts if part not in ("mean", "value"))
-            found[end] = Number(value, text(value), source + path, kind)
-    return found
-
-
-def _source(file: str, place: str) -> str:
-    return f"data/results/{file}.json:{place}" + ("." if place else "")
-
-
-def _at(facts: dict, path: str):
+def _at(facts: dict | list, path: str):
     for step in filter(None, path.split(".")):
-        facts = facts[step]
+        facts = facts[int(step)] if isinstance(facts, list) else facts[step]
     return facts
 
 
@@ -277,11 +239,10 @@ def numbers_tex(results: dict[str, dict]) -> str:
         "cost": "one clip, untrained networks",
         "failures": "demonstrations",
     }
-    own = results["dataset"]["description"]
-    lines = [
-        f"{key}}}{{{number.text}}}% {number.source}; {measured_on.get(key.split('.')[0], own)}"
-        for key, number in numbers(results).items()
-    ]
+    lines = []
+    for key, number in numbers(results).items():
+        dataset = measured_on.get(key.split(".")[0], results["dataset"]["description"])
+        lines.append((key, number.text, f"{number.source}; {dataset}"))
     return _tex(lines, results)
 
 
@@ -292,13 +253,14 @@ def claims_tex(results: dict[str, dict]) -> str:
         text = latex(claim.sentence)
         if claim.verdict == "refused":
             text = rf"\PackageError{{jointprune}}{{{text}}}{{See claims.md.}}"
-        lines.append(f"{claim.key}.sentence}}{{{text}}}% {claim.verdict}; {claim.dataset}")
+        lines.append((f"{claim.key}.sentence", text, f"{claim.verdict}; {claim.dataset}"))
     return _tex(lines, results)
 
 
-def _tex(lines: list[str], results: dict[str, dict]) -> str:
-    start = rf"\jpdefine{{{key_prefix(results)}"
-    return TEX_HEADER + "".join(f"{start}{line}\n" for line in lines)
+def _tex(lines: list[tuple[str, str, str]], results: dict[str, dict]) -> str:
+    prefix = key_prefix(results)
+    defined = (rf"\jpdefine{{{prefix}{key}}}{{{text}}}% {note}" for key, text, note in lines)
+    return TEX_HEADER + "\n".join((*defined, ""))
 
 
 # Markdown and JSON.
@@ -306,67 +268,53 @@ def _tex(lines: list[str], results: dict[str, dict]) -> str:
 
 def claims_text(results: dict[str, dict]) -> str:
     """The whole of claims.md: every claim with its evidence, then the limits."""
-    rows = number_rows(results)
-    lines = [
-        "# Claims",
-        "",
+    rows, prefix = number_rows(results), key_prefix(results)
+    parts = [
+        "# Claims\n\n"
         "Written by `make numbers` from `data/results/`; do not edit. Accuracies and shares are in "
         "percent, differences in points. Tables hold the keys of LaTeX: `\\jp{key.column}`, and "
-        "`\\jp{key}` for the column `value`.",
-        "",
+        "`\\jp{key}` for the column `value`.\n"
     ]
     for claim in all_claims(results):
-        lines += [
-            f"**{claim.sentence}**",
-            "",
-            f"- key: `{key_prefix(results)}{claim.key}`",
-            f"- data set: {claim.dataset}",
-            f"- test: {claim.test}",
-            f"- verdict: {claim.verdict}",
-            "",
-        ]
+        parts.append(
+            f"**{claim.sentence}**\n\n- key: `{prefix}{claim.key}`\n- data set: {claim.dataset}\n"
+            f"- test: {claim.test}\n- verdict: {claim.verdict}\n"
+        )
         for pattern in claim.numbers:
-            lines += [*_evidence(pattern, rows, key_prefix(results)), ""]
-    return "\n".join([*lines, "# Limits", "", *(f"- {text}" for text in limits(results)), ""])
+            expression = re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
+            shown = {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
+            ends = list(dict.fromkeys(end for row in shown.values() for end in row))
+            table = [("key", *(end or "value" for end in ends))]
+            for key, row in shown.items():
+                cells = (row[end].text if end in row else "" for end in ends)
+                table.append((f"`{prefix}{key}`", *cells))
+            parts.append(f"{markdown_table(table)}\n")
+    parts.append("# Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
+    return "\n".join(parts)
 
 
-def _evidence(pattern: str, rows: dict[str, dict[str, Number]], prefix: str) -> list[str]:
-    """A table of the rows whose key matches `Claim.numbers`."""
-    inner, last = pattern[:-1], pattern[-1:]
-    expression = re.escape(inner).replace(r"\*", r"[^.]*") + (".*" if last == "*" else last)
-    shown = {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
-    ends = list(dict.fromkeys(end for row in shown.values() for end in row))
-    table = [("key", *(end or "value" for end in ends))]
-    for key, row in shown.items():
-        table.append((f"`{prefix}{key}`", *(row[end].text if end in row else "" for end in ends)))
-    return markdown_table(table)
-
-
-def markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table with aligned columns; the first row is its header."""
+def markdown_table(rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table with aligned columns; the first row is its header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    ruled = [rows[0], tuple("-" * width for width in widths), *rows[1:]]
-    return [
+    ruled = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in ruled
-    ]
+    )
 
 
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, and accuracy by K."""
-    dataset = results["dataset"]
-    stars = {k_star_key(record) for record in results["ablation"]["k_star"]}
-    return "\n".join([
-        *(f"- {claim.sentence}" for claim in all_claims(results) if claim.key in stars),
-        "",
-        f"Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, 95 % CI "
-        f"in brackets; {dataset['description']}, {dataset['clips']} clips:",
-        "",
-        *markdown_table(_curves(results["ablation"]["accuracy"])),
-        "",
+    dataset, ablation = results["dataset"], results["ablation"]
+    stars = {k_star_key(record) for record in ablation["k_star"]}
+    said = "\n".join(f"- {claim.sentence}" for claim in all_claims(results) if claim.key in stars)
+    return (
+        f"{said}\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining on K "
+        f"joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
+        f"{markdown_table(_curves(ablation['accuracy']))}\n\n"
         "`figures/claims.md` has every claim with its numbers and test, all methods at K = 12, and "
-        "the limits.",
-    ])  # fmt: skip
+        "the limits."
+    )
 
 
 def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
@@ -386,7 +334,7 @@ def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
 def with_results(text: str, results: dict[str, dict]) -> str:
     """A README with its block of results renewed; ValueError without the two markers."""
     begin, end = "<!-- results:begin -->", "<!-- results:end -->"
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+    if [found[0] for found in re.finditer(f"{begin}|{end}", text)] != [begin, end]:
         raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
     before, after = text.split(begin)[0], text.split(end)[1]
     return f"{before}{begin}\n{headline(results)}\n{end}{after}"
@@ -398,33 +346,26 @@ def joints_json(results: dict[str, dict]) -> str:
     Accuracy and stability are those of all runs, each with its own selection.
     """
     pruning, ablation = results["pruning"], results["ablation"]
-    facts = {
-        "dataset": results["dataset"]["description"],
-        "commit": pruning["commit"],
-        "selections": [
-            _typical_selection(int(k), pruning, ablation)
-            for k in sorted(pruning["frequency"], key=int)
-        ],
-    }
+    selections = []
+    for k in sorted(map(int, pruning["frequency"])):
+        runs = [row["joints"] for row in pruning["selections"] if row["k"] == k]
+        indices = typical(map(JOINT_NAMES.index, joints) for joints in runs)
+        names = [JOINT_NAMES[j] for j in indices]
+        stability = one_row(ablation["stability"], method="learned", k=k)
+        accuracy = one_row(ablation["accuracy"], method="learned", k=k, regime="retrained")
+        share = pruning["frequency"][str(k)]
+        selections.append({
+            "k": k,
+            "joints": names,
+            "indices": list(indices),
+            "hands": [HANDS[hand] for hand in hand_index(names)],
+            "stability": {key: stability[key] for key in ("index", "low", "high")},
+            "accuracy": {key: accuracy[key] for key in ("mean", "low", "high")},
+            "share": {name: share[name] for name in JOINT_NAMES},
+        })  # fmt: skip
+    facts = {"dataset": results["dataset"]["description"], "commit": pruning["commit"],
+             "selections": selections}  # fmt: skip
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-
-
-def _typical_selection(k: int, pruning: dict, ablation: dict) -> dict:
-    share = pruning["frequency"][str(k)]
-    runs = [row["joints"] for row in pruning["selections"] if row["k"] == k]
-    indices = typical(map(JOINT_NAMES.index, joints) for joints in runs)
-    names = [JOINT_NAMES[j] for j in indices]
-    stability = one_row(ablation["stability"], method="learned", k=k)
-    accuracy = one_row(ablation["accuracy"], method="learned", k=k, regime="retrained")
-    return {
-        "k": k,
-        "joints": names,
-        "indices": list(indices),
-        "hands": [HANDS[hand] for hand in hand_index(names)],
-        "stability": {key: stability[key] for key in ("index", "low", "high")},
-        "accuracy": {key: accuracy[key] for key in ("mean", "low", "high")},
-        "share": {name: share[name] for name in JOINT_NAMES},
-    }
 
 
 # Writing, comparing, publishing.
@@ -432,12 +373,9 @@ def _typical_selection(k: int, pruning: dict, ablation: dict) -> dict:
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
     """The text of each file; the README belongs to the default data set alone."""
-    texts = {
-        workspace.figures / "numbers.tex": numbers_tex(results),
-        workspace.figures / "claims.md": claims_text(results),
-        workspace.figures / "claims.tex": claims_tex(results),
-        workspace.figures / "joints.json": joints_json(results),
-    }
+    makers = {"numbers.tex": numbers_tex, "claims.md": claims_text, "claims.tex": claims_tex,
+              "joints.json": joints_json}  # fmt: skip
+    texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         texts[readme] = with_results(readme.read_text(encoding="utf-8"), results)
@@ -466,14 +404,10 @@ def publish(results: dict[str, dict], workspace: Workspace) -> Path:
     if results["dataset"]["smoke"]:
         raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
     found = {key: asdict(number) for key, number in numbers(results).items()}
-    return write_facts(
-        workspace,
-        "published.json",
-        {"numbers": found, "tolerances": TOLERANCES},
-        data_sha256=results["dataset"]["data_sha256"],
-        config=results["ablation"]["config"],
-        smoke=False,
-    )
+    facts = {"numbers": found, "tolerances": TOLERANCES}
+    history = {"data_sha256": results["dataset"]["data_sha256"],
+               "config": results["ablation"]["config"], "smoke": False}  # fmt: skip
+    return write_facts(workspace, "published.json", facts, **history)
 
 
 def differences(results: dict[str, dict], published: dict) -> list[str]:
@@ -511,17 +445,17 @@ def undefined_keys(results: dict[str, dict], workspace: Workspace) -> list[str]:
     own = key_prefix(results)
     known = {own + key for key in numbers(results)}
     known |= {f"{own}{claim.key}.sentence" for claim in all_claims(results)}
+    data_sets = [folder.parent.name for folder in workspace.figures.glob("*/numbers.tex")]
     found = []
     for path in sorted(workspace.figures.glob("*.tex")):
         if path.name in ("numbers.tex", "claims.tex"):
             continue
         code = re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
-        others = re.findall(r"\\jpload\{(.*?)\}", code) + re.findall(r"\\jpprefix\{(.*?)\.\}", code)
-        others += [folder.parent.name for folder in workspace.figures.glob("*/numbers.tex")]
+        prefixes = re.findall(r"\\jp(?:load\{(.*?)\}|prefix\{(.*?)\.\})", code)
+        others = tuple(f"{other}." for other in (*data_sets, *map("".join, prefixes)))
         for command, key in dict.fromkeys(re.findall(r"\\(jp|jpclaim)\{(.*?)\}", code)):
             whole = key if command == "jp" else f"{key}.sentence"
-            elsewhere = key.startswith(tuple(f"{other}." for other in others))
-            if whole not in known and not elsewhere and key.startswith(own):
+            if whole not in known and key.startswith(own) and not key.startswith(others):
                 found.append(
                     f"{path.relative_to(workspace.path)} uses \\{command}{{{key}}}, which no "
                     "result defines: look the key up in numbers.tex or claims.tex"
@@ -545,7 +479,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         results = load_results(workspace)
         if options.check:
-            return _check(results, workspace)
+            found = differences(results, read_facts(workspace, "published.json"))
+            found += stale_files(results, workspace) + undefined_keys(results, workspace)
+            print("\n".join(found) or "results and the paper's files agree with those published")
+            return int(bool(found))
         if options.publish:
             print(publish(results, workspace))
             return 0
@@ -556,13 +493,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(headline(results))
     return 0
-
-
-def _check(results: dict[str, dict], workspace: Workspace) -> int:
-    found = differences(results, read_facts(workspace, "published.json"))
-    found += stale_files(results, workspace) + undefined_keys(results, workspace)
-    print("\n".join(found) or "results and the paper's files agree with those published")
-    return int(bool(found))
 
 
 if __name__ == "__main__":
