@@ -19,8 +19,8 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.export import __main__, export_run
 from jointprune.export import folder as export_folder
-from jointprune.export.checks import TOLERANCE, answers, largest_difference, programs
-from jointprune.export.checks import random_clips as clips_like
+from jointprune.export.program import TOLERANCE, answers, largest_difference, programs
+from jointprune.export.program import random_clips as clips_like
 from jointprune.export.program import Recogniser, description, write
 from jointprune.importing.importer import import_recordings
 from jointprune.paper import fingerspelling

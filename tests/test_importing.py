@@ -13,7 +13,7 @@ from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 from jointprune import data as command
 from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, reading
-from jointprune.importing.checks import LIMIT, judge
+from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip
 from jointprune.importing.layouts.values import Raw
