@@ -68,22 +68,8 @@ def read_recording(raw: bytes, name: str) -> Recording:
     A hand is missing where its confidence is 0. The confidence of other components says nothing
     about hands. z is left out: in the lexicon it is shifted and 650 times too small.
 
-    Parameters
-    ----------
-    raw : bytes
-        The content of the file.
-    name : str
-        The name of the file in error messages.
-
-    Returns
-    -------
-    Recording
-        Points in pixels of the canvas.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, holds other people or points, or has impossible values.
+    Points are in pixels of the canvas. Raises ValueError, which starts with `name`, if the file is
+    damaged, holds other people or points, or has impossible values.
     """
     header, body = parse_pose(raw, name)
     joints = hand_points(header, name)

@@ -139,16 +139,6 @@ def test_a_split_without_labels_of_its_test_clips_is_not_used(autsl, workspace):
     assert "NO TEST CLIPS" in import_summary(report)
 
 
-def test_the_poses_alone_make_the_same_data_set(autsl, workspace):
-    source, tables = autsl
-    whole, _ = import_recordings(source, "mine", workspace, labels=tables)
-    folder = video.poses_folder(workspace, "mine")
-    alone, _ = import_recordings(folder, "alone", workspace, labels=tables)
-    assert np.array_equal(whole.poses, alone.poses)
-    told = ["clip", "label", "signer", "split", "fps"]
-    assert whole.clips[told].equals(alone.clips[told])
-
-
 def test_poses_of_another_video_are_not_taken_for_this_ones(autsl, workspace):
     source, tables = autsl
     import_recordings(source, "mine", workspace, labels=tables)
