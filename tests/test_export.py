@@ -34,7 +34,7 @@ from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset, save_dataset
 from jointprune.training import train
-from jointprune.workspace import Workspace
+from jointprune.workspace import ROOT, Workspace
 
 for name in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(name, reason="of the extra `export`")

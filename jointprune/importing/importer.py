@@ -18,7 +18,7 @@ from jointprune.importing.annotations import group_rule, read_table, with_labels
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
-from jointprune.importing.report import former_import, report_of, report_path
+from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import mirror
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import arrays_on_disk, save_dataset
@@ -60,7 +60,7 @@ def import_recordings(
             f"got {name!r}"
         )
     source, folder = Path(source).resolve(), workspace.processed / name
-    former_import(folder)  # raises for a data set that must not be replaced
+    _check_replaceable(folder)
     group, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
     found = with_labels(found, named)
@@ -95,6 +95,19 @@ def import_recordings(
             temporary.write_text(text + "\n", encoding="utf-8")
         shutil.rmtree(scratch)  # only now: an interrupted import continues from it
     return data, report
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise ValueError for a data set that is no import, which an import must not replace."""
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+    except (OSError, ValueError):  # none, or damaged beyond knowing
+        return
+    if "layout" not in meta:
+        raise ValueError(
+            f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
+            "otherwise: choose another --name"
+        )
 
 
 def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path) -> pd.DataFrame:

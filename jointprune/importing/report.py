@@ -9,7 +9,6 @@ import pandas as pd
 from jointprune.dataset import SignDataset
 from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.skeleton import HANDS
-from jointprune.store import open_dataset
 
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
@@ -21,28 +20,6 @@ def report_path(folder: Path) -> Path:
 
 def import_report(folder: Path) -> dict:
     return json.loads(report_path(folder).read_text(encoding="utf-8"))
-
-
-def former_import(folder: Path) -> dict:
-    """Checksum, clips and source of the import that `folder` holds; {} if none can be read.
-
-    Raises ValueError for a data set that is no import, which an import must not replace.
-    """
-    try:
-        meta = json.loads((folder / "meta.json").read_bytes())
-    except (OSError, ValueError):  # none, or damaged beyond knowing
-        return {}
-    if "layout" not in meta:
-        raise ValueError(
-            f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
-            "otherwise: choose another --name"
-        )
-    try:
-        data = open_dataset(folder)
-        source = import_report(folder)["source"]
-    except (OSError, ValueError):  # damaged, which an import repairs
-        return {}
-    return {"sha256": data.sha256, "clips": len(data), "source": source}
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:

@@ -126,10 +126,10 @@ def npy_shape(path: Path) -> tuple[int, ...]:
     return shape
 
 
-def some_shapes(paths: Sequence[Path], most: int = 5) -> set[tuple[int, ...]]:
-    """Shapes of a few `.npy` files, spread over all; broken ones are left for `load_npy`."""
+def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:
+    """Shapes of five `.npy` files, spread over all; broken ones are left for `load_npy`."""
     shapes = set()
-    for path in paths[:: -(-len(paths) // most)]:
+    for path in paths[:: -(-len(paths) // 5)]:
         try:
             shapes.add(npy_shape(path))
         except ValueError:
