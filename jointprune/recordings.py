@@ -114,10 +114,10 @@ def parse_pose(raw: bytes, name: str) -> tuple[PoseHeader, NumPyPoseBody]:
     stored = struct.unpack_from("<HH", raw, start)[1]
     if round(header.version, 3) == 0.1 and stored != frames and frames < 65535:
         raise ValueError(f"{name}: expected {stored} frames, got {frames}: it may be truncated")
-    if people != 1:
-        raise ValueError(f"{name}: expected 1 person, got {people}")
-    if frames == 0:
-        raise ValueError(f"{name}: expected at least 1 frame, got 0")
+    if people != 1 or frames == 0:
+        raise ValueError(
+            f"{name}: expected 1 person in at least 1 frame, got {people} in {frames} frames"
+        )
     return header, body
 
 

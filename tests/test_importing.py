@@ -79,33 +79,33 @@ def imported(source, workspace, monkeypatch, capsys):
 
 def test_a_clip_is_measured_in_shoulder_widths_from_their_middle():
     hands = motion(5, missing=[(2, 1)])
-    judged = judge(raw(hands))
-    np.testing.assert_allclose(judged.recording.points, in_shoulder_widths(hands), atol=1e-5)
-    assert judged[1:] == ("share", "shoulders", False, False)
+    recording, judged = judge(raw(hands))
+    np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
+    assert [*judged.values()] == ["share", "shoulders", False, False]
 
 
 def test_pixels_and_fractions_of_a_picture_of_known_shape_give_the_same_clip():
     hands = motion(5)
     wide, scale = raw(hands), np.array([640, 320, 1])
     pixels = wide._replace(hands=hands * scale, body=wide.body * scale[:2])
-    one, other = judge(wide, aspect=2.0), judge(pixels)
-    np.testing.assert_allclose(one.recording.points, other.recording.points, atol=1e-4)
-    assert (one.unit, other.unit) == ("share", "pixel")
+    (one, by_share), (other, by_pixel) = judge(wide, aspect=2.0), judge(pixels)
+    np.testing.assert_allclose(one.points, other.points, atol=1e-4)
+    assert (by_share["unit"], by_pixel["unit"]) == ("share", "pixel")
 
 
 def test_one_outlying_joint_does_not_turn_fractions_into_pixels_and_is_clipped():
     hands = motion(30)
     hands[3, 7, 1] = 2.05
-    judged = judge(raw(hands))
-    assert judged.unit == "share" and judged.recording.points.max() == LIMIT
+    recording, judged = judge(raw(hands))
+    assert judged["unit"] == "share" and recording.points.max() == LIMIT
 
 
 def test_without_shoulders_the_palm_gives_the_scale():
-    judged = judge(raw(motion(9), body=False))
-    palm = np.linalg.norm(judged.recording.points[:, 0] - judged.recording.points[:, 9], axis=-1)
+    recording, judged = judge(raw(motion(9), body=False))
+    palm = np.linalg.norm(recording.points[:, 0] - recording.points[:, 9], axis=-1)
     np.testing.assert_allclose(palm, 0.27, atol=1e-3)
-    np.testing.assert_allclose(judged.recording.points.mean((0, 1)), 0, atol=1e-5)
-    assert judged[1:] == ("share", "palm", None, None)
+    np.testing.assert_allclose(recording.points.mean((0, 1)), 0, atol=1e-5)
+    assert [*judged.values()] == ["share", "palm", None, None]
 
 
 def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
@@ -115,15 +115,15 @@ def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
     hands[3, 5, 0] = 0  # one zero is a coordinate
     confidence = np.ones((4, 42), dtype=np.float32)
     confidence[2, :21] = 0
-    present = judge(raw(hands, confidence)).recording.present
+    present = judge(raw(hands, confidence))[0].present
     assert present[:, ::21].tolist() == [[False, True], [True, False], [False, True], [True, True]]
     assert (present == np.repeat(present[:, ::21], 21, axis=1)).all()
 
 
 def test_swapped_hands_and_mirrored_pictures_are_detected():
     whole = raw(motion(5))
-    assert judge(whole._replace(hands=np.roll(whole.hands, 21, axis=1))).swapped
-    assert judge(whole._replace(body=whole.body * [-1, 1] + [1, 0])).mirrored
+    assert judge(whole._replace(hands=np.roll(whole.hands, 21, axis=1)))[1]["swapped"]
+    assert judge(whole._replace(body=whole.body * [-1, 1] + [1, 0]))[1]["mirrored"]
 
 
 # Labels and groups

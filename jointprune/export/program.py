@@ -72,17 +72,14 @@ class Recogniser(nn.Module):
     def forward(self, poses: Tensor, present: Tensor) -> Tensor:
         """Probabilities (clips, classes), from the inputs described in CONTRACT."""
         poses = torch.where(present[..., None], poses.clamp(-LIMIT, LIMIT), 0)
-        poses, present = self.resample(poses, present)
-        return self.encoder(poses, present * self.gates).softmax(-1)
-
-    def resample(self, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """`preprocessing.resample` in torch, which can be traced; a test holds the two equal."""
+        # `preprocessing.resample` in torch, which can be traced; a test holds the two equal.
         moment = (self.shares * (poses.shape[1] - 1)).round(decimals=9)
         before, after = moment.floor().long(), moment.ceil().long()
         here, there = present[:, before], present[:, after]
         weight = (moment - before).float()[:, None]
         weight = torch.where(here & ~there, 0, torch.where(there & ~here, 1, weight))[..., None]
-        return poses[:, before] * (1 - weight) + poses[:, after] * weight, here | there
+        poses = poses[:, before] * (1 - weight) + poses[:, after] * weight
+        return self.encoder(poses, (here | there) * self.gates).softmax(-1)
 
 
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:

@@ -7,7 +7,6 @@ the thresholds were measured.
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,16 +30,6 @@ LARGEST_SHARE = 2.0
 PALM = 0.27
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
-
-
-class Judged(NamedTuple):
-    """A clip in shoulder widths, and what its own values say of it."""
-
-    recording: Recording
-    unit: str  # "share" of the image or "pixel"
-    scale: str  # "shoulders", or "palm" where no shoulders are seen
-    swapped: bool | None  # are the left and right hand exchanged? None where unknown
-    mirrored: bool | None  # is the signer's left on the picture's left? None where unknown
 
 
 def read_chunks(
@@ -107,8 +96,7 @@ def load_recordings(path: Path) -> list[Recording]:
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
     """One clip's row and its recording, ends without hands cut off."""
-    judged = judge(LAYOUTS[layout].read(clip), aspect)
-    whole = judged.recording
+    whole, judged = judge(LAYOUTS[layout].read(clip), aspect)
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
     recording = Recording(points[::step], present[::step], fps / step)
@@ -121,7 +109,7 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
         "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
-        **{key: getattr(judged, key) for key in ("unit", "scale", "swapped", "mirrored")},
+        **judged,
     }
     return row, recording
 
@@ -134,10 +122,13 @@ def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def judge(raw: Raw, aspect: float = 1.0) -> Judged:
-    """Scale a clip and check it; raises ValueError if no hand is seen in any frame.
+def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
+    """A clip in shoulder widths, and what its own values say; ValueError if no hand is seen.
 
-    `aspect` is the image's width over its height, by which fractions of it are stretched.
+    `aspect` is the image's width over its height, by which fractions of it are stretched. The
+    dict has `unit`, "share" of the image or "pixel"; `scale`, "shoulders", or "palm" where none
+    are seen; `swapped`, whether left and right hand are exchanged; and `mirrored`, whether the
+    signer's left is on the picture's left. The last two are None where unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -151,13 +142,12 @@ def judge(raw: Raw, aspect: float = 1.0) -> Judged:
     width, middle = shoulders or _palm_frame(points, present)
     scaled = ((points - middle) / width).clip(-LIMIT, LIMIT)
     scaled = np.where(present[..., None], scaled, 0).astype(np.float32)
-    return Judged(
-        Recording(scaled, present, raw.fps),
-        unit=unit,
-        scale="shoulders" if shoulders else "palm",
-        swapped=None if body is None else _swapped(points, present, body),
-        mirrored=None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
-    )
+    return Recording(scaled, present, raw.fps), {
+        "unit": unit,
+        "scale": "shoulders" if shoulders else "palm",
+        "swapped": None if body is None else _swapped(points, present, body),
+        "mirrored": None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
+    }
 
 
 def _shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
