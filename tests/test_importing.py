@@ -13,8 +13,7 @@ from jointprune import data as command
 from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, reading
 from jointprune.importing.importer import import_recordings
-from jointprune.importing.layouts.clips import Clip
-from jointprune.importing.layouts.values import Raw
+from jointprune.importing.layouts.clips import Clip, Raw
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
 from jointprune.paper.fingerspelling import FOLDER

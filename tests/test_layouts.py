@@ -24,8 +24,7 @@ from layout_sources import (
 from recordings import write_frames
 
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
-from jointprune.importing.layouts.clips import Clip, NotThisLayout
-from jointprune.importing.layouts.values import hands_seen
+from jointprune.importing.layouts.clips import Clip, NotThisLayout, hands_seen
 
 
 @pytest.fixture

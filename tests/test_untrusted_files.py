@@ -12,8 +12,7 @@ from layout_sources import Motion, keypoints, little_memory, write
 from pyarrow import parquet
 
 from jointprune.importing.layouts import asl_signs, openhands
-from jointprune.importing.layouts.clips import Clip
-from jointprune.importing.layouts.values import load_npy
+from jointprune.importing.layouts.clips import Clip, load_npy
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from jointprune import data as command
 from jointprune.importing import reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.values import hands_seen
+from jointprune.importing.layouts.clips import hands_seen
 from jointprune.importing.report import import_summary
 from jointprune.workspace import Workspace
 

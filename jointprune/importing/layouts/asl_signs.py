@@ -12,8 +12,16 @@ import numpy as np
 import pandas as pd
 from pyarrow import parquet
 
-from jointprune.importing.layouts.clips import Clip, NotThisLayout, named_once, nfc
-from jointprune.importing.layouts.values import BODY, Raw, checked, to_float32
+from jointprune.importing.layouts.clips import (
+    BODY,
+    Clip,
+    NotThisLayout,
+    Raw,
+    checked,
+    named_once,
+    nfc,
+    to_float32,
+)
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 TABLE = "train.csv"

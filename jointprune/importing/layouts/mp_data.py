@@ -12,18 +12,16 @@ import numpy as np
 from jointprune.importing.layouts.clips import (
     Clip,
     NotThisLayout,
-    clip_at,
-    files_below,
-    named_once,
-    split_of,
-)
-from jointprune.importing.layouts.values import (
     Raw,
     body_of,
     checked,
+    clip_at,
+    files_below,
     hands_seen,
     load_npy,
+    named_once,
     some_shapes,
+    split_of,
     without_wrist,
 )
 

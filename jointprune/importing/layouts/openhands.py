@@ -20,8 +20,15 @@ from pickle import UnpicklingError
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
-from jointprune.importing.layouts.values import Raw, body_of, checked, to_float32
+from jointprune.importing.layouts.clips import (
+    Clip,
+    Raw,
+    body_of,
+    checked,
+    clips_of_files,
+    files_below,
+    to_float32,
+)
 
 POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)

@@ -16,8 +16,7 @@ from pose_format import Pose
 
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
-from jointprune.importing.layouts.values import Raw
+from jointprune.importing.layouts.clips import Clip, Raw, clips_of_files, files_below
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
