@@ -312,12 +312,9 @@ def test_a_missing_run_a_full_folder_and_a_missing_extra_are_refused(
 
 OTHERS = {
     "text": b"# notes",
-    "nothing": b"",
     "a pickle": b"\x80\x04}\x94.",
     "objects": Path("x"),
-    "a list": [1],
     "a tensor": torch.zeros(2),
-    "weights alone": {"weight": torch.zeros(2)},
     "another model": {"state_dict": {}, "pytorch-lightning_version": "2.5.0"},
 }
 

@@ -308,13 +308,6 @@ def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, worksp
         import_recordings(tmp_path / "s", "mine", workspace, groups="blocks:1")
 
 
-def test_a_source_without_any_hand_is_refused_by_its_first_clip(tmp_path, workspace):
-    for sequence in "123":
-        write_mp_data(tmp_path / "s" / "a" / sequence, np.full((3, 42, 3), np.nan))
-    with pytest.raises(ValueError, match="got none out of 3; the first, a/1: expected a hand"):
-        import_recordings(tmp_path / "s", "mine", workspace)
-
-
 def test_units_are_not_mixed(source, workspace):
     write_mp_data(source / SIGNS[0] / "8", motion(4) * [500, 500, 1], width=126)
     with pytest.raises(ValueError, match=r"expected one unit, got .* pixels in merhaba/8"):

@@ -25,12 +25,6 @@ with scratch_folder(Path(sys.argv[1])) as folder:
 """
 
 
-def test_results_of_another_data_set_lie_in_folders_of_its_name(tmp_path):
-    own, other = Workspace(str(tmp_path)), Workspace(str(tmp_path), "mine")
-    assert other.results == own.results / "mine" and other.figures == own.figures / "mine"
-    assert (other.runs, other.processed) == (own.runs, own.processed)
-
-
 def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
     path = tmp_path / "facts.txt"
     path.write_text("old")
@@ -118,11 +112,6 @@ def test_names_are_read_as_text(tmp_path):
     )
     write_table(workspace, "baseline_predictions.csv", table)
     assert read_table(workspace, "baseline_predictions.csv").equals(table)
-
-
-def test_an_absent_result_names_the_notebook_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="run notebooks/02_baseline"):
-        read_facts(Workspace(str(tmp_path)), "baseline.json")
 
 
 @pytest.fixture
