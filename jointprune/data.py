@@ -109,18 +109,17 @@ def _fetch(workspace: Workspace, name: str) -> str:
 def _import(workspace: Workspace, source: Path, name: str, **options) -> str:
     from jointprune.importing.importer import import_recordings
     from jointprune.importing.layouts.video import poses_folder
-    from jointprune.importing.report import former_import, import_summary, report_path
+    from jointprune.importing.report import import_summary, report_path
 
     folder = workspace.processed / name
-    former = former_import(folder)
-    data, report = import_recordings(source, name, workspace, **options)
+    meta = folder / "meta.json"
+    former = meta.read_bytes() if meta.is_file() else b""
+    _, report = import_recordings(source, name, workspace, **options)
     where = f"data set: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
         where += f"; poses: {_short(poses_folder(workspace, name))}"
-    if former.get("sha256", data.sha256) != data.sha256:
-        where += (
-            f"\nreplaced: the data set {name} of {former['clips']} clips, from {former['source']}"
-        )
+    if former not in (b"", meta.read_bytes()):
+        where += f"\nreplaced: another import of the name {name}"
     return f"{import_summary(report)}\n{where}"
 
 

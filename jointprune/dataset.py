@@ -98,46 +98,16 @@ class SignDataset:
         return sorted(both.index[both > TWO_HANDED])
 
     def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Split the clips into training and test sets; no group is on both sides.
+        """Split the clips into `n` pairs of training and test clips; no group is on both sides.
 
         A published split is the only fold, whatever `n` and `seed`; clips of other parts, such as
         "val", are then on neither side. Otherwise groups are dealt into folds whose sizes differ
-        by at most one group, the two-handed groups first, so that folds share them evenly.
-
-        Parameters
-        ----------
-        n : int
-            Number of folds, from 2 to the number of groups.
-        seed : int
-            The same seed always gives the same folds.
-
-        Returns
-        -------
-        list of (train_clips, test_clips)
-            Indices of clips, int arrays.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer groups than folds, or a published split has a group on both sides.
-
-        Examples
-        --------
-        >>> (train, test), *others = load_dataset("fingerspelling").folds(4, seed=0)
+        by at most one group, the two-handed groups first, so that folds share them evenly. Raises
+        ValueError for fewer groups than folds, and for a published split with a group on both
+        sides.
         """
         if self.official_split:
             return [self._published_fold()]
-        tests = [np.isin(self.groups, groups) for groups in self._fold_groups(n, seed)]
-        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
-
-    def tested_without(self, train_clips: np.ndarray) -> np.ndarray:
-        """Clips that may test a model trained on `train_clips`: the published test set or else
-        all others."""
-        if self.official_split:
-            return np.flatnonzero(self.clips["split"] == "test")
-        return np.setdiff1d(np.arange(len(self)), train_clips)
-
-    def _fold_groups(self, n: int, seed: int) -> list[list[str]]:
         names = sorted(set(self.groups))
         if not 2 <= n <= len(names):
             raise ValueError(
@@ -150,7 +120,8 @@ class SignDataset:
         folds = [[] for _ in range(n)]
         for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
             min(folds, key=len).append(str(name))
-        return folds
+        tests = [np.isin(self.groups, groups) for groups in folds]
+        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
 
     def _published_fold(self) -> tuple[np.ndarray, np.ndarray]:
         train, test = (np.flatnonzero(self.clips["split"] == part) for part in ("train", "test"))
@@ -161,3 +132,9 @@ class SignDataset:
                 f"clips and {sorted(both)} on both sides: drop the split or correct the groups"
             )
         return train, test
+
+    def tested_without(self, train_clips: np.ndarray) -> np.ndarray:
+        """Clips that may test a model of `train_clips`: the published test set or all others."""
+        if self.official_split:
+            return np.flatnonzero(self.clips["split"] == "test")
+        return np.setdiff1d(np.arange(len(self)), train_clips)

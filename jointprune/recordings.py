@@ -68,22 +68,8 @@ def read_recording(raw: bytes, name: str) -> Recording:
     A hand is missing where its confidence is 0. The confidence of other components says nothing
     about hands. z is left out: in the lexicon it is shifted and 650 times too small.
 
-    Parameters
-    ----------
-    raw : bytes
-        The content of the file.
-    name : str
-        The name of the file in error messages.
-
-    Returns
-    -------
-    Recording
-        Points in pixels of the canvas.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, holds other people or points, or has impossible values.
+    Points are in pixels of the canvas. Raises ValueError, which starts with `name`, if the file is
+    damaged, holds other people or points, or has impossible values.
     """
     header, body = parse_pose(raw, name)
     joints = hand_points(header, name)
@@ -128,10 +114,10 @@ def parse_pose(raw: bytes, name: str) -> tuple[PoseHeader, NumPyPoseBody]:
     stored = struct.unpack_from("<HH", raw, start)[1]
     if round(header.version, 3) == 0.1 and stored != frames and frames < 65535:
         raise ValueError(f"{name}: expected {stored} frames, got {frames}: it may be truncated")
-    if people != 1:
-        raise ValueError(f"{name}: expected 1 person, got {people}")
-    if frames == 0:
-        raise ValueError(f"{name}: expected at least 1 frame, got 0")
+    if people != 1 or frames == 0:
+        raise ValueError(
+            f"{name}: expected 1 person in at least 1 frame, got {people} in {frames} frames"
+        )
     return header, body
 
 

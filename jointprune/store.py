@@ -35,6 +35,10 @@ COLUMNS = {
 }
 PARTS = ("meta.json", "clips.csv", "poses.npy", "present.npy")
 REMEDY = "prepare it again with `make data` (notebook 01 does the same), or import it again"
+DAMAGED = (
+    "{}: expected the dataset that was saved there, got {}: it was changed or damaged since; "
+    + REMEDY
+)
 CLIPS_AT_ONCE = 256  # bounds the memory that checks take
 
 
@@ -65,23 +69,9 @@ def save_dataset(
 ) -> SignDataset:
     """Check a data set, write it to `folder` whole or not at all, and open it.
 
-    A former store is replaced once the new one is complete; an identical one stays.
-
-    Parameters
-    ----------
-    folder : Path or str
-        Where to write the store.
-    poses, present, clips, classes, joints, meta
-        As in `SignDataset`. Version, shape, names and checksum are added to `meta`.
-
-    Returns
-    -------
-    SignDataset
-
-    Raises
-    ------
-    ValueError
-        If the content breaks the format; nothing is written then.
+    Arguments are as in `SignDataset`; version, shape, names and checksum are added to `meta`. A
+    former store is replaced once the new one is complete; an identical one stays. Raises
+    ValueError, and writes nothing, if the content breaks the format.
     """
     folder = Path(folder)
     if set(clips.columns) != set(COLUMNS):
@@ -129,36 +119,20 @@ def open_dataset(
     name: Path | str,
     workspace: Workspace = Workspace("."),  # noqa: B008 (frozen)
 ) -> SignDataset:
-    """Open a store; its arrays are memory-mapped.
+    """Open a store by its name in the workspace or by its folder; its arrays are memory-mapped.
 
-    Parameters
-    ----------
-    name : Path or str
-        Name of a store in the workspace, or the folder of any store.
-    workspace : Workspace
-        The repository by default.
-
-    Returns
-    -------
-    SignDataset
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such store.
-    ValueError
-        If its parts do not fit together or are not those that were saved. A process compares a
-        store with its checksum when it first opens it, which takes about a second per gigabyte.
+    Raises FileNotFoundError if there is none, ValueError if its content is not what was saved. A
+    process compares a store with its checksum when it first opens it: about a second a gigabyte.
     """
     is_path = isinstance(name, Path) or os.path.dirname(name)
     data = _opened(Path(name) if is_path else workspace.processed / name)
-    _check_content(data.folder, _state(data.folder))
+    stats = [(data.folder / part).stat() for part in PARTS]
+    _check_content(data.folder, tuple((s.st_size, s.st_mtime_ns, s.st_ino) for s in stats))
     return data
 
 
 def _opened(folder: Path) -> SignDataset:
     """The store in a folder, not compared with its checksum."""
-    meta_file, clips_file, *array_files = (folder / part for part in PARTS)
     absent = [part for part in PARTS if not (folder / part).is_file()]
     if absent:
         raise FileNotFoundError(
@@ -167,14 +141,16 @@ def _opened(folder: Path) -> SignDataset:
             "python -m jointprune.data import for another"
         )
     try:
-        meta = json.loads(meta_file.read_bytes())
+        meta = json.loads((folder / "meta.json").read_bytes())
         # A sign may be called "NA" or "null".
-        clips = pd.read_csv(clips_file, dtype=COLUMNS, keep_default_na=False)
+        clips = pd.read_csv(folder / "clips.csv", dtype=COLUMNS, keep_default_na=False)
         # Mapping fails at once where a header claims more than the file holds.
-        poses, present = (open_memmap(path, mode="r") for path in array_files)
+        poses, present = (
+            open_memmap(folder / f"{name}.npy", mode="r") for name in ("poses", "present")
+        )
         _ = meta["sha256"], meta["shape"], meta["joints"], meta["classes"]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise ValueError(_damaged(folder, f"one that cannot be read ({error})")) from error
+        raise ValueError(DAMAGED.format(folder, f"one that cannot be read ({error})")) from error
     _check_structure(poses, present, clips, meta, folder)
     data = StoredDataset(
         poses=poses,
@@ -241,28 +217,15 @@ def _holds(folder: Path, sha256: str) -> bool:
         return False
 
 
-def _state(folder: Path) -> tuple[int, ...]:
-    """Sizes, times and inodes of a store's files, which change when it is written to."""
-    stats = [(folder / part).stat() for part in PARTS]
-    return tuple(number for s in stats for number in (s.st_size, s.st_mtime_ns, s.st_ino))
-
-
 @lru_cache(maxsize=64)  # once a process, as long as the state is the same
-def _check_content(folder: Path, state: tuple[int, ...]) -> None:
-    """Refuse a store whose content does not have its checksum."""
+def _check_content(folder: Path, state: tuple) -> None:
+    """Refuse a store whose content does not have its checksum; writing changes its `state`."""
     data = _opened(folder)
     meta = {key: value for key, value in data.meta.items() if key != "sha256"}
     table = (folder / "clips.csv").read_bytes()
     got = _content_sha256(meta, table, data.poses, data.present)
     if got != data.sha256:
-        raise ValueError(_damaged(folder, f"content of checksum {got}"))
-
-
-def _damaged(folder: Path, got: str) -> str:
-    return (
-        f"{folder}: expected the dataset that was saved there, got {got}: it was changed or "
-        f"damaged since; {REMEDY}"
-    )
+        raise ValueError(DAMAGED.format(folder, f"content of checksum {got}"))
 
 
 def _check_structure(
@@ -274,20 +237,17 @@ def _check_structure(
             f"{folder}: expected store version {VERSION}, got {meta.get('version')}: {REMEDY}"
         )
     frames = poses.shape[1] if poses.ndim == 4 else 0
-    pairs = {
-        "poses' type": (np.dtype(np.float32), poses.dtype),
-        "present's type": (np.dtype(bool), present.dtype),
-        "poses' shape as noted in meta.json": (tuple(meta["shape"]), poses.shape),
-        "poses' clips, frames, joints": (
-            (len(clips), frames, len(meta["joints"])),
-            poses.shape[:3],
-        ),
-        "present's shape": (poses.shape[:3], present.shape),
-        "clip columns": (list(COLUMNS), list(clips.columns)),
-        "different classes": (len(meta["classes"]), len(set(meta["classes"]))),
-        "different joints": (len(meta["joints"]), len(set(meta["joints"]))),
-    }
-    for what, (wanted, got) in pairs.items():
+    counts = len(clips), frames, len(meta["joints"])
+    for what, wanted, got in (
+        ("poses' type", "float32", poses.dtype),
+        ("present's type", "bool", present.dtype),
+        ("poses' shape as noted in meta.json", tuple(meta["shape"]), poses.shape),
+        ("poses' clips, frames, joints", counts, poses.shape[:3]),
+        ("present's shape", poses.shape[:3], present.shape),
+        ("clip columns", list(COLUMNS), list(clips.columns)),
+        ("different classes", len(meta["classes"]), len(set(meta["classes"]))),
+        ("different joints", len(meta["joints"]), len(set(meta["joints"]))),
+    ):
         if wanted != got:
             raise ValueError(f"{folder}: expected {what} to be {wanted}, got {got}")
     hand_index(meta["joints"])

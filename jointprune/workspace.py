@@ -97,7 +97,12 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     of living processes stay, on any machine; without file locks no process counts as killed.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(parent)
+    for left in parent.resolve().glob(f"{PREFIX}*"):
+        try:
+            with _lock_in(left).acquire(blocking=False):
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # its maker lives, or there are no locks, or it belongs to another user
+            pass
     folder, lock = _locked_folder(parent.resolve())
     try:
         inside = folder / "new"
@@ -146,12 +151,3 @@ def _locked_folder(parent: Path) -> tuple[Path, FileLock]:
         except OSError:  # a file system without locks
             pass
         return folder, lock
-
-
-def _remove_abandoned(parent: Path) -> None:
-    for folder in parent.resolve().glob(f"{PREFIX}*"):
-        try:
-            with _lock_in(folder).acquire(blocking=False):
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:  # its maker lives, or there are no locks, or it belongs to another user
-            pass

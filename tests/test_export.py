@@ -1,7 +1,6 @@
 """Exported files give the model's probabilities, describe themselves, and need no jointprune."""
 
 import json
-import re
 import runpy
 import shutil
 import subprocess
@@ -19,9 +18,13 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.export import __main__, export_run
 from jointprune.export import folder as export_folder
-from jointprune.export.checks import TOLERANCE, answers, largest_difference, programs
-from jointprune.export.checks import random_clips as clips_like
-from jointprune.export.program import Recogniser, description, write
+from jointprune.export.program import (
+    TOLERANCE,
+    Recogniser,
+    largest_difference,
+    programs,
+    write,
+)
 from jointprune.importing.importer import import_recordings
 from jointprune.paper import fingerspelling
 from jointprune.prediction import predict
@@ -173,14 +176,6 @@ def test_all_files_hold_the_same_description(exported, few, model):
     assert inputs == {"poses": ["clips", "frames", 12, 2], "present": ["clips", "frames", 12]}
 
 
-def test_a_joint_is_named_as_mediapipe_names_it(few, run):
-    config = replace(TINY, joints=("left.wrist", "right.index_tip"), num_pose_points=2, budget=0)
-    assert description(config, few, run / "model.ckpt")["joints"] == [
-        {"name": "left.wrist", "hand": "left", "landmark": 0, "point": "WRIST"},
-        {"name": "right.index_tip", "hand": "right", "landmark": 8, "point": "INDEX_FINGER_TIP"},
-    ]
-
-
 def test_no_file_names_a_path_of_this_machine(exported):
     with zipfile.ZipFile(exported / "model.pt2") as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -202,13 +197,6 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording(
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
 
-@pytest.mark.parametrize("words", ["", "--help", "model.onnx", "model.onnx A.pose --left"])
-def test_the_example_shows_its_usage_for_other_arguments(words, exported, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["", *words.split()])
-    with pytest.raises(SystemExit, match=r"Usage: python read_a_sign.py model.onnx CLIP.pose"):
-        runpy.run_path(str(exported / "read_a_sign.py"))
-
-
 def test_the_example_runs_without_the_package(exported, recordings):
     """A module that is None cannot be imported."""
     block = "import runpy, sys; sys.modules['jointprune'] = None; sys.argv = sys.argv[1:]; "
@@ -218,12 +206,6 @@ def test_the_example_runs_without_the_package(exported, recordings):
         cwd=exported, env={}, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout[0] in LETTERS
-
-
-def test_the_readmes_export_folder_is_ignored_by_git():
-    text = (ROOT / "jointprune" / "README.md").read_text(encoding="utf-8")
-    top = re.search(r"jointprune\.export .*--out ([^/\s]+)", text).group(1)
-    assert f"/{top}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):
@@ -241,17 +223,6 @@ def test_a_file_with_other_probabilities_is_refused(exported, model, few):
         model.encoder.head.signs[0, 0] += 0.01  # too little to change a sign
     with pytest.raises(ValueError, match=r"model.pt2: expected the model's probabilities within"):
         largest_difference(exported, config, model, few)
-
-
-def test_the_random_clips_of_the_check_miss_hands_and_one_has_none(few):
-    noise = clips_like(few)
-    assert not noise.present[-1].any()
-    assert 0 < noise.present[:-1].mean() < 1
-    assert noise.lengths.min() == 1
-    config = replace(TINY, joints=("right.wrist",), num_pose_points=1, budget=0)
-    count = answers(lambda _, present: present.sum((1, 2))[:, None], config, noise, np.arange(6))
-    own = [noise.present[clip, :frames, 21].sum() for clip, frames in enumerate(noise.lengths)]
-    assert count[:, 0].tolist() == own
 
 
 def test_a_failure_leaves_nothing_behind(run, tmp_path, monkeypatch):
@@ -341,12 +312,9 @@ def test_a_missing_run_a_full_folder_and_a_missing_extra_are_refused(
 
 OTHERS = {
     "text": b"# notes",
-    "nothing": b"",
     "a pickle": b"\x80\x04}\x94.",
     "objects": Path("x"),
-    "a list": [1],
     "a tensor": torch.zeros(2),
-    "weights alone": {"weight": torch.zeros(2)},
     "another model": {"state_dict": {}, "pytorch-lightning_version": "2.5.0"},
 }
 

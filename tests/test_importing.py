@@ -7,16 +7,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from layout_sources import write
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
 from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, reading
-from jointprune.importing.checks import LIMIT, judge
 from jointprune.importing.importer import import_recordings
-from jointprune.importing.layouts.clips import Clip
-from jointprune.importing.layouts.values import Raw
+from jointprune.importing.layouts.clips import Clip, Raw
+from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
 from jointprune.paper.fingerspelling import FOLDER
 from jointprune.workspace import Workspace
@@ -80,33 +78,33 @@ def imported(source, workspace, monkeypatch, capsys):
 
 def test_a_clip_is_measured_in_shoulder_widths_from_their_middle():
     hands = motion(5, missing=[(2, 1)])
-    judged = judge(raw(hands))
-    np.testing.assert_allclose(judged.recording.points, in_shoulder_widths(hands), atol=1e-5)
-    assert judged[1:] == ("share", "shoulders", False, False)
+    recording, judged = judge(raw(hands))
+    np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
+    assert [*judged.values()] == ["share", "shoulders", False, False]
 
 
 def test_pixels_and_fractions_of_a_picture_of_known_shape_give_the_same_clip():
     hands = motion(5)
     wide, scale = raw(hands), np.array([640, 320, 1])
     pixels = wide._replace(hands=hands * scale, body=wide.body * scale[:2])
-    one, other = judge(wide, aspect=2.0), judge(pixels)
-    np.testing.assert_allclose(one.recording.points, other.recording.points, atol=1e-4)
-    assert (one.unit, other.unit) == ("share", "pixel")
+    (one, by_share), (other, by_pixel) = judge(wide, aspect=2.0), judge(pixels)
+    np.testing.assert_allclose(one.points, other.points, atol=1e-4)
+    assert (by_share["unit"], by_pixel["unit"]) == ("share", "pixel")
 
 
 def test_one_outlying_joint_does_not_turn_fractions_into_pixels_and_is_clipped():
     hands = motion(30)
     hands[3, 7, 1] = 2.05
-    judged = judge(raw(hands))
-    assert judged.unit == "share" and judged.recording.points.max() == LIMIT
+    recording, judged = judge(raw(hands))
+    assert judged["unit"] == "share" and recording.points.max() == LIMIT
 
 
 def test_without_shoulders_the_palm_gives_the_scale():
-    judged = judge(raw(motion(9), body=False))
-    palm = np.linalg.norm(judged.recording.points[:, 0] - judged.recording.points[:, 9], axis=-1)
+    recording, judged = judge(raw(motion(9), body=False))
+    palm = np.linalg.norm(recording.points[:, 0] - recording.points[:, 9], axis=-1)
     np.testing.assert_allclose(palm, 0.27, atol=1e-3)
-    np.testing.assert_allclose(judged.recording.points.mean((0, 1)), 0, atol=1e-5)
-    assert judged[1:] == ("share", "palm", None, None)
+    np.testing.assert_allclose(recording.points.mean((0, 1)), 0, atol=1e-5)
+    assert [*judged.values()] == ["share", "palm", None, None]
 
 
 def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
@@ -116,15 +114,15 @@ def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
     hands[3, 5, 0] = 0  # one zero is a coordinate
     confidence = np.ones((4, 42), dtype=np.float32)
     confidence[2, :21] = 0
-    present = judge(raw(hands, confidence)).recording.present
+    present = judge(raw(hands, confidence))[0].present
     assert present[:, ::21].tolist() == [[False, True], [True, False], [False, True], [True, True]]
     assert (present == np.repeat(present[:, ::21], 21, axis=1)).all()
 
 
 def test_swapped_hands_and_mirrored_pictures_are_detected():
     whole = raw(motion(5))
-    assert judge(whole._replace(hands=np.roll(whole.hands, 21, axis=1))).swapped
-    assert judge(whole._replace(body=whole.body * [-1, 1] + [1, 0])).mirrored
+    assert judge(whole._replace(hands=np.roll(whole.hands, 21, axis=1)))[1]["swapped"]
+    assert judge(whole._replace(body=whole.body * [-1, 1] + [1, 0]))[1]["mirrored"]
 
 
 # Labels and groups
@@ -151,9 +149,7 @@ def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     ("text", "message"),
     [
         (b"a,1\na,2\n", ":2: expected one label for the clip 'a'"),
-        (b"a,1,2\n", ":1: expected clip,label"),
         (b"a;1\n", ":1: expected clip,label"),
-        (b"a,\n", ":1: expected clip,label"),
         (b"clip,label\n\n", "expected rows of clip,label, got none"),
         ("a/1,Bjørn\n".encode("latin-1"), "expected a CSV file in UTF-8"),
         (None, "expected a CSV file .* No such file"),
@@ -179,6 +175,11 @@ def test_groups_are_signers_by_layout_block_pattern_or_table(tmp_path):
     (tmp_path / "g.csv").write_text("0,ann\n9,ann\n10,bo\nb/19,cy\n")
     assert groups(str(tmp_path / "g.csv")) == ["ann", "ann", "bo", "cy"]
     assert groups("", clips("a/0", signer="7")) == ["7"]
+    for rule, mixed in (("pattern:(a)", some), ("", [*clips("a/1", signer="3"), *some[3:]])):
+        with pytest.raises(
+            ValueError, match=r"a signer for every clip, .* 1 without, such as 'b/19'"
+        ):
+            groups(rule, mixed)
 
 
 def test_without_signers_groups_are_parts_and_each_side_of_a_split_has_its_own():
@@ -195,8 +196,6 @@ def test_without_signers_groups_are_parts_and_each_side_of_a_split_has_its_own()
     ("groups", "message"),
     [
         ("blocks:0", "expected blocks:N"),
-        ("blocks:²", "expected blocks:N with a number of recordings, got 'blocks:²'"),
-        ("pattern:x", "expected a bracket"),
         ("pattern:(", "expected a regular expression, got '('"),
         ("none.csv", "clip,signer, blocks:N or pattern:REGEX, got 'none.csv'"),
     ],
@@ -207,13 +206,6 @@ def test_a_rule_is_refused_before_any_recording_is_looked_for(
     monkeypatch.setattr(importer, "recognise", stop)
     code, _, said = imported(tmp_path, "--groups", groups)
     assert code == 1 and message in said
-
-
-def test_clips_without_a_signer_are_refused():
-    with pytest.raises(ValueError, match="got 2 without, such as 'a/1'"):
-        annotations.group_rule("pattern:(x)")(clips("a/1", "b/2"))
-    with pytest.raises(ValueError, match=r"a signer for every clip, .* such as 'b/1'"):
-        annotations.group_rule("")([*clips("a/1", signer="3"), *clips("b/1")])
 
 
 # The whole
@@ -245,23 +237,6 @@ def test_an_interrupted_import_continues_and_ends_alike(source, workspace, monke
     again, _ = import_recordings(source, "again", workspace)
     assert not jobs_left
     assert np.array_equal(again.poses, whole.poses) and again.clips.equals(whole.clips)
-
-
-def test_an_import_removes_what_a_stopped_one_of_its_name_has_read(
-    imported, source, workspace, tmp_path, monkeypatch
-):
-    other = tmp_path / "other"
-    shutil.copytree(source, other)
-    shutil.rmtree(other / SIGNS[0] / "5")
-    with monkeypatch.context() as patch:
-        patch.setattr(importer, "_store", stop)
-        assert imported(source)[0] == 130
-    kept = workspace.processed / ".import-mine"
-    assert len(list(kept.glob("*.npz"))) == 1
-    imported(other, name="another")
-    assert kept.is_dir()
-    imported(other)
-    assert {path.name for path in workspace.processed.iterdir()} == {"mine", "another"}
 
 
 def test_a_changed_recording_is_read_again(source):
@@ -321,14 +296,8 @@ def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
 
 def test_too_few_signers_are_refused_before_any_recording_is_read(source, workspace, monkeypatch):
     monkeypatch.setattr(importer, "read_chunks", stop)
-    for groups in ("blocks:6", "pattern:([x/])"):
-        with pytest.raises(ValueError, match="expected at least 3 signers"):
-            import_recordings(source, "mine", workspace, groups=groups)
-
-
-def test_too_few_signers_with_usable_clips_are_refused(source, workspace):
-    with pytest.raises(ValueError, match=r"at least 3 signers .* got 2"):
-        import_recordings(source, "mine", workspace, groups="blocks:3")
+    with pytest.raises(ValueError, match="expected at least 3 signers"):
+        import_recordings(source, "mine", workspace, groups="blocks:6")
 
 
 def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, workspace):
@@ -337,13 +306,6 @@ def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, worksp
             write_mp_data(tmp_path / "s" / split / "a" / str(sequence), motion(4, seed=sequence))
     with pytest.raises(ValueError, match=r"\['signer 1', 'signer 2', .* in both"):
         import_recordings(tmp_path / "s", "mine", workspace, groups="blocks:1")
-
-
-def test_a_source_without_any_hand_is_refused_by_its_first_clip(tmp_path, workspace):
-    for sequence in "123":
-        write_mp_data(tmp_path / "s" / "a" / sequence, np.full((3, 42, 3), np.nan))
-    with pytest.raises(ValueError, match="got none out of 3; the first, a/1: expected a hand"):
-        import_recordings(tmp_path / "s", "mine", workspace)
 
 
 def test_units_are_not_mixed(source, workspace):
@@ -367,13 +329,6 @@ def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
         import_recordings(source, name, workspace)
 
 
-def test_the_command_says_what_was_found(imported, source):
-    code, said, _ = imported(source, "--groups", "blocks:2")
-    assert code == 0 and "12 clips, 2 signs, signers: 3" in said and "left out: 1" in said
-    code, _, said = imported(source / "none")
-    assert code == 1 and "none: it is not there" in said
-
-
 def test_an_aspect_is_the_width_over_the_height(imported, source):
     assert command._aspect("16:9") == pytest.approx(1.7778, abs=1e-4)
     for text in ("16:0", "-16:9", "nan:9", "16:inf", "16", "16:9:1", "a:b", "1e300:1e-300", ""):
@@ -392,27 +347,10 @@ def test_a_damaged_frame_is_named_once_behind_its_sequence(imported, source):
     assert code == 1 and said.startswith(f"{broken.parent}: 10.npy: expected 13296 bytes")
 
 
-def test_a_file_that_is_left_out_is_named_once(imported, tmp_path):
-    source = tmp_path / "arrays"
-    for i in range(4):
-        values = np.full((5, 543, 3), np.nan, dtype=np.float32)
-        values[:, 501:] = motion(5, seed=i)
-        write(source / "a" / f"{i}.npy", values if i else values[:, :10])
-    code, said, _ = imported(source)
-    assert code == 0 and said.count("0.npy") == 1
-    assert "\n  a/0.npy: expected an array (frames, 543, 2 to 4), got (5, 10, 3)" in said
-    code, _, said = imported(source, "--strict")
-    assert code == 1 and said.startswith(f"{source}/a/0.npy: expected") and said.count("0.npy") == 1
-
-
-def test_the_command_says_which_data_set_it_replaced_and_only_if_it_did(imported, source, tmp_path):
-    other = tmp_path / "other"
-    shutil.copytree(source, other)
-    write_mp_data(other / SIGNS[0] / "6", motion(9, seed=99))
-    replaced = "replaced: the data set mine of {} clips, from {}\n"
-    assert "replaced" not in imported(source)[1]
-    assert "replaced" not in imported(source)[1]
-    assert replaced.format(12, source) in imported(other)[1]
+def test_the_command_says_that_it_replaced_another_import(imported, source):
+    assert "replaced" not in imported(source)[1] + imported(source)[1]
+    shutil.rmtree(source / SIGNS[0] / "5")
+    assert "replaced: another import of the name mine" in imported(source)[1]
     assert "replaced" not in imported(source, name="another")[1]
 
 
@@ -435,17 +373,6 @@ def test_a_data_set_that_is_no_import_is_not_replaced(
     (workspace.processed / "mine" / "poses.npy").write_bytes(b"")  # damaged, and still no import
     with pytest.raises(ValueError, match="made otherwise"):
         import_recordings(source, "mine", workspace)
-
-
-def test_labels_are_given_a_file_at_a_time_before_or_after_the_folder(
-    imported, source, workspace, tmp_path
-):
-    for i, sign in enumerate(SIGNS):
-        rows = [f"{sign}/{sequence},{'ab'[i]}" for sequence in range(7)]
-        (tmp_path / f"{i}.csv").write_text("\n".join(rows), encoding="utf-8")
-    code, said, _ = imported("--labels", tmp_path / "0.csv", source, "--labels", tmp_path / "1.csv")
-    assert code == 0 and "12 clips, 2 signs" in said
-    assert set(load_dataset("mine", workspace).classes) == {"a", "b"}
 
 
 def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, workspace, tmp_path):

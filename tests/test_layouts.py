@@ -24,8 +24,7 @@ from layout_sources import (
 from recordings import write_frames
 
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
-from jointprune.importing.layouts.clips import Clip, NotThisLayout, in_order
-from jointprune.importing.layouts.values import hands_seen
+from jointprune.importing.layouts.clips import Clip, NotThisLayout, hands_seen
 
 
 @pytest.fixture
@@ -55,19 +54,6 @@ def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
         body = np.where(motion.pose_seen[:, BODY, None], motion.pose[:, BODY, :2] * scale, np.nan)
         np.testing.assert_allclose(raw.body, body.astype(np.float32), 1e-6)
     assert raw.fps == (29.5 if name == "pose" else 0)
-
-
-def test_a_sequence_without_hands_is_read_as_missing(tmp_path, motion):
-    motion.seen[:] = False
-    for writer in ("pose", "mp-data", "mp-data 258", "mp-data 258, hands first", "openhands"):
-        WRITERS[writer](tmp_path / writer, motion)
-        name, (clip,) = recognise(tmp_path / writer)
-        raw = LAYOUTS[name].read(clip)
-        assert not hands_seen(raw.hands[..., :2], raw.confidence).any()
-        assert np.isfinite(raw.body).all(axis=(1, 2)).tolist() == motion.pose_seen[:, 0].tolist()
-    write_frames(tmp_path / "dark" / "hello" / "0", np.zeros((3, 258)))
-    raw = mp_data.read(mp_data.find(tmp_path / "dark")[0])
-    assert not raw.hands.any() and np.isnan(raw.body).all()
 
 
 # pose
@@ -151,28 +137,6 @@ def names(clips):
     return [(clip.name, clip.label, clip.signer, clip.split) for clip in clips]
 
 
-def test_numbers_sort_as_numbers_in_one_order_for_all_names():
-    text = [
-        "clip 10",
-        "clip 2",
-        "02",
-        "2",
-        "10",
-        "a2/2",
-        "a10/1",
-        "b",
-        "B",
-        "çay",
-        "c\u0327",
-        "²",
-        "",
-    ]
-    ordered = in_order(text)
-    assert in_order(reversed(text)) == in_order(sorted(text)) == ordered
-    for first, second in (("clip 2", "clip 10"), ("2", "10"), ("a2/2", "a10/1")):
-        assert ordered.index(first) < ordered.index(second)
-
-
 def test_a_path_tells_sign_signer_and_split(tmp_path):
     files = ("Train/teşekkür ederim/signer3_sample2_color", "validation/evet/x_color", "VALID/x")
     for name in (*files, "test/signer10_sample1", "train"):
@@ -236,23 +200,6 @@ def test_frames_are_in_the_order_of_their_numbers_with_gaps(tmp_path, motion):
         np.testing.assert_array_equal(hands, straight[order])
 
 
-def test_a_sign_may_be_called_train_and_stand_below_a_split(tmp_path):
-    write_frames(tmp_path / "train" / "0", np.zeros((1, 126)))
-    write_frames(tmp_path / "test" / "train" / "0", np.zeros((1, 126)))
-    assert names(mp_data.find(tmp_path)) == [
-        ("test/train/0", "train", "", "test"),
-        ("train/0", "train", "", ""),
-    ]
-
-
-def test_the_order_of_258_values_is_detected_also_without_a_body(tmp_path, motion):
-    motion.pose_seen[:] = False
-    for writer in ("mp-data 258", "mp-data 258, hands first"):
-        WRITERS[writer](tmp_path / writer, motion)
-        raw = mp_data.read(mp_data.find(tmp_path / writer)[0])
-        np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
-
-
 @pytest.mark.parametrize("width", [1662, 258, 126])
 def test_points_whose_wrist_has_a_depth_are_no_hand(tmp_path, motion, width):
     motion.hands[:, [0, 21], 2] = 4e-7  # rounding
@@ -280,7 +227,7 @@ def read_array(folder, values):
     return arrays.read(Clip("x", "", "", "", (write(folder / "x.npy", values),)))
 
 
-@pytest.mark.parametrize("shape", [(6, 543), (6, 543, 5), (6, 543, 1), (6, 553, 3), (6, 1, 543, 3)])
+@pytest.mark.parametrize("shape", [(6, 543), (6, 543, 5), (6, 553, 3)])
 def test_arrays_of_another_shape_are_refused(tmp_path, shape):
     with pytest.raises(ValueError, match=r"expected an array \(frames, 543, 2 to 4\), got"):
         read_array(tmp_path, np.zeros(shape))
@@ -346,11 +293,9 @@ def test_a_table_without_rows_of_a_missing_hand_is_read_as_missing(tmp_path, mot
 
 BROKEN_TABLES = {
     "a column less": (lambda t: t.drop(columns="z"), "expected a parquet table with columns"),
-    "no rows": (lambda t: t[:0], "at least 1 frame"),
     "a face alone": (lambda t: t[t["type"] == "face"], "at least 1 frame"),
     "a point twice": (lambda t: pd.concat([t, t[t["type"] == "pose"]]), "got one twice"),
     "22 points": (lambda t: t.replace({"landmark_index": {20: 21}}), "0 to 20 .*, got 21 of"),
-    "words": (lambda t: t.assign(x=t["x"].astype(str)), "real coordinates, got x"),
     "half frames": (lambda t: t.assign(frame=t["frame"] + 0.5), "got frame float64"),
     "infinite": (lambda t: t.assign(x=t["x"].fillna(np.inf)), "an infinite value"),
     "no wrists": (lambda t: t.assign(z=t["z"] + 1), "wrist at depth 0"),
@@ -366,25 +311,7 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
         asl_signs.read(asl_signs.find(tmp_path)[0])
 
 
-def test_a_truncated_table_is_refused(tmp_path, motion):
-    path = write_asl(tmp_path, motion)
-    whole = path.read_bytes()
-    for length in (0, len(whole) // 2, len(whole) - 9):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"100\.parquet: expected a parquet table"):
-            asl_signs.read(asl_signs.find(tmp_path)[0])
-
-
 # which layout
-
-
-def test_a_folder_without_a_layout_is_refused_with_the_reason_of_each(tmp_path):
-    write(tmp_path / "a" / "1.avi", b"")
-    with pytest.raises(ValueError, match="expected one of these layouts") as refusal:
-        recognise(tmp_path)
-    reasons = str(refusal.value).splitlines()[1:]
-    assert [line.split(":")[0].strip() for line in reasons] == list(LAYOUTS)
-    assert "expected .pose files, got 1 .avi" in reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -393,12 +320,10 @@ def test_a_folder_without_a_layout_is_refused_with_the_reason_of_each(tmp_path):
         ({"hello/1.npy": np.zeros((2, 7))}, r"mp-data: expected <sign>.*got hello/1\.npy"),
         ({"hello/1.npy": np.zeros((2, 7))}, r"arrays: .* got shapes \[\(2, 7\)\]"),
         ({"hello/1/0.npy": np.zeros(7)}, r"mp-data: expected vectors .* got shapes \[\(7,\)\]"),
-        ({"hello/1/first.npy": np.zeros(126)}, r"mp-data: .* got hello/1/first\.npy"),
-        ({"a/hello/1/0.npy": np.zeros(126)}, r"mp-data: .* got a/hello/1/0\.npy"),
         ({"hello/1/0.npy": b"no header"}, r"mp-data: .* got shapes none readable"),
+        ({"a/1.avi": b""}, r"  pose: expected \.pose files, got 1 \.avi"),
         ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),
         ({"train.csv": b"\xff\xfe"}, r"asl-signs: expected a CSV table in UTF-8"),
-        ({"train.csv": b""}, r"asl-signs: expected a CSV table in UTF-8"),
     ],
 )
 def test_the_reason_of_a_layout_says_what_it_found(tmp_path, content, reason):
@@ -425,14 +350,9 @@ def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):
     with pytest.raises(ValueError, match="got pose and arrays: choose one with --layout"):
         recognise(tmp_path)
     assert recognise(tmp_path, "arrays")[0] == "arrays"
-    with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got 1 \.(npy|pose), 1 "):
-        recognise(tmp_path, "openhands")
-
-
-def test_a_source_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a layout out of auto, pose, .*, got 'mp_data'"):
         recognise(tmp_path, "mp_data")
     with pytest.raises(FileNotFoundError, match="it is not there"):
         recognise(tmp_path / "nowhere")
-    with pytest.raises(NotADirectoryError, match="give the folder that holds them"):
-        recognise(write(tmp_path / "x.npy", np.zeros(3)))
+    with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got 1 \.(npy|pose), 1 "):
+        recognise(tmp_path, "openhands")

@@ -7,7 +7,6 @@ from jointprune.skeleton import (
     FINGER_OF,
     FINGERS,
     HAND_OF,
-    HANDS,
     JOINT_NAMES,
     JOINTS,
     LEVEL_OF,
@@ -24,19 +23,6 @@ def test_joints_stand_at_mediapipes_numbers():
     numbers |= {"ring_pip": 14, "pinky_mcp": 17, "pinky_tip": 20}
     assert {name: JOINTS.index(name) for name in numbers} == numbers
     assert len(JOINTS) == 21
-
-
-def test_the_left_hand_comes_first():
-    assert HANDS == ("left", "right")
-    assert JOINT_NAMES[0] == "left.wrist" and JOINT_NAMES[21] == "right.wrist"
-    assert JOINT_NAMES[-1] == "right.pinky_tip" and len(set(JOINT_NAMES)) == 42
-
-
-def test_fingers_hold_every_joint_but_the_wrist_once():
-    held = [joint for finger in FINGERS.values() for joint in finger]
-    assert sorted(held) == list(range(1, 21))
-    for finger, joints in FINGERS.items():
-        assert all(JOINTS[joint].startswith(finger) for joint in joints)
 
 
 def test_bones_are_a_tree_of_five_chains_from_the_wrist():

@@ -12,8 +12,7 @@ from layout_sources import Motion, keypoints, little_memory, write
 from pyarrow import parquet
 
 from jointprune.importing.layouts import asl_signs, openhands
-from jointprune.importing.layouts.clips import Clip
-from jointprune.importing.layouts.values import load_npy
+from jointprune.importing.layouts.clips import Clip, load_npy
 
 
 @pytest.fixture
@@ -43,22 +42,15 @@ def saved(values):
 
 BROKEN_NPY = {
     "empty": (b"", "version 1.0"),
-    "text": (b"hello, world", "version 1.0"),
-    "cut in its header": (saved(np.zeros(4))[:30], "version 1.0"),
     "cut in its values": (saved(np.zeros(4))[:-1], "expected 32 bytes for shape .4,. .* got 31"),
-    "longer": (saved(np.zeros(4)) + b"\0", "got 33"),
     "no literal": (npy_bytes("(" * 5000), "cannot be read"),
     "a call": (npy_bytes("__import__('os').getcwd()"), "cannot be read"),
     "a header of 4 GB": (b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b"{}", "cannot be read"),
     "version 3": (npy_bytes(header((1,)), bytes(4), (3, 0)), "version 1.0"),
     "4 TB": (npy_bytes(header((10**12,)), bytes(64)), "expected 4000000000000 bytes"),
     "more than any memory": (npy_bytes(header((10**40, 3))), "expected 12000.* bytes"),
-    "negative": (npy_bytes(header((-2, -2)), bytes(16)), "at least 1 value"),
     "no frames": (saved(np.zeros((0, 543, 3))), "at least 1 value"),
     "Python objects": (saved(np.array([{}, None])), "real numbers, got object"),
-    "text values": (saved(np.array(["a"])), "real numbers, got <U1"),
-    "complex": (saved(np.ones(2, complex)), "real numbers, got complex"),
-    "bool": (saved(np.ones(2, bool)), "real numbers, got bool"),
     "records": (saved(np.zeros(2, [("x", "f4")])), "real numbers, got"),
 }
 
@@ -107,31 +99,20 @@ def test_a_hostile_pickle_runs_nothing_and_the_error_names_the_call(tmp_path):
     assert target.exists()
 
 
-@pytest.mark.parametrize("protocol", [3, 4, 5])
 @pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])
-def test_arrays_pickled_by_numpy_1_and_2_are_read(tmp_path, motion, protocol, core):
+def test_arrays_pickled_by_numpy_1_and_2_are_read(tmp_path, motion, core):
     content = {**keypoints(motion), "frames": 6, "note": ["x", 1.5, None, True]}
-    raw = pickle.dumps(content, protocol)
-    if protocol == 3:  # names of modules end in a line feed, so that they can differ in length
-        raw = raw.replace(b"numpy._core.", f"{core}.".encode())
-    elif core == "numpy.core":
-        old, new = b"numpy._core.", b"numpy.core."
-        spelled = next(w for w in (b"numpy._core.multiarray", b"numpy._core.numeric") if w in raw)
-        raw = raw.replace(
-            bytes([len(spelled)]) + spelled, bytes([len(spelled) - 1]) + spelled.replace(old, new)
-        )
-        # the frame, whose length stands first, is a byte shorter
-        raw = raw[:3] + struct.pack("<Q", struct.unpack_from("<Q", raw, 3)[0] - 1) + raw[11:]
+    raw = pickle.dumps(content, protocol=3).replace(b"numpy._core.", f"{core}.".encode())
     assert (core + ".").encode() in raw
-    raw = read_pickle(tmp_path, raw)
-    np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])
+    hands = read_pickle(tmp_path, raw).hands
+    np.testing.assert_array_equal(hands[motion.seen], motion.hands[motion.seen])
 
 
-def test_arrays_of_any_byte_order_and_memory_order_are_read(tmp_path, motion):
+def test_arrays_of_any_protocol_byte_order_and_memory_order_are_read(tmp_path, motion):
     content = keypoints(motion)
-    for kind, order in ((">f4", "C"), ("<f2", "F"), ("<f8", "F")):
+    for protocol, kind, order in ((4, ">f4", "C"), (5, "<f2", "F"), (5, "<f8", "F")):
         points = np.asarray(content["keypoints"], dtype=kind, order=order)
-        raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}))
+        raw = read_pickle(tmp_path, pickle.dumps({**content, "keypoints": points}, protocol))
         np.testing.assert_array_equal(raw.hands, points[:, 33:].astype(np.float32))
 
 
@@ -143,15 +124,9 @@ RECONSTRUCT = np.zeros(0).__reduce__()[0]
 WITH_PARTS = (3, "<", None, ("x",), {}, 8, 8, 0)
 HOSTILE_ARRAYS = {
     "ndarray of 8 TB": (lambda: remade(np.ndarray, ((10**12,),)), "makes arrays of its own"),
-    "8 TB to begin with": (
-        lambda: remade(RECONSTRUCT, (np.ndarray, (10**12,), b"b")),
-        "starts with shape",
-    ),
     "8 TB in 8 bytes": (lambda: array_state((10**12,), np.dtype("f8"), bytes(8)), "cannot reshape"),
     "a list for bytes": (lambda: array_state((1,), np.dtype("f8"), [1.0]), "Python objects"),
-    "no type of number": (lambda: array_state((1,), np.dtype, bytes(8)), "Python objects"),
     "objects": (lambda: np.array([{}, None]), "an array of type 'O8'"),
-    "dates": (lambda: np.zeros(2, "M8[s]"), "an array of type 'M8'"),
     "records": (lambda: np.zeros(2, [("x", "f4")]), "an array of type 'V4'"),
     "parts": (lambda: remade(np.dtype, ("f8", False, True), state=WITH_PARTS), "type with parts"),
     "eval": (lambda: remade(eval, ("1",)), r"would call builtins\.eval"),
@@ -185,16 +160,11 @@ BROKEN_PICKLES = {
     "truncated": (lambda c: pickle.dumps(c)[:-50], "only [0-9]+ remain"),
     "memo": (lambda c: b"\x80\x04]r\xff\xff\xff\x7f.", "a memo of 2147483647 entries"),  # 32 GB
     "a huge string": (lambda c: claim(b"\x80\x04\x8e"), "only 2 remain"),
-    "a huge buffer": (lambda c: claim(b"\x80\x05\x96"), "only 2 remain"),
     "a list": (lambda c: [1], "a pickled dict, got list"),
-    "one array": (lambda c: {"keypoints": c["keypoints"]}, "got .'keypoints'."),
     "lists for arrays": (lambda c: {k: v.tolist() for k, v in c.items()}, "confidences, got ..:"),
     "two people": (lambda c: c | {"keypoints": np.zeros((6, 2, 75, 3))}, "1 person, got 2"),
-    "543 points": (lambda c: c | {"keypoints": np.zeros((6, 543, 3))}, r"\(frames, 75, 3\), got"),
-    "fewer": (lambda c: c | {"confidences": np.zeros((6, 42))}, r"\(6, 75\), got \(6, 42\)"),
     "no frames": (lambda c: {k: v[:0] for k, v in c.items()}, "at least 1 frame, got 0"),
     "infinite": (lambda c: c | {"keypoints": c["keypoints"] + np.inf}, "an infinite value"),
-    "no wrists": (lambda c: c | {"keypoints": c["keypoints"] + 0.5}, "wrist at depth 0"),
 }
 
 

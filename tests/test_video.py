@@ -18,8 +18,7 @@ from jointprune import data as command
 from jointprune.importing import reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.values import hands_seen
-from jointprune.importing.report import import_summary
+from jointprune.importing.layouts.clips import hands_seen
 from jointprune.workspace import Workspace
 
 with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")
@@ -129,24 +128,6 @@ def test_autsl_becomes_a_data_set_with_its_split_its_signers_and_its_class_ids(a
     np.testing.assert_allclose(
         data.poses[row, : seen.sum()], (pixels * clip.seen[..., None])[seen], atol=1e-4
     )
-
-
-def test_a_split_without_labels_of_its_test_clips_is_not_used(autsl, workspace):
-    source, tables = autsl
-    some = [table for table in tables if table.parent.name != "test"]
-    data, report = import_recordings(source, "mine", workspace, labels=some)
-    assert not data.official_split and report["labels_unused"] == []
-    assert "NO TEST CLIPS" in import_summary(report)
-
-
-def test_the_poses_alone_make_the_same_data_set(autsl, workspace):
-    source, tables = autsl
-    whole, _ = import_recordings(source, "mine", workspace, labels=tables)
-    folder = video.poses_folder(workspace, "mine")
-    alone, _ = import_recordings(folder, "alone", workspace, labels=tables)
-    assert np.array_equal(whole.poses, alone.poses)
-    told = ["clip", "label", "signer", "split", "fps"]
-    assert whole.clips[told].equals(alone.clips[told])
 
 
 def test_poses_of_another_video_are_not_taken_for_this_ones(autsl, workspace):

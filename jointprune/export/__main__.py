@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import jointprune.export
-from jointprune.export.checks import TOLERANCE
+from jointprune.export.program import TOLERANCE
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Export of a run into a folder: its model, its data set, and files written whole or not at all."""
+"""Export of a run into a folder that appears whole or not at all."""
 
 import json
 import pickle
@@ -10,8 +10,7 @@ import torch
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.export.checks import largest_difference
-from jointprune.export.program import Recogniser, description, write
+from jointprune.export.program import Recogniser, description, largest_difference, write
 from jointprune.extras import require
 from jointprune.runs import run_of
 from jointprune.store import open_dataset
@@ -22,31 +21,11 @@ FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, 
 
 
 def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
-    """Export a trained run into a new folder, which appears whole or not at all.
+    """Export a run's folder or a checkpoint into a new folder, by default `export` beside it.
 
-    Parameters
-    ----------
-    run : Path
-        Folder of a run, or a checkpoint.
-    out : Path, optional
-        The new folder; `export` beside the checkpoint by default.
-    dataset : str
-        Name or folder of the data set of the training. The folder of a run finds it by itself.
-
-    Returns
-    -------
-    Path
-        The folder.
-    float
-        Largest difference between a probability of the files and of the trained model.
-
-    Raises
-    ------
-    ValueError
-        If the data set is another one, the model's gates cannot close joints, or a file gives
-        other probabilities than the model.
-    FileNotFoundError, FileExistsError, ModuleNotFoundError
-        If the checkpoint or the extra `export` is missing, or `out` is not empty.
+    Returns the folder and the largest difference between a probability of its files and of the
+    model. Raises ValueError for another data set, a model whose gates cannot close joints or a
+    difference above 1e-5; FileExistsError if `out` is not empty.
     """
     require("export", "to write a model's files")
     checkpoint = run / "model.ckpt" if run.is_dir() else run
@@ -69,10 +48,7 @@ def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[P
 
 
 def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
-    """Load the model of a checkpoint in evaluation mode; no code in the file is run.
-
-    Raises FileNotFoundError or ValueError if it is not a checkpoint of this package.
-    """
+    """Load the model of a checkpoint in evaluation mode; no code in the file is run."""
     refusal = (
         "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got "
         f"{checkpoint} ({{}}): name the path that training printed, or a folder of data/runs"
@@ -99,26 +75,22 @@ def dataset_of_run(folder: Path, name: str = "") -> SignDataset:
 
     Unless named, it is searched for beside the folder of runs; no other store is opened.
     """
-    run = run_of(folder)
+    run, found = run_of(folder), []
     stores = [open_dataset(name).folder] if name else sorted(folder.parents[1].glob("processed/*"))
-    metas = {store: _meta(store) for store in stores}
-    for store, meta in metas.items():
-        if run.name(meta.get("sha256", "")) == folder.name:
+    for store in stores:
+        try:
+            meta = json.loads((store / "meta.json").read_bytes())
+            found.append(meta["name"])
+            sha256 = meta["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):  # not a store, or a damaged one
+            continue
+        if run.name(sha256) == folder.name:
             return open_dataset(store)
     raise ValueError(
-        f"expected the data set that gave the run {folder.name} its name, got "
-        f"{[meta['name'] for meta in metas.values() if 'name' in meta]}: prepare it again or name "
-        "--dataset; for a run that was moved, renamed or made by older code, name its model.ckpt"
+        f"expected the data set that gave the run {folder.name} its name, got {found}: prepare "
+        "it again or name --dataset; for a run that was moved, renamed or made by older code, "
+        "name its model.ckpt"
     )
-
-
-def _meta(store: Path) -> dict:
-    """A store's meta.json; empty for a folder that is not a store."""
-    try:
-        meta = json.loads((store / "meta.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return meta if isinstance(meta, dict) else {}
 
 
 def dataset_named(name: str, config: TrainingConfig) -> SignDataset:

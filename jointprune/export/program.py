@@ -1,25 +1,31 @@
-"""The exported program, its description, and the files of both."""
+"""The exported program, its files and description, and their comparison with the model."""
 
 import json
 import logging
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
+from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.recordings import HAND_POINTS, LIMIT
-from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME
+from jointprune.runs import joint_indices
+from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME, hand_index
 from jointprune.training import without_noise
 from jointprune.workspace import file_sha256
 
 OPSET = 20  # of ONNX; onnxruntime reads such files from 1.18 on
-EXAMPLE = Path(__file__).with_name("read_a_sign.py")
+TOLERANCE = 1e-5  # largest difference allowed between a program's probability and the model's
+CHECKED = 64  # clips of the data set that are compared, besides random ones
 
 # What a caller has to provide; everything else happens inside the program.
 CONTRACT = {
@@ -66,17 +72,14 @@ class Recogniser(nn.Module):
     def forward(self, poses: Tensor, present: Tensor) -> Tensor:
         """Probabilities (clips, classes), from the inputs described in CONTRACT."""
         poses = torch.where(present[..., None], poses.clamp(-LIMIT, LIMIT), 0)
-        poses, present = self.resample(poses, present)
-        return self.encoder(poses, present * self.gates).softmax(-1)
-
-    def resample(self, poses: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """`preprocessing.resample` in torch, which can be traced; a test holds the two equal."""
+        # `preprocessing.resample` in torch, which can be traced; a test holds the two equal.
         moment = (self.shares * (poses.shape[1] - 1)).round(decimals=9)
         before, after = moment.floor().long(), moment.ceil().long()
         here, there = present[:, before], present[:, after]
         weight = (moment - before).float()[:, None]
         weight = torch.where(here & ~there, 0, torch.where(there & ~here, 1, weight))[..., None]
-        return poses[:, before] * (1 - weight) + poses[:, after] * weight, here | there
+        poses = poses[:, before] * (1 - weight) + poses[:, after] * weight
+        return self.encoder(poses, (here | there) * self.gates).softmax(-1)
 
 
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:
@@ -125,4 +128,70 @@ def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
     as_onnx.model.metadata_props["model.json"] = text
     as_onnx.save(folder / "model.onnx", external_data=False)
     (folder / "model.json").write_text(text, encoding="utf-8")
-    shutil.copy(EXAMPLE, folder)
+    shutil.copy(Path(__file__).with_name("read_a_sign.py"), folder)
+
+
+def largest_difference(
+    folder: Path, config: TrainingConfig, model: SignClassificationLightning, data: SignDataset
+) -> float:
+    """Largest difference of a probability between a folder's programs and the trained model.
+
+    Compares clips of the data set and random ones; raises ValueError above TOLERANCE.
+    """
+    clips = np.unique(np.linspace(0, len(data) - 1, CHECKED).round().astype(int))
+    loaded, noise, worst = programs(folder), random_clips(data), 0.0
+    for part, some in ((data, clips), (noise, np.arange(len(noise)))):
+        expected = predict(model, part, some)
+        for name, program in loaded.items():
+            difference = float(np.abs(answers(program, config, part, some) - expected).max())
+            if not difference <= TOLERANCE:  # NaN included
+                raise ValueError(
+                    f"{name}: expected the model's probabilities within {TOLERANCE:g}, got a "
+                    f"difference of {difference:.2g}: nothing was written"
+                )
+            worst = max(worst, difference)
+    return worst
+
+
+def programs(folder: Path) -> dict[str, Callable]:
+    """Load the exported programs: file name -> function of the arrays poses and present."""
+    import onnxruntime  # of the extra `export`
+
+    loaded = torch.export.load(folder / "model.pt2").module()
+    session = onnxruntime.InferenceSession(
+        folder / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+
+    def by_torch(poses, present):
+        with torch.no_grad():
+            return loaded(torch.from_numpy(poses), torch.from_numpy(present)).numpy()
+
+    def by_onnx(poses, present):
+        return session.run(["probabilities"], {"poses": poses, "present": present})[0]
+
+    return {"model.pt2": by_torch, "model.onnx": by_onnx}
+
+
+def answers(program: Callable, config: TrainingConfig, data: SignDataset, clips) -> np.ndarray:
+    """Probabilities (clips, classes) that a program gives for clips, one at a time."""
+    joints = joint_indices(config, data)
+    rows = [
+        program(*(np.ascontiguousarray(array[clip, None, :frames][:, :, joints])
+                  for array in (data.poses, data.present)))
+        for clip, frames in zip(clips, data.lengths[clips], strict=True)
+    ]  # fmt: skip
+    return np.concatenate(rows)
+
+
+def random_clips(data: SignDataset) -> SignDataset:
+    """Random clips in a data set's form: 1 to 300 frames, hands missing, one clip without any."""
+    rng = np.random.default_rng(0)
+    lengths = np.array([1, 2, 9, 40, 300, 9])
+    shape = len(lengths), lengths.max(), len(data.joints), data.poses.shape[-1]
+    poses = rng.normal(size=shape).clip(-LIMIT, LIMIT).astype(np.float32)
+    present = (rng.random((*shape[:2], 2)) < 0.7)[..., hand_index(data.joints)]
+    present[-1] = False
+    poses[~present] = 0
+    return replace(
+        data, poses=poses, present=present, labels=np.zeros(len(lengths), dtype=np.int64),
+        clips=pd.DataFrame({"frames": lengths}))  # fmt: skip

@@ -5,16 +5,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 
 from jointprune.importing.layouts.clips import Clip, nfc
 
 # Where signers are unknown, each sign's clips are cut into this many parts: enough to test on.
 PARTS = 12
-# The group of each clip by name, and what groups are: "signer" or "part".
-Groups = tuple[dict[str, str], str]
-GroupRule = Callable[[list[Clip]], Groups]
+# From clips to the group of each by name, and what groups are: "signer" or "part".
+GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
 def read_table(paths: list[Path], column: str) -> dict[str, str]:
@@ -66,53 +64,62 @@ def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
 def group_rule(groups: str) -> GroupRule:
     """The rule that groups clips; what `groups` says is checked before any clip is read.
 
-    `groups` is "" for the signers that the layout tells, a CSV file of clip,signer, "blocks:N"
-    for recordings numbered in blocks of N a signer, or "pattern:REGEX", whose first group matches
-    the signer in a clip's name. Raises ValueError for anything else; so does the rule for clips
-    without a signer.
+    `groups` is "" for the signers that the layout tells, else for parts; a CSV file of
+    clip,signer; "blocks:N" for recordings numbered in blocks of N a signer; or "pattern:REGEX",
+    whose first group matches the signer in a clip's name. The rule refuses clips without a signer.
     """
+    signers_of = _signer_rule(groups)
+
+    def rule(clips: list[Clip]) -> tuple[dict[str, str], str]:
+        signers = signers_of(clips)
+        without = [name for name, signer in signers.items() if not signer]
+        if not groups and len(without) == len(clips):
+            return parts(clips), "part"
+        if without:
+            raise ValueError(
+                f"expected a signer for every clip, by --groups {groups!r}, got {len(without)} "
+                f"without, such as {without[0]!r}: name them in a CSV file of clip,signer"
+            )
+        return signers, "signer"
+
+    return rule
+
+
+def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
+    """How clips get their signers by name; "" for a clip without one."""
     kind, _, argument = groups.partition(":")
     if not groups:
-        return _by_layout
+        return lambda clips: {clip.name: clip.signer for clip in clips}
     if kind == "blocks":
         if not argument.isdecimal() or int(argument) < 1:
             raise ValueError(f"expected blocks:N with a number of recordings, got {groups!r}")
-        return partial(_by_blocks, size=int(argument))
+        return partial(_blocks, size=int(argument))
     if kind == "pattern":
-        expected = f"the pattern {argument!r} in every clip's name"
-        return partial(_by_signer, signer=_matcher(argument), expected=expected)
+        try:
+            pattern = re.compile(argument)
+        except re.error as error:
+            raise ValueError(f"expected a regular expression, got {argument!r}: {error}") from error
+        if pattern.groups < 1:
+            raise ValueError(f"expected a bracket around the signer, got {argument!r}")
+        return lambda clips: {
+            clip.name: match[1] if (match := pattern.search(clip.name)) else "" for clip in clips
+        }
     if not Path(groups).is_file():
         raise ValueError(
             "expected --groups to be a CSV file of clip,signer, blocks:N or pattern:REGEX, got "
             f"{groups!r}, which is none of these and no file that is there"
         )
-    signers = partial(_looked_up, read_table([Path(groups)], "signer"))
-    return partial(_by_signer, signer=signers, expected=f"a signer for every clip in {groups}")
+    table = read_table([Path(groups)], "signer")
+    return lambda clips: {clip.name: _looked_up(table, clip) for clip in clips}
 
 
-def _by_layout(clips: list[Clip]) -> Groups:
-    """The signers that the layout tells, else parts."""
-    if not any(clip.signer for clip in clips):
-        return parts(clips), "part"
-    expected = "a signer for every clip, as some have one (--groups)"
-    return _by_signer(clips, attrgetter("signer"), expected)
-
-
-def _by_signer(clips: list[Clip], signer: Callable[[Clip], str], expected: str) -> Groups:
-    found = {clip.name: signer(clip) for clip in clips}
-    if without := [name for name, group in found.items() if not group]:
-        raise ValueError(f"expected {expected}, got {len(without)} without, such as {without[0]!r}")
-    return found, "signer"
-
-
-def _by_blocks(clips: list[Clip], size: int) -> Groups:
+def _blocks(clips: list[Clip], size: int) -> dict[str, str]:
     """Signers by the number that ends a clip's name, `size` numbers each, from the smallest on."""
     numbers = {clip.name: _last_part(clip) for clip in clips}
     if odd := [name for name, number in numbers.items() if not number.isdecimal()]:
         raise ValueError(f"expected recordings named by a number, got {odd[0]!r}: no blocks there")
     first = min(map(int, numbers.values()))
-    found = {n: f"signer {1 + (int(number) - first) // size}" for n, number in numbers.items()}
-    return found, "signer"
+    return {n: f"signer {1 + (int(number) - first) // size}" for n, number in numbers.items()}
 
 
 def parts(clips: list[Clip]) -> dict[str, str]:
@@ -130,17 +137,6 @@ def parts(clips: list[Clip]) -> dict[str, str]:
         for i, clip in enumerate(some):
             found[clip.name] = f"{clip.split} part {1 + count * i // len(some)}".strip()
     return found
-
-
-def _matcher(text: str) -> Callable[[Clip], str]:
-    """What the first bracket of a regular expression matches in a clip's name, or ""."""
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression, got {text!r}: {error}") from error
-    if pattern.groups < 1:
-        raise ValueError(f"expected a bracket around the signer, got {text!r}")
-    return lambda clip: match[1] if (match := pattern.search(clip.name)) else ""
 
 
 def _looked_up(table: dict[str, str], clip: Clip) -> str:

@@ -18,7 +18,7 @@ from jointprune.importing.annotations import group_rule, read_table, with_labels
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
-from jointprune.importing.report import former_import, report_of, report_path
+from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import mirror
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import arrays_on_disk, save_dataset
@@ -43,50 +43,24 @@ def import_recordings(
     aspect: float = 0.0,
     strict: bool = False,
 ) -> tuple[SignDataset, dict]:
-    """Make the data set `name` of the recordings in a folder.
+    """Make the data set `name` of the recordings in a folder; returns it and its report.
 
-    An earlier import of that name is replaced. An interrupted import continues when it is called
-    again.
+    An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
+    `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says who signs (see
+    `annotations.group_rule`), `aspect` is the image's width over its height (0: unknown, taken as
+    square). `strict` raises at the first unusable clip instead of reporting it.
 
-    Parameters
-    ----------
-    source : Path or str
-        The folder.
-    name : str
-        The data set's name, of letters, digits, "-" and "_".
-    workspace : Workspace
-        The data set goes into `workspace.processed / name`.
-    layout : str
-        One of `layouts.LAYOUTS`, or "auto".
-    labels : sequence of Path
-        CSV files of clip,label, where folders do not name the sign.
-    groups : str
-        Who signs, see `annotations.group_rule`.
-    aspect : float
-        Width over height of the image; 0 if unknown, which is taken as square.
-    strict : bool
-        Whether to raise at the first unusable clip instead of reporting it.
-
-    Returns
-    -------
-    SignDataset
-        The data set, in shoulder widths.
-    dict
-        The report, as in `report.json`.
-
-    Raises
-    ------
-    ValueError
-        If `name` belongs to a data set that is no import, or the source as a whole cannot be
-        right: no layout fits, units are mixed, hands are swapped or pictures mirrored in most
-        clips, or no clip can be used.
-    ModuleNotFoundError
-        For videos without MediaPipe.
-    BlockingIOError
-        While another process imports under the same name.
+    Raises ValueError if `name` belongs to a data set that is no import or the source as a whole
+    cannot be right; ModuleNotFoundError for videos without MediaPipe; BlockingIOError while
+    another process imports under the same name.
     """
-    source, folder = Path(source).resolve(), workspace.processed / _checked_name(name)
-    former_import(folder)  # raises for a data set that must not be replaced
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
+        raise ValueError(
+            f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
+            f"got {name!r}"
+        )
+    source, folder = Path(source).resolve(), workspace.processed / name
+    _check_replaceable(folder)
     group, named = group_rule(groups), read_table(list(labels), "label")
     layout, found = recognise(source, layout)
     found = with_labels(found, named)
@@ -123,13 +97,17 @@ def import_recordings(
     return data, report
 
 
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
+def _check_replaceable(folder: Path) -> None:
+    """Raise ValueError for a data set that is no import, which an import must not replace."""
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+    except (OSError, ValueError):  # none, or damaged beyond knowing
+        return
+    if "layout" not in meta:
         raise ValueError(
-            f"expected a name of letters, digits, - and _ that begins with none of {RESERVED}, "
-            f"got {name!r}"
+            f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
+            "otherwise: choose another --name"
         )
-    return name
 
 
 def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path) -> pd.DataFrame:
@@ -199,7 +177,10 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
 
 def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) -> SignDataset:
     """The data set of the usable clips; poses are gathered on disk, not in memory."""
-    left_handed = _left_handed(kept, facts["groups_by"])
+    left_handed = []
+    if facts["groups_by"] == "signer":
+        seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
+        left_handed = sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])
     flip = kept["signer"].isin(left_handed).to_numpy()
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
@@ -223,11 +204,3 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
         classes = tuple(in_order(set(kept["label"])))
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta,
                             classes=classes, joints=JOINT_NAMES)  # fmt: skip
-
-
-def _left_handed(kept: pd.DataFrame, rule: str) -> list[str]:
-    """Signers whose left hand leads; none where signers are unknown."""
-    if rule != "signer":
-        return []
-    seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
-    return sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])

@@ -1,4 +1,8 @@
-"""Read and judge clips in parallel, in chunks; finished chunks are kept until the import ends."""
+"""Read clips in parallel and check their units, scale and handedness.
+
+Clips are read in chunks; finished chunks are kept until the import ends. data/README.md says how
+the thresholds were measured.
+"""
 
 import hashlib
 import json
@@ -6,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jointprune.importing.checks import judge
 from jointprune.importing.layouts import LAYOUTS
-from jointprune.importing.layouts.clips import Clip
+from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
 from jointprune.parallel import on_every_core
-from jointprune.recordings import Recording, trim
+from jointprune.recordings import LIMIT, Recording, trim
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
@@ -19,6 +22,13 @@ VERSION = 1
 CHUNK = 64  # clips in a job
 # Frames kept of a clip. A longer one is thinned evenly, which bounds the memory that it takes.
 LONGEST = 300
+# Coordinates whose median is within this are fractions of the image, others are pixels.
+LARGEST_SHARE = 2.0
+# From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
+# fingerspelling lexicon, as seen, foreshortening included.
+PALM = 0.27
+WRISTS = np.array([0, len(JOINTS)])
+KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 
 
 def read_chunks(
@@ -85,8 +95,7 @@ def load_recordings(path: Path) -> list[Recording]:
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
     """One clip's row and its recording, ends without hands cut off."""
-    judged = judge(LAYOUTS[layout].read(clip), aspect)
-    whole = judged.recording
+    whole, judged = judge(LAYOUTS[layout].read(clip), aspect)
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
     recording = Recording(points[::step], present[::step], fps / step)
@@ -99,7 +108,7 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
         "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
-        **{key: getattr(judged, key) for key in ("unit", "scale", "swapped", "mirrored")},
+        **judged,
     }
     return row, recording
 
@@ -110,3 +119,63 @@ def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
         stats = [file.stat() for file in clip.files if file.exists()]
         content.append([clip.name, [[s.st_size, s.st_mtime_ns] for s in stats]])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
+    """A clip in shoulder widths, and what its own values say; ValueError if no hand is seen.
+
+    `aspect` is the image's width over its height, by which fractions of it are stretched. The
+    dict has `unit`, "share" of the image or "pixel"; `scale`, "shoulders", or "palm" where none
+    are seen; `swapped`, whether left and right hand are exchanged; and `mirrored`, whether the
+    signer's left is on the picture's left. The last two are None where unknown.
+    """
+    points, body = raw.hands[..., :2], raw.body
+    present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
+    if not present.any():
+        raise ValueError("expected a hand in some frame, got none in any")
+    unit = "share" if np.median(np.abs(points[present])) <= LARGEST_SHARE else "pixel"
+    if unit == "share":
+        points = points * (aspect, 1)
+        body = None if body is None else body * (aspect, 1)
+    shoulders = None if body is None else _shoulder_frame(body)
+    width, middle = shoulders or _palm_frame(points, present)
+    scaled = ((points - middle) / width).clip(-LIMIT, LIMIT)
+    scaled = np.where(present[..., None], scaled, 0).astype(np.float32)
+    return Recording(scaled, present, raw.fps), {
+        "unit": unit,
+        "scale": "shoulders" if shoulders else "palm",
+        "swapped": None if body is None else _swapped(points, present, body),
+        "mirrored": None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
+    }
+
+
+def _shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Median width and middle (2,) of the shoulders; None if they are never seen."""
+    left, right = body[:, 0], body[:, 1]
+    seen = np.isfinite(left).all(-1) & np.isfinite(right).all(-1)
+    width = np.median(np.linalg.norm(left - right, axis=-1)[seen]) if seen.any() else 0.0
+    if width <= 0:
+        return None
+    return float(width), np.median(((left + right) / 2)[seen], axis=0)
+
+
+def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarray]:
+    """The same from hands alone: palms are PALM wide, the middle is the mean of the joints."""
+    palms = np.linalg.norm(points[:, WRISTS] - points[:, KNUCKLES], axis=-1)
+    width = np.median(palms[present[:, WRISTS]]) / PALM
+    if width <= 0:
+        raise ValueError("expected wrist and knuckle apart, got hands of size 0 in most frames")
+    return float(width), points[present].mean(0)
+
+
+def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:
+    """Do the hands lie nearer to the wrist of the other side, in the median frame?"""
+    far = np.linalg.norm(points[:, WRISTS, None] - body[:, None, 2:], axis=-1)  # (T, hand, side)
+    nearer = np.stack([far[:, 0, 1] - far[:, 0, 0], far[:, 1, 0] - far[:, 1, 1]], axis=1)
+    return _mostly_negative(nearer[present[:, WRISTS]])
+
+
+def _mostly_negative(values: np.ndarray) -> bool | None:
+    """Is the median of the finite values negative? None if there are none."""
+    finite = values[np.isfinite(values)]
+    return bool(np.median(finite) < 0) if len(finite) else None

@@ -9,42 +9,17 @@ import pandas as pd
 from jointprune.dataset import SignDataset
 from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.skeleton import HANDS
-from jointprune.store import open_dataset
 
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
 
 
 def report_path(folder: Path) -> Path:
-    """The path of the report of the data set in `folder`."""
     return folder / "report.json"
 
 
 def import_report(folder: Path) -> dict:
-    """The report of the import into `folder`."""
     return json.loads(report_path(folder).read_text(encoding="utf-8"))
-
-
-def former_import(folder: Path) -> dict:
-    """Checksum, clips and source of the import that `folder` holds; {} if none can be read.
-
-    Raises ValueError for a data set that is no import, which an import must not replace.
-    """
-    try:
-        meta = json.loads((folder / "meta.json").read_bytes())
-    except (OSError, ValueError):  # none, or damaged beyond knowing
-        return {}
-    if "layout" not in meta:
-        raise ValueError(
-            f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
-            "otherwise: choose another --name"
-        )
-    try:
-        data = open_dataset(folder)
-        source = import_report(folder)["source"]
-    except (OSError, ValueError):  # damaged, which an import repairs
-        return {}
-    return {"sha256": data.sha256, "clips": len(data), "source": source}
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
@@ -63,6 +38,13 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     copies = [some for some in same.values() if len(some) > 1]
     leaks = [some for some in copies if len({group for group, _ in some}) > 1]
 
+    if "test" in set(kept["split"]):
+        sides = kept.groupby("split")["label"].agg(set)
+        unseen = sides["test"] - sides["train"]
+    else:  # a sign of one group is tested by a fold that does not train it
+        of_sign = kept.groupby("label")["group"].nunique()
+        unseen = of_sign.index[of_sign == 1]
+
     def files(which: pd.Series) -> list[str]:
         return kept.loc[which, "source_file"].tolist()
 
@@ -76,7 +58,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
         "unit": kept["unit"].iloc[0],
         "by_palm": files(kept["scale"] == "palm"),
-        "unseen": _unseen(kept),
+        "unseen": in_order(unseen),
         "swapped": files(kept["swapped"].eq(True)),
         "picture_mirrored": files(kept["mirrored"].eq(True)),
         "left_handed": data.meta["mirrored"],
@@ -86,15 +68,6 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "leaks": [[file for _, file in some] for some in leaks],
         "rejected": rejected,
     }
-
-
-def _unseen(kept: pd.DataFrame) -> list[str]:
-    """Signs that a published split tests and never trains, or that only one group signs."""
-    if "test" in set(kept["split"]):
-        sides = kept.groupby("split")["label"].agg(set)
-        return in_order(sides["test"] - sides["train"])
-    groups = kept.groupby("label")["group"].nunique()
-    return in_order(groups.index[groups == 1])
 
 
 def import_summary(report: dict) -> str:

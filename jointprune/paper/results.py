@@ -40,10 +40,7 @@ WRITERS = {
 def write_facts(
     workspace: Workspace, name: str, facts: dict, *, data_sha256: str, config: dict, smoke: bool
 ) -> Path:
-    """Write `facts` with their history to `results/name`; returns its path.
-
-    Raises ValueError for an unknown name, or for a smoke result in the repository itself.
-    """
+    """Write `facts` with their history to `results/name`, smoke results only outside the repo."""
     _check_name(name)
     if smoke and workspace.path == ROOT:
         raise ValueError(
@@ -75,11 +72,7 @@ def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> Path:
 
 
 def read_facts(workspace: Workspace, name: str) -> dict:
-    """The facts of `results/name`.
-
-    Raises FileNotFoundError if there are none, ValueError if they or the tables written with them
-    were changed since.
-    """
+    """The facts of `results/name`; ValueError if they, or tables written with them, changed."""
     path = _existing(workspace, name)
     try:
         facts = json.loads(path.read_bytes())

@@ -6,8 +6,17 @@ is 0 for hands that are present.
 
 from pathlib import Path
 
-from jointprune.importing.layouts.clips import Clip, NotThisLayout, clips_of_files, files_below
-from jointprune.importing.layouts.values import Raw, body_of, checked, load_npy, some_shapes
+from jointprune.importing.layouts.clips import (
+    Clip,
+    NotThisLayout,
+    Raw,
+    body_of,
+    checked,
+    clips_of_files,
+    files_below,
+    load_npy,
+    some_shapes,
+)
 
 POINTS = 543  # 468 of the face, 33 of the pose, 21 of each hand
 POSE, HANDS = slice(468, 501), slice(501, 543)

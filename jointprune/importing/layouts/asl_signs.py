@@ -12,8 +12,16 @@ import numpy as np
 import pandas as pd
 from pyarrow import parquet
 
-from jointprune.importing.layouts.clips import Clip, NotThisLayout, named_once, nfc
-from jointprune.importing.layouts.values import BODY, Raw, checked, to_float32
+from jointprune.importing.layouts.clips import (
+    BODY,
+    Clip,
+    NotThisLayout,
+    Raw,
+    checked,
+    named_once,
+    nfc,
+    to_float32,
+)
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 TABLE = "train.csv"
@@ -27,45 +35,42 @@ KEPT_ROWS = [
     [("type", "==", "pose"), ("landmark_index", "in", list(BODY))],
 ]
 ROW = ["frame", "type", "landmark_index", "x", "y", "z"]
-# A small file can unpack to any size. Its metadata may claim ten thousand frames (minutes) of 543
-# points, at 64 bytes a row.
+# A small file can unpack to any size: at most 10,000 frames (minutes) of 543 points are read.
 MOST_ROWS = 10_000 * 543
 MOST_BYTES = 64 * MOST_ROWS
+EXPECTED = f"expected {TABLE} with columns {', '.join(COLUMNS)}"
 
 
 def find(source: Path) -> list[Clip]:
     """Every row of `train.csv`, whether its file is there or not."""
     if not (source / TABLE).is_file():
-        raise NotThisLayout(f"expected {TABLE} with columns {', '.join(COLUMNS)}, got no such file")
+        raise NotThisLayout(f"{EXPECTED}, got no such file")
     try:
         table = pd.read_csv(source / TABLE, dtype=str, na_filter=False, encoding="utf-8-sig")
     except ValueError as error:  # pandas' own errors, and that of other encodings, are such
         raise NotThisLayout(f"expected a CSV table in UTF-8 in {TABLE}, got {error}") from error
     if not set(COLUMNS) <= set(table.columns):
-        raise NotThisLayout(
-            f"expected {TABLE} with columns {', '.join(COLUMNS)}, got {', '.join(table.columns)}"
-        )
+        raise NotThisLayout(f"{EXPECTED}, got {', '.join(table.columns)}")
     if table.empty:
         raise ValueError(f"{source / TABLE}: expected at least 1 recording, got none")
-    rows = table[COLUMNS].itertuples(index=False, name=None)
-    return named_once(_clip(source, *row, line) for line, row in enumerate(rows, start=2))
-
-
-def _clip(source: Path, path: str, participant: str, sequence: str, sign: str, line: int) -> Clip:
-    if not (path and participant and sequence and sign):
-        raise ValueError(
-            f"{source / TABLE}: expected {', '.join(COLUMNS)} in row {line}, got "
-            f"{[path, participant, sequence, sign]}: complete or remove it"
-        )
-    place = PurePosixPath(path)
-    anywhere = PureWindowsPath(path)  # which knows the separators and roots of all systems
-    if anywhere.anchor or ".." in anywhere.parts or place.suffix != ".parquet":
-        raise ValueError(
-            f"{source / TABLE}: expected the path of a .parquet file below {source} in row "
-            f"{line}, got {path!r}: write it relative to that folder"
-        )
-    name = nfc(str(place.with_suffix("")))
-    return Clip(name, nfc(sign), nfc(participant), "", (source / place,))
+    clips = []
+    for line, row in enumerate(table[COLUMNS].itertuples(index=False, name=None), start=2):
+        if not all(row):
+            raise ValueError(
+                f"{source / TABLE}: expected {', '.join(COLUMNS)} in row {line}, got {list(row)}: "
+                "complete or remove it"
+            )
+        path, participant, _, sign = row
+        place = PurePosixPath(path)
+        anywhere = PureWindowsPath(path)  # which knows the separators and roots of all systems
+        if anywhere.anchor or ".." in anywhere.parts or place.suffix != ".parquet":
+            raise ValueError(
+                f"{source / TABLE}: expected the path of a .parquet file below {source} in row "
+                f"{line}, got {path!r}: write it relative to that folder"
+            )
+        name = nfc(str(place.with_suffix("")))
+        clips.append(Clip(name, nfc(sign), nfc(participant), "", (source / place,)))
+    return named_once(clips)
 
 
 def read(clip: Clip) -> Raw:

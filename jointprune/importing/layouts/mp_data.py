@@ -6,41 +6,31 @@ depth of the wrists tells which order a clip has.
 
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
     NotThisLayout,
-    clip_at,
-    files_below,
-    named_once,
-    split_of,
-)
-from jointprune.importing.layouts.values import (
     Raw,
     body_of,
     checked,
+    clip_at,
+    files_below,
     hands_seen,
     load_npy,
+    named_once,
     some_shapes,
+    split_of,
     without_wrist,
 )
 
-
-class Order(NamedTuple):
-    """Where a vector's blocks start: hands are 21 x (x, y, z), the pose 33 x (..., visibility)."""
-
-    left: int
-    right: int
-    pose: int | None
-
-
+# Where a vector's blocks start: left hand and right hand, 21 x (x, y, z) each, and the pose,
+# 33 x (x, y, z, visibility).
 ORDERS = {
-    1662: (Order(left=1536, right=1599, pose=0),),  # the face's 468 points lie between
-    258: (Order(left=132, right=195, pose=0), Order(left=0, right=63, pose=126)),
-    126: (Order(left=0, right=63, pose=None),),
+    1662: ((1536, 1599, 0),),  # the face's 468 points lie between
+    258: ((132, 195, 0), (0, 63, 126)),
+    126: ((0, 63, None),),
 }
 WIDTHS = ", ".join(map(str, ORDERS))
 
@@ -70,12 +60,18 @@ def find(source: Path) -> list[Clip]:
 def read(clip: Clip) -> Raw:
     """Hands and body of a sequence, in image fractions, frames in the order of their numbers."""
     frames = _frames(clip)
-    # If no order fits, `checked` refuses the first; with no hand to tell by, it is the first, too.
-    order = max(ORDERS[frames.shape[1]], key=lambda order: _fit(_hands(frames, order)))
-    body = None
-    if order.pose is not None:
-        body = body_of(frames[:, order.pose : order.pose + 132].reshape(len(frames), 33, 4))
-    return checked(clip.place, _hands(frames, order), body)
+    found, best = None, (False, -1)
+    for left, right, pose in ORDERS[frames.shape[1]]:
+        blocks = [frames[:, start : start + 63] for start in (left, right)]
+        hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
+        # Every hand needs a wrist, and the more hands the better. If no order fits, `checked`
+        # refuses the first; where no hand is seen, it is the first, too.
+        fit = not without_wrist(hands).any(), int(hands_seen(hands).sum())
+        if fit > best:
+            found, best = (hands, pose), fit
+    hands, pose = found
+    body = None if pose is None else frames[:, pose : pose + 132].reshape(len(frames), 33, 4)
+    return checked(clip.place, hands, None if body is None else body_of(body))
 
 
 def _frames(clip: Clip) -> np.ndarray:
@@ -96,14 +92,3 @@ def _frames(clip: Clip) -> np.ndarray:
                 f"{frame.size}: extract the sequence again"
             )
     return np.stack(frames)
-
-
-def _hands(frames: np.ndarray, order: Order) -> np.ndarray:
-    """Both hands (frames, 42, 3) of vectors in an order."""
-    blocks = [frames[:, start : start + 63] for start in (order.left, order.right)]
-    return np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
-
-
-def _fit(hands: np.ndarray) -> tuple[bool, int]:
-    """How well an order fits: whether every hand has a wrist, then how many hands there are."""
-    return not without_wrist(hands).any(), int(hands_seen(hands).sum())

@@ -1,16 +1,34 @@
 """Pickles of OpenHands: `<anything>/<clip>.pkl`, a dict of keypoints and confidences.
 
 Points are 33 of the pose, 21 of the left hand, 21 of the right, in image fractions; a missing
-hand has values 0 and confidence 0.
+hand has values 0 and confidence 0. Source: https://github.com/AI4Bharat/OpenHands,
+pipelines/generate_pose.py.
 
-Source: https://github.com/AI4Bharat/OpenHands, pipelines/generate_pose.py.
+A pickle is a program that can call any function. Here it gets stand-ins for the few that NumPy's
+own arrays need; these check every argument and build nothing but arrays of numbers over bytes
+that the file really holds. Anything else is refused by name. Source:
+https://docs.python.org/3/library/pickle.html#restricting-globals.
 """
 
+import io
+import pickle
+import pickletools
+import re
+from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
-from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
-from jointprune.importing.layouts.pickles import load_arrays
-from jointprune.importing.layouts.values import Raw, body_of, checked, to_float32
+import numpy as np
+
+from jointprune.importing.layouts.clips import (
+    Clip,
+    Raw,
+    body_of,
+    checked,
+    clips_of_files,
+    files_below,
+    to_float32,
+)
 
 POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)
@@ -46,3 +64,102 @@ def read(clip: Clip) -> Raw:
         )
     confidence = to_float32(confidence.reshape(-1, POINTS))
     return checked(path, points[:, HANDS], body_of(points[:, POSE]), confidence[:, HANDS])
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of numbers in a pickled dict, by key, without its other plain values.
+
+    Raises ValueError for any other pickle, naming what it would have called.
+    """
+    raw = path.read_bytes()
+    try:
+        # The unpickler allocates what lengths and memo entries claim: look first, obeying nothing.
+        for opcode, argument, _ in pickletools.genops(raw):
+            if "PUT" in opcode.name and argument > len(raw):
+                raise UnpicklingError(f"a memo of {argument} entries in {len(raw)} bytes")
+        content = _Unpickler(io.BytesIO(raw)).load()
+    except Exception as error:  # "other exceptions may also be raised", says pickle's manual
+        raise ValueError(
+            f"{path}: expected a pickled dict of plain arrays of numbers, got {error}: nothing in "
+            "it was run; save such arrays from where the file can be trusted"
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a pickled dict, got {type(content).__name__}")
+    return {key: held.values for key, held in content.items() if isinstance(held, _Array)}
+
+
+class _StandIn:
+    """What a pickle gets in place of a function or type; it cannot set anything on it."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable):
+        self._function = function
+
+    def __call__(self, *arguments):
+        return self._function(*arguments)
+
+    def __setstate__(self, state):
+        raise UnpicklingError("one that changes functions")
+
+
+class _Number:
+    """In place of a `numpy.dtype`: real numbers and nothing else."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False):
+        if not re.fullmatch("[<>|=]?[fiu][1248]", code):
+            raise UnpicklingError(f"an array of type {code!r}")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state):
+        _, order, *parts = state  # (3, "<", None, None, None, -1, -1, 0)
+        if parts != [None, None, None, -1, -1, 0]:
+            raise UnpicklingError("an array type with parts")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """In place of a `numpy.ndarray`."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def __setstate__(self, state):
+        _, shape, number, fortran, raw = state
+        self.values = _from_bytes(raw, number, shape, "F" if fortran else "C").values
+
+
+def _ndarray(*arguments):
+    raise UnpicklingError("one that makes arrays of its own")
+
+
+def _reconstruct(kind: _StandIn, shape: tuple, code: bytes) -> _Array:
+    """The empty array that every pickled array starts as."""
+    if kind is not _NDARRAY or shape != (0,):
+        raise UnpicklingError(f"an array that starts with shape {shape}")
+    return _Array(np.empty(0))
+
+
+def _from_bytes(raw: bytes, number: _Number, shape: tuple, order: str) -> _Array:
+    """An array over bytes of the file (a view, so that many take no more memory than one)."""
+    if not isinstance(raw, bytes | bytearray) or not isinstance(number, _Number):
+        raise UnpicklingError("an array of Python objects")
+    return _Array(np.frombuffer(raw, number.dtype).reshape(shape, order=order))
+
+
+_NDARRAY = _StandIn(_ndarray)
+_ALLOWED = {("numpy", "ndarray"): _NDARRAY, ("numpy", "dtype"): _StandIn(_Number)}
+for _core in ("numpy.core", "numpy._core"):  # as NumPy 1 and 2 call it
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _StandIn(_reconstruct)
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _StandIn(_from_bytes)
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> _StandIn:
+        if (module, name) not in _ALLOWED:
+            raise UnpicklingError(f"one that would call {module}.{name}")
+        return _ALLOWED[module, name]

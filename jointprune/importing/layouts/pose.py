@@ -11,8 +11,7 @@ import numpy as np
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
-from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
-from jointprune.importing.layouts.values import Raw, checked
+from jointprune.importing.layouts.clips import Clip, Raw, checked, clips_of_files, files_below
 from jointprune.recordings import hand_points, parse_pose
 
 BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")

@@ -16,8 +16,7 @@ from pose_format import Pose
 
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.clips import Clip, clips_of_files, files_below
-from jointprune.importing.layouts.values import Raw
+from jointprune.importing.layouts.clips import Clip, Raw, clips_of_files, files_below
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
@@ -45,8 +44,7 @@ def poses_folder(workspace: Workspace, name: str) -> Path:
 def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list[Clip]:
     """The clips with a second file each, their `.pose` in `folder`, made where it is missing.
 
-    A video that cannot be decoded gets no `.pose`, and `read` says why; with `strict` its
-    ValueError is raised here.
+    A video that cannot be decoded gets none, and `read` says why; `strict` raises it here.
     """
     found = []
     for clip in clips:
@@ -62,7 +60,7 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
 
 
 def _record_sizes(clips: list[Clip], folder: Path) -> None:
-    """Record the size of each video beside its `.pose`, and refuse one of another size."""
+    """Note the size of each video beside its `.pose`; refuse a video of another size."""
     path = folder / SIZES
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     sizes = {}
