@@ -21,7 +21,7 @@ from jointprune.paper.tables import (
     selection_rows,
 )
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.statistics import holm, paired_difference
+from jointprune.statistics import difference_of, holm, pair
 
 LEARNED, FULL = ("learned", 12), ("full", 42)
 TWO = {(*LEARNED, "retrained"): 0.55, (*FULL, "retrained"): 0.66}
@@ -121,7 +121,7 @@ def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, 
     table = paper_facts.predictions(TWO)
     rows = changes_by(table, LEARNED, FULL, by)
     assert len(rows) == count  # of one size each, so their plain mean is the whole
-    whole = paired_difference(table, LEARNED, FULL)["difference"]
+    whole = difference_of(pair(table, LEARNED, FULL))["difference"]
     assert np.mean([row["difference"] for row in rows]) == pytest.approx(whole)
     assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p"] for row in rows]))
     assert [row["difference"] for row in rows] == sorted(row["difference"] for row in rows)

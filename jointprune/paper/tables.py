@@ -29,7 +29,7 @@ LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
-def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
     """The table itself, if it is whole; ValueError for missing columns or repeated rows."""
     missing = [name for name in COLUMNS if name not in predictions.columns]
     if missing or predictions.empty:
@@ -50,16 +50,8 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of each method, K and regime, with its 95 % confidence interval.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        With the columns of `COLUMNS`.
-
-    Returns
-    -------
-    DataFrame
-        Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number
-        of trained models, pairs of fold and seed.
+    Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number of
+    trained models, pairs of fold and seed.
     """
     rows = [
         {**key, **_interval(part, "group"), "runs": len(part[["fold", "seed"]].drop_duplicates())}
@@ -80,7 +72,7 @@ def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
     """Recall of each class: columns method, k, regime, label, mean."""
-    predictions = check_predictions(predictions)
+    predictions = _checked(predictions)
     correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
     return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
 
@@ -141,7 +133,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 def _parts(predictions: pd.DataFrame, *columns: Hashable):
     """Each method, K and regime (and value of `columns`), as a dict, with its rows."""
     names = [*METHOD, *columns]
-    for key, part in check_predictions(predictions).groupby(names, sort=False):
+    for key, part in _checked(predictions).groupby(names, sort=False):
         yield {**dict(zip(names, key, strict=True)), "k": int(key[1])}, part
 
 
