@@ -1,6 +1,5 @@
 """Rankers that evaluate a network: known answers, brute force, and axioms of the scores."""
 
-import itertools
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -71,16 +70,13 @@ def test_a_seed_repeats_its_scores_and_leaves_torch_alone(score, toy_dataset):
 
 def test_integrated_gradients_add_up_to_the_fall_of_the_loss(toy_dataset, monkeypatch):
     """The axiom of completeness (Sundararajan et al. 2017, proposition 1); a network has kinks."""
-    for held_out, steps, tolerance in (
-        (voting(), 32, 1e-5),
-        (untrained(toy_dataset), 300, 0.01),
-    ):
-        monkeypatch.setattr(importance, "STEPS", steps)
-        clips, joints = torch.arange(len(held_out.labels)), held_out.present.shape[2]
-        closed, opened = (held_out.losses(g.expand(len(clips), -1), clips).mean()
-                          for g in (torch.zeros(joints), torch.ones(joints)))  # fmt: skip
-        parts = importance.loss_along_the_gates(held_out, 0)
-        assert parts.sum() == pytest.approx((closed - opened).item(), abs=tolerance)
+    monkeypatch.setattr(importance, "STEPS", 300)
+    held_out = untrained(toy_dataset)
+    clips = torch.arange(len(held_out.labels))
+    closed, opened = (held_out.losses(gates, clips).mean()
+                      for gates in (torch.zeros(len(clips), 42), torch.ones(len(clips), 42)))  # fmt: skip
+    parts = importance.loss_along_the_gates(held_out, 0)
+    assert parts.sum() == pytest.approx((closed - opened).item(), abs=0.01)
 
 
 def test_a_shuffled_joint_takes_its_presence_along():
@@ -104,7 +100,7 @@ def brute_force_elimination(held_out: HeldOut) -> np.ndarray:
     """The same search without its short cuts: every set is evaluated on every clip."""
     left, rounds = list(range(held_out.present.shape[2])), np.zeros(held_out.present.shape[2])
     clips = torch.arange(len(held_out.labels))
-    for turn in itertools.count():
+    for turn in range(len(rounds)):
         losses = {}
         for joint in left:
             gates = torch.zeros(len(rounds))
@@ -113,8 +109,7 @@ def brute_force_elimination(held_out: HeldOut) -> np.ndarray:
         least = min(left, key=lambda j: (round(losses[j], 5), -j))
         rounds[least] = turn
         left.remove(least)
-        if not left:
-            return rounds
+    return rounds
 
 
 @torch.no_grad()
@@ -161,13 +156,8 @@ def test_a_quarter_of_the_training_groups_is_held_out_whole(dataset):
         assert (len(groups[0]), len(groups[1])) == (9, 3)
         assert all(len(side & set(dataset.two_handed())) > 0 for side in groups)
     assert len({tuple(held) for _, held in splits}) > 1
-    again = importance.inner_split(dataset, train[::-1], 0)
-    assert all(np.array_equal(*pair) for pair in zip(splits[0], again, strict=True))
-
-
-def test_one_group_cannot_be_split(toy_dataset):
     with pytest.raises(ValueError, match="expected training clips of 2 groups or more, got 1"):
-        importance.inner_split(toy_dataset, np.arange(8), 0)
+        importance.inner_split(dataset, train[dataset.groups[train] == dataset.groups[train][0]], 0)
 
 
 def test_rankers_of_one_network_train_it_once_on_training_groups(toy_dataset, tmp_path):
@@ -202,24 +192,17 @@ def short(monkeypatch):
     )
 
 
-def test_lassonets_uninformative_joints_leave_first(short):
+def test_lassonets_uninformative_joints_leave_first_and_torch_is_left_alone(short):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
     norms, accuracy = lassonet.lassonet_path(*synthetic_features(), seed=0)
+    assert torch.rand(1) == expected
+    np.testing.assert_array_equal(lassonet.lassonet_path(*synthetic_features(), seed=0)[0], norms)
     steps = (norms > 0).sum(0)
     assert min(steps[:2]) > max(steps[2:])
     assert (norms[0] > 0).all() and not norms[-1].any()
     assert accuracy[0] > 0.75 > 0.5 > accuracy[-1]
-
-
-def test_lassonet_repeats_with_its_seed_and_leaves_torch_alone(short):
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
-    first, again, other = (
-        lassonet.lassonet_path(*synthetic_features(), seed=s)[0] for s in (1, 1, 2)
-    )
-    assert torch.rand(1) == expected
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first[0], other[0])
 
 
 def test_the_proximal_step_of_all_joints_at_once_is_the_librarys_joint_by_joint():
@@ -248,13 +231,6 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
     scale = np.sqrt(5 + 0.01**2)
     expected = np.array([[2, 0, 1, 0], [-2, 0, 1, 0]]) / scale
     np.testing.assert_allclose(features[0], expected, atol=1e-6)
-
-
-def test_constant_columns_stay_zero_and_others_use_the_learned_scale():
-    learned = np.array([[1.0, 5.0], [3.0, 5.0]])
-    mine, other = lassonet.standardised(learned, np.array([[4.0, 6.0]]))
-    np.testing.assert_allclose(mine, [[-1, 0], [1, 0]])
-    np.testing.assert_allclose(other, [[2, 1]])
 
 
 def test_lassonet_ranks_and_stops_on_training_clips(toy_dataset, short):
