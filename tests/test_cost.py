@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from jointprune.config import TrainingConfig
-from jointprune.paper import cost
 from jointprune.paper.cost import clip_flops, sheet, sheet_once, sliced
 from jointprune.workspace import Workspace
 
@@ -61,29 +59,6 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
         config = next(c for c in CONFIGS if c.encoder == encoder)
         encoded = sliced(config, k).encoder.parameters()
         assert row["parameters"] == sum(p.numel() for p in encoded)
-
-
-def test_models_are_timed_in_turn(monkeypatch):
-    """Each model is called once untimed and once between two readings of the clock."""
-    ticks, called = iter(range(10_000)), []
-
-    def clock():
-        called.append("clock")
-        return next(ticks)
-
-    monkeypatch.setattr(cost.time, "perf_counter", clock)
-
-    class Model(torch.nn.Module):
-        config = TRANSFORMER
-
-        def forward(self, poses, present):
-            called.append(self)
-
-    models = [Model(), Model()]
-    times = cost.latencies(models, rounds=4)
-    np.testing.assert_array_equal(times, np.full((4, 2), 1000.0))
-    turn = [part for model in models for part in (model, "clock", model, "clock")]
-    assert called == turn * (len(called) // len(turn))
 
 
 @pytest.mark.parametrize("configs", [[GRAPH], [TRANSFORMER, replace(GRAPH, frames=T + 1)]])
