@@ -1,14 +1,13 @@
 """The table of methods and their rankings: balanced draws, orders, training clips only."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from jointprune.agreement import stability_table
 from jointprune.config import TrainingConfig
-from jointprune.data import load_dataset
-from jointprune.paper import recovery
 from jointprune.prediction import trained_model
 from jointprune.runs import make_run
 from jointprune.selection import (
@@ -65,7 +64,7 @@ def test_the_table_holds_each_method_once_and_its_settings_are_those_of_training
     assert len(set(looks)) == 5
 
 
-def test_a_method_added_in_one_place_is_ranked_planned_selected_and_recovered(
+def test_a_method_added_in_one_place_is_ranked_planned_and_selected(
     toy_dataset, workspace, monkeypatch
 ):
     row = Method("movement", "most movement", "our own", by_movement, trains=False, budgets=(4, 8))
@@ -84,12 +83,6 @@ def test_a_method_added_in_one_place_is_ranked_planned_selected_and_recovered(
     chosen = select_all(mine, toy_dataset, folds, TINY, workspace)
     assert chosen["movement", 4][0, 0] == top_joints(expected, 4)
     assert [row["k"] for row in stability_table(chosen, 42)] == [4, 8]
-
-    two = {name: METHODS[name] for name in ("movement", "random")}
-    monkeypatch.setattr(recovery, "METHODS", two)
-    size = {"signs": 16, "signers": 4, "clips": 1, "frames": (6, 8)}
-    data = load_dataset("synthetic", workspace, **size)
-    assert {r["method"] for r in recovery.recovery([data], 1, TINY, workspace)} == set(two)
 
 
 def test_a_merged_selection_serves_all_seeds_of_a_fold_and_no_other_fold(
@@ -243,39 +236,31 @@ def test_unknown_methods_and_answers_other_than_a_score_a_joint_are_refused(toy_
         rank_joints("vote", toy_dataset, [0, 1], 0)
 
 
-def test_a_ranking_is_made_once_and_for_each_k_only_where_k_matters(
-    toy_dataset, train_clips, workspace, monkeypatch
+def test_only_missing_rankings_are_made_and_one_for_each_k_only_where_k_matters(
+    toy_dataset, workspace, monkeypatch
 ):
-    made = []
+    made, jobs_made = [], []
 
-    def counted(data, clips, seed, k, config, workspace):
+    def backwards(data, clips, seed, k, config, workspace):
         made.append((k, config.mask))
-        return np.arange(42.0)
-
-    for method in ("greedy", "concrete"):
-        monkeypatch.setitem(METHODS, method, replace(METHODS[method], rank=counted))
-        for k in (4, 8, 4):
-            rank_joints(method, toy_dataset, train_clips, 0, k, TINY, workspace)
-    assert made == [(None, "any-subset"), (4, "concrete"), (8, "concrete")]
-
-
-def test_of_many_rankings_only_missing_ones_are_made(toy_dataset, workspace, monkeypatch):
-    def backwards(*_):
         return -np.arange(42.0)
 
     def one_by_one(function, jobs, description, done=0):
         jobs_made.append((len(jobs), done))
         return [function(*job) for job in jobs]
 
-    jobs_made, where = [], (toy_dataset, toy_dataset.folds(3, seed=0), (0,), TINY, workspace)
+    where = (toy_dataset, toy_dataset.folds(3, seed=0), (0,), TINY, workspace)
     monkeypatch.setattr(ranking, "on_every_core", one_by_one)
-    monkeypatch.setitem(METHODS, "greedy", replace(METHODS["greedy"], rank=backwards))
-    for method in ("greedy", "greedy", backwards, backwards):
-        rank_many(method, 4, *where)
+    for name in ("greedy", "concrete"):
+        monkeypatch.setitem(METHODS, name, replace(METHODS[name], rank=backwards))
+        for k in (4, 8, 4):
+            found = rank_many(name, k, *where)
+            assert all(scores.tolist() == (-np.arange(42.0)).tolist() for scores in found.values())
+    assert made[::3] == [(None, "any-subset"), (4, "concrete"), (8, "concrete")]
     next((workspace.runs / "rankings").iterdir()).unlink()
-    found = rank_many("greedy", 8, *where)
-    assert jobs_made == [(3, 0), (3, 0), (3, 0), (1, 2)]
-    assert all(scores.tolist() == backwards().tolist() for scores in found.values())
+    for name, k in product(("greedy", "concrete", backwards), (4, 8)):
+        rank_many(name, k, *where)
+    assert jobs_made == [(3, 0)] * 3 + [(1, 2)] + [(3, 0)] * 2  # a function's are not kept
 
 
 def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_dataset, workspace):

@@ -53,11 +53,10 @@ def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
     Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number of
     trained models, pairs of fold and seed.
     """
-    rows = [
+    return pd.DataFrame(
         {**key, **_interval(part, "group"), "runs": len(part[["fold", "seed"]].drop_duplicates())}
         for key, part in _parts(predictions)
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -66,8 +65,9 @@ def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
     The clips of a group are resampled, each with all its seeds: the interval is about other
     recordings of this group, not about another group.
     """
-    rows = [{**key, **_interval(part, "clip")} for key, part in _parts(predictions, "group")]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {**key, **_interval(part, "clip")} for key, part in _parts(predictions, "group")
+    )
 
 
 def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -97,9 +97,8 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
 def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]:
     """Accuracy of `a` minus that of `b` in each sign or group, worst loss first.
 
-    `by` is "sign" (groups are resampled) or "group" (its clips are, each with all its seeds:
-    about other recordings of this group). Rows: name, difference, low, high, p, and p_holm over
-    the rows.
+    `by` is "sign" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
+    difference, low, high, p, and p_holm over the rows.
     """
     if by not in PARTS:
         raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: name one")

@@ -48,8 +48,7 @@ class HeldOut:
 def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training clips in two, (fit, held out), int indices: a quarter of their groups is held out.
 
-    Every fourth group of a random order is held out, from the second on. Two-handed groups come
-    first, so that of two or more one is held out and another is not.
+    Two-handed groups come first, so that of two or more one is held out and another is not.
     """
     clips = np.sort(np.asarray(train_clips, dtype=np.int64))
     names = np.unique(data.groups[clips])
