@@ -1,7 +1,7 @@
 """How well selections agree beyond chance."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +14,9 @@ from jointprune.selection import METHODS
 class Stability:
     """The index (1: always the same joints, 0: as by chance) and its 95 % interval."""
 
-    index: float | None  # None for a single selection
-    low: float | None
-    high: float | None
+    index: float
+    low: float
+    high: float
 
 
 def stability(
@@ -54,7 +54,12 @@ def stability(
     >>> stability([{0, 1}, {0, 2}, {0, 1}], num_joints=4).index
     0.333...
     """
-    kept = _matrix(selections, num_joints)
+    kept = np.asarray(selections) if num_joints is None else _indicators(selections, num_joints)
+    if kept.ndim != 2 or kept.dtype != bool or len(kept) < 2:
+        raise ValueError(
+            f"expected at least two selections as bool (selections, joints), got {kept.dtype} "
+            f"{kept.shape}: for sets of joint indices pass num_joints as well"
+        )
     rows = len(kept)
     share, size = kept.mean(axis=0), kept.mean(axis=1)  # of runs that keep a joint; of joints
     mean = share.mean()
@@ -73,31 +78,6 @@ def stability(
     return Stability(float(index), float(low), float(high))
 
 
-def agreement_over_seeds(selections: np.ndarray, folds: ArrayLike) -> float:
-    """Mean index inside a fold: agreement of runs, bool (M, joints), that differ by seed alone.
-
-    Runs that share a seed start from the same weights, so over folds they may agree even more.
-    """
-    folds = np.asarray(folds)
-    inside = [stability(selections[folds == fold]).index for fold in np.unique(folds)]
-    return float(np.mean(inside))
-
-
-def agreement_apart(selections: np.ndarray, folds: ArrayLike, seeds: ArrayLike) -> float | None:
-    """Mean index of pairs that share neither fold nor seed; None without such pairs.
-
-    `selections`, bool (M, joints), keep equally many joints each. A pair's index is the number
-    of joints that both keep beyond chance, as a share of the most that is possible; its mean
-    over all pairs is `stability`'s.
-    """
-    folds, seeds = np.asarray(folds), np.asarray(seeds)
-    size, joints = selections[0].sum(), selections.shape[1]
-    both = selections.astype(float) @ selections.T
-    apart = (folds[:, None] != folds) & (seeds[:, None] != seeds)
-    chance = size**2 / joints
-    return float((both[apart].mean() - chance) / (size - chance)) if apart.any() else None
-
-
 def stability_table(
     selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]], num_joints: int
 ) -> list[dict]:
@@ -105,37 +85,43 @@ def stability_table(
 
     `selections` holds joint indices by (method, K) and (fold, seed), as `select_all` returns
     them. Rows: method, k, index, low, high (None for a single selection), `selections` (how
-    many), chance, `floor` (`agreement_over_seeds`, None for one seed), `apart`
-    (`agreement_apart`).
+    many), chance, `floor` (mean index inside a fold, where runs differ by seed alone; None for
+    one seed) and `apart` (mean index of runs that share neither fold nor seed).
     """
     rows = []
     for (method, k), chosen in selections.items():
         if not METHODS[method].seeded:
             continue
         kept = _indicators(list(chosen.values()), num_joints)
-        folds, seeds = zip(*chosen, strict=True)
-        repeated = len(folds) > len(set(folds))
-        found = stability(kept) if len(kept) > 1 else Stability(None, None, None)
+        folds, seeds = np.array(list(chosen)).T
+        inside = [kept[folds == fold] for fold in np.unique(folds)]
+        several = len(kept) > len(inside)
+        found = asdict(stability(kept)) if len(kept) > 1 else {}
         rows.append(
             {
-                "method": method, "k": k, "index": found.index, "low": found.low,
-                "high": found.high, "selections": len(kept), "chance": 0.0,
-                "floor": agreement_over_seeds(kept, folds) if repeated else None,
-                "apart": agreement_apart(kept, folds, seeds),
+                "method": method,
+                "k": k,
+                **{key: found.get(key) for key in ("index", "low", "high")},
+                "selections": len(kept),
+                "chance": 0.0,
+                "floor": float(np.mean([stability(s).index for s in inside])) if several else None,
+                "apart": _agreement_apart(kept, folds, seeds),
             }
-        )  # fmt: skip
+        )
     return rows
 
 
-def _matrix(selections: ArrayLike | Sequence[Iterable[int]], num_joints: int | None) -> np.ndarray:
-    """The selections as bool (M, joints), M at least 2."""
-    kept = np.asarray(selections) if num_joints is None else _indicators(selections, num_joints)
-    if kept.ndim != 2 or kept.dtype != bool or len(kept) < 2:
-        raise ValueError(
-            f"expected at least two selections as bool (selections, joints), got {kept.dtype} "
-            f"{kept.shape}: for sets of joint indices pass num_joints as well"
-        )
-    return kept
+def _agreement_apart(kept: np.ndarray, folds: np.ndarray, seeds: np.ndarray) -> float | None:
+    """Mean index of pairs that share neither fold nor seed, all of one size; None without pairs.
+
+    A pair's index is the number of joints that both keep beyond chance, as a share of the most
+    that is possible; its mean over all pairs is `stability`'s.
+    """
+    size, joints = kept[0].sum(), kept.shape[1]
+    both = kept.astype(float) @ kept.T
+    apart = (folds[:, None] != folds) & (seeds[:, None] != seeds)
+    chance = size**2 / joints
+    return float((both[apart].mean() - chance) / (size - chance)) if apart.any() else None
 
 
 def _indicators(selections: Sequence[Iterable[int]], num_joints: int) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Confidence intervals and tests that respect what is independent: the group.
+"""Confidence intervals and tests that resample whole groups, which are what is independent.
 
-Clips of one group (a language or signer) share a signer, and seeds share clips, so whole groups
-are resampled. The statistic is always the mean over clips and seeds. Groups of one test fold
-also share trained models, which is left out: intervals may be too narrow.
+Clips of one group (a language or signer) share a signer, and seeds share clips. The statistic is
+always the mean over clips and seeds. Groups of one test fold also share trained models, which is
+left out: intervals may be too narrow.
 """
 
 import math
@@ -37,15 +37,12 @@ class Interval:
     error: float
 
 
-def cluster_bootstrap(
-    values: ArrayLike, clusters: ArrayLike, n: int = DRAWS, seed: int = 0
-) -> Interval:
-    """Mean of `values` with its percentile bootstrap interval over whole clusters.
+def cluster_bootstrap(values: ArrayLike, clusters: ArrayLike, n: int = DRAWS) -> Interval:
+    """Mean of `values` with its percentile bootstrap interval over whole clusters, both (rows,).
 
-    `clusters` (rows,) names the cluster of each row. Each of `n` draws takes as many clusters as
-    there are, with replacement, and keeps all their rows, so large clusters weigh more, as they
-    do in the mean. With few clusters (16 languages) the interval is somewhat narrow (Cameron,
-    Gelbach, Miller 2008); `sign_flip` is exact there. Source: Davison, Hinkley 1997, section 3.8.
+    Large clusters weigh more, as they do in the mean. With few clusters (16 languages) the
+    interval is somewhat narrow (Cameron, Gelbach, Miller 2008); `sign_flip` is exact there.
+    Source: Davison, Hinkley 1997, section 3.8.
     """
     values = np.asarray(values, dtype=float)
     sums, sizes = _totals(values, clusters)
@@ -55,19 +52,16 @@ def cluster_bootstrap(
     drawn = stats.bootstrap(
         (sums, sizes), lambda total, count, axis: total.sum(axis) / count.sum(axis),
         n_resamples=n, batch=max(1, CELLS // len(sums)), vectorized=True, paired=True,
-        method="percentile", rng=np.random.default_rng(seed),
+        method="percentile", rng=np.random.default_rng(0),
     )  # fmt: skip
     low, bound, high = np.percentile(drawn.bootstrap_distribution, [2.5, 5, 97.5])
     return Interval(mean, float(low), float(high), float(bound), float(drawn.standard_error))
 
 
-def sign_flip(
-    values: ArrayLike, clusters: ArrayLike, *, one_sided: bool = False, seed: int = 0
-) -> float:
+def sign_flip(values: ArrayLike, clusters: ArrayLike, *, one_sided: bool = False) -> float:
     """P value of "the mean of `values` is 0", or at most 0 if `one_sided`, by sign flips.
 
-    Under the null hypothesis a cluster's differences are as likely to have the other sign, so
-    whole clusters are flipped: in every way for up to 16 clusters, else in FLIPS random ways. The
+    Whole clusters are flipped: in every way for up to 16 clusters, else in FLIPS random ways. The
     test is exact for independent, symmetric clusters, however few, and rejects a loss too often
     if few clusters bear most of it. Source: Canay, Romano, Shaikh 2017.
     """
@@ -76,7 +70,7 @@ def sign_flip(
     sums, _ = _totals(np.asarray(values, dtype=float), clusters)
     observed = sums.sum() if one_sided else abs(sums.sum())
     reached = 0
-    for signs in _blocks_of_signs(len(sums), FLIPS, seed):
+    for signs in _blocks_of_signs(len(sums)):
         flipped = signs @ sums if one_sided else np.abs(signs @ sums)
         reached += (flipped >= observed - 1e-9).sum()  # ties are ties in spite of rounding
     return float(flip_p(reached, len(sums)))
@@ -93,12 +87,12 @@ def flip_p(reached: ArrayLike, clusters: int, n: int = FLIPS) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)  # most tables have the same clusters
-def sign_patterns(count: int, n: int = FLIPS, seed: int = 0) -> np.ndarray:
+def sign_patterns(count: int, n: int = FLIPS) -> np.ndarray:
     """Signs, -1 or 1, of `count` clusters, (patterns, count): all 2^count of them, or n random."""
     if _all_patterns(count, n):
         signs = 1.0 - 2.0 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
     else:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(n, count))
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(n, count))
     signs.flags.writeable = False
     return signs
 
@@ -107,15 +101,15 @@ def _all_patterns(count: int, n: int) -> bool:
     return count <= math.log2(n)
 
 
-def _blocks_of_signs(count: int, n: int, seed: int) -> Iterator[np.ndarray]:
+def _blocks_of_signs(count: int) -> Iterator[np.ndarray]:
     """The rows of `sign_patterns`, in blocks where thousands of clusters would fill the memory."""
     rows = max(1, CELLS // count)
-    if _all_patterns(count, n) or n <= rows:
-        yield sign_patterns(count, n, seed)
+    if _all_patterns(count, FLIPS) or rows >= FLIPS:
+        yield sign_patterns(count)
         return
-    generator = np.random.default_rng(seed)
-    for start in range(0, n, rows):
-        yield generator.choice([-1.0, 1.0], size=(min(rows, n - start), count))
+    generator = np.random.default_rng(0)
+    for start in range(0, FLIPS, rows):
+        yield generator.choice([-1.0, 1.0], size=(min(rows, FLIPS - start), count))
 
 
 def _totals(values: np.ndarray, clusters: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +131,11 @@ def pair(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
     if only `a` is right, -1 if only `b` is, else 0. ValueError for methods that were not run on
     the same clips, folds and seeds.
     """
-    first, second = (_correctness(predictions, key) for key in (a, b))
+    sides = [_rows(predictions, key) for key in (a, b)]
+    first, second = (
+        rows[[*PAIRING, "group", "label"]].assign(right=rows["predicted"] == rows["label"])
+        for rows in sides
+    )
     both = first.merge(second, on=PAIRING, how="outer", suffixes=("_a", "_b"), indicator=True)
     alone = both[both["_merge"] != "both"]
     if len(alone):
@@ -177,7 +175,7 @@ def shared(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
 
 
 def _rows(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
-    """Predictions of one method, K and regime; ValueError if there are none."""
+    """Predictions of one method, K and regime; ValueError for none or repeated ones."""
     method, k, regime = (*key, "retrained")[:3]
     same = (predictions["method"] == method) & (predictions["k"] == k)
     chosen = predictions[same & (predictions["regime"] == regime)]
@@ -187,59 +185,26 @@ def _rows(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
             f"expected {regime} predictions of {method!r} with k={k}, got only {known}: "
             "add the method and budget to notebooks/04_joint_ablation.ipynb"
         )
-    return chosen
-
-
-def _correctness(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
-    """Columns clip, fold, seed, group, label, right of one method."""
-    chosen = _rows(predictions, key)
     if repeated := int(chosen.duplicated(PAIRING).sum()):
         raise ValueError(
             f"expected one prediction a clip, fold and seed for {key}, got {repeated} repeated: "
             "give every draw its own seed"
         )
-    right = chosen["predicted"] == chosen["label"]
-    return chosen[[*PAIRING, "group", "label"]].assign(right=right)
-
-
-def paired_difference(
-    predictions: pd.DataFrame, a: Key, b: Key, margin: float = 0.0, *, test: str = "difference"
-) -> dict:
-    """Accuracy of `a` minus that of `b` on the same clips, folds and seeds, clustered by group.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Holds both methods.
-    a, b : (method, K) or (method, K, regime)
-    margin : float
-        Accuracy that may be lost, a fraction.
-    test : str
-        "non-inferiority", one-sided against "a loses the margin or more"; anything else is
-        two-sided against no difference.
-
-    Returns
-    -------
-    dict
-        difference, low, high (95 % CI), lower_bound (one-sided 95 %), margin, `noninferior`
-        (lower_bound > -margin), test, p by `sign_flip`, runs (pairs of fold and seed); of
-        non-inferiority also p_worse, one-sided against "a loses the margin or less".
-    """
-    pairs = pair(predictions, a, b)
-    return {
-        "a": {"method": a[0], "k": a[1]},
-        "b": {"method": b[0], "k": b[1]},
-        **difference_of(pairs, margin, test=test),
-        "runs": len(pairs[["fold", "seed"]].drop_duplicates()),
-    }
+    return chosen
 
 
 def difference_of(
     pairs: pd.DataFrame, margin: float = 0.0, *, test: str = "difference", clusters: str = "group"
 ) -> dict:
-    """The numbers and the test of `paired_difference` for `pairs`, as `pair` returns them.
+    """Accuracy of `a` minus that of `b` in `pairs`, as `pair` returns them, with its test.
 
-    Rows with the same value in the column `clusters` are resampled and flipped together.
+    `margin` is the accuracy that may be lost, a fraction. The test "non-inferiority" is one-sided
+    against "a loses the margin or more", any other two-sided against no difference. Rows with the
+    same value in the column `clusters` are resampled and flipped together.
+
+    Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), margin, `noninferior`
+    (lower_bound > -margin), test and p by `sign_flip`; of non-inferiority also p_worse,
+    one-sided against "a loses the margin or less".
     """
     difference, cluster = pairs["difference"], pairs[clusters]
     found = cluster_bootstrap(difference, cluster)
@@ -263,9 +228,8 @@ def difference_of(
 def mcnemar(pairs: pd.DataFrame) -> dict:
     """Exact McNemar test on clips: only_a, only_b (clips that one method alone reads) and p.
 
-    A clip counts once, as right if more than half of its seeds are, since seeds of one clip are
-    not independent. Nor are clips of one group, which this test ignores: it stands beside
-    `sign_flip` and does not replace it. Source: McNemar 1947.
+    A clip counts once, as right if more than half of its seeds are. Clips of one group are not
+    independent, which this test ignores: it stands beside `sign_flip` and does not replace it.
     """
     right = pairs.groupby("clip")[["right_a", "right_b"]].mean() > 0.5
     only_a = int((right["right_a"] & ~right["right_b"]).sum())
@@ -275,5 +239,5 @@ def mcnemar(pairs: pd.DataFrame) -> dict:
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's adjusted p values, in the order given (Holm 1979, by statsmodels)."""
+    """Holm's adjusted p values, in the order given (Holm 1979)."""
     return multipletests(np.asarray(p_values, dtype=float), method="holm")[1]

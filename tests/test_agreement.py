@@ -1,17 +1,9 @@
 """The stability index against its definition, hand-worked cases and its known limits."""
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 
-import jointprune as jp
-from jointprune.agreement import (
-    agreement_apart,
-    agreement_over_seeds,
-    stability,
-    stability_table,
-)
+from jointprune.agreement import stability, stability_table
 
 
 def draws(rows, size, joints, seed=0):
@@ -39,31 +31,14 @@ def test_three_selections_worked_by_hand():
     assert (found.low, found.high) == pytest.approx((1 / 3 - half, 1 / 3 + half), abs=1e-6)
 
 
-def test_selections_of_many_sizes_agree_with_the_definition():
-    kept = np.random.default_rng(1).random((9, 42)) < np.linspace(0.1, 0.9, 42)
-    assert len(set(kept.sum(axis=1))) > 3
-    assert stability(kept).index == pytest.approx(by_definition(kept))
-
-
-def test_at_one_size_the_index_is_the_mean_overlap_of_pairs_above_chance():
-    # Kuncheva 2007: (shared - k^2 / J) / (k - k^2 / J), which the index extends to other sizes.
-    kept = draws(7, 12, 42)
-    chance = 12 * 12 / 42
-    pairs = [(np.sum(a & b) - chance) / (12 - chance) for a, b in combinations(kept, 2)]
-    assert stability(kept).index == pytest.approx(np.mean(pairs))
-
-
 def test_complements_and_identical_selections_reach_the_limits_and_intervals_stay_inside():
-    found = stability([[0, 1], [2, 3]], num_joints=4)
-    assert found.index == pytest.approx(-1.0)  # -1 / (M - 1) at M = 2
+    assert stability([[0, 1], [2, 3]], num_joints=4).index == pytest.approx(-1.0)  # -1 / (M - 1)
     each_alone = stability(np.eye(5, dtype=bool))  # 5 selections that share nothing
-    assert each_alone.index == pytest.approx(-1 / 4)
-    assert each_alone.low >= -1 / 4
-    same = stability(np.tile(np.arange(42) < 12, (20, 1)))
-    assert (same.index, same.low, same.high) == pytest.approx((1.0, 1.0, 1.0))
-    nearly = np.tile(np.arange(42) < 12, (5, 1))
-    nearly[0, [0, 20]] = False, True
-    assert stability(nearly).high <= 1.0
+    assert each_alone.index == pytest.approx(-1 / 4) and each_alone.low >= -1 / 4
+    same = np.tile(np.arange(42) < 12, (5, 1))
+    assert stability(same).index == stability(same).low == pytest.approx(1.0)
+    same[0, [0, 20]] = False, True
+    assert stability(same).high <= 1.0
 
 
 def test_random_selections_have_index_zero_within_an_interval_that_mostly_covers_it():
@@ -73,71 +48,48 @@ def test_random_selections_have_index_zero_within_an_interval_that_mostly_covers
     assert 0.88 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
 
 
-def test_the_interval_is_as_wide_as_the_jackknife_says():
+def test_selections_of_many_sizes_agree_with_the_definition_and_the_jackknife():
     kept = np.random.default_rng(2).random((200, 42)) < np.linspace(0.05, 0.8, 42)
     without = [by_definition(np.delete(kept, row, axis=0)) for row in range(200)]
     error = np.sqrt(199 / 200 * np.sum((without - np.mean(without)) ** 2))
     found = stability(kept)
+    assert found.index == pytest.approx(by_definition(kept))
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.03)
 
 
-def test_sets_of_indices_and_rows_of_flags_are_the_same_selections():
-    kept = draws(6, 8, 42)
-    as_sets = [np.flatnonzero(row) for row in kept]
-    assert jp.stability(as_sets, num_joints=42) == jp.stability(kept)
-
-
-def test_runs_on_the_same_clips_are_compared_inside_their_fold_alone():
-    first, second = draws(2, 12, 42)
-    kept, folds = np.stack([first, second, first, second]), [0, 1, 0, 1]
-    assert agreement_over_seeds(kept, folds) == pytest.approx(1.0)
-    assert stability(kept).index < 0.7
-    apart = agreement_over_seeds(kept, [0, 0, 1, 1])
-    assert apart == pytest.approx(stability(np.stack([first, second])).index)
-
-
-def test_runs_apart_share_neither_fold_nor_seed():
-    """Two seeds in two folds: a seed always keeps the same joints, other seeds share 3 of 12."""
-    first, second = np.zeros((2, 42), bool)
-    first[:12], second[9:21] = True, True
-    kept = np.stack([first, second, first, second])
-    chance = 12**2 / 42
-    assert agreement_apart(kept, [0, 0, 1, 1], [0, 1, 0, 1]) == pytest.approx(
-        (3 - chance) / (12 - chance)
-    )
-    assert agreement_apart(kept[:2], [0, 0], [0, 1]) is None
-    rows = draws(6, 8, 42)
-    assert agreement_apart(rows, range(6), range(6)) == pytest.approx(stability(rows).index)
-
-
 def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed():
+    """Seeds of one fold choose the same 12 joints, of which the other fold's share 3."""
     cells = [(0, 0), (0, 1), (1, 0), (1, 1)]
     first, second = tuple(range(12)), tuple(range(9, 21))
+    sets = (first, first, second, second)
     chosen = {
-        ("learned", 12): dict(zip(cells, (first, second, first, second), strict=True)),
+        ("learned", 12): dict(zip(cells, sets, strict=True)),
         ("anatomical", 12): dict.fromkeys(cells, first),
         ("typical", 12): dict.fromkeys(cells, first),
         ("greedy", 12): {(0, 0): first},
     }
     learned, alone = stability_table(chosen, 42)
-    found = stability([first, second, first, second], num_joints=42)
+    found = stability(sets, num_joints=42)
     assert (learned["method"], learned["k"], learned["selections"]) == ("learned", 12, 4)
-    assert (learned["index"], learned["low"], learned["high"]) == (
-        found.index, found.low, found.high)  # fmt: skip
-    assert learned["floor"] == pytest.approx(learned["apart"])  # two seeds differ alike in both
+    assert [learned[key] for key in ("index", "low", "high")] == [
+        found.index,
+        found.low,
+        found.high,
+    ]
+    # Kuncheva 2007: (shared - k^2 / J) / (k - k^2 / J), which the index extends to other sizes.
+    chance = 12**2 / 42
+    three = (3 - chance) / (12 - chance)
+    assert found.index == pytest.approx((2 + 4 * three) / 6)
+    assert (learned["floor"], learned["apart"]) == pytest.approx((1.0, three))
     assert alone["method"] == "greedy"
     assert {alone[key] for key in ("index", "low", "high", "floor", "apart")} == {None}
-
-
-@pytest.mark.parametrize("kept", [np.ones((3, 4), bool), np.zeros((3, 4), bool)])
-def test_selections_that_cannot_differ_are_refused(kept):
-    with pytest.raises(ValueError, match=r"keep (all|none): the index is not defined"):
-        stability(kept)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((np.ones((3, 4), bool),), "keep all: the index is not defined"),
+        ((np.zeros((3, 4), bool),), "keep none: the index is not defined"),
         ((np.ones((1, 4), bool),), "at least two selections"),
         (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
         (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[0, 4\]"),

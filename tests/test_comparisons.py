@@ -1,7 +1,6 @@
 """The declared family and K* on predictions whose verdict is known beforehand."""
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,24 +22,13 @@ GROUPS, CLIPS = 8, 50
 def method(name, k, lost, seeds=2):
     """Every clip right, except the first `lost(group, seed)` clips of each group."""
     rows = [
-        (
-            name,
-            k,
-            "retrained",
-            0,
-            seed,
-            f"{group}/{clip}",
-            str(group),
-            "A",
-            "B" if clip < share else "A",
-        )
+        (name, k, seed, f"{group}/{clip}", str(group), "B" if clip < lost(group, seed) else "A")
         for group in range(GROUPS)
         for seed in range(seeds)
-        for share in [lost(group, seed)]
         for clip in range(CLIPS)
     ]
-    columns = "method k regime fold seed clip group label predicted"
-    return pd.DataFrame(rows, columns=columns.split())
+    table = pd.DataFrame(rows, columns=["method", "k", "seed", "clip", "group", "predicted"])
+    return table.assign(regime="retrained", fold=0, label="A")
 
 
 def graded(losses):
@@ -66,7 +54,6 @@ def test_the_family_is_the_declared_one_with_mcnemar_beside_each_test():
     table = family_predictions()
     records = compare_declared(table)
     assert [record["name"] for record in records] == [c.name for c in COMPARISONS]
-    assert len({record["name"] for record in records}) == 8
     assert [record["margin"] for record in records] == [0.02, 0.02, 0.01, 0.01, 0, 0, 0, 0]
     for key in ("p", "p_worse"):  # where there is no opposite to test, p stands in the family
         adjusted = holm([record.get(key, record["p"]) for record in records])
@@ -91,15 +78,10 @@ def test_k_star_is_the_last_budget_before_the_first_failure():
 
 
 def test_all_joints_are_kept_when_the_first_budget_fails():
-    star = found({30: 5, 12: 0}, margin=0.02)
-    assert (star["k"], star["pruned"], star["by_seed"]) == (42, 0.0, [42, 42])
+    star = found({30: lambda group, seed: 5 * seed, 12: 0}, margin=0.02)
+    assert (star["k"], star["pruned"], star["by_seed"]) == (42, 0.0, [12, 42])  # seeds alone
     assert star["bootstrap"] == {"low": 42, "median": 42, "high": 42}
     assert not any(step["passes"] for step in star["steps"])
-
-
-def test_seeds_are_judged_alone():
-    star = found({21: 0, 12: lambda group, seed: 5 * seed}, margin=0.02)
-    assert star["by_seed"] == [12, 21]
 
 
 @pytest.mark.parametrize(("losing", "low", "median"), [(1, 12, 21), (4, 21, 21)])
@@ -120,19 +102,6 @@ def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wide
     assert apart["crossed_bound"] == pytest.approx(-0.10)
 
 
-def test_k_star_never_grows_with_the_margin():
-    shares = {30: 0.66, 21: 0.65, 12: 0.63, 8: 0.61, 4: 0.5}
-    accuracy = {("learned", k, "retrained"): share for k, share in shares.items()}
-    table = paper_facts.predictions({("full", 42, "retrained"): 0.66} | accuracy)
-    stars = [k_star(table, tuple(shares), m) for m in (0.005, 0.01, 0.02, 0.04, 0.06, 0.2)]
-    sizes = [star["k"] for star in stars]
-    assert sizes == sorted(sizes, reverse=True)
-    assert (sizes[0], sizes[-1]) == (42, 4)
-    for one, wider in pairwise(stars):
-        assert all(np.array(one["by_seed"]) >= wider["by_seed"])
-        assert all(one["bootstrap"][end] >= wider["bootstrap"][end] for end in one["bootstrap"])
-
-
 def test_many_tests_at_once_are_the_single_tests():
     """Except for a bound within the Monte Carlo error of the margin, as draws differ."""
     rng = np.random.default_rng(5)
@@ -150,35 +119,23 @@ def test_many_tests_at_once_are_the_single_tests():
     assert clear > 100 and 0 < many.mean() < 1
 
 
-def rate_of_passing_on_the_border(effects):
-    """Share of 16 groups of unlike sizes that pass at 2 points; `effects` have mean 0."""
+def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear_it():
+    """16 groups of unlike sizes; 12 %, as `k_star` says, for losses of exponential size."""
     sizes = np.tile(np.random.default_rng(6).integers(100, 140, 16).astype(float), (1500, 1))
-    sums = sizes * (-0.02 + effects)
-    return noninferior(sums[..., None], sizes, 0.02, n=500, flips=500).mean()
-
-
-def test_a_loss_of_exactly_the_margin_passes_in_one_of_twenty_at_most():
-    effects = np.random.default_rng(7).normal(0, 0.05, (1500, 16))
-    rate = rate_of_passing_on_the_border(effects)
-    assert 0.02 <= rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
-
-
-def test_a_loss_borne_by_few_groups_passes_more_often_as_the_docstring_says():
-    effects = 0.05 - np.random.default_rng(8).exponential(0.05, (1500, 16))
-    assert rate_of_passing_on_the_border(effects) == pytest.approx(0.12, abs=0.025)
+    normal = np.random.default_rng(7).normal(0, 0.05, (1500, 16))
+    exponential = 0.05 - np.random.default_rng(8).exponential(0.05, (1500, 16))
+    rates = [
+        noninferior((sizes * (effects - 0.02))[..., None], sizes, 0.02, n=500, flips=500).mean()
+        for effects in (normal, exponential)  # of mean 0
+    ]
+    assert 0.02 <= rates[0] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
+    assert rates[1] == pytest.approx(0.12, abs=0.025)
 
 
 @pytest.mark.parametrize(("ks", "margin"), [((), 0.02), ((42, 12), 0.02), ((12,), 0.0)])
 def test_budgets_and_margins_that_test_nothing_are_refused(ks, margin):
     with pytest.raises(ValueError, match="expected budgets below 42 and a margin"):
         k_star(graded({12: 0}), ks, margin)
-
-
-def test_a_budget_with_fewer_seeds_than_the_full_set_is_refused():
-    table = graded({12: 0})
-    fewer = table[(table["method"] == "full") | (table["seed"] == 0)]
-    with pytest.raises(ValueError, match="without a partner"):
-        k_star(fewer, (12,), 0.02)
 
 
 def test_the_detectable_loss_is_two_and_a_half_standard_errors():

@@ -2,24 +2,17 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from jointprune.config import TrainingConfig
-from jointprune.paper import cost
-from jointprune.paper.cost import clip_flops, projection_share, sheet, sliced
+from jointprune.paper.cost import clip_flops, sheet, sheet_once, sliced
 from jointprune.workspace import Workspace
 
 T, H, C = 8, 16, 4
 SMALL = {"frames": T, "hidden": H, "num_classes": C}
 CONFIGS = [TrainingConfig(encoder=name, **SMALL) for name in ("transformer", "recurrent", "graph")]
 TRANSFORMER, RECURRENT, GRAPH = CONFIGS
-
-
-def reading(k: int) -> int:
-    """Operations that centre k joints and project frames."""
-    return centring(k) + 2 * T * (2 * k + 6) * H
 
 
 def centring(k: int) -> int:
@@ -33,34 +26,21 @@ def head(width: int) -> int:
 
 
 @pytest.mark.parametrize("k", [2, 42])
-def test_a_transformers_work_is_that_of_its_matrix_products(k):
+def test_the_work_of_each_encoder_is_that_of_its_matrix_products(k):
+    reading = centring(k) + 2 * T * (2 * k + 6) * H  # centre k joints and project frames
     wide = TRANSFORMER.feed_forward * H
     layer = 2 * T * H * (3 * H + H + wide + wide) + 2 * 2 * T * T * H
-    expected = reading(k) + TRANSFORMER.layers * layer + head(H)
-    assert clip_flops(sliced(TRANSFORMER, k)) == expected
+    work = reading + TRANSFORMER.layers * layer + head(H)
+    assert clip_flops(sliced(TRANSFORMER, k)) == work
 
+    gru = 2 * 2 * T * 3 * (H // 2) * (H + H // 2)  # both directions, three gates
+    assert clip_flops(sliced(RECURRENT, k)) == reading + RECURRENT.layers * gru + head(H)
 
-@pytest.mark.parametrize("k", [2, 42])
-def test_a_grus_kernels_are_counted(k):
-    half = H // 2
-    layer = 2 * 2 * T * 3 * half * (H + half)  # both directions, three gates
-    expected = reading(k) + RECURRENT.layers * layer + head(H)
-    assert clip_flops(sliced(RECURRENT, k)) == expected
-
-
-@pytest.mark.parametrize("k", [2, 42])
-def test_a_graphs_work_grows_with_the_joints(k):
-    embedding = 2 * T * k * 4 * H
     neighbours = 2 * T * k * k * (H + 1)
     block = neighbours + 2 * T * k * H * H + 2 * T * k * H * 3 * H
     pooled = 2 * T * 2 * k * H + 2 * T * (2 * H + 6) * 2 * H
-    expected = centring(k) + embedding + GRAPH.layers * block + pooled + head(2 * H)
-    assert clip_flops(sliced(GRAPH, k)) == expected
-
-
-def test_the_projections_share_is_its_work_over_all_work():
-    whole = clip_flops(sliced(TRANSFORMER, 42))
-    assert projection_share(TRANSFORMER) == round(2 * T * 90 * H / whole, 4)
+    work = centring(k) + 2 * T * k * 4 * H + GRAPH.layers * block + pooled + head(2 * H)
+    assert clip_flops(sliced(GRAPH, k)) == work
 
 
 @pytest.mark.filterwarnings("error")
@@ -69,6 +49,8 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
     facts = sheet(CONFIGS, (2, 42), rounds=3)
     assert torch.get_num_threads() == threads
     assert (facts["frames"], facts["threads"]) == (T, 1)
+    whole = clip_flops(sliced(TRANSFORMER, 42))
+    assert facts["projection_share"] == round(2 * T * 90 * H / whole, 4)
     rows = {(row["encoder"], row["k"]): row for row in facts["rows"]}
     assert set(rows) == {(c.encoder, k) for c in CONFIGS for k in (2, 42)}
     for (encoder, k), row in rows.items():
@@ -79,29 +61,6 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
         assert row["parameters"] == sum(p.numel() for p in encoded)
 
 
-def test_models_are_timed_in_turn(monkeypatch):
-    """Each model is called once untimed and once between two readings of the clock."""
-    ticks, called = iter(range(10_000)), []
-
-    def clock():
-        called.append("clock")
-        return next(ticks)
-
-    monkeypatch.setattr(cost.time, "perf_counter", clock)
-
-    class Model(torch.nn.Module):
-        config = TRANSFORMER
-
-        def forward(self, poses, present):
-            called.append(self)
-
-    models = [Model(), Model()]
-    times = cost.latencies(models, rounds=4)
-    np.testing.assert_array_equal(times, np.full((4, 2), 1000.0))
-    turn = [part for model in models for part in (model, "clock", model, "clock")]
-    assert called == turn * (len(called) // len(turn))
-
-
 @pytest.mark.parametrize("configs", [[GRAPH], [TRANSFORMER, replace(GRAPH, frames=T + 1)]])
 def test_a_sheet_without_a_transformer_or_of_several_clip_lengths_is_refused(configs):
     with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
@@ -110,8 +69,7 @@ def test_a_sheet_without_a_transformer_or_of_several_clip_lengths_is_refused(con
 
 def test_a_sheet_is_measured_once_for_the_same_settings(tmp_path):
     workspace = Workspace(str(tmp_path))
-    settings = [TrainingConfig(hidden=16, frames=4)]
-    first = cost.sheet_once(settings, (2, 42), workspace)
-    assert cost.sheet_once(settings, (2, 42), workspace) == first  # times are never twice the same
-    other = cost.sheet_once(settings, (2, 12), workspace)
+    first = sheet_once([TRANSFORMER], (2, 42), workspace)
+    assert sheet_once([TRANSFORMER], (2, 42), workspace) == first  # times are never twice the same
+    other = sheet_once([TRANSFORMER], (2, 12), workspace)
     assert [row["k"] for row in other["rows"]] == [2, 12]

@@ -6,7 +6,7 @@ import paper_facts
 from jointprune.config import TrainingConfig
 from jointprune.paper.leave_out import kept_without, loss_without, without_trials
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
-from jointprune.statistics import paired_difference
+from jointprune.statistics import difference_of, pair
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
 
@@ -37,7 +37,7 @@ def test_a_part_is_compared_on_the_seeds_it_was_retrained_with():
     again = full[full["seed"] < 2].assign(method="right", k=21)
     row = loss_without("right", 21, full, masked, again)
     both = pd.concat([full, masked])
-    expected = paired_difference(both, ("full", 42), ("right", 21, "masked"))
+    expected = difference_of(pair(both, ("full", 42), ("right", 21, "masked")))
     assert (row["kind"], row["name"], row["retrained_loss"]) == ("hand", "right", 0.0)
     assert [row[key] for key in ("loss", "low", "high")] == [
         expected[key] for key in ("difference", "low", "high")

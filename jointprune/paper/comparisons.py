@@ -1,6 +1,6 @@
 """The declared comparisons, and K*: the smallest budget that is non-inferior to all joints."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +17,6 @@ from jointprune.statistics import (
     holm,
     mcnemar,
     pair,
-    paired_difference,
     sign_patterns,
 )
 
@@ -64,15 +63,23 @@ def compare_declared(
 ) -> list[dict]:
     """The tests of a declared family, in its order.
 
-    One record per comparison: `paired_difference` with `name`, `mcnemar` and `p_holm`; of
-    non-inferiority also `p_worse_holm`, for a loss beyond the margin.
+    One record per comparison: name, a, b, those of `difference_of`, runs (pairs of fold and
+    seed), `mcnemar` and `p_holm`; of non-inferiority also `p_worse_holm`, for a loss beyond the
+    margin.
     """
     found = []
-    for comparison in comparisons:
-        terms = asdict(comparison)
-        name = terms.pop("name")
-        beside = mcnemar(pair(predictions, comparison.a, comparison.b))
-        found.append({"name": name, **paired_difference(predictions, **terms), "mcnemar": beside})
+    for terms in comparisons:
+        pairs = pair(predictions, terms.a, terms.b)
+        found.append(
+            {
+                "name": terms.name,
+                "a": {"method": terms.a[0], "k": terms.a[1]},
+                "b": {"method": terms.b[0], "k": terms.b[1]},
+                **difference_of(pairs, terms.margin, test=terms.test),
+                "runs": len(pairs[["fold", "seed"]].drop_duplicates()),
+                "mcnemar": mcnemar(pairs),
+            }
+        )
     for key in ("p", "p_worse"):
         adjusted = holm([record.get(key, record["p"]) for record in found])
         for record, p in zip(found, adjusted, strict=True):
@@ -88,41 +95,20 @@ def k_star(
     method: str = "learned",
     full: tuple[str, int] = FULL,
 ) -> dict:
-    """The smallest budget of a method that is non-inferior to all joints.
+    """The smallest budget of a method that is non-inferior to all joints, the method `full`.
 
     Budgets are tested from the largest down until the first one fails: in this order, fixed
     before the numbers, each test at 5 % keeps the chance of any false step at 5 % without a
-    correction. A step passes if the one-sided 95 % bootstrap bound is above -margin and the sign
-    flips give p < 0.05. With few groups, of which some lose far more than the others gain, a
-    step errs more often than 5 %: 12 % in a simulation with 16 exponential losses
-    (tests/test_comparisons.py).
+    correction (Hsu and Berger 1999; Maurer, Hothorn and Lehmacher 1995). A step passes if the
+    one-sided 95 % bootstrap bound is above -margin (a fraction) and the sign flips give p < 0.05.
+    With few groups, of which some lose far more than the others gain, a step errs more often: 12 %
+    in a simulation with 16 exponential losses (tests/test_comparisons.py).
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        Holds `full` and every budget on the same clips, folds and seeds.
-    ks : tuple of int
-        The budgets.
-    margin : float
-        Accuracy that may be lost, a fraction.
-    method : str
-        The method that chooses K joints.
-    full : (method, K)
-        The reference, with all joints.
-
-    Returns
-    -------
-    dict
-        method, margin, k (that of `full` if nothing passes), joints, pruned (1 - k / joints);
-        `steps`, one per budget, largest first: `passes` is False from the first failure on,
-        and `crossed_bound` is the bound if seeds are resampled too (not part of the test, and
-        wide for few seeds); `bootstrap` (low, median, high: 95 % of the K* of resampled groups;
-        no confidence interval, as resampling adds its noise to that of the data); `by_seed`,
-        the K* of each seed alone.
-
-    References
-    ----------
-    Hsu and Berger 1999; Maurer, Hothorn and Lehmacher 1995.
+    Returns method, margin, k (that of `full` if nothing passes), joints, pruned (1 - k / joints);
+    `steps`, one per budget, largest first: `passes` is False from the first failure on, and
+    `crossed_bound` is the bound if seeds are resampled too (not part of the test, and wide for
+    few seeds); `bootstrap` (low, median, high: 95 % of the K* of resampled groups; no confidence
+    interval, as resampling adds its noise to that of the data); `by_seed`, the K* of each seed.
     """
     ks = tuple(sorted(set(ks), reverse=True))
     if not ks or ks[0] >= full[1] or not 0 < margin < 1:
@@ -132,11 +118,17 @@ def k_star(
         )
     pairs = {k: pair(predictions, (method, k), full) for k in ks}
     sums, sizes = _totals(pairs)
-    steps = _steps(pairs, margin)
-    for step, bound in zip(steps, _crossed_bounds(sums, sizes), strict=True):
-        step["crossed_bound"] = float(bound)
+    steps, passes = [], True
+    for (k, table), bound in zip(pairs.items(), _crossed_bounds(sums, sizes), strict=True):
+        found = difference_of(table, margin, test="non-inferiority")
+        passes = passes and found["noninferior"] and found["p"] < ALPHA
+        numbers = {key: found[key] for key in ("difference", "low", "high", "lower_bound", "p")}
+        steps.append({"k": k, **numbers, "passes": passes, "crossed_bound": float(bound)})
     k = int(_smallest(np.array([step["passes"] for step in steps]), ks, full[1]))
-    spread = _smallest(_resampled(sums.sum(axis=0), sizes.sum(axis=0), margin), ks, full[1])
+    groups = sizes.shape[1]
+    drawn = np.random.default_rng(1).integers(groups, size=(RESAMPLES, groups))
+    resampled = sums.sum(axis=0)[drawn], sizes.sum(axis=0)[drawn]
+    spread = _smallest(noninferior(*resampled, margin, INNER_DRAWS, INNER_DRAWS), ks, full[1])
     # "inverted_cdf" returns only budgets that were tested.
     ends = np.percentile(spread, [2.5, 50, 97.5], method="inverted_cdf")
     return {
@@ -156,9 +148,8 @@ def detectable_loss(
 ) -> dict:
     """The smallest true loss of `a` against `b` that a one-sided test at 5 % finds with `power`.
 
-    (z_0.95 + z_power) bootstrap standard errors of the paired difference: the normal
-    approximation of Cohen 1988, section 1.5. Returns loss (accuracy, a fraction), power, alpha,
-    groups, clips, seeds and joints (those of `b`).
+    (z_0.95 + z_power) bootstrap standard errors of the paired difference (Cohen 1988, section
+    1.5). Returns loss (a fraction), power, alpha, groups, clips, seeds and joints (of `b`).
     """
     pairs = pair(predictions, a, b)
     error = cluster_bootstrap(pairs["difference"], pairs["group"]).error
@@ -201,17 +192,6 @@ def _smallest(passes: np.ndarray, ks: tuple[int, ...], joints: int) -> np.ndarra
     return np.array([joints, *ks])[unbroken.sum(axis=-1)]
 
 
-def _steps(pairs: dict[int, pd.DataFrame], margin: float) -> list[dict]:
-    """The test of each budget; it `passes` only if those before it did."""
-    steps, passes = [], True
-    for k, table in pairs.items():
-        found = difference_of(table, margin, test="non-inferiority")
-        passes = passes and found["noninferior"] and found["p"] < ALPHA
-        kept = ("difference", "low", "high", "lower_bound", "p")
-        steps.append({"k": k, **{key: found[key] for key in kept}, "passes": passes})
-    return steps
-
-
 def _totals(pairs: dict[int, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     """Sums of differences (seeds, groups, budgets), and how many they are (seeds, groups)."""
     table = pd.concat([part.assign(k=k) for k, part in pairs.items()])
@@ -222,18 +202,11 @@ def _totals(pairs: dict[int, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     return sums, sizes[..., 0]
 
 
-def _resampled(sums: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
-    """`noninferior` for each of RESAMPLES draws of the groups, bool (RESAMPLES, budgets)."""
-    groups = len(sizes)
-    drawn = np.random.default_rng(1).integers(groups, size=(RESAMPLES, groups))
-    return noninferior(sums[drawn], sizes[drawn], margin, INNER_DRAWS, INNER_DRAWS)
-
-
 def _crossed_bounds(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """One-sided 95 % lower bounds (budgets,) of the mean difference, groups and seeds redrawn.
 
-    Arguments as `_totals` returns them. Source: Owen, "The pigeonhole bootstrap" (Annals of
-    Applied Statistics 1, 2007): each side is resampled whole, so the bound may be too low.
+    Each side is resampled whole, so the bound may be too low. Source: Owen, "The pigeonhole
+    bootstrap" (Annals of Applied Statistics 1, 2007).
     """
     seeds, groups = sizes.shape
     of_seeds, of_groups = cluster_draws(seeds, seed=1), cluster_draws(groups)

@@ -1,8 +1,8 @@
 """Cost of K joints: parameters, operations and latency of sliced models of every encoder.
 
-Cost does not depend on what a network has learned, so untrained weights are measured. Operations
-are floating-point operations of one clip, a multiply-add as two, in matrix products and
-convolutions (the GRU's among them); norms, softmax and other elementwise work are left out.
+Untrained weights are measured, which cost the same. Operations are floating-point operations of
+one clip, a multiply-add as two, in matrix products and convolutions (the GRU's among them);
+norms, softmax and other elementwise work are left out.
 """
 
 import json
@@ -22,46 +22,6 @@ from jointprune.workspace import Workspace, atomic_path
 FLOAT_BYTES = 4
 
 
-def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int = 100) -> dict:
-    """Cost of one clip for each encoder and number of joints in `budgets`.
-
-    `configs` are those of the encoders, on all joints and of one clip length, the "transformer"
-    among them. Each of `rounds` times every model once, so that a drift of the machine affects
-    all alike. Returns frames, threads, rows (encoder, k, parameters, flops, input_bytes, median
-    latency_ms on one thread with its quartiles latency_low and latency_high) and the
-    transformer's `projection_share`.
-    """
-    flattening = [c for c in configs if c.encoder == "transformer"]
-    frames = {c.frames for c in configs}
-    if len(flattening) != 1 or len(frames) != 1:
-        raise ValueError(
-            "expected one config of the encoder 'transformer' and one number of frames, got "
-            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}: change configs"
-        )
-    models = [(c, k, sliced(c, k)) for c in configs for k in budgets]
-    times = latencies([model for _, _, model in models], rounds)
-    low, median, high = np.quantile(times, (0.25, 0.5, 0.75), axis=0).round(3)
-    rows = [
-        {
-            "encoder": config.encoder,
-            "k": k,
-            "parameters": sum(p.numel() for p in model.encoder.parameters()),
-            "flops": clip_flops(model),
-            "input_bytes": k * config.coords * FLOAT_BYTES,
-            "latency_ms": float(median[i]),
-            "latency_low": float(low[i]),
-            "latency_high": float(high[i]),
-        }
-        for i, (config, k, model) in enumerate(models)
-    ]
-    return {
-        "frames": frames.pop(),
-        "threads": 1,
-        "rows": rows,
-        "projection_share": projection_share(flattening[0]),
-    }
-
-
 def sheet_once(
     configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
 ) -> dict:
@@ -73,6 +33,44 @@ def sheet_once(
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(facts), encoding="utf-8")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int = 100) -> dict:
+    """Cost of one clip for each encoder and number of joints in `budgets`.
+
+    `configs` read all joints and clips of one length; the "transformer" is among them. Returns
+    frames, threads, rows (encoder, k, parameters, flops, input_bytes, median latency_ms with its
+    quartiles latency_low and latency_high) and `projection_share`: the share of the transformer's
+    operations that its input projection takes, the only layer that reads joints.
+    """
+    flattening = [c for c in configs if c.encoder == "transformer"]
+    frames = {c.frames for c in configs}
+    if len(flattening) != 1 or len(frames) != 1:
+        raise ValueError(
+            "expected one config of the encoder 'transformer' and one number of frames, got "
+            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}: change configs"
+        )
+    models = [(c, k, sliced(c, k)) for c in configs for k in budgets]
+    times = latencies([model for _, _, model in models], rounds)
+    low, median, high = np.quantile(times, (0.25, 0.5, 0.75), axis=0).round(3).tolist()
+    rows = [
+        {
+            "encoder": config.encoder,
+            "k": k,
+            "parameters": sum(p.numel() for p in model.encoder.parameters()),
+            "flops": clip_flops(model),
+            "input_bytes": k * config.coords * FLOAT_BYTES,
+            "latency_ms": median[i],
+            "latency_low": low[i],
+            "latency_high": high[i],
+        }
+        for i, (config, k, model) in enumerate(models)
+    ]
+    whole = SignClassificationLightning(asdict(flattening[0])).eval()
+    project = whole.encoder.project
+    work = 2 * flattening[0].frames * project.in_features * project.out_features
+    share = round(work / clip_flops(whole), 4)
+    return {"frames": frames.pop(), "threads": 1, "rows": rows, "projection_share": share}
 
 
 def sliced(config: TrainingConfig, k: int) -> SignClassificationLightning:
@@ -92,10 +90,10 @@ def clip_flops(model: SignClassificationLightning) -> int:
 
 @torch.no_grad()
 def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.ndarray:
-    """Milliseconds for one clip, (rounds, models), on one thread, the models in turn.
+    """Milliseconds for one clip, (rounds, models), on one thread.
 
-    Each is called twice and the second call is timed: the first call finds the caches filled
-    with another model's weights.
+    The models run in turn, so that a drift of the machine affects all alike. The second of two
+    calls is timed: the first finds the caches filled with another model's weights.
     """
     clips = [_clip(model.config) for model in models]
     times = np.empty((rounds + 3, len(models)))
@@ -111,14 +109,6 @@ def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.
     finally:
         torch.set_num_threads(threads)
     return times[3:]  # the first rounds allocate memory and build kernels
-
-
-def projection_share(config: TrainingConfig) -> float:
-    """Share of the operations that the input projection takes, the only layer that reads joints."""
-    model = SignClassificationLightning(asdict(config)).eval()
-    project = model.encoder.project
-    work = 2 * config.frames * project.in_features * project.out_features
-    return round(work / clip_flops(model), 4)
 
 
 def _clip(config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:

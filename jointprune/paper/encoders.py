@@ -27,15 +27,16 @@ def compare_encoders(
     """
     first, *others = configs
     where = (data, folds, seeds)
-    learned = select_many("learned", k, *where, first, workspace)
-    stratified = select_many("stratified-random", k, *where, first, workspace)
+    sets = {
+        name: select_many(name, k, *where, first, workspace)
+        for name in ("learned", "stratified-random")
+    }
     rows = []
     for config in (first, *others):
-        sets = {"learned": learned, "stratified-random": stratified}
         overlap = {}
         if config is not first:
             sets["own"] = select_many("learned", k, *where, config, workspace)
-            shared = [len(set(sets["own"][cell]) & set(learned[cell])) / k for cell in learned]
+            shared = [len({*sets["own"][c]} & {*kept}) / k for c, kept in sets["learned"].items()]
             overlap["own"] = float(np.mean(shared))
         trials = trials_of("full", *where, config)
         for name, chosen in sets.items():

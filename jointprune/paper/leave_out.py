@@ -6,7 +6,7 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.runs import Trial, trials_of
 from jointprune.skeleton import FINGER_OF, FINGERS, HAND_OF, HANDS
-from jointprune.statistics import paired_difference, shared
+from jointprune.statistics import difference_of, pair, shared
 
 
 def kept_without(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -40,27 +40,22 @@ def loss_without(
     """Accuracy lost without the part `name`, when `left` joints remain.
 
     `full` are predictions with all joints; `masked` and `retrained` are those without parts,
-    which the column `method` names. Returns kind ("joint", "finger" or "hand"), name, loss, low
-    and high (masked), and retrained_loss, None for a part without retrained predictions.
+    which the column `method` names, compared on the folds and seeds that both were run with.
+    Returns kind ("joint", "finger" or "hand"), name, loss, low and high (masked), and
+    retrained_loss, None for a part without retrained predictions.
     """
-    kind = "hand" if name in HANDS else "finger" if name in FINGERS else "joint"
-    found = _loss(name, left, "masked", full, masked)
-    again = _loss(name, left, "retrained", full, retrained)
+    everything = ("full", int(full["k"].iloc[0]))
+    found = {}
+    for regime, without in (("masked", masked), ("retrained", retrained)):
+        lacking = (name, left, regime)
+        if len(part := without[without["method"] == name]):
+            both = shared(pd.concat([full, part]), everything, lacking)
+            found[regime] = difference_of(pair(both, everything, lacking))
     return {
-        "kind": kind,
+        "kind": "hand" if name in HANDS else "finger" if name in FINGERS else "joint",
         "name": name,
-        "loss": found["difference"],
-        "low": found["low"],
-        "high": found["high"],
-        "retrained_loss": again and again["difference"],
+        "loss": found["masked"]["difference"],
+        "low": found["masked"]["low"],
+        "high": found["masked"]["high"],
+        "retrained_loss": found.get("retrained", {}).get("difference"),
     }
-
-
-def _loss(name: str, left: int, regime: str, full, without: pd.DataFrame) -> dict | None:
-    """The paired difference on the folds and seeds that both were run with."""
-    part = without[without["method"] == name]
-    if part.empty:
-        return None
-    everything, lacking = ("full", int(full["k"].iloc[0])), (name, left, regime)
-    both = shared(pd.concat([full, part]), everything, lacking)
-    return paired_difference(both, everything, lacking)

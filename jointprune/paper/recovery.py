@@ -24,14 +24,20 @@ def recovery(
     of the joints of a method that chooses K itself, None for others.
     """
     compared = [method for method in METHODS.values() if method.synthetic]
-    names = [method.name for method in compared if method.rank]
-    merged = [method.name for method in compared if method.merge]
-    jobs = [(data, name, config, workspace) for name in names for data in datasets]
-    rows = list(on_every_core(_one, jobs, "synthetic data"))
-    size = len(datasets)
-    table = [_row(name, rows[i * size : (i + 1) * size]) for i, name in enumerate(names)]
-    several = [_merged(data, merged, seeds, config, workspace) for data in datasets if merged]
-    table += [_row(name, [rows[name] for rows in several]) for name in merged]
+    jobs = [
+        (data, method.name, config, workspace)
+        for method in compared
+        if method.rank
+        for data in datasets
+    ]
+    rows = list(on_every_core(_ranked, jobs, "synthetic data"))
+    merged = [method for method in compared if method.merge]
+    for data in datasets if merged else ():
+        k, fold = int(data.informative.sum()), data.folds(4, 0)[0]
+        chosen = select_many("learned", k, data, [fold], range(seeds), config, workspace).values()
+        rows += [_row(method.name, method.merge(chosen, k), data) for method in merged]
+    names = dict.fromkeys(row["method"] for row in rows)
+    table = [_mean_row([row for row in rows if row["method"] == name]) for name in names]
     return sorted(table, key=lambda row: -row["precision"])
 
 
@@ -55,37 +61,27 @@ def facts(datasets: list[SignDataset], seeds: int, found: list[dict]) -> dict:
     }
 
 
-def _one(data: SignDataset, method: str, config: TrainingConfig, workspace: Workspace) -> dict:
-    """One method on one data set."""
-    clips, truth = data.folds(4, 0)[0][0], data.informative
-    k = int(truth.sum())
-    row = _found(top_joints(rank_joints(method, data, clips, 0, k, config, workspace), k), truth)
+def _ranked(data: SignDataset, method: str, config: TrainingConfig, workspace: Workspace) -> dict:
+    """One method that ranks joints, on one data set."""
+    clips, k = data.folds(4, 0)[0][0], int(data.informative.sum())
+    scores = rank_joints(method, data, clips, 0, k, config, workspace)
     kept = choose_k(method, data, clips, 0, config, workspace)
-    if kept is not None:
-        precision, recall = overlap(kept, truth)
-        row |= {"stop_k": len(kept), "stop_precision": precision, "stop_recall": recall}
-    return row
+    return _row(method, top_joints(scores, k), data, kept)
 
 
-def _merged(
-    data: SignDataset, methods: list[str], seeds: int, config: TrainingConfig, workspace: Workspace
-) -> dict[str, dict]:
-    """The row of each merged selection on one data set."""
-    truth, fold = data.informative, data.folds(4, 0)[0]
-    k = int(truth.sum())
-    selections = select_many("learned", k, data, [fold], range(seeds), config, workspace).values()
-    return {name: _found(METHODS[name].merge(selections, k), truth) for name in methods}
+def _row(method: str, chosen, data: SignDataset, kept=None) -> dict:
+    """Scores of the joints chosen at the true K, and of those `kept` by the method's own K."""
+    stop = (None, None, None) if kept is None else (len(kept), *overlap(kept, data.informative))
+    scores = (*overlap(chosen, data.informative), *stop)
+    return {"method": method, **dict(zip(MEANS, scores, strict=True))}
 
 
-def _found(chosen, truth: np.ndarray) -> dict[str, float]:
-    return dict(zip(("precision", "recall"), overlap(chosen, truth), strict=True))
-
-
-def _row(method: str, rows: list[dict]) -> dict:
+def _mean_row(rows: list[dict]) -> dict:
     """One method's rows of all data sets as one: means, and the range of precision."""
     precision = [row["precision"] for row in rows]
     means = {
-        key: float(np.mean([row[key] for row in rows])) if key in rows[0] else None for key in MEANS
+        key: None if rows[0][key] is None else float(np.mean([row[key] for row in rows]))
+        for key in MEANS
     }
     ends = {"low": min(precision), "high": max(precision), "seeds": len(rows)}
-    return {"method": method, **means, **ends}
+    return {"method": rows[0]["method"], **means, **ends}

@@ -29,7 +29,7 @@ LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
-def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
     """The table itself, if it is whole; ValueError for missing columns or repeated rows."""
     missing = [name for name in COLUMNS if name not in predictions.columns]
     if missing or predictions.empty:
@@ -50,22 +50,13 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of each method, K and regime, with its 95 % confidence interval.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        With the columns of `COLUMNS`.
-
-    Returns
-    -------
-    DataFrame
-        Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number
-        of trained models, pairs of fold and seed.
+    Columns method, k, regime, mean, low, high (bootstrap over groups) and runs: the number of
+    trained models, pairs of fold and seed.
     """
-    rows = [
+    return pd.DataFrame(
         {**key, **_interval(part, "group"), "runs": len(part[["fold", "seed"]].drop_duplicates())}
         for key, part in _parts(predictions)
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -74,13 +65,14 @@ def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
     The clips of a group are resampled, each with all its seeds: the interval is about other
     recordings of this group, not about another group.
     """
-    rows = [{**key, **_interval(part, "clip")} for key, part in _parts(predictions, "group")]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {**key, **_interval(part, "clip")} for key, part in _parts(predictions, "group")
+    )
 
 
 def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
     """Recall of each class: columns method, k, regime, label, mean."""
-    predictions = check_predictions(predictions)
+    predictions = _checked(predictions)
     correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
     return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
 
@@ -105,9 +97,8 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
 def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]:
     """Accuracy of `a` minus that of `b` in each sign or group, worst loss first.
 
-    `by` is "sign" (groups are resampled) or "group" (its clips are, each with all its seeds:
-    about other recordings of this group). Rows: name, difference, low, high, p, and p_holm over
-    the rows.
+    `by` is "sign" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
+    difference, low, high, p, and p_holm over the rows.
     """
     if by not in PARTS:
         raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: name one")
@@ -141,7 +132,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 def _parts(predictions: pd.DataFrame, *columns: Hashable):
     """Each method, K and regime (and value of `columns`), as a dict, with its rows."""
     names = [*METHOD, *columns]
-    for key, part in check_predictions(predictions).groupby(names, sort=False):
+    for key, part in _checked(predictions).groupby(names, sort=False):
         yield {**dict(zip(names, key, strict=True)), "k": int(key[1])}, part
 
 

@@ -17,9 +17,9 @@ _MODULES = {
     "retraining_trials": "ranking",
     "select_all": "ranking",
     "select_many": "ranking",
-    "top_joints": "sets",
-    "typical": "sets",
-    "voted": "sets",
+    "top_joints": "methods",
+    "typical": "methods",
+    "voted": "methods",
 }
 
 

@@ -65,8 +65,7 @@ def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
         for start in range(0, len(train_clips), READ_AT_ONCE):
             clips = train_clips[start : start + READ_AT_ONCE]
             seen = data.present[clips][:, :, mine].all(-1)
-            # (frames with the hand, joints, coords)
-            hand = data.poses[clips][:, :, mine][seen].astype(float)
+            hand = data.poses[clips][:, :, mine][seen].astype(float)  # (frames, joints, coords)
             if len(hand):
                 moments.partial_fit((hand - hand.mean(1, keepdims=True)).reshape(len(hand), -1))
         if hasattr(moments, "var_"):  # the hand was seen

@@ -11,28 +11,30 @@ from jointprune.gates import JointPruningLayer
 from jointprune.prediction import trained_model
 from jointprune.runs import make_run
 from jointprune.selection.baselines import stratified
-from jointprune.selection.sets import top_joints
+from jointprune.selection.methods import top_joints
 from jointprune.skeleton import hand_index
 from jointprune.training import train
 
 ROUNDS = (21, 12, 6)  # budgets of the cascade
 
 
-def down_to_k(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+def down_to_k(data, train_clips, seed, k, config, workspace, joints=None) -> np.ndarray:
     """Logits of gates that are trained down to K joints, by default a quarter of all."""
-    return _down_to_k(data, train_clips, seed, k, config, workspace, range(len(data.joints)))
+    joints = range(len(data.joints)) if joints is None else joints
+    settings = replace(config, budget=min(k or len(joints) // 4, len(joints)))
+    return _scores(data, train_clips, seed, settings, workspace, joints)
 
 
 def signing_hand(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """The same for a network that reads the right hand alone; the left hand's joints come last."""
     right = np.flatnonzero(hand_index(data.joints) == 1)
-    return _down_to_k(data, train_clips, seed, k, config, workspace, right)
+    return down_to_k(data, train_clips, seed, k, config, workspace, right)
 
 
 def under_penalty(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """Logits of gates under a fixed penalty, without a budget."""
-    settings = replace(config, budget=0)
-    return _scores(data, train_clips, seed, settings, workspace, range(len(data.joints)))
+    every_joint = range(len(data.joints))
+    return _scores(data, train_clips, seed, replace(config, budget=0), workspace, every_joint)
 
 
 def cascade(data, train_clips, seed, k, config, workspace) -> np.ndarray:
@@ -53,21 +55,15 @@ def hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     scores = stratified(data, train_clips, seed, k, config, workspace)
     hand = hand_index(data.joints)
     counts = np.bincount(hand[list(top_joints(learned, k))], minlength=2)
-    lifted = scores.copy()
     for h, count in enumerate(counts):
         mine = np.flatnonzero(hand == h)
-        lifted[mine[np.argsort(-scores[mine])[:count]]] += len(scores)
-    return lifted
+        scores[mine[np.argsort(-scores[mine])[:count]]] += len(scores)
+    return scores
 
 
 def kept(data, train_clips, seed, config, workspace) -> list[int]:
     """The joints that gates keep under a fixed penalty, which decides how many."""
     return _gates(data, train_clips, seed, config, workspace).kept_joints()
-
-
-def _down_to_k(data, train_clips, seed, k, config, workspace, joints) -> np.ndarray:
-    budget = min(k or len(joints) // 4, len(joints))
-    return _scores(data, train_clips, seed, replace(config, budget=budget), workspace, joints)
 
 
 def _scores(data, train_clips, seed, config, workspace, joints) -> np.ndarray:

@@ -1,12 +1,8 @@
 """Rankers that evaluate a trained network with joints shuffled or hidden.
 
-A network knows every answer on its own training clips, so a quarter of the training groups is
-held out of its training, and joints are scored by the cross-entropy on their clips, which is
-smoother than accuracy on some dozens of clips.
-
-A network trained with all joints ("open") never saw a joint shuffled or closed. The
-"any-subset" network was trained with joints missing, so closing one is fair to it. Correlated
-joints share credit in all rankers but `greedy`.
+Joints are scored by the cross-entropy on clips of a quarter of the training groups, held out of
+its training. The "any-subset" network was trained with joints missing, so closing one is fair to
+it; the "open" one was not. Correlated joints share credit in all rankers but `greedy`.
 """
 
 from collections.abc import Callable
@@ -32,34 +28,27 @@ SUBSETS = 256  # per clip
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A trained encoder, and clips of groups held out from its training.
+    """A trained encoder, and clips of groups held out from its training, resampled once."""
 
-    encoder: (poses (B, T, J, P), weight (B, T, J)) -> logits (B, classes).
-    poses, present (bool), labels (B,): the clips, resampled once.
-    """
-
-    encoder: Callable[[Tensor, Tensor], Tensor]
-    poses: Tensor
-    present: Tensor
-    labels: Tensor
+    encoder: Callable[[Tensor, Tensor], Tensor]  # poses, weight (B, T, J) -> logits (B, classes)
+    poses: Tensor  # (B, T, J, P)
+    present: Tensor  # (B, T, J) bool
+    labels: Tensor  # (B,)
 
     def losses(self, gates: Tensor, clips: Tensor) -> Tensor:
         """Cross-entropy (R,) in nats of clip `clips[r]` through the gates `gates[r]`, (R, J)."""
-        return torch.cat(
-            [self._losses(*rows) for rows in zip(gates.split(ROWS), clips.split(ROWS), strict=True)]
-        )
-
-    def _losses(self, gates: Tensor, clips: Tensor) -> Tensor:
-        weight = (self.present[clips] * gates[:, None]).float()
-        logits = self.encoder(self.poses[clips], weight)
-        return functional.cross_entropy(logits, self.labels[clips], reduction="none")
+        parts = []
+        for gate, clip in zip(gates.split(ROWS), clips.split(ROWS), strict=True):
+            weight = (self.present[clip] * gate[:, None]).float()
+            logits = self.encoder(self.poses[clip], weight)
+            parts.append(functional.cross_entropy(logits, self.labels[clip], reduction="none"))
+        return torch.cat(parts)
 
 
 def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training clips in two, (fit, held out), int indices: a quarter of their groups is held out.
 
-    Every fourth group of a random order is held out, from the second on. Two-handed groups come
-    first, so that of two or more one is held out and another is not.
+    Two-handed groups come first, so that of two or more one is held out and another is not.
     """
     clips = np.sort(np.asarray(train_clips, dtype=np.int64))
     names = np.unique(data.groups[clips])
@@ -96,8 +85,8 @@ def _ranker(score: Callable[[HeldOut, int], np.ndarray]):
 def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
     """Rise of the mean loss when a joint's trajectories are swapped between clips, (J,) nats.
 
-    A joint moves with its presence; the mean of SHUFFLES swaps. Source: Breiman, "Random
-    forests" (Machine Learning 45, 2001), section 10.
+    A joint moves with its presence. Source: Breiman, "Random forests" (Machine Learning 45,
+    2001), section 10.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -121,8 +110,7 @@ def loss_along_the_gates(held_out: HeldOut, seed: int) -> np.ndarray:
     """Each joint's part in the fall of the mean loss from no joint to all, (J,) nats.
 
     Integrated gradients with respect to the gates, which open together from 0 to 1; the parts
-    add up to the fall. The seed has no effect. Source: Sundararajan, Taly and Yan, "Axiomatic
-    attribution for deep networks" (ICML 2017, arXiv 1703.01365).
+    add up to the fall. Source: Sundararajan, Taly and Yan (ICML 2017, arXiv 1703.01365).
     """
     captum = IntegratedGradients(held_out.losses)
     parts = []
@@ -136,8 +124,7 @@ def loss_along_the_gates(held_out: HeldOut, seed: int) -> np.ndarray:
 def round_of_elimination(held_out: HeldOut, seed: int) -> np.ndarray:
     """Round in which each joint is dropped, (J,), 0 first: backward elimination by mean loss.
 
-    Each round tries to remove every remaining joint, J (J + 1) / 2 trials in all, and drops the
-    one whose removal costs least; of equals that of the highest index. The seed has no effect.
+    Each round drops the joint whose removal costs least; of equals that of the highest index.
     Source: Guyon and Elisseeff, "An introduction to variable and feature selection" (JMLR 3,
     2003).
     """
@@ -162,9 +149,8 @@ def surrogate_weights(held_out: HeldOut, seed: int) -> np.ndarray:
     """Weight of each joint in a linear surrogate fitted to losses of random subsets, (J,) nats.
 
     Least squares on SUBSETS random subsets per clip, of sizes uniform in 1..J, with a level for
-    each clip. KernelSHAP (Lundberg and Lee 2017, arXiv 1705.07874) is such a fit too, but its
-    weights make the coefficients Shapley values; these are not, and a joint that the network
-    ignores gets about 0, not exactly.
+    each clip. The coefficients are not Shapley values, as those of KernelSHAP (Lundberg and Lee
+    2017, arXiv 1705.07874) are: a joint that the network ignores gets about 0, not exactly.
     """
     draw, joints = np.random.default_rng(seed), held_out.present.shape[2]
     clips = torch.arange(len(held_out.labels)).repeat(SUBSETS)
@@ -179,8 +165,7 @@ def surrogate_weights(held_out: HeldOut, seed: int) -> np.ndarray:
 def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:
     """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, with a level per clip.
 
-    By normal equations, one subset of each clip at a time, so that no copy of all of them in
-    floating point is made.
+    One subset of each clip at a time, so that no floating-point copy of all of them is made.
     """
     # Less each clip's means, which removes its level from both sides.
     level, usual = opened.sum(0).double() / len(opened), losses.double().mean(0)

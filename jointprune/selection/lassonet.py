@@ -1,8 +1,6 @@
-"""LassoNet: a sparse network of its own, and the order in which joints drop out of it.
+"""LassoNet: a sparse MLP on pooled features, and the order in which joints drop out of it.
 
-Source: Lemhadri, Ruan, Abraham and Tibshirani, "LassoNet" (JMLR 22, 2021, arXiv 1907.12207). The
-library has its own MLP and no other, so it reads pooled features and not frames. They are
-normalised with all joints; retraining on the selected joints alone decides what they are worth.
+Source: Lemhadri, Ruan, Abraham and Tibshirani, "LassoNet" (JMLR 22, 2021, arXiv 1907.12207).
 """
 
 from functools import partial
@@ -31,8 +29,7 @@ SETTINGS = {
 class JointLassoNet(LassoNetClassifier):
     """The library's classifier, with the proximal step of all joints in one call.
 
-    The library loops over the groups, which takes 15 times as long and most of a fit. The columns
-    are `joints` groups of equal size, side by side.
+    The library loops over the groups, which takes 15 times as long and most of a fit.
     """
 
     def __init__(self, joints: int, **settings):
@@ -84,10 +81,9 @@ def kept(data, train_clips, seed, config, workspace) -> np.ndarray:
 
 
 def joint_features(data: SignDataset, clips: np.ndarray, frames: int) -> np.ndarray:
-    """Mean and then standard deviation of each joint over a clip, (clips, J, 2 * P) float32.
+    """Mean and standard deviation of each joint over the frames that show it, or 0.
 
-    Of the coordinates that `normalise` returns, over the frames that show the joint; 0 if none
-    does.
+    (clips, J, 2 * P) float32, of the coordinates that `normalise` returns with all joints.
     """
     hand = torch.eye(2)[torch.as_tensor(hand_index(data.joints))]
     batches = ClipBatches(data, clips, frames, 256)
@@ -112,11 +108,10 @@ def standardised(learned: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
 def lassonet_path(
     features: np.ndarray, labels: np.ndarray, seed: int, evaluated=None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train along the path of lambda: norms (steps, J) and accuracy (steps,) on `evaluated`.
+    """Norms (steps, J) of skip weights and accuracy (steps,) from the dense network to no joint.
 
     `features` (clips, J, columns) are standardised; `evaluated` is (features, labels) of other
-    clips, by default the training clips. The path goes from the dense network to no joint. A
-    norm is that of a joint's skip weights, 0 once the joint has dropped out.
+    clips, by default the training clips. The norm of a joint that has dropped out is 0.
     """
     inputs, answers = evaluated or (features, labels)
     joints = features.shape[1]

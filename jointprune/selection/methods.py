@@ -8,12 +8,10 @@ per joint, shape (joints,), higher = keep. It reads training clips only. `config
 row's `settings` applied; `k` is None unless the row says `for_one_k`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from jointprune.selection.sets import typical, voted
 
 Ranker = Callable[..., np.ndarray]
 
@@ -45,6 +43,44 @@ class Method:
     def joints(self, k: int) -> str:
         """K joints chosen by this method, in the words of a sentence."""
         return self.phrase.format(k=k, label=self.label)
+
+
+def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
+    """Indices of the `k` joints with the highest scores.
+
+    Parameters
+    ----------
+    scores : array, shape (joints,)
+        Higher = keep, as `rank_joints` returns them.
+    k : int
+        Number of joints to keep, from 1 to all.
+
+    Returns
+    -------
+    tuple of int
+        In ascending order; of equal scores the lower index is kept.
+    """
+    if not 1 <= k <= len(scores):
+        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}: pass such a k")
+    return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
+
+
+def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
+    """The selection that shares most joints with all the others; of equals the first.
+
+    One training chose these joints together, which is not true of a vote: see `voted`.
+    """
+    sets = [frozenset(joints) for joints in selections]
+    shared = [sum(len(one & other) for other in sets) for one in sets]
+    return tuple(sorted(sets[int(np.argmax(shared))]))
+
+
+def voted(selections: Iterable[Iterable[int]], k: int) -> tuple[int, ...]:
+    """The `k` joints that most of the selections hold; of equal counts the lower index.
+
+    Joints that can replace each other split the vote, which may keep none of them.
+    """
+    return top_joints(np.bincount([joint for joints in selections for joint in joints]), k)
 
 
 L0_PAPER = "Louizos, Welling and Kingma 2018, arXiv 1712.01312"

@@ -10,8 +10,7 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.runs import Trial, content_name, make_run
-from jointprune.selection.methods import Ranker, method_of
-from jointprune.selection.sets import top_joints
+from jointprune.selection.methods import Ranker, method_of, top_joints
 from jointprune.workspace import Workspace, atomic_path
 
 # The joints chosen in each (fold, seed).
@@ -60,20 +59,22 @@ def rank_joints(
     config, workspace = config or TrainingConfig(), workspace or Workspace()
     if callable(method):
         return _checked(method(data, train_clips, seed, k, config, workspace), data)
-    if method_of(method).rank is None:
+    row = method_of(method)
+    if row.rank is None:
         raise ValueError(
-            f"expected a method that ranks joints, got {method!r} ({method_of(method).source}): "
+            f"expected a method that ranks joints, got {method!r} ({row.source}): "
             "choose one whose row in METHODS has `rank`"
         )
-    job = (method, data, train_clips, seed, k, config, workspace)
-    if not method_of(method).trains:
-        return _ranked(*job)
-    path = _kept_in(*job)
-    if not path.is_file():
-        scores = _ranked(*job)
+    path = _kept_in(method, data, train_clips, seed, k, config, workspace)
+    if row.trains and path.is_file():
+        return np.load(path)
+    settings = replace(config, **row.settings)
+    made_for = k if row.for_one_k else None
+    scores = _function(row.rank)(data, train_clips, seed, made_for, settings, workspace)
+    if row.trains:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)
-    return np.load(path)
+    return scores
 
 
 def choose_k(
@@ -83,9 +84,8 @@ def choose_k(
     row = method_of(method)
     if row.chooses_k is None:
         return None
-    return _function(row.chooses_k)(
-        data, train_clips, seed, replace(config, **row.settings), workspace
-    )
+    settings = replace(config, **row.settings)
+    return _function(row.chooses_k)(data, train_clips, seed, settings, workspace)
 
 
 def _function(place):
@@ -93,20 +93,10 @@ def _function(place):
     return place if callable(place) else resolve_name(f"jointprune.selection.{place}")
 
 
-def _ranked(method: str, data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    row = method_of(method)
-    settings = replace(config, **row.settings)
-    return _function(row.rank)(data, train_clips, seed, _made_for(method, k), settings, workspace)
-
-
-def _made_for(method: str, k: int | None) -> int | None:
-    """The K a ranking is made for; None for one that orders all joints."""
-    return k if method_of(method).for_one_k else None
-
-
 def _kept_in(method: str, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
     """The file that keeps a learned ranking, named by everything that decides it."""
-    decides = [*map(int, train_clips)], seed, _made_for(method, k), asdict(config)
+    made_for = k if method_of(method).for_one_k else None
+    decides = [*map(int, train_clips)], seed, made_for, asdict(config)
     return workspace.runs / "rankings" / f"{content_name(data.sha256, method, *decides)}.npy"
 
 
@@ -137,9 +127,8 @@ def rank_many(
         return dict(zip(cells, found, strict=True))
     trains = method_of(method).trains
     if missing := [job for job in jobs if trains and not _kept_in(*job).is_file()]:
-        bar = f"ranking, {method} {k or ''}"
-        for _ in on_every_core(rank_joints, missing, bar, done=len(jobs) - len(missing)):
-            pass
+        done = len(jobs) - len(missing)
+        list(on_every_core(rank_joints, missing, f"ranking, {method} {k or ''}", done=done))
     return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}
 
 
@@ -152,26 +141,22 @@ def select_all(
     plan: list[tuple[str, int, int]], data: SignDataset, folds, config: TrainingConfig,
     workspace: Workspace,
 ) -> dict[tuple[str, int], Chosen]:  # fmt: skip
-    """The joints chosen for each (method, K) of a plan, by (fold, seed).
+    """The joints chosen for each (method, K) of a `retraining_plan`, by (fold, seed).
 
-    `plan` is that of `retraining_plan`; a merged selection needs the `learned` ones at its K.
+    A merged selection needs the `learned` ones at its K, and serves all seeds of its fold.
     """
     chosen = {}
     for name, k, seeds in plan:
-        if merge := method_of(name).merge:
-            chosen[name, k] = _one_per_fold(merge, chosen["learned", k], k)
-        else:
+        merge = method_of(name).merge
+        if merge is None:
             chosen[name, k] = select_many(name, k, data, folds, range(seeds), config, workspace)
+            continue
+        of_fold = {}
+        for (fold, _), kept in chosen["learned", k].items():
+            of_fold.setdefault(fold, []).append(kept)
+        merged = {fold: merge(selections, k) for fold, selections in of_fold.items()}
+        chosen[name, k] = {cell: merged[cell[0]] for cell in chosen["learned", k]}
     return chosen
-
-
-def _one_per_fold(merge, chosen: Chosen, k: int) -> Chosen:
-    """Merge the selections of a fold's seeds into one, which all of them get."""
-    of_fold = {}
-    for (fold, _), kept in chosen.items():
-        of_fold.setdefault(fold, []).append(kept)
-    merged = {fold: merge(selections, k) for fold, selections in of_fold.items()}
-    return {(fold, seed): merged[fold] for fold, seed in chosen}
 
 
 def retraining_trials(
