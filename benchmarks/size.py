@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from jointprune.paper.autsl_sized import autsl_like
+from jointprune.paper.synthetic import autsl_like
 from jointprune.store import open_dataset
 from jointprune.workspace import ROOT, Workspace
 

@@ -124,7 +124,7 @@ def _import(workspace: Workspace, source: Path, name: str, **options) -> str:
 
 
 def _generate(workspace: Workspace, like: str, share: float) -> str:
-    from jointprune.paper.autsl_sized import autsl_like
+    from jointprune.paper.synthetic import autsl_like
 
     data = autsl_like(workspace, share)
     name = data.meta["name"]

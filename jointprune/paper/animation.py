@@ -7,10 +7,12 @@ import numpy as np
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation
 
-from jointprune.paper.plots import STYLE, clip_limits, draw_hands
+from jointprune.paper.plots import HAND_LOOKS, STYLE, draw_hand
+from jointprune.skeleton import HANDS
 
 FRAMES = 24  # of a film at most; a longer clip skips frames evenly and keeps its duration
 DPI = 100
+MARGIN = 0.1  # around the hands, in shoulder widths
 USUAL_FPS = 25
 # matplotlib's player loads its buttons' icons from another site; these characters replace them.
 ICONS = {
@@ -23,26 +25,26 @@ ICONS = {
 def film(panels: dict[str, tuple[np.ndarray, np.ndarray]], fps: float) -> HTML:
     """Clips of one length side by side, with buttons and a slider.
 
-    Parameters
-    ----------
-    panels : dict
-        By title `poses` (frames, 42, 2), in shoulder widths and y down, and `present`
-        (frames, 42); absent joints are not drawn.
-    fps : float
-        Frames a second of the clips; 0 if unknown, then 25.
+    `panels` holds by title `poses` (frames, 42, 2) and `present` (frames, 42). `fps` is 0 if
+    unknown, then 25 is used.
     """
     fps = fps or USUAL_FPS
     lengths = {len(poses) for poses, _ in panels.values()}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(f"expected clips of one length, got {sorted(lengths)}: cut their padding")
     frames = range(0, *lengths, -(-min(lengths) // FRAMES))
-    limits = clip_limits(*map(np.concatenate, zip(*panels.values(), strict=True)))
+    seen = np.concatenate([np.asarray(poses)[present] for poses, present in panels.values()])
+    if not len(seen):
+        raise ValueError("expected a clip in which a hand is seen, got none: take another clip")
+    low, high = seen.min(0) - MARGIN, seen.max(0) + MARGIN
 
     def draw(frame: int) -> None:
         for ax, (title, (poses, present)) in zip(axes[0], panels.items(), strict=True):
             ax.clear()
-            ax.set(title=title, **limits)
-            draw_hands(ax, poses[frame], present[frame], sizes=8)
+            ax.set(title=title, xlim=(low[0], high[0]), ylim=(high[1], low[1]))
+            halves = (np.split(array[frame], len(HANDS)) for array in (poses, present))
+            for hand, points, there in zip(HANDS, *halves, strict=True):
+                draw_hand(ax, points, there, color=HAND_LOOKS[hand]["color"], sizes=8)
 
     with plt.rc_context({**STYLE, "figure.constrained_layout.use": False, "savefig.dpi": DPI}):
         fig, axes = plt.subplots(1, len(panels), figsize=(2.4 * len(panels), 2.4), squeeze=False)

@@ -1,7 +1,4 @@
-"""Look at the results of one method at one K: a picture, a film of a clip, and a slider.
-
-Reads `data/results/` and the data set's store; nothing is trained. Notebook 04 shows it.
-"""
+"""Look at the results of one method at one K: a picture, a film of a clip, and a slider."""
 
 from dataclasses import dataclass
 
@@ -32,31 +29,18 @@ FIRST = ("learned", 12)  # shown at first
 
 @dataclass(frozen=True)
 class Results:
-    """A data set and the results of its retrained networks; `load` reads them.
-
-    `accuracy` holds method, k, mean, low, high; `selections` method, k, fold, seed and the names
-    of the `joints`; `group` and `sign` are the words for what folds keep apart and for a class.
-    """
+    """A data set and the results of its retrained networks; `load` reads them."""
 
     data: SignDataset
     accuracy: pd.DataFrame
     predictions: pd.DataFrame
     selections: pd.DataFrame
-    group: str
-    sign: str
+    group: str  # word for what folds keep apart
+    sign: str  # word for a class
 
     @property
     def full(self) -> tuple[str, int]:
         return "full", len(self.data.joints)
-
-    @property
-    def methods(self) -> list[str]:
-        """Methods that have a curve over K."""
-        return list(curves(self.accuracy))
-
-    @property
-    def budgets(self) -> list[int]:
-        return sorted(of(self.accuracy, self.methods[0])["k"])
 
     def with_full(self, method: str, k: int) -> pd.DataFrame:
         """Predictions of all joints and of a selection, from the same folds and seeds."""
@@ -98,22 +82,17 @@ def picture(found: Results, method: str, k: int) -> Figure:
     shares = kept.explode().value_counts() / len(kept)
     for ax, hand in zip(axes[:2], HANDS, strict=True):
         draw_shares(ax, hand, shares.to_dict())
-    _accuracy(axes[2], found, method, k)
+    table = found.accuracy[found.accuracy["method"].isin(["full", method])]
+    draw_curves(axes[2], table, found.group)
+    row, full = (of(table, *which).iloc[0] for which in ((method, k), found.full))
+    ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
+    axes[2].plot(k, row["mean"], "o", **ring)
+    ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
+    axes[2].set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
     _signs(axes[3], changes_by(found.with_full(method, k), (method, k), found.full, "sign"))
     axes[3].set_title(f"{found.sign}s that lose and gain most")
     fig.suptitle(f"{METHODS[method].label}, {k} of {len(found.data.joints)} joints")
     return fig
-
-
-def _accuracy(ax: Axes, found: Results, method: str, k: int) -> None:
-    """The method's curve, this K ringed; the band is that of all joints."""
-    table = found.accuracy[found.accuracy["method"].isin(["full", method])]
-    draw_curves(ax, table, found.group)
-    row, full = (of(table, *which).iloc[0] for which in ((method, k), found.full))
-    ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
-    ax.plot(k, row["mean"], "o", **ring)
-    ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
-    ax.set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
 
 
 def _signs(ax: Axes, rows: list[dict]) -> None:
@@ -162,9 +141,11 @@ def clip_film(found: Results, method: str, k: int, clip: str) -> HTML:
 def controls(found: Results) -> VBox:
     """A slider over K and a choice of method and of clip; below, their picture and film."""
     tested = of(found.predictions, "full")["clip"].unique()
+    with_curve = curves(found.accuracy)
+    budgets = sorted(next(iter(with_curve.values()))["k"])
     chosen = {
-        "method": Dropdown(options=[(METHODS[name].label, name) for name in found.methods]),
-        "k": SelectionSlider(options=found.budgets, value=FIRST[1], continuous_update=False),
+        "method": Dropdown(options=[(METHODS[name].label, name) for name in with_curve]),
+        "k": SelectionSlider(options=budgets, value=FIRST[1], continuous_update=False),
         "clip": Dropdown(options=sorted(tested), value=most_changed(found, *FIRST)),
     }
     for name, widget in chosen.items():

@@ -1,7 +1,4 @@
-"""Ways to get pruning wrong, each reproduced in seconds beside the correct version.
-
-`cases` makes all ten; `Case.facts` is a case as a row of failures.json. Notebook 03 shows them.
-"""
+"""Ways to get pruning wrong, each reproduced in seconds beside the correct version."""
 
 import hashlib
 from contextlib import contextmanager
@@ -50,20 +47,9 @@ class Case:
 
 
 def cases(data: SignDataset, folds, config: TrainingConfig, workspace: Workspace) -> list[Case]:
-    """All ten cases, in under 2 s on two cores plus the three runs that the last two train.
-
-    Parameters
-    ----------
-    data : SignDataset
-    folds : list of (train_clips, test_clips)
-        The fold that tests the first group by name is used.
-    config : TrainingConfig
-        Settings of a network without gates.
-    workspace : Workspace
-        Where the runs are kept.
-    """
-    tested = [(group, fold) for fold in folds for group in set(data.groups[fold[1]])]
-    group, fold = min(tested, key=lambda pair: pair[0])
+    """All ten cases, on the fold that tests the first group by name; the last two train 3 runs."""
+    group = min(data.groups[np.concatenate([test for _, test in folds])])
+    fold = next(fold for fold in folds if group in data.groups[fold[1]])
     steps = config.epochs * max(1, len(fold[0]) // config.batch_size)
     return [
         softmax_over_joints(),
@@ -88,7 +74,6 @@ def seeded():
 
 
 def softmax_over_joints() -> Case:
-    """The quick start's mask shares one unit among all joints; separate gates do not."""
     with seeded(), torch.no_grad():
         broken, fixed = QuickStartMask(JOINTS).gates(), JointPruningLayer(JOINTS).eval().gates()
     words = (
@@ -103,7 +88,6 @@ def softmax_over_joints() -> Case:
 
 @torch.no_grad()
 def penalty_blind_to_the_mask() -> Case:
-    """Lower logits reduce the quick start's penalty and leave its mask unchanged."""
     moved, paid = [], []
     for layer in (QuickStartMask(JOINTS), JointPruningLayer(JOINTS).eval()):
         gates, penalties = [], []
@@ -124,7 +108,6 @@ def penalty_blind_to_the_mask() -> Case:
 
 
 def noise_in_evaluation(data: SignDataset, fold, config: TrainingConfig) -> Case:
-    """The quick start samples its mask in evaluation too."""
     differ = []
     for mask in ("quick-start", "hard-concrete"):
         run = make_run(data, *fold, 0, replace(config, mask=mask))
@@ -142,14 +125,11 @@ def noise_in_evaluation(data: SignDataset, fold, config: TrainingConfig) -> Case
 
 
 @cache
-def train_gates(
-    config: TrainingConfig, steps: int, batch: int = LARGE
-) -> tuple[JointPruningLayer, pd.DataFrame]:
-    """Gates trained alone by Adam on sum_j benefit_j (1 - gate_j) + l0_penalty.
+def train_gates(config: TrainingConfig, steps: int, batch: int = LARGE):
+    """The toy problem: gates trained alone on sum_j benefit_j (1 - gate_j) + l0_penalty.
 
-    A clip's benefits are BENEFITS times exponential noise of mean 1; a step averages `batch`
-    clips, samples gates once, and ramps the penalty as a network's training does. Returns the
-    layer, and after each step `loss` (nats, without penalty and noise) and `kept` (joints).
+    A clip's benefits are BENEFITS times exponential noise of mean 1. Returns the layer, and after
+    each step `loss` (nats, without penalty and noise) and `kept` (joints).
     """
     layer = JointPruningLayer(JOINTS, init_keep_prob=config.init_keep_prob)
     optimizer = torch.optim.Adam([layer.joint_logits], lr=config.gate_learning_rate)
@@ -174,7 +154,6 @@ def kept(*settings) -> int:
 
 
 def penalty_divided_by_the_batch(config: TrainingConfig, steps: int) -> Case:
-    """With a penalty divided by the batch size, smaller batches close more gates."""
     divided = replace(config, penalty=config.penalty * LARGE / SMALL)  # set for large batches
     alike = kept(config, steps, LARGE)
     broken, fixed = kept(divided, steps, SMALL), kept(config, steps, SMALL)
@@ -202,7 +181,6 @@ def gates_at_the_networks_rate(config: TrainingConfig, steps: int) -> Case:
 
 
 def stopped_before_the_penalty_bites(config: TrainingConfig, steps: int) -> Case:
-    """Early stopping returns the best loss, which comes before the penalty closes gates."""
     course = train_gates(config, steps)[1]
     best = int(course["loss"].argmin())
     broken, fixed = (100 * (1 - course["kept"].iloc[step] / JOINTS) for step in (best, -1))
@@ -228,7 +206,6 @@ def threshold_at_zero(config: TrainingConfig, steps: int) -> Case:
 
 @torch.no_grad()
 def dropped_joints_that_are_read(data: SignDataset, fold, config: TrainingConfig) -> Case:
-    """A normaliser over all joints carries a dropped joint into the features of kept ones."""
     settings = make_run(data, *fold, 0, config).config
     poses, present, _ = next(iter(evaluation_batches(settings, data, fold[1])))
     stays = torch.tensor([FINGER_OF[j] is None or LEVEL_OF[j] == TIP for j in data.joints])
@@ -274,10 +251,7 @@ def group_under_two_names(
 
 
 class Rows:
-    """Rows of a data set's array in another order, read clip by clip when indexed.
-
-    The index is rows alone, or rows and further indices. Other processes get it by its path.
-    """
+    """Rows of a data set's array in another order, read from the store only when indexed."""
 
     def __init__(self, data: SignDataset, name: str, order: np.ndarray):
         self.data, self.name, self.order = data, name, order
@@ -314,14 +288,12 @@ def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
 def joints_chosen_on_test_clips(
     data: SignDataset, fold, config: TrainingConfig, workspace: Workspace
 ) -> Case:
-    """The best of many sets looks better on the clips that chose it than on any others."""
     run = make_run(data, *fold, 0, replace(config, mask="any-subset"))
     run_many([run], data, workspace, "any-subset network")
     model = trained_model(run, data, workspace)
     batches = list(evaluation_batches(model.config, data, run.test))
-    generator = np.random.default_rng(0)
+    generator, right = np.random.default_rng(0), []
     every = np.tile(np.arange(len(data.joints)), (SUBSETS, 1))
-    right = []
     for subset in generator.permuted(every, axis=1)[:, :KEPT]:
         model.joint_pruning.freeze(subset.tolist())
         right.append(torch.cat([model(p, seen).argmax(1) == sign for p, seen, sign in batches]))
@@ -338,8 +310,7 @@ def joints_chosen_on_test_clips(
 def best_on_half(right: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
     """Accuracy of the set that is best on half of the clips: on that half, and on the other.
 
-    `right` (sets, clips) bool. Means over HALVINGS random halvings, each used both ways, so that
-    an easier half favours neither number.
+    `right` (sets, clips) bool. Each halving is used both ways, so that neither half is the easier.
     """
     scores = []
     for _ in range(HALVINGS):

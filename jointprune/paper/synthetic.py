@@ -1,17 +1,7 @@
 """Synthetic data: generated hand motion of which the informative joints are known.
 
-Two hands move without regard to the sign: fingers bend, hands turn, travel and leave the picture,
-and every signer has a size, a resting pose and a tempo. In addition, some joints swivel: they turn
-about the line through their two neighbours in the finger (a fingertip turns about the line of the
-bone before its own). A swivel keeps the length of every bone and moves no other joint.
-
-The sign decides in which direction an informative joint swivels. All other joints that swivel are
-decoys: their direction is drawn anew for every clip. So every joint except the informative ones is
-independent of the sign. Signs come in families of four that differ in two informative joints, and
-every informative joint is one of these two in some family: without it, some signs are the same.
-
-Two limits. Finger joints are hinges, and no real hand swivels. And a joint that is independent of
-the sign can still help to read one that is not, as the wrist shows how the hand is turned.
+The sign decides in which direction an informative joint swivels, that is, turns about the line
+through its neighbours in the finger; other joints swivel at random. See data/README.md.
 """
 
 import hashlib
@@ -39,13 +29,21 @@ SWIVEL, DECOY, MORE_DECOY, SLIP = 75, 80, 10, 25
 # Noise of each coordinate (s.d., shoulder widths), and what difficulty 1 adds.
 NOISE, MORE_NOISE = 0.003, 0.03
 
+# AUTSL's signs, signers and splits: clips; signers; fewest, median and most clips of a sign.
+# Source: Sincan and Keles 2020, IEEE Access 8.
+SIGNS, SIGNERS = 226, 43
+VAL, TEST = (1, 11, 16, 18, 25, 35), (6, 14, 27, 30, 34, 39)
+AUTSL = {
+    "train": (28142, tuple(sorted({*range(SIGNERS)} - {*VAL, *TEST})), (90, 126, 127)),
+    "val": (4418, VAL, (12, 20, 20)),
+    "test": (3742, TEST, (10, 17, 17)),
+}
+ASSUMED_FRAMES = (32, 96)  # not published
+
 
 @dataclass(frozen=True)
 class SyntheticParameters:
-    """Parameters of the generator, which makes signs x signers x clips recordings.
-
-    Raises ValueError for values out of range, wrists, and neighbours in a finger.
-    """
+    """Parameters of the generator, which makes signs x signers x clips recordings."""
 
     signs: int = 20
     signers: int = 20
@@ -59,14 +57,17 @@ class SyntheticParameters:
 
     def __post_init__(self):
         object.__setattr__(self, "frames", tuple(self.frames))
-        count = self.informative
+        count, names = self.informative, ()
         if not isinstance(count, int):
-            object.__setattr__(self, "informative", tuple(count))
-            _check_names(self.informative)
-            count = len(self.informative)
+            names = tuple(count)
+            object.__setattr__(self, "informative", names)
+            count = len(names)
+        known = tuple(name for name in names if FINGER_OF.get(name))
         fewest = 2 * (count + count % 2)
         most = len(HANDS) * FINGERS * LEVELS // 2
         wrong = {
+            "joints such as 'left.thumb_tip' and no wrist": known != names,
+            "joints that are not neighbours in a finger, each once": _neighbours(known),
             "1 signer and 1 clip or more": min(self.signers, self.clips) < 1,
             "frames as (shortest, longest), 2 or more": not 2 <= self.frames[0] <= self.frames[-1],
             f"6 to {most} informative joints": not 6 <= count <= most,
@@ -95,12 +96,9 @@ class SyntheticParameters:
 
 
 def open_synthetic(parameters: SyntheticParameters, workspace: Workspace) -> SignDataset:
-    """Synthetic data set of a workspace, generated unless its store is there already.
-
-    A store that is damaged, or was made by another version of the generator, is made again.
-    """
+    """Open a workspace's synthetic data set; generate it if it is absent, damaged or outdated."""
     folder = workspace.processed / parameters.name
-    with suppress(FileNotFoundError, ValueError):  # absent, damaged or of an older format
+    with suppress(FileNotFoundError, ValueError):
         data = open_dataset(folder)
         if data.meta.get("generator") == parameters.generator:
             return data
@@ -115,13 +113,44 @@ def generate(parameters: SyntheticParameters, folder: Path | str) -> SignDataset
     return generate_rows(parameters, rows, Path(folder))
 
 
+def autsl_like(workspace: Workspace, share: float = 1.0) -> SignDataset:
+    """Generate a data set of AUTSL's size, or with a share (up to 1) of each sign's clips.
+
+    It serves to measure memory and time without AUTSL, which cannot be shipped.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"expected a share of the clips above 0 and up to 1, got {share}")
+    name = "synthetic-autsl" + ("" if share == 1 else f"-{share:g}")
+    parameters = SyntheticParameters(
+        signs=SIGNS, signers=SIGNERS, clips=1, frames=ASSUMED_FRAMES, informative=10
+    )
+    splits = []
+    for split, (clips, signers, per_sign) in AUTSL.items():
+        counts = np.ceil(_clips_per_sign(clips, *per_sign) * share).astype(np.int64)
+        sign = np.repeat(np.arange(SIGNS), counts)
+        signer = np.resize(signers, len(sign))  # signers take turns
+        splits.append(pd.DataFrame({"sign": sign, "signer": signer, "split": split}))
+    like = {"like": "AUTSL: its counts; lengths assumed", "groups_by": "signer"}
+    return generate_rows(parameters, pd.concat(splits), workspace.processed / name, name, **like)
+
+
+def _clips_per_sign(total: int, fewest: int, median: int, most: int) -> np.ndarray:
+    """Clips of each of the 226 signs, ascending, with this sum, minimum, median and maximum.
+
+    Half of the signs have the median or the most; the others are spread evenly below.
+    """
+    half = SIGNS // 2
+    counts = np.full(SIGNS, median)
+    counts[-1], counts[0] = most, fewest
+    lower = total - counts.sum() + median * (half - 2)
+    counts[1 : half - 1] = np.diff(np.linspace(0, lower, half - 1).round())
+    return np.sort(counts)
+
+
 def generate_rows(
     p: SyntheticParameters, rows: pd.DataFrame, folder: Path, name: str = "", **more
 ) -> SignDataset:
-    """Generate one clip for each row: columns sign and signer (their numbers, from 0) and split.
-
-    `name` replaces that of the parameters; `more` are further entries of the store's meta.
-    """
+    """Generate one clip for each row: columns sign and signer (numbers from 0) and split."""
     truth = np.random.default_rng([p.seed, 0])
     informative = _informative_joints(p.informative, truth)
     codes = _sign_codes(p.signs, len(informative), truth)
@@ -150,11 +179,7 @@ def generate_rows(
 
 
 def _informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
-    """Indices of the informative joints, ascending: those named, or as many as wanted, drawn.
-
-    Each draw takes the finger, then the hand, then the level with the fewest joints drawn so
-    far, and never a neighbour of a joint drawn before.
-    """
+    """Indices of the joints named, or of as many as wanted, spread evenly; no two neighbours."""
     if not isinstance(wanted, int):
         return sorted(map(JOINT_NAMES.index, wanted))
     order = [j for j in rng.permutation(len(JOINT_NAMES)).tolist() if FINGER_OF[JOINT_NAMES[j]]]
@@ -250,12 +275,6 @@ def _numbered(word: str, count: int) -> tuple[str, ...]:
     return tuple(f"{word}-{i:0{len(str(count - 1))}}" for i in range(count))
 
 
-def _check_names(names: tuple[str, ...]) -> None:
-    """Refuse unknown joints, wrists, and joints that are neighbours in a finger."""
-    if unknown := [name for name in names if not FINGER_OF.get(name)]:
-        raise ValueError(f"expected joints such as 'left.thumb_tip' and no wrist, got {unknown}")
-    distance = bone_distance(names)
-    for i, name in enumerate(names):
-        if (distance[i, :i] < 2).any():
-            got = f"{name!r} beside its neighbour, or twice, in {list(names)}"
-            raise ValueError(f"expected joints that are not neighbours in a finger, got {got}")
+def _neighbours(names: tuple[str, ...]) -> bool:
+    """Whether a joint is named twice or beside its neighbour in a finger."""
+    return len(names) > 0 and np.tril(bone_distance(names) < 2, -1).any()

@@ -1,7 +1,6 @@
-"""The figures of the paper, each drawn at the width it is printed.
+"""The figures of the paper, each drawn at the width it is printed (a column or a page).
 
-A column is 3.4 inches wide, a page 7. A function `plot_*` takes facts as `data/results/` holds
-them and returns the figure; `save` writes PDF and PNG whose bytes depend on the facts alone.
+A function `plot_*` takes facts as `data/results/` holds them; `save` writes PDF and PNG.
 """
 
 from jointprune.paper.plots.curves import (
@@ -14,17 +13,10 @@ from jointprune.paper.plots.curves import (
 from jointprune.paper.plots.hands import (
     HAND_LAYOUT,
     HAND_LOOKS,
-    clip_limits,
     draw_hand,
-    draw_hands,
     draw_shares,
     plot_kept_joints,
     plot_pipeline,
 )
-from jointprune.paper.plots.parts import (
-    plot_changes,
-    plot_groups,
-    plot_leave_out,
-    plot_synthetic,
-)
+from jointprune.paper.plots.parts import plot_changes, plot_groups, plot_leave_out, plot_synthetic
 from jointprune.paper.plots.style import COLUMN, PAGE, STYLE, name_ticks, save

@@ -44,8 +44,7 @@ def plot_accuracy_against_k(
 ) -> Figure:
     """fig2: accuracy against K, retrained (left), not retrained (middle), at K = 12 (right).
 
-    `accuracy` holds rows method, k, regime, mean, low, high; the first of `k_star` is marked;
-    `group` says what folds keep apart. Bars are 95 % CI, the band is that of all joints.
+    `accuracy` holds rows method, k, regime, mean, low, high; the first of `k_star` is marked.
     """
     table = pd.DataFrame(accuracy)
     retrained = table[table["regime"] == "retrained"]
@@ -120,8 +119,7 @@ def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
 def plot_stability(rows: list[dict]) -> Figure:
     """fig6: agreement of selections over folds and seeds against K, 95 % CI; 0 is chance.
 
-    `rows` hold method, k, index, low, high and floor: the index between seeds on the same clips,
-    drawn hollow.
+    Hollow: `floor` of the rows, the index between seeds on the same clips.
     """
     fig, ax = page(COLUMN, 2.6)
     table = pd.DataFrame(rows).astype(dict.fromkeys(("index", "low", "high", "floor"), float))
@@ -141,10 +139,7 @@ def plot_stability(rows: list[dict]) -> Figure:
 
 
 def plot_cost(facts: dict) -> Figure:
-    """fig8: time, operations and parameters against K, each as a share of its value at 42.
-
-    `facts` are those of cost.json; the legend of a panel gives the values at 42.
-    """
+    """fig8: time, operations and parameters against K, each as a share of its value at 42."""
     fig, axes = page(PAGE, 2.5, 1, len(MEASURES), sharey=True)
     table = pd.DataFrame(facts["rows"])
     for ax, (column, (title, unit, size)) in zip(axes, MEASURES.items(), strict=True):
@@ -170,18 +165,15 @@ def plot_cost(facts: dict) -> Figure:
 def plot_gates(paths: pd.DataFrame) -> Figure:
     """fig3: share of joints closed (top) and keep probabilities (bottom) over training.
 
-    `paths` are the rows of gate_paths.csv. Top: every run and their mean. Bottom: the first fold
-    and seed, a line for each joint.
+    Top: every run, and their mean. Bottom: a line for each joint in the first fold and seed.
     """
     methods = list(dict.fromkeys(paths["method"]))
-    fig, axes = page(
-        PAGE, 3.2, 2, len(methods), sharex="col", sharey="row", squeeze=False, height_ratios=[2, 3]
-    )
+    shared = {"sharex": "col", "sharey": "row", "squeeze": False, "height_ratios": [2, 3]}
+    fig, axes = page(PAGE, 3.2, 2, len(methods), **shared)
     for (top, bottom), method in zip(axes.T, methods, strict=True):
         part = paths[paths["method"] == method]
-        _closed(top, part)
+        _closed_and_kept(top, bottom, part)
         top.set_title("quick start's mask" if method == "quick-start" else method_of(method).label)
-        _keep_probabilities(bottom, part)
     axes[0, 0].set_ylabel("joints closed")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[1, 0].set_ylabel("keep probability")
@@ -191,19 +183,15 @@ def plot_gates(paths: pd.DataFrame) -> Figure:
     return fig
 
 
-def _closed(ax: Axes, paths: pd.DataFrame) -> None:
-    """The share of joints closed, each run grey and their mean blue."""
+def _closed_and_kept(top: Axes, bottom: Axes, paths: pd.DataFrame) -> None:
     closed = 1 - paths.groupby(["fold", "seed", "epoch"])["active"].mean()
     for _, run in closed.groupby(["fold", "seed"]):
-        ax.plot(run.index.get_level_values("epoch"), run, color="#bbbbbb", linewidth=0.5)
+        top.plot(run.index.get_level_values("epoch"), run, color="#bbbbbb", linewidth=0.5)
     mean = closed.groupby("epoch").mean()
-    ax.plot(mean.index, mean, color="#0072B2", linewidth=1.4)
-    ax.set_ylim(-0.05, 1.05)
-
-
-def _keep_probabilities(ax: Axes, paths: pd.DataFrame) -> None:
+    top.plot(mean.index, mean, color="#0072B2", linewidth=1.4)
     first = paths[(paths["fold"] == paths["fold"].min()) & (paths["seed"] == paths["seed"].min())]
     for _, path in first.sort_values("epoch").groupby("joint", sort=False):
         style = GATE_LOOKS[bool(path["active"].iloc[-1])]
-        ax.plot(path["epoch"], path["keep_probability"], linewidth=0.6, alpha=0.7, **style)
-    ax.set_ylim(-0.05, 1.05)
+        bottom.plot(path["epoch"], path["keep_probability"], linewidth=0.6, alpha=0.7, **style)
+    for ax in (top, bottom):
+        ax.set_ylim(-0.05, 1.05)

@@ -28,7 +28,6 @@ HAND_LAYOUT = np.array([
 ARROW = {"arrowstyle": "-|>", "color": "#333333", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
 BOX = {"facecolor": "#f2f2f2", "edgecolor": "#999999", "linewidth": 0.6}
 GAP = 0.1  # between two steps, as a share of their distance
-MARGIN = 0.1  # around the hands of a clip, in shoulder widths
 
 
 def draw_hand(
@@ -40,21 +39,10 @@ def draw_hand(
     sizes: np.ndarray | float = 5.0,
     values: np.ndarray | None = None,
 ):
-    """Draw one hand and return its joints, which a colour bar can take.
+    """Draw one hand at `points` (21, 2), y down; returns its joints, for a colour bar.
 
-    Parameters
-    ----------
-    ax : Axes
-    points : ndarray, (21, 2)
-        x and y, y down.
-    present : ndarray of bool, (21,), optional
-        Absent joints and their bones are left out.
-    color : str
-        Colour of the joints if there are no `values`.
-    sizes : float or ndarray, (21,)
-        Marker areas in points squared.
-    values : ndarray, (21,), optional
-        Numbers in 0..1, shown as colours.
+    Joints not `present` (21,) and their bones are left out. `values` (21,) in 0..1 are shown as
+    colours in place of `color`; `sizes` are marker areas in points squared.
     """
     points = np.asarray(points)
     if points.shape != (len(JOINTS), 2):
@@ -76,27 +64,8 @@ def draw_hand(
     return joints
 
 
-def draw_hands(ax: Axes, points: np.ndarray, present: np.ndarray, sizes: float) -> None:
-    """Both hands of a frame: `points` (42, 2), `present` (42,); left orange, right blue."""
-    halves = (np.split(array, len(HANDS)) for array in (points, present))
-    for hand, of_hand, seen in zip(HANDS, *halves, strict=True):
-        draw_hand(ax, of_hand, seen, color=HAND_LOOKS[hand]["color"], sizes=sizes)
-
-
-def clip_limits(poses: np.ndarray, present: np.ndarray) -> dict[str, tuple[float, float]]:
-    """`xlim` and `ylim` (y down) that hold all present joints, arrays (..., 2) and (...)."""
-    seen = np.asarray(poses)[present]
-    if not len(seen):
-        raise ValueError("expected a clip in which a hand is seen, got none: take another clip")
-    low, high = seen.min(0) - MARGIN, seen.max(0) + MARGIN
-    return {"xlim": (low[0], high[0]), "ylim": (high[1], low[1])}
-
-
 def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
-    """One resting hand whose joints' sizes and colours are shares; returns the drawn joints.
-
-    `frequency` holds shares in 0..1 by joint, such as "left.wrist"; others have 0.
-    """
+    """One resting hand; sizes and colours of joints are shares in 0..1 by name, others have 0."""
     shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
     points = HAND_LAYOUT * [-1 if hand == "left" else 1, 1]
     drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
@@ -117,17 +86,12 @@ def plot_kept_joints(frequency: dict[str, float], k: int) -> Figure:
 
 
 def plot_pipeline(results: dict[str, dict], k: int) -> Figure:
-    """fig1: the steps with their counts, and both hands before and after K joints are chosen.
-
-    `results` holds the facts of data/results by name. Right: size and colour of a joint are the
-    share of runs that keep it.
-    """
+    """fig1: the steps with their counts, and both hands before and after K joints are chosen."""
     panels = [f"{when} {hand}" for when in ("before", "after") for hand in HANDS]
     fig, axes = mosaic(PAGE, 2.9, [["steps"] * 4, panels], height_ratios=[2, 5])
     _draw_steps(axes["steps"], _steps(results, k))
-    everything = dict.fromkeys(JOINT_NAMES, 1.0)
     for hand in HANDS:
-        draw_shares(axes[f"before {hand}"], hand, everything)
+        draw_shares(axes[f"before {hand}"], hand, dict.fromkeys(JOINT_NAMES, 1.0))
         axes[f"before {hand}"].set_title(f"{hand} hand: all {len(JOINTS)}")
         drawn = draw_shares(axes[f"after {hand}"], hand, results["pruning"]["frequency"][str(k)])
     bar = fig.colorbar(drawn, ax=[axes[name] for name in panels], pad=0.02, shrink=0.95)

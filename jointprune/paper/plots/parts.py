@@ -35,8 +35,7 @@ GROUP_CODES = {"language": " (ISO 639-3)"}
 def plot_leave_out(rows: list[dict]) -> Figure:
     """fig4: accuracy lost without each joint, finger or hand, with 95 % CI.
 
-    `rows` hold kind, name, loss, low, high, retrained_loss. Left: size and colour of a joint are
-    its loss. Filled: the joint masked in the trained model; hollow: the model retrained without.
+    Filled: the part is masked in the trained model; hollow: the model is retrained without it.
     """
     layout = [[hand, "joints", "parts"] for hand in HANDS]
     fig, axes = mosaic(PAGE, 3.6, layout, width_ratios=[5, 7, 5])
@@ -86,10 +85,9 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
 def plot_groups(
     table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
 ) -> Figure:
-    """fig5: accuracy by group and method; below, what changes by group and by sign.
+    """fig5: accuracy by group and method (of `tables.by_group`), and below as `plot_changes`.
 
-    `table` holds method, k, group, mean, low, high, as `tables.by_group` returns them; for the
-    others see `plot_changes`. Groups are ordered by accuracy with all joints.
+    Groups are ordered by accuracy with all joints.
     """
     fig, (top, *below) = page(PAGE, 5.2, 3, 1, height_ratios=[3, 2, 2])
     ranked = table[table["method"] == "full"].sort_values("mean", ascending=False)
@@ -112,9 +110,8 @@ def plot_changes(
 ) -> Figure:
     """Accuracy with 12 learned joints minus that with 42, by group and by sign.
 
-    `changes` holds under "group" and "sign" rows name, difference, low, high, p_holm. Filled
-    marks differ from 0 after Holm's correction over the panel. Of many signs, the 30 that change
-    most are shown. `group` and `sign` are the words for both, such as "language" and "letter".
+    Filled marks differ from 0 after Holm's correction over the panel. Of many signs, the 30 that
+    change most are shown. `group` and `sign` are the words for both, such as "letter".
     """
     fig, axes = page(PAGE, 3.0, 2, 1)
     _changes(axes, changes, [row["name"] for row in changes["group"]], group, sign)
@@ -146,11 +143,9 @@ def _change_panel(ax: Axes, rows: list[dict], order: list[str], label: str) -> N
 
 
 def plot_synthetic(rows: list[dict], k: int) -> Figure:
-    """fig7: informative joints found in synthetic data, K given (left) or chosen (right).
+    """fig7: share of the `k` informative joints found in synthetic data, with its range over seeds.
 
-    `rows` are `recovery` of synthetic.json, `k` is the number of informative joints. Left:
-    precision with its range over data seeds, and recall as a ring. Right: methods that choose K
-    themselves, with their precision and recall.
+    Left: K is given. Right: methods that choose K themselves.
     """
     table = pd.DataFrame(rows).sort_values("precision", kind="stable", ignore_index=True)
     fig, axes = page(PAGE, 0.9 + 0.16 * len(table), 1, 2, sharey=True, width_ratios=[4, 5])
