@@ -63,7 +63,7 @@ def workspace(tmp_path_factory) -> Workspace:
     facts = {"accuracy": accuracy_table(table).to_dict("records"), "selections": chosen}
     history = {"data_sha256": data.sha256, "config": {}, "smoke": True}
     write_facts(made, "ablation.json", facts, **history)
-    write_facts(made, "dataset.json", {"group_word": "language"}, **history)
+    write_facts(made, "dataset.json", {"group_word": "language", "class_word": "sign"}, **history)
     full = table["method"] == "full"
     write_table(made, "baseline_predictions.csv", table[full])
     write_table(made, "ablation_predictions.csv", table[~full])

@@ -113,7 +113,13 @@ def test_the_resting_hand_is_a_right_hand_seen_from_its_palm():
 
 def test_the_text_of_a_step_stays_in_its_box(facts):
     """With the longer words and numbers of an import of AUTSL's size, too."""
-    autsl = {"clips": 36302, "classes": 226, "groups": 43, "group_word": "signer"}
+    autsl = {
+        "clips": 36302,
+        "classes": 226,
+        "groups": 43,
+        "group_word": "signer",
+        "class_word": "sign",
+    }
     fig = plots.plot_pipeline({**facts, "dataset": {**facts["dataset"], **autsl}}, 12)
     fig.canvas.draw()
     steps = fig.axes[0]

@@ -287,8 +287,7 @@ def _stability(rows: list[dict]) -> Claim:
 def _changes(kind: str, results: dict) -> Claim:
     """Which signs or groups gain or lose with 12 learned joints."""
     rows, data = results["ablation"]["changes"][kind], results["dataset"]
-    class_word = "letter" if data["dataset"] == DEFAULT_DATASET else "sign"
-    word = class_word if kind == "sign" else data["group_word"]
+    word = data["class_word"] if kind == "sign" else data["group_word"]
     shown = [row for row in rows if row["p_holm"] < ALPHA]
     parts = []
     for how, names in (("better", [row["name"] for row in shown if row["low"] > 0]),

@@ -71,7 +71,7 @@ def load(workspace: Workspace) -> Results:
         predictions[predictions["regime"] == "retrained"],
         pd.DataFrame(facts["selections"]),
         described["group_word"],
-        described.get("class_word", "sign"),
+        described["class_word"],
     )
 
 
