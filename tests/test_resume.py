@@ -120,16 +120,6 @@ def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
     assert file.read_bytes() == before
 
 
-def test_random_states_of_another_device_are_ignored(toy_dataset, every_epoch, tmp_path):
-    run = toy_run(toy_dataset)
-    file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")
-    content = torch.load(file, weights_only=True)
-    content["callbacks"]["TrainingState"] |= {"device": "cuda", "state": torch.zeros(16).byte()}
-    torch.save(content, file)
-    model, _ = fit(run, toy_dataset, checkpoint=file)
-    assert finished(model)
-
-
 def test_a_damaged_checkpoint_is_refused_by_name(toy_dataset, every_epoch, tmp_path):
     run = toy_run(toy_dataset)
     file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")

@@ -223,15 +223,10 @@ def test_a_trained_run_is_not_trained_again(toy_dataset, workspace, alone, monke
     run_many(runs, toy_dataset, workspace)
 
 
-def test_an_untrained_run_says_how_to_train_it(toy_dataset, workspace):
+def test_an_untrained_run_and_a_truncated_file_are_refused(toy_dataset, workspace, alone):
     run = toy_runs(toy_dataset)[0]
-    for read in (trained_model, gate_path):
-        with pytest.raises(FileNotFoundError, match="is not trained yet: run notebooks 02 and 03"):
-            read(run, toy_dataset, workspace)
-
-
-def test_a_truncated_file_is_refused(toy_dataset, workspace, alone):
-    run = toy_runs(toy_dataset)[0]
+    with pytest.raises(FileNotFoundError, match="is not trained yet: run notebooks 02 and 03"):
+        trained_model(run, toy_dataset, workspace)
     run_many([run], toy_dataset, workspace)
     trial, folder = Trial("full", 42, 0, run), run.folder(toy_dataset, workspace)
     for name, read, what in (
