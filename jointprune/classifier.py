@@ -52,8 +52,9 @@ class SignClassificationLightning(lightning.LightningModule):
     def __init__(self, config: Mapping | None = None):
         super().__init__()
         self.config = TrainingConfig.from_mapping(config or {})
-        self.save_hyperparameters({"config": _plain(self.config)})
         c = self.config
+        # Types that a safe checkpoint load accepts.
+        self.save_hyperparameters({"config": asdict(c) | {"joints": list(c.joints)}})
         self.joint_pruning = _mask(c)
         if c.mask in ("open", "any-subset"):
             # The loss does not depend on these logits, and DDP would wait for their gradient.
@@ -62,19 +63,9 @@ class SignClassificationLightning(lightning.LightningModule):
         self.register_buffer("multiplier", torch.tensor(0.0))
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
-        """Classify clips.
+        """Logits (B, classes) of clips (B, T, J, P), in shoulder widths.
 
-        Parameters
-        ----------
-        skeleton_keypoints
-            (B, T, J, P) in shoulder widths.
-        present
-            (B, T, J) bool, the joints that were seen; None for all.
-
-        Returns
-        -------
-        Tensor
-            Logits (B, classes).
+        `present` (B, T, J) tells which joints were seen; None for all.
         """
         expected = (self.config.num_pose_points, self.config.coords)
         if skeleton_keypoints.ndim != 4 or skeleton_keypoints.shape[2:] != expected:
@@ -94,13 +85,8 @@ class SignClassificationLightning(lightning.LightningModule):
     def remember(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
         """Make the head compare clips with these training clips as well (see `models.parts.Head`).
 
-        The gates should have their final values. Leaves the model in evaluation mode.
-
-        Parameters
-        ----------
-        batches
-            Poses (B, T, J, P), presence (B, T, J) and labels (B,) of clips without augmentation,
-            at most `config.exemplars` per class.
+        Batches hold poses, presence and labels of clips without augmentation, at most
+        `config.exemplars` per class. Call it when the gates are final; sets evaluation mode.
         """
         self.eval()
         embedded = [
@@ -129,10 +115,9 @@ class SignClassificationLightning(lightning.LightningModule):
     def gate_penalty(self) -> Tensor:
         """Penalty for open gates, a scalar in nats, at the present progress of training.
 
-        Without a budget this is the L0 penalty, ramped up linearly. With a budget it is the
-        Lagrangian of the constraint "expected share of open joints <= target"; each call is a
-        step of dual ascent. The target falls linearly from all joints to the budget, as in
-        CoFiPruning (Xia et al. 2022, arXiv 2204.00408).
+        Without a budget it is the L0 penalty, ramped up linearly. With one it is the Lagrangian of
+        "expected share of open joints <= target", and each call is a step of dual ascent; the
+        target falls linearly to the budget (CoFiPruning: Xia et al. 2022, arXiv 2204.00408).
         """
         c, layer = self.config, self.joint_pruning
         ramp = min(1.0, self.progress() / c.ramp_end)
@@ -168,14 +153,13 @@ class SignClassificationLightning(lightning.LightningModule):
     def test_step(self, batch, _) -> None:
         poses, present, labels = batch
         logits = self(poses, present)
-        self.log("test_loss", functional.cross_entropy(logits, labels), batch_size=len(labels))
-        correct = (logits.argmax(1) == labels).float().mean()
-        self.log("test_accuracy", correct, batch_size=len(labels))
+        loss, right = functional.cross_entropy(logits, labels), logits.argmax(1) == labels
+        found = {"test_loss": loss, "test_accuracy": right.float().mean()}
+        self.log_dict(found, batch_size=len(labels))
 
     def configure_optimizers(self):
-        gates = [self.joint_pruning.joint_logits]
+        c, gates = self.config, [self.joint_pruning.joint_logits]
         others = [p for p in self.parameters() if p is not gates[0]]
-        c = self.config
         optimizer = torch.optim.AdamW(
             [
                 {"params": others, "lr": c.skel_learning_rate, "weight_decay": c.weight_decay},
@@ -239,7 +223,7 @@ def slice_joints(
     total = model.config.num_pose_points
     if not kept or kept != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:
         raise ValueError(f"expected ascending joint indices within 0..{total - 1}, got {kept}")
-    config = _plain(model.config) | {
+    config = model.hparams["config"] | {
         "num_pose_points": len(kept),
         "joints": [model.config.joints[j] for j in kept],
         "mask": "open",
@@ -276,8 +260,3 @@ def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
     if config.mask == "open":
         layer.freeze(range(joints))
     return layer
-
-
-def _plain(config: TrainingConfig) -> dict:
-    """The configuration in types that a safe checkpoint load accepts."""
-    return asdict(config) | {"joints": list(config.joints)}

@@ -15,13 +15,8 @@ MASKS = (
 class TrainingConfig:
     """All hyperparameters of one training run; the defaults are those of the paper.
 
-    `data/results/settings.json` shows how they were chosen. `num_pose_points` and
-    `skel_learning_rate` are the quick start's names.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of range or two values contradict each other.
+    `data/results/settings.json` shows how they were chosen; `num_pose_points` and
+    `skel_learning_rate` are the quick start's names. Raises ValueError if a value is impossible.
 
     Examples
     --------
@@ -76,10 +71,7 @@ class TrainingConfig:
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
             )
         if self.tied and self.budget % 2:
-            raise ValueError(
-                f"expected an even budget, as tied gates keep a joint on both hands, "
-                f"got {self.budget}"
-            )
+            raise ValueError(f"expected an even budget for tied gates, got {self.budget}")
         if self.hidden % self.heads:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"

@@ -1,8 +1,4 @@
-"""Alternatives to the hard-concrete gates, which the paper compares with them.
-
-All have the interface of `JointPruningLayer`, and their `joint_logits` rank the joints, highest
-first.
-"""
+"""Alternatives to the hard-concrete gates; their `joint_logits` rank the joints as well."""
 
 import torch
 from torch import Tensor
@@ -34,19 +30,11 @@ class StochasticGates(JointPruningLayer):
 
 
 class ConcreteSubset(JointPruningLayer):
-    """A relaxed sample of K different joints: Gumbel top-K without replacement.
+    """A relaxed sample of `budget` different joints: Gumbel top-K without replacement.
 
-    The K concrete selectors of Balin, Abid and Zou (ICML 2019, arXiv 1901.09346) may all select
-    the same joint. Here each selection lowers the weight of the joints selected before (Xie and
-    Ermon, IJCAI 2019, arXiv 1901.10517). During training the temperature falls geometrically
-    from HOT to COLD, as in the former. Evaluation opens the K highest logits.
-
-    Parameters
-    ----------
-    num_joints
-        Joints of the input, J.
-    budget
-        Joints to select, K.
+    Concrete selectors (Balin, Abid and Zou, ICML 2019, arXiv 1901.09346) may all select the same
+    joint; here each lowers the weight of the joints selected before (Xie and Ermon, IJCAI 2019,
+    arXiv 1901.10517). The temperature falls as in the former. Evaluation opens the highest logits.
     """
 
     HOT, COLD = 10.0, 0.1
@@ -58,11 +46,9 @@ class ConcreteSubset(JointPruningLayer):
         self.budget = budget
 
     def anneal(self, progress: float) -> None:
-        """Lower the temperature from HOT (progress 0) to COLD (progress 1)."""
         self.temperature = self.HOT * (self.COLD / self.HOT) ** progress
 
     def kept_joints(self) -> list[int]:
-        """Indices of the K joints that are open in evaluation."""
         return self._evaluation_gates().nonzero().flatten().tolist()
 
     def _evaluation_gates(self) -> Tensor:
@@ -109,10 +95,9 @@ class RandomSubsets(JointPruningLayer):
 class ProjectionLasso(JointPruningLayer):
     """Group lasso on the input projection: a joint is dropped when its block of weights is zero.
 
-    The gates stay open. After each step a proximal operator shrinks the block of each joint (Yuan
-    and Lin 2006; Parikh and Boyd 2014, section 6.5.1). The norm of a block is multiplied by the
-    root mean square of its joint's features, so that far-reaching fingertips have no advantage.
-    The logits hold these standardised norms.
+    After each step a proximal operator shrinks all blocks (Yuan and Lin 2006; Parikh and Boyd
+    2014, section 6.5.1). The logits hold the norms of the blocks, each times the root mean square
+    of its joint's features, so that far-reaching fingertips have no advantage.
     """
 
     threshold = 0.0

@@ -1,8 +1,7 @@
 """Gates that close joints: the pruning layer, its penalty, and the quick start's mask.
 
-The interface is that of the quick start (`JointPruningLayer`, `l0_penalty`). The gates are the
-hard-concrete gates of Louizos, Welling and Kingma, "Learning sparse neural networks through L0
-regularization" (ICLR 2018, arXiv 1712.01312), one gate per joint.
+Source of the hard-concrete gates: Louizos, Welling and Kingma, "Learning sparse neural networks
+through L0 regularization" (ICLR 2018, arXiv 1712.01312).
 """
 
 import math
@@ -226,7 +225,7 @@ class QuickStartMask(nn.Module):
         return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
 
     def keep_probability(self) -> Tensor:
-        """What the quick start calls keep probability, shape (J,); the mask does not obey it."""
+        """The quick start's keep probability, shape (J,); the mask does not obey it."""
         return self.joint_logits.sigmoid()
 
     def kept_joints(self) -> list[int]:

@@ -34,16 +34,18 @@ def on_every_core(
 ) -> Iterable:
     """Results of `function` for each of `arguments`, in order, one thread each.
 
-    The progress bar starts at `done`, the number of results that exist already. If a worker of
-    the cluster dies, the others repeat its jobs. Raises ValueError if JOINTPRUNE_SCHEDULER is no
-    address, ConnectionError if no scheduler answers or if it has no worker.
+    The progress bar starts at `done`. If a worker of the cluster dies, the others repeat its jobs.
+    Raises ValueError if JOINTPRUNE_SCHEDULER is no address, ConnectionError if no worker is there.
     """
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
     if jobs and address:
         results = _on_a_cluster(jobs, address, description)
     else:
-        results = _on_this_machine(jobs)
+        # joblib replaces a worker that has grown between two jobs; nothing is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        workers = Parallel(n_jobs=cpu_count(), return_as="generator")
+        results = workers(delayed(job)() for job in jobs)
     return tqdm(results, total=done + len(jobs), initial=done, desc=description)
 
 
@@ -63,28 +65,20 @@ def _on_one_thread(function: Callable, *arguments):
     return function(*arguments)
 
 
-def _on_this_machine(jobs: list[Callable]) -> Iterable:
-    # joblib replaces a worker that has grown between two jobs; nothing is lost.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    return Parallel(n_jobs=cpu_count(), return_as="generator")(delayed(job)() for job in jobs)
-
-
 def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Iterator:
-    """Results in order, each fetched as soon as it exists, so that no dying worker loses it.
-
-    Not joblib's Dask backend, where the death of one worker, which holds the shared arguments,
-    ends all jobs.
-    """
+    """Results in order, each fetched as soon as it exists, so that no dying worker loses it."""
+    # Not joblib's Dask backend, where the death of one worker ends all jobs.
     require("cluster", f"as JOINTPRUNE_SCHEDULER={address} (unset it to stay on this machine)")
+    import cloudpickle  # it takes functions of a notebook as well
     import distributed
 
     with _client(distributed, address) as client:
         _wait_for_a_worker(client, address)
         name = f"{description} {uuid4()}"  # Dask names a job that kills its workers
-        waiting = {
-            client.submit(_on_a_worker, ROOT, _packed(job), key=f"{name} {number}"): number
-            for number, job in enumerate(jobs)
-        }
+        waiting = {}
+        for number, job in enumerate(jobs):
+            packed, key = cloudpickle.dumps(job), f"{name} {number}"
+            waiting[client.submit(_on_a_worker, ROOT, packed, key=key)] = number
         ended = distributed.as_completed(list(waiting), loop=client.loop, with_results=True)
         results, following = {}, 0
         for future, result in ended:
@@ -111,8 +105,7 @@ def _client(distributed, address: str):
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"expected a Dask scheduler at JOINTPRUNE_SCHEDULER={address}, got no answer within "
-            f"{ANSWERS_WITHIN} s ({error}): start one with `dask scheduler`, take the address it "
-            "prints, or unset the variable to stay on this machine"
+            f"{ANSWERS_WITHIN} s ({error}): start one with `dask scheduler`, or unset the variable"
         ) from error
 
 
@@ -129,13 +122,6 @@ def _wait_for_a_worker(client, address: str) -> None:
             f"expected a worker at JOINTPRUNE_SCHEDULER={address}, got none within "
             f"{WORKS_WITHIN} s: {start}"
         ) from error
-
-
-def _packed(job: Callable) -> bytes:
-    """A job as bytes, also if its function is defined in a notebook."""
-    import cloudpickle
-
-    return cloudpickle.dumps(job)
 
 
 def _on_a_worker(root: Path, job: bytes):

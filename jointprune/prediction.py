@@ -87,8 +87,7 @@ def masked_predictions(
 ) -> pd.DataFrame:
     """Test predictions of trained models with only some gates open, without retraining.
 
-    `selections` pairs each trial with (name, joints) pairs. The name becomes the rows' method, the
-    number of joints (indices into the model's joints) their k, and their regime is "masked".
+    `selections` pairs each trial with (method, joints) pairs; joints are indices of the model's.
     """
     jobs = [(trial, sets, data, workspace) for trial, sets in selections]
     return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)

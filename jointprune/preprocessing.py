@@ -1,7 +1,4 @@
-"""Resampling, augmentation and normalisation of clips, and the batches made from them.
-
-All functions see only the joints they are given; no dropped joint has any influence.
-"""
+"""Resampling, augmentation and normalisation of clips, of the given joints alone; batches."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -44,14 +41,11 @@ def resample(
     clips: np.ndarray | None = None,
     joints: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Resample clips of any length to `frames` frames by linear interpolation within a window.
+    """Interpolate clips linearly: poses (B, frames, K, P) float32, presence (B, frames, K) bool.
 
-    Reads zero-padded `poses` (N, F, J, P) and `present` (N, F, J) bool at the indices `clips` (B,)
-    and `joints` (K,), None for all, and only the frames it needs. `lengths` (B,) are frames before
-    padding; `window` (B, 2) is the first and last moment, as shares of the clip in [0, 1].
-
-    Returns poses (B, frames, K, P) float32 and presence (B, frames, K) bool. Between a present and
-    a missing joint the present one is held: the 0 of a missing joint is never mixed in.
+    Reads `poses` (N, F, J, P) and `present` (N, F, J) at the indices `clips` (B,) and `joints`
+    (K,), None for all. `lengths` (B,) are frames before padding; `window` (B, 2) is the first and
+    last moment, as shares of the clip. The 0 of a missing joint is never mixed in.
     """
     clip = (np.arange(len(poses)) if clips is None else clips)[:, None]
 
@@ -93,7 +87,7 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
 
 
 def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) -> Tensor:
-    """Frame features (B, T, J*P + 2*P + 2): the results of `centred`, flattened and joined."""
+    """Frame features (B, T, J*P + 2*P + 2): the results of `centred`, joined."""
     shape, place = centred(poses, weight, hand, floor)
     return torch.cat([shape.flatten(2), place], -1)
 
@@ -101,14 +95,11 @@ def normalise(poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01) 
 def centred(
     poses: Tensor, weight: Tensor, hand: Tensor, floor: float = 0.01
 ) -> tuple[Tensor, Tensor]:
-    """Centre each hand in each frame and scale each clip, from the weighted joints alone.
+    """Centred joints (B, T, J, P), and both hands' centres and presence (B, T, 2*P + 2).
 
-    Takes poses (B, T, J, P) in shoulder widths, weight (B, T, J), which is gate x presence, and
-    the one-hot membership of hands (J, 2), left then right. The centre is the weighted mean of a
-    hand's joints; the scale is the weighted root-mean-square distance of a clip's joints from
-    their centres, at least `floor` shoulder widths, which keeps a collapsed hand small.
-
-    Returns centred joints (B, T, J, P), and both hands' centres and presence (B, T, 2*P + 2).
+    Each hand is centred in each frame by the weighted mean of its joints. Each clip is scaled by
+    the weighted root-mean-square distance of its joints from their centres, at least about `floor`
+    shoulder widths. `weight` (B, T, J) is gate x presence, `hand` (J, 2) is one-hot.
     """
     coords = poses.shape[-1]
     # One matrix product (J*P, 2*P) sums each coordinate over a hand's joints.
@@ -128,10 +119,7 @@ def centred(
 
 
 def as_given(device: torch.device) -> AbstractContextManager:
-    """Turn mixed precision off within a block; do nothing where it is off already.
-
-    Doing nothing keeps the region out of exported programs.
-    """
+    """Turn mixed precision off within a block; where it is off, exported programs show nothing."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
@@ -142,8 +130,6 @@ class ClipBatches:
 
     With `augmentation`, each pass shuffles, crops and augments the clips from one seed and drops
     the last short batch. Without it, all clips come in order, less EVALUATION_CROP at each end.
-    Only the clips of the current batch are read into memory.
-
     `joints` holds the indices of the joints to read, None for all.
     """
 

@@ -15,8 +15,6 @@ from jointprune.workspace import Workspace, file_sha256
 # Raise it when training code changes what a run with the same configuration would learn.
 CONTRACT = 7
 
-REGIMES = ("retrained", "masked", "gated")
-
 EXPERIMENTS = {
     "baseline": TrainingConfig(),
     "pruning_experiment": TrainingConfig(mask="hard-concrete", budget=12),
@@ -30,7 +28,7 @@ EXPERIMENTS = {
 
 
 def content_name(*content) -> str:
-    """Name content that the training code works on: 16 hex digits of its checksum."""
+    """Name of a training's inputs: 16 hex digits of their checksum."""
     text = json.dumps([CONTRACT, *content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -59,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Trial:
-    """A run's part in a comparison of methods; ValueError if the regime is unknown."""
+    """A run's part in a comparison of methods."""
 
     method: str  # which chose the joints
     k: int  # number of joints chosen, K
@@ -68,10 +66,6 @@ class Trial:
     # "retrained": a network trained on the K joints alone; "masked": one trained on more joints,
     # with the others hidden; "gated": one whose own gates chose the joints.
     regime: str = "retrained"
-
-    def __post_init__(self):
-        if self.regime not in REGIMES:
-            raise ValueError(f"expected a regime out of {REGIMES}, got {self.regime!r}")
 
 
 def make_run(
@@ -125,15 +119,13 @@ def trials_of(
 
     `folds` are pairs (train_clips, test_clips); `kept` as in `make_run`.
     """
-    runs = [
-        (fold, make_run(data, *clips, seed, config, kept))
-        for fold, clips in enumerate(folds)
-        for seed in seeds
-    ]
-    return [
-        Trial(method, run.config.budget or run.config.num_pose_points, fold, run, regime)
-        for fold, run in runs
-    ]
+    trials = []
+    for fold, clips in enumerate(folds):
+        for seed in seeds:
+            run = make_run(data, *clips, seed, config, kept)
+            k = run.config.budget or run.config.num_pose_points
+            trials.append(Trial(method, k, fold, run, regime))
+    return trials
 
 
 def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
@@ -149,10 +141,7 @@ def run_of(folder: Path) -> Run:
 
 
 def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -> Path:
-    """Path of a file in a trained run's folder, after comparing its checksum with `run.json`.
-
-    Old runs whose `run.json` holds no checksums are not checked.
-    """
+    """Path of a file in a trained run's folder, after comparing its checksum with `run.json`."""
     folder = run.folder(data, workspace)
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -160,6 +149,7 @@ def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -
             "run_many"
         )
     try:
+        # Old runs hold no checksums.
         expected = json.loads((folder / "run.json").read_bytes()).get("files", {})
         got = file_sha256(folder / name)
         if expected.get(name, got) != got:

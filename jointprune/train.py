@@ -15,13 +15,11 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from jointprune.classifier import SignClassificationLightning
 from jointprune.data import load_dataset
 from jointprune.dataset import SignDataset
-from jointprune.distributed import share_of
 from jointprune.prediction import evaluation_batches
 from jointprune.runs import EXPERIMENTS, Run, make_run
-from jointprune.training import check_strategy, finalise, fit, precision_for, without_noise
+from jointprune.training import finalise, fit, precision_for, without_noise
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
@@ -33,13 +31,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     workspace = Workspace(options.workspace)
-    _check(options, workspace, parser)
     folder = workspace.runs / "cli" / options.experiment
     checkpoint = None
     try:
         run, data, machines = _prepare(options, workspace, parser)
         checkpoint = folder / "unfinished" / f"{run.name(data.sha256)}.ckpt"
-        report(train_experiment(folder, run, data, machines, checkpoint))
+        train_experiment(folder, run, data, machines, checkpoint)
     except (KeyboardInterrupt, SystemExit, InterruptedError) as error:
         sigterm = isinstance(error, InterruptedError)
         # Lightning turns Ctrl-C into an exit after cleaning up.
@@ -61,10 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment",
-        help="named configuration of jointprune/runs.py")  # fmt: skip
-    add("--dataset", default=DEFAULT_DATASET,
-        help="name of a prepared or imported data set, or 'synthetic'")  # fmt: skip
+    add("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment", help="its name")
+    add("--dataset", default=DEFAULT_DATASET, help="name of a data set, or 'synthetic'")
     add("--workspace", default=".", help="folder of data/; if relative, to the repository")
     add("--folds", type=int, default=4, help="number of folds to split the groups into")
     add("--fold", type=int, default=0, help="fold to test on, from 0")
@@ -79,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(options: argparse.Namespace, workspace: Workspace, parser) -> None:
+def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple:
+    """The run, its data set and the trainer's arguments; ends the command if they are wrong."""
     if options.folds < 2 or options.epochs < 0:
         parser.error("expected at least 2 folds, and epochs of 0 (the experiment's own) or more")
     if not 0 <= options.seed < 2**32:  # the range of all libraries
@@ -88,70 +84,58 @@ def _check(options: argparse.Namespace, workspace: Workspace, parser) -> None:
         parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
     if not workspace.path.is_dir():
         parser.error(f"expected a workspace that is a folder, got {workspace.path}")
-
-
-def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple:
-    """The run, its data set and the trainer's arguments; ends the command if they are wrong."""
     config = replace(EXPERIMENTS[options.experiment], precision=options.precision)
     config = replace(config, epochs=options.epochs or config.epochs)
     try:
-        machines, world_size = _machines(options)
+        machines, processes = _machines(options)
         data = load_dataset(options.dataset, workspace)
         folds = data.folds(options.folds, seed=0)
         if options.fold >= len(folds):
-            raise ValueError(
-                f"expected fold 0, as {options.dataset} has one fold, its published split, "
-                f"got {options.fold}: leave out --fold"
-            )
+            raise ValueError(f"expected fold 0, the published split, got {options.fold}")
         train, test = folds[options.fold]
-        share_of(min(config.batch_size, len(train)), world_size)
+        if (clips := min(config.batch_size, len(train))) < processes:
+            raise ValueError(
+                f"expected a clip for each of {processes} processes in a batch, got {clips} clips"
+            )
     except ValueError as error:
         parser.exit(1, f"{error}\n")
     return make_run(data, train, test, options.seed, config), data, machines
 
 
 def _machines(options: argparse.Namespace) -> tuple[dict, int]:
-    """The trainer's arguments about machines, and the number of processes.
-
-    Raises ValueError if Lightning cannot train on them here.
-    """
+    """The trainer's arguments about machines, and the number of processes."""
     machines = {"accelerator": options.accelerator, "devices": options.devices,
                 "num_nodes": options.nodes, "strategy": options.strategy}  # fmt: skip
+    if any(word in options.strategy for word in ("spawn", "fork", "notebook")):
+        raise ValueError(  # their processes do not return the trained model
+            "expected a strategy whose processes are started anew, "
+            f"got {options.strategy!r}: take 'ddp'"
+        )
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
-    check_strategy(options.strategy)
     try:
         precision = precision_for(options.precision, options.accelerator)
         quiet = {"logger": False, "enable_checkpointing": False}
-        world_size = lightning.Trainer(**machines, **quiet, precision=precision).world_size
+        processes = lightning.Trainer(**machines, **quiet, precision=precision).world_size
     except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
-        names = ("accelerator", "devices", "nodes", "strategy", "precision")
-        got = " ".join(f"--{name} {getattr(options, name)}" for name in names)
+        got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in machines.items())
         raise ValueError(
-            f"expected machines that Lightning finds here, got {got}: "
-            f"{str(error).rstrip('.')}. Leave these options out to train on what there is"
+            f"expected machines that Lightning finds here, got {got} --precision "
+            f"{options.precision}: {error}. Leave these options out to train on what there is"
         ) from error
-    return machines, world_size
+    return machines, processes
 
 
 def train_experiment(
     folder: Path, run: Run, data: SignDataset, machines: dict, checkpoint: Path
-) -> Path:
-    """Train with progress bar and logs, and test; returns the path of the trained model."""
+) -> None:
+    """Train with progress bar and logs, save, test, and print what the model keeps."""
+    say = rank_zero_only(print)  # once for all processes
     if checkpoint.is_file():
-        rank_zero_only(print)(f"Resuming from {checkpoint}; remove it to start anew")
+        say(f"Resuming from {checkpoint}; remove it to start anew")
     loggers = [CSVLogger(folder.parent, folder.name)]
     loggers.append(TensorBoardLogger(folder.parent, folder.name, version=loggers[0].version))
-    model, _ = fit(
-        run,
-        data,
-        [LossCurve()],
-        checkpoint,
-        **machines,
-        logger=loggers,
-        enable_progress_bar=True,
-        enable_model_summary=True,
-        log_every_n_steps=1,
-    )
+    shown = {"enable_progress_bar": True, "enable_model_summary": True, "log_every_n_steps": 1}
+    model, _ = fit(run, data, [LossCurve()], checkpoint, **machines, logger=loggers, **shown)
     trainer = model.trainer
     finalise(model, run, data)
     trained = Path(trainer.log_dir) / "checkpoints" / "last.ckpt"
@@ -160,17 +144,10 @@ def train_experiment(
         trainer.test(model, evaluation_batches(run.config, data, run.test))
     if trainer.is_global_zero:
         checkpoint.unlink(missing_ok=True)
-    return trained
-
-
-@rank_zero_only
-def report(trained: Path) -> None:
-    """Print what a trained model keeps, once for all processes."""
-    model = SignClassificationLightning.load_from_checkpoint(trained)
     summary = model.joint_pruning.get_summary()
-    print(f"Kept {summary['num_active']}/{summary['num_total']} joints")
-    print(f"Pruning ratio: {summary['pruning_ratio']:.1%}")
-    print(f"Checkpoint: {trained}")
+    say(f"Kept {summary['num_active']}/{summary['num_total']} joints")
+    say(f"Pruning ratio: {summary['pruning_ratio']:.1%}")
+    say(f"Checkpoint: {trained}")
 
 
 class LossCurve(lightning.Callback):

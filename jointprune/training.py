@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
 import warnings
-from collections.abc import Iterable
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,16 +15,17 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.dataset import SignDataset
-from jointprune.distributed import BatchShare, RandomState
 from jointprune.parallel import on_every_core
 from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
-from jointprune.resume import EpochCheckpoint, check_whole
 from jointprune.runs import CONTRACT, Run, joint_indices
-from jointprune.workspace import Workspace, file_sha256, scratch_folder, sync
+from jointprune.workspace import Workspace, atomic_path, file_sha256, scratch_folder, sync
+
+SAVE_EVERY = 300  # seconds between two checkpoints, at least; short trainings save none
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights stay in 32 bits
 
@@ -63,10 +66,9 @@ def run_many(
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
-    """Train one run on one thread and save it.
+    """Train one run on one thread; return its folder, which appears whole or not at all.
 
-    A long training saves checkpoints to `unfinished/NAME.ckpt` beside the runs, and resumes from
-    there after an interruption. Returns the run's folder, which appears whole or not at all.
+    A long training saves checkpoints to `unfinished/NAME.ckpt` and resumes from there.
     """
     folder = run.folder(data, workspace)
     checkpoint = workspace.runs / "unfinished" / f"{folder.name}.ckpt"
@@ -102,23 +104,17 @@ def fit(
     checkpoint: Path | None = None,
     **trainer_options,
 ) -> tuple[SignClassificationLightning, pd.DataFrame]:
-    """Train one run without saving the result.
+    """Train one run without saving the result; return the model and its gates after each epoch.
 
-    One CPU process trains, without logs or progress bar, unless `trainer_options`, arguments of
-    Lightning's trainer, say otherwise. A long training is saved to the file `checkpoint`, and
-    resumed from it if it exists (see `jointprune.resume`); the caller removes it in the end.
-
-    Returns the model, and its gates after each epoch (epoch, joint, keep_probability, active).
-    Raises OSError if the checkpoint is damaged, InterruptedError after the signal SIGTERM.
+    `trainer_options` are arguments of Lightning's trainer; by default one CPU process trains
+    without logs. A long training is saved to the file `checkpoint` and resumed from it if it
+    exists. Raises OSError if that file is damaged, InterruptedError after the signal SIGTERM.
     """
-    check_strategy(str(trainer_options.get("strategy", "")))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     path, batches = GatePath(), batches_of(run, data)
-    saving = [EpochCheckpoint(checkpoint)] if checkpoint else []  # last, after all other states
-    accelerator = trainer_options.get("accelerator", "cpu")
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
@@ -126,8 +122,8 @@ def fit(
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,
-        callbacks=[RandomState(batches), path, *callbacks, *saving],
-        precision=precision_for(run.config.precision, accelerator),
+        callbacks=[path, *callbacks, TrainingState(batches, checkpoint)],
+        precision=precision_for(run.config.precision, options["accelerator"]),
         **options,
     )
     resume = checkpoint if checkpoint and checkpoint.is_file() else None
@@ -156,10 +152,9 @@ def finalise(model: SignClassificationLightning, run: Run, data: SignDataset) ->
 
 
 def precision_for(precision: str, accelerator: str) -> str:
-    """Lightning's name of a precision of PRECISIONS.
+    """Resolve "auto": bf16-mixed where the device multiplies bfloat16 natively, else 32-true.
 
-    "auto" is bf16-mixed where the device multiplies bfloat16 natively, several times faster, and
-    32-true elsewhere. Weights, normalisation, the head's cosines and evaluation stay in float32.
+    Weights, normalisation, the head's cosines and evaluation stay in float32.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"expected a precision out of {PRECISIONS}, got {precision!r}")
@@ -171,14 +166,6 @@ def precision_for(precision: str, accelerator: str) -> str:
         found = torch.cpu.get_capabilities()
         native = any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
     return "bf16-mixed" if native else "32-true"
-
-
-def check_strategy(strategy: str) -> None:
-    """Refuse a strategy that spawns or forks processes: seeds and gates do not cross these."""
-    if any(word in strategy for word in ("spawn", "fork", "notebook")):
-        raise ValueError(
-            f"expected a strategy whose processes are started anew, got {strategy!r}: take 'ddp'"
-        )
 
 
 @contextmanager
@@ -224,3 +211,93 @@ class GatePath(lightning.Callback):
             for joint, (probability, active) in zip(joints, gates, strict=True)
         ]
         return pd.DataFrame(rows, columns=["epoch", "joint", "keep_probability", "active"])
+
+
+class BatchShare:
+    """This process's share of each batch: equal shares, without the clips left over.
+
+    All processes make the same batches from the same seed.
+    """
+
+    def __init__(self, batches: ClipBatches, trainer: lightning.Trainer):
+        self.batches, self.trainer = batches, trainer
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        clips = self.batches.batch_size // self.trainer.world_size
+        first = self.trainer.global_rank * clips
+        for batch in self.batches:
+            yield tuple(part[first : first + clips] for part in batch)
+
+
+# Not Lightning's ModelCheckpoint: by the clock it saves within epochs, where a training cannot
+# resume exactly; a full disk ends the training; and it moves the file from another folder, which
+# across file systems may leave half of it.
+class TrainingState(lightning.Callback):
+    """Random states of a training, and its checkpoint, saved every SAVE_EVERY seconds at most.
+
+    A training resumed on one process ends bit by bit as if it had never stopped. On several, each
+    process draws gates and dropout of its own, after resuming from a new seed.
+    """
+
+    def __init__(self, batches: ClipBatches, file: Path | None):
+        self.batches, self.file = batches, file
+        self.saved, self.loaded = time.monotonic(), None
+
+    def on_train_start(self, trainer, model) -> None:
+        self.generator, device = torch.default_generator, model.device
+        if device.type == "cuda":
+            self.generator = torch.cuda.default_generators[device.index]
+        if self.loaded:
+            self.batches.generator.set_state(self.loaded["batches"])
+        if trainer.world_size > 1:
+            start = self.generator.initial_seed() + trainer.world_size * trainer.global_step
+            self.generator.manual_seed(start + trainer.global_rank)
+        elif self.loaded and self.loaded["device"] == device.type:
+            self.generator.set_state(self.loaded["state"])
+
+    def on_train_epoch_end(self, trainer, model) -> None:
+        late = time.monotonic() - self.saved >= SAVE_EVERY
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if self.file is None or not trainer.strategy.broadcast(late and not last):
+            return
+        self.saved = time.monotonic()
+        # The first process writes; all others wait at a barrier inside `save_checkpoint`.
+        whole = atomic_path(self.file) if trainer.is_global_zero else nullcontext(self.file)
+        reached_barrier = False
+        try:
+            with whole as path:
+                trainer.save_checkpoint(path)
+                reached_barrier = True
+        except OSError as error:  # such as a full disk
+            if not reached_barrier:
+                trainer.strategy.barrier()
+            warnings.warn(
+                f"{self.file} could not be written, training goes on: {error}", stacklevel=2
+            )
+
+    def state_dict(self) -> dict:
+        return {
+            "batches": self.batches.generator.get_state(),
+            "device": self.generator.device.type,
+            "state": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.loaded = state
+
+
+def check_whole(checkpoint: Path) -> None:
+    """Raise OSError if a checkpoint is damaged; torch itself compares no checksums."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            broken = archive.testzip()
+    except zipfile.BadZipFile as error:
+        broken = str(error)
+    if broken:
+        raise OSError(
+            f"{checkpoint}: expected the checkpoint of an interrupted training, got a damaged file "
+            f"({broken}): remove it and give the same command again, which starts anew"
+        )

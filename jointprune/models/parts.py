@@ -14,10 +14,9 @@ SHARPNESS = 12.0
 
 
 class Dropout(nn.Module):
-    """Inverted dropout like `nn.Dropout`, with 8 random bits per value.
+    """Inverted dropout of 8 random bits per value: p is rounded to a multiple of 1/256.
 
-    On a CPU `nn.Dropout` took a third of a training step; drawing eight values from one 64-bit
-    word takes a tenth of that. The probability is rounded to a multiple of 1/256.
+    On a CPU it takes a tenth of the time of `nn.Dropout`, which took a third of a training step.
     """
 
     def __init__(self, p: float):
@@ -41,13 +40,9 @@ class Head(nn.Module):
     """Classifies frame tokens (B, T, width) into logits (B, classes).
 
     Learned attention pools the frames. A logit is SHARPNESS times the cosine between the clip's
-    embedding and the class vector (Chen et al. 2019, arXiv 1904.04232): bounded logits are less
-    overconfident on new signers.
-
-    After `remember`, evaluation compares a clip with training clips of its class (exemplars) as
-    well, as in matching networks (Vinyals et al. 2016, arXiv 1606.04080), because one vector
-    averages over the ways in which signers form a sign. The logit is then the log of the mean of
-    exp(logit) over class vector and exemplars. `exemplars` is their largest number per class.
+    embedding and the class vector (Chen et al. 2019, arXiv 1904.04232). After `remember`, it is the
+    log of the mean of exp(logit) over class vector and up to `exemplars` training clips of the
+    class, as in matching networks (Vinyals et al. 2016, arXiv 1606.04080).
     """
 
     def __init__(self, width: int, classes: int, exemplars: int):
