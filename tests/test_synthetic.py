@@ -150,12 +150,6 @@ def test_drawn_joints_are_spread_over_hands_fingers_and_levels():
         assert len(set(zip(hand, finger, strict=True))) == 8 and len(set(level)) >= 3
 
 
-def test_as_many_joints_as_fit_are_not_neighbours():
-    drawn = synthetic._informative_joints(20, np.random.default_rng(0))
-    names = tuple(JOINT_NAMES[j] for j in drawn)  # neighbours would be refused
-    assert len(SyntheticParameters(signs=40, informative=names).informative) == 20
-
-
 def test_the_same_parameters_give_the_same_store_and_another_seed_another(tmp_path):
     first = generate(SyntheticParameters(**SMALL), tmp_path / "a")
     assert generate(SyntheticParameters(**SMALL), tmp_path / "b").sha256 == first.sha256
@@ -221,6 +215,12 @@ def test_parameters_out_of_range_are_refused(workspace, parameters, message):
         load_dataset("synthetic", workspace, **parameters)
 
 
+def test_a_share_of_autsl_out_of_range_is_refused(workspace):
+    for share in (0, 1.5):
+        with pytest.raises(ValueError, match="a share of the clips above 0 and up to 1"):
+            autsl_like(workspace, share)
+
+
 def test_other_names_open_their_store_and_take_no_parameters(toy_dataset, tmp_path):
     assert load_dataset(tmp_path / "toy").sha256 == toy_dataset.sha256
     with pytest.raises(ValueError, match=r"no parameters for 'fingerspelling', got .'seed'"):
@@ -253,12 +253,6 @@ def test_a_small_share_has_autsls_shape_and_the_command_says_where(
     ((train, test),) = data.folds(4, seed=0)
     assert not set(data.signers[train]) & set(data.signers[test])
     assert set(data.labels[test]) == set(data.labels[train]) == set(range(SIGNS))
-
-
-@pytest.mark.parametrize("share", [0, 1.5])
-def test_a_share_out_of_range_is_refused(workspace, share):
-    with pytest.raises(ValueError, match="a share of the clips above 0 and up to 1"):
-        autsl_like(workspace, share)
 
 
 def test_the_notebooks_refuse_synthetic_data_before_anything_is_run(tmp_path):
