@@ -135,12 +135,12 @@ def clips(*names, signer=""):
 def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_bytes(b"signer0_sample1,41\r\nsigner1_sample2,7\r\n")
-    labels = annotations.read_table([table], "label")
+    labels = annotations.read_names([table], "label")
     found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), labels)
     assert [clip.label for clip in found] == ["41", ""]
     assert annotations.without_clip(found, labels) == ["signer1_sample2"]
     table.write_text("clip,label\nc\u0327ay,3\n", encoding="utf-8")
-    assert annotations.read_table([table], "label") == {"çay": "3"}  # one spelling of letters
+    assert annotations.read_names([table], "label") == {"çay": "3"}  # one spelling of letters
     with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
         annotations.with_labels(clips("a/1"), {"x": "1"})
 
@@ -159,7 +159,7 @@ def test_a_table_that_cannot_be_right_is_refused(tmp_path, text, message):
     if text is not None:
         (tmp_path / "t.csv").write_bytes(text)
     with pytest.raises(ValueError, match=rf"t\.csv:? ?{message}"):
-        annotations.read_table([tmp_path / "t.csv"], "label")
+        annotations.read_names([tmp_path / "t.csv"], "label")
 
 
 def test_groups_are_signers_by_layout_block_pattern_or_table(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 
 from jointprune.config import TrainingConfig
 from jointprune.data import load_dataset
-from jointprune.paper import recovery as recovery_module
-from jointprune.paper.recovery import facts, overlap, recovery
+from jointprune.paper import recovery
+from jointprune.paper.recovery import facts, overlap, recovery_table
 from jointprune.selection import METHODS, Method, methods
 from jointprune.workspace import Workspace
 
@@ -39,9 +39,9 @@ def test_a_method_that_knows_the_truth_comes_first_and_a_random_draw_last(tmp_pa
     rows = {name: METHODS[name] for name in ("random", "typical", "vote", "tied")}
     rows["learned"] = Method("learned", "", "", gates, trains=False)
     rows["knows"] = Method("knows", "", "", knows, trains=False, chooses_k=lambda *_: [0, 1, 2])
-    for module in (methods, recovery_module):
+    for module in (methods, recovery):
         monkeypatch.setattr(module, "METHODS", rows)
-    found = recovery(data, 3, TrainingConfig(), workspace)
+    found = recovery_table(data, 3, TrainingConfig(), workspace)
     names = [row["method"] for row in found]
     assert names == ["knows", "typical", "vote", "learned", "random"]  # "tied" is not compared
     assert [row["precision"] for row in found[:4]] == [1.0, 1.0, 1.0, 7 / 8]

@@ -15,7 +15,7 @@ PARTS = 12
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
-def read_table(paths: list[Path], column: str) -> dict[str, str]:
+def read_names(paths: list[Path], column: str) -> dict[str, str]:
     """Clip -> label or signer (as `column` says) from CSV files; a row "clip,..." is a header."""
     found = {}
     for path in paths:
@@ -109,7 +109,7 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
             "expected --groups to be a CSV file of clip,signer, blocks:N or pattern:REGEX, got "
             f"{groups!r}, which is none of these and no file that is there"
         )
-    table = read_table([Path(groups)], "signer")
+    table = read_names([Path(groups)], "signer")
     return lambda clips: {clip.name: _looked_up(table, clip) for clip in clips}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.annotations import group_rule, read_table, with_labels, without_clip
+from jointprune.importing.annotations import group_rule, read_names, with_labels, without_clip
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, in_order
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
@@ -61,7 +61,7 @@ def import_recordings(
         )
     source, folder = Path(source).resolve(), workspace.processed / name
     _check_replaceable(folder)
-    group, named = group_rule(groups), read_table(list(labels), "label")
+    group, named = group_rule(groups), read_names(list(labels), "label")
     layout, found = recognise(source, layout)
     found = with_labels(found, named)
     clips = [clip for clip in found if clip.label]

@@ -11,7 +11,7 @@ from jointprune.workspace import Workspace
 MEANS = ("precision", "recall", "stop_k", "stop_precision", "stop_recall")
 
 
-def recovery(
+def recovery_table(
     datasets: list[SignDataset], seeds: int, config: TrainingConfig, workspace: Workspace
 ) -> list[dict]:
     """Precision and recall of each method's top K joints, K being the true number.
