@@ -71,6 +71,32 @@ def toy_content() -> dict:
 
 
 @pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(str(tmp_path / "work"))
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """One core, so that jobs run in this process."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+@pytest.fixture
+def facts() -> dict:
+    """Made-up results of the notebooks; the test may change them."""
+    import paper_facts  # of use to tests of the paper alone
+
+    return paper_facts.results()
+
+
+def run_content(run, data, workspace: Workspace) -> tuple[bytes, bytes]:
+    """The results of a run: its probabilities, bit by bit, and its gates."""
+    folder = run.folder(data, workspace)
+    return (folder / "probabilities.npy").read_bytes(), (folder / "gates.csv").read_bytes()
+
+
+@pytest.fixture
 def toy() -> dict:
     """The toy dataset's content before it is saved."""
     return toy_content()

@@ -45,40 +45,36 @@ SHA, SYNTHETIC_SHA = "ab" * 32, "cd" * 32
 HISTORY = ("smoke", "commit", "data_sha256", "config")
 
 
-def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5, rng_seed=0):
+def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5):
     """Predictions that share each clip's difficulty over methods; folds of 4 groups."""
-    rng = np.random.default_rng(rng_seed)
+    rng = np.random.default_rng(0)
     clips = pd.MultiIndex.from_product([groups, letters, range(seeds)]).to_frame(index=False)
     clips.columns = ["group", "label", "seed"]
     clips["fold"] = clips["group"].map(groups.index) % 4
     clips["clip"] = clips["group"] + "/" + clips["label"]
     ease = dict(zip(groups, rng.normal(0, 0.08, len(groups)), strict=True))
     luck = rng.random(len(clips)) - clips["group"].map(ease)
+    wrong = clips["label"].map(dict(zip(letters, (*letters[1:], letters[0]), strict=True)))
+    clips = clips.assign(p_true=0.5, p_predicted=0.5)
     parts = []
     for (method, k, regime), share in (accuracy or ACCURACY).items():
         # Nine clips in ten keep their luck, so methods pair as trained models do.
         again = np.where(rng.random(len(clips)) < 0.9, luck, rng.random(len(clips)))
-        wrong = clips["label"].map(dict(zip(letters, (*letters[1:], letters[0]), strict=True)))
         predicted = clips["label"].where(again < share, wrong)
-        part = clips.assign(method=method, k=k, regime=regime, predicted=predicted, p_true=0.5,
-                            p_predicted=0.5)  # fmt: skip
-        parts.append(part)
+        parts.append(clips.assign(method=method, k=k, regime=regime, predicted=predicted))
     return pd.concat(parts, ignore_index=True)
 
 
-def gate_paths(epochs=60):
-    """Two methods over training: one that never closes a joint, one that closes 30 of 42."""
-    rows = []
-    for method, fold, epoch in pd.MultiIndex.from_product(
-        [("quick-start", "learned"), range(4), range(0, epochs, 3)]
-    ):
-        for index, joint in enumerate(JOINT_NAMES):
-            leaves = method == "learned" and index >= 12
-            middle = epochs * (0.2 + 0.6 * index / len(JOINT_NAMES)) + fold
-            keep = 0.98 / (1 + np.exp((epoch - middle) / 3)) if leaves else 0.9
-            rows.append((method, fold, 0, epoch, joint, round(keep, 4), int(keep > 0.31)))
-    columns = ["method", "fold", "seed", "epoch", "joint", "keep_probability", "active"]
-    return pd.DataFrame(rows, columns=columns)
+def gate_paths():
+    """Two methods over 60 epochs: one that never closes a joint, one that closes 30 of 42."""
+    rows = {"method": ("quick-start", "learned"), "fold": range(4), "seed": [0],
+            "epoch": range(0, 60, 3), "joint": JOINT_NAMES}  # fmt: skip
+    table = pd.MultiIndex.from_product(rows.values(), names=rows).to_frame(index=False)
+    index = table["joint"].map(JOINT_NAMES.index)
+    middle = 12 + 36 * index / len(JOINT_NAMES) + table["fold"]
+    leaving = 0.98 / (1 + np.exp((table["epoch"] - middle) / 3))
+    keep = leaving.where((table["method"] == "learned") & (index >= 12), 0.9)
+    return table.assign(keep_probability=keep.round(4), active=(keep > 0.31).astype(int))
 
 
 def left_out():
@@ -201,47 +197,40 @@ def import_as_mine(facts):
 
 @cache
 def _facts():
-    return {
-        "dataset": _dataset(), "baseline": _baseline(), "pruning": _pruning(),
-        "ablation": _ablation(), "synthetic": synthetic(), "cost": cost(), "failures": FAILURES,
-    }  # fmt: skip
-
-
-def _dataset():
-    return {
-        "dataset": "fingerspelling", "group_word": "language", "class_word": "letter",
-        "official_split": False, "clips": 410, "groups": 16, "classes": 26,
-        "description": "16 manual alphabets (fingerspelling lexicon)",
-        "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
-        "missing": {"left": 0.79, "right": 0.08,
-                    "stored": {"left": 0.86, "right": 0.01, "never_left": 10},
-                    "by_group": {"ase": {"left": 1.0, "right": 0.0},
-                                 "cse": {"left": 0.2, "right": 0.1}}},
-        "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],
-        "folds": [list(GROUPS[fold::4]) for fold in range(4)],
-    }  # fmt: skip
-
-
-def _baseline():
-    of_full = every_prediction()[lambda table: table["method"] == "full"]
+    of_full = every_prediction().query("method == 'full'")
     full = accuracy_table(of_full).iloc[0]
-    by_language = by_group(of_full).set_index("group")
-    return {
-        "accuracy": {key: float(full[key]) for key in ("mean", "low", "high")},
-        "chance": 1 / 26, "by_group": by_language[["mean", "low", "high"]].to_dict("index"),
-        "runs": 12, "seeds": 3, "folds": 4, "parameters": 345678,
-    }  # fmt: skip
-
-
-def _pruning():
     closed = {"start": 0.0, "quarter": 0.12, "half": 0.33, "end": 0.714}
-    course = {"quick-start": (0.05, dict.fromkeys(closed, 0.0)),
-              "l0-penalty": (0.65, closed | {"end": 0.45}), "learned": (0.64, closed)}  # fmt: skip
+    course = {
+        "quick-start": (0.05, dict.fromkeys(closed, 0.0)),
+        "l0-penalty": (0.65, closed | {"end": 0.45}),
+        "learned": (0.64, closed),
+    }
     return {
-        "epochs": 100, "joints": 42, "budgets": list(BUDGETS), "selections": selections(),
-        "frequency": {str(k): frequency(k) for k in BUDGETS},
-        "course": {name: {"accuracy": {"mean": mean}, "pruning_ratio": ratio}
-                   for name, (mean, ratio) in course.items()},
+        "dataset": {
+            "dataset": "fingerspelling", "group_word": "language", "class_word": "letter",
+            "official_split": False, "clips": 410, "groups": 16, "classes": 26,
+            "description": "16 manual alphabets (fingerspelling lexicon)",
+            "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
+            "missing": {"left": 0.79, "right": 0.08,
+                        "stored": {"left": 0.86, "right": 0.01, "never_left": 10},
+                        "by_group": {"ase": {"left": 1.0, "right": 0.0},
+                                     "cse": {"left": 0.2, "right": 0.1}}},
+            "two_handed": ["cse", "csq", "tsm"], "mirrored": ["ise"],
+            "folds": [list(GROUPS[fold::4]) for fold in range(4)],
+        },
+        "baseline": {
+            "accuracy": {key: float(full[key]) for key in ("mean", "low", "high")},
+            "by_group": by_group(of_full).set_index("group")[["mean", "low", "high"]]
+            .to_dict("index"),
+            "chance": 1 / 26, "runs": 12, "seeds": 3, "folds": 4, "parameters": 345678,
+        },
+        "pruning": {
+            "epochs": 100, "joints": 42, "budgets": list(BUDGETS), "selections": selections(),
+            "frequency": {str(k): frequency(k) for k in BUDGETS},
+            "course": {name: {"accuracy": {"mean": mean}, "pruning_ratio": ratio}
+                       for name, (mean, ratio) in course.items()},
+        },
+        "ablation": _ablation(), "synthetic": synthetic(), "cost": cost(), "failures": FAILURES,
     }  # fmt: skip
 
 

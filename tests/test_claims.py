@@ -10,11 +10,6 @@ from jointprune.paper.comparisons import COMPARISONS, compare_declared, k_star
 from jointprune.selection import METHODS
 
 
-@pytest.fixture
-def facts():
-    return paper_facts.results()
-
-
 def claim(facts, key):
     return next(found for found in all_claims(facts) if found.key == key)
 
@@ -132,43 +127,35 @@ def test_accuracy_at_chance_is_not_above_it(facts):
     assert found.verdict == "not established"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "said", "verdict"),
-    [
+def test_selections_agree_only_if_their_interval_lies_above_chance(facts):
+    row = one_row(facts["ablation"]["stability"], method="learned", k=12)
+    for low, high, said, verdict in (
         (0.02, 0.10, "agree more than chance", "established"),
         (-0.02, 0.10, "are not shown to agree more than chance", "not established"),
         (-0.09, -0.01, "agree less than chance", "opposite established"),
         (None, None, "is unknown: there is one selection only", "not established"),
-    ],
-)
-def test_selections_agree_only_if_their_interval_lies_above_chance(facts, low, high, said, verdict):
-    row = one_row(facts["ablation"]["stability"], method="learned", k=12)
-    row |= {"low": low, "high": high, "index": None if low is None else (low + high) / 2}
-    found = claim(facts, "stability")
-    assert said in found.sentence
-    assert found.verdict == verdict
+    ):
+        row |= {"low": low, "high": high, "index": low}
+        found = claim(facts, "stability")
+        assert (said in found.sentence, found.verdict) == (True, verdict)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said", "verdict"),
+    ("p_of_a", "of_b", "said"),
     [
-        ([("A", 0.3, 0.01), ("B", -0.3, 0.2)], "the letter A is recognised better than",
-         "established"),
-        ([("A", 0.3, 0.01), ("B", -0.3, 0.01), ("C", -0.2, 0.04)],
-         "the letter A is recognised better and the letters B and C are recognised worse",
-         "established"),
-        ([("A", 0.3, 0.06), ("B", -0.01, 0.01)], "No letter is shown to be recognised",
-         "not established"),
+        (0.01, (-0.3, 0.2), "the letter A is recognised better than"),
+        (0.01, (-0.3, 0.01), "the letter A is recognised better and the letters B and C are rec"),
+        (0.06, (-0.01, 0.01), "No letter is shown to be recognised"),
     ],
-)  # fmt: skip
-def test_letters_are_named_only_where_their_test_bears_it(facts, rows, said, verdict):
+)
+def test_letters_are_named_only_where_their_test_bears_it(facts, p_of_a, of_b, said):
     facts["ablation"]["changes"]["sign"] = [
         {"name": name, "difference": x, "low": x - 0.02, "high": x + 0.02, "p": p, "p_holm": p}
-        for name, x, p in rows
+        for name, x, p in (("A", 0.3, p_of_a), ("B", *of_b), ("C", *of_b))
     ]
     found = claim(facts, "changes.sign")
     assert said in found.sentence
-    assert found.verdict == verdict
+    assert found.verdict == ("established" if p_of_a < 0.05 else "not established")
 
 
 def test_every_method_at_12_is_counted_and_the_best_and_worst_are_named(facts):
@@ -248,21 +235,18 @@ def test_every_claim_is_a_whole_record_of_its_own_key(facts):
     assert all((claim.test == "none") == (claim.verdict == "described") for claim in found)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "said"),
-    [
+def test_what_an_import_found_is_a_limit(facts):
+    mine = paper_facts.import_as_mine(facts)
+    before = "\n".join(limits(mine))
+    for found, said in (
         ({"group_word": "part"}, "no accuracy here is signer-independent"),
         ({"official_split": True, "folds": [["6", "14"]]}, "one fold: 16 signers in all, 2 tested"),
         ({"leaks": 2}, "2 recordings occur in several signers"),
         ({"by_palm": 5}, "5 clips lack shoulders"),
         ({"unseen": 1}, "1 signs are tested in a fold that never trains them"),
-    ],
-)
-def test_what_an_import_found_is_a_limit(facts, dataset, said):
-    paper_facts.import_as_mine(facts)
-    assert said not in "\n".join(limits(facts))
-    facts["dataset"] |= dataset
-    assert said in "\n".join(limits(facts))
+    ):
+        assert said not in before
+        assert said in "\n".join(limits(mine | {"dataset": mine["dataset"] | found}))
 
 
 def test_an_import_has_signs_and_signers_and_the_lexicon_letters_and_languages(facts):
@@ -288,7 +272,7 @@ def test_few_groups_can_show_nothing_and_the_limits_say_so(facts):
 
 
 def test_a_missing_result_names_the_notebooks_to_run():
-    with pytest.raises(ValueError, match=r"expected one row with .'k': 3. in the results, got 0"):
+    with pytest.raises(ValueError, match=r"'k': 3.* got 0 of 1: run notebooks 03"):
         one_row([{"k": 2}], k=3)
 
 

@@ -88,11 +88,6 @@ def exported(run, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def loaded(exported) -> dict:
-    return programs(exported)
-
-
 @pytest.fixture
 def model(run) -> SignClassificationLightning:
     return export_folder.load_checkpoint(run / "model.ckpt")
@@ -114,18 +109,17 @@ def by_the_package(model: SignClassificationLightning, poses, present) -> torch.
     return model(*resample(poses, present, lengths, window, model.config.frames)).softmax(-1)
 
 
-@pytest.mark.parametrize(("clips", "frames"), [(1, 1), (1, 33), (3, 2), (3, 20)])
-def test_both_files_give_the_gated_models_probabilities_for_any_clips_and_frames(
-    loaded, model, clips, frames
-):
-    poses, present = random_clips(clips, frames)
-    present[-1, :, :21] = False  # a hand that is never there
-    present[0] &= clips == 1  # and a clip without hands
-    kept = model.joint_pruning.kept_joints()
-    expected = by_the_package(model, poses * present[..., None], present)
-    for name, program in loaded.items():
-        got = program(poses[:, :, kept], present[:, :, kept])
-        assert got == pytest.approx(expected.numpy(), abs=TOLERANCE), name
+def test_both_files_give_the_gated_models_probabilities_for_any_clips_and_frames(exported, model):
+    kept, both = model.joint_pruning.kept_joints(), programs(exported)
+    assert len(both) == 2
+    for clips, frames in ((1, 1), (1, 33), (3, 2), (3, 20)):
+        poses, present = random_clips(clips, frames)
+        present[-1, :, :21] = False  # a hand that is never there
+        present[0] &= clips == 1  # and a clip without hands
+        expected = by_the_package(model, poses * present[..., None], present)
+        for name, program in both.items():
+            got = program(poses[:, :, kept], present[:, :, kept])
+            assert got == pytest.approx(expected.numpy(), abs=TOLERANCE), name
 
 
 @torch.no_grad()
@@ -177,10 +171,10 @@ def test_all_files_hold_the_same_description(exported, few, model):
 
 
 def test_no_file_names_a_path_of_this_machine(exported):
+    parts = [(exported / name).read_bytes() for name in ("model.onnx", "model.json")]
     with zipfile.ZipFile(exported / "model.pt2") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts |= {name: (exported / name).read_bytes() for name in ("model.onnx", "model.json")}
-    assert not [name for name, raw in parts.items() if str(ROOT).encode() in raw]
+        parts += map(archive.read, archive.namelist())
+    assert str(ROOT).encode() not in b"\n".join(parts)
 
 
 def test_the_example_prints_the_packages_own_sign_of_every_recording(
@@ -237,7 +231,7 @@ def test_a_failure_leaves_nothing_behind(run, tmp_path, monkeypatch):
 
 
 def test_the_command_lists_what_it_wrote(run, workspace, exported, tmp_path, monkeypatch, capsys):
-    """A run's folder finds its labels by itself; nothing is traced a second time."""
+    """A run's folder finds its labels by itself."""
 
     def copy(recogniser, about, folder):
         assert about == json.loads((exported / "model.json").read_text(encoding="utf-8"))
@@ -279,22 +273,22 @@ def test_a_data_set_of_other_labels_is_refused(run, toy, tmp_path, capsys):
 
 
 def test_only_the_runs_own_data_set_is_opened(run, few, toy, tmp_path, monkeypatch):
-    """Others, one of them broken, are known by their `meta.json`."""
+    """Others, some of them broken, are known by their `meta.json`."""
     place = shutil.copytree(run, tmp_path / "data" / "runs" / run.name)
     stores = tmp_path / "data" / "processed"
+    own = shutil.copytree(few.folder, stores / "own")
     save_dataset(stores / "a", **toy)
     for broken, text in (("b", "{"), ("c", "[]"), ("d", '{"name": "d"}')):
         (stores / broken).mkdir()
         (stores / broken / "meta.json").write_text(text)
-    shutil.copytree(few.folder, stores / "e")
     opened = []
     monkeypatch.setattr(
         export_folder, "open_dataset", lambda name: opened.append(name) or open_dataset(name)
     )
     assert export_folder.dataset_of_run(place).sha256 == few.sha256
-    assert opened == [stores / "e"]
-    (stores / "e" / "poses.npy").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"e: expected the data ?set that was saved there"):
+    assert opened == [own]
+    (own / "poses.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"own: expected the data ?set that was saved there"):
         export_folder.dataset_of_run(place)
 
 
@@ -310,23 +304,19 @@ def test_a_missing_run_a_full_folder_and_a_missing_extra_are_refused(
     assert "got no onnxscript: pip install -e '.[export]'" in error
 
 
-OTHERS = {
-    "text": b"# notes",
-    "a pickle": b"\x80\x04}\x94.",
-    "objects": Path("x"),
-    "a tensor": torch.zeros(2),
-    "another model": {"state_dict": {}, "pytorch-lightning_version": "2.5.0"},
-}
+OTHER_MODEL = {"state_dict": {}, "pytorch-lightning_version": "2.5.0"}
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # torch, of a tensor
-@pytest.mark.parametrize("name", OTHERS)
-def test_other_files_are_refused_in_one_line(name, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "content", [b"# notes", b"\x80\x04}\x94.", Path("x"), torch.zeros(2), OTHER_MODEL]
+)
+def test_other_files_are_refused_in_one_line(content, tmp_path, capsys):
     file = tmp_path / "odd.ckpt"
-    if isinstance(OTHERS[name], bytes):
-        file.write_bytes(OTHERS[name])
+    if isinstance(content, bytes):
+        file.write_bytes(content)
     else:
-        torch.save(OTHERS[name], file)
+        torch.save(content, file)
     assert refused([file], capsys) == (
         "expected a checkpoint of jointprune.train or a run's folder with model.ckpt, got "
         f"{file} (not a model of this package, or damaged): name the path that training printed, "
@@ -334,17 +324,16 @@ def test_other_files_are_refused_in_one_line(name, tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("part", ["settings", "weights"])
-def test_a_model_of_another_version_is_refused_in_one_line(run, part, tmp_path, capsys):
-    content = torch.load(run / "model.ckpt", weights_only=True)
-    if part == "settings":
-        content["hyper_parameters"]["config"]["magic"] = 1
-    else:
-        content["state_dict"].popitem()
+def test_a_model_of_another_version_is_refused_in_one_line(run, tmp_path, capsys):
+    """Of one more hyperparameter, of fewer weights."""
+    more, fewer = (torch.load(run / "model.ckpt", weights_only=True) for _ in range(2))
+    more["hyper_parameters"]["config"]["magic"] = 1
+    fewer["state_dict"].popitem()
     file = tmp_path / "odd.ckpt"
-    torch.save(content, file)
-    (line,) = refused([file], capsys).splitlines()
-    assert f"got {file} (made by another version of this package: " in line
+    for content in (more, fewer):
+        torch.save(content, file)
+        (line,) = refused([file], capsys).splitlines()
+        assert f"got {file} (made by another version of this package: " in line
 
 
 def test_the_quick_starts_mask_is_refused_as_it_closes_no_joint():

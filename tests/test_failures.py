@@ -10,7 +10,6 @@ import torch
 
 from jointprune.config import TrainingConfig
 from jointprune.paper import failures
-from jointprune.workspace import Workspace
 
 CONFIG, STEPS = TrainingConfig(), 400
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
@@ -18,12 +17,7 @@ TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
 LOGIT = math.log(9) + 2 / 3 * math.log(0.1 / 1.1)
 GATE = 1.2 / (1 + math.exp(-LOGIT)) - 0.1
 
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Workspace:
-    """A workspace on one core, so that runs are trained inside this process."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    return Workspace(str(tmp_path / "work"))
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def fold_of(data, group: str) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ from jointprune.importing.layouts.clips import Clip, Raw
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
 from jointprune.paper.fingerspelling import FOLDER
-from jointprune.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("alone")
 SIGNS = ("merhaba", "çok güzel")
 MISSING = [(1, 0), (2, 0), (2, 1)]
 
@@ -46,17 +46,6 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch, one_by_one):
-    monkeypatch.setattr(reading, "on_every_core", one_by_one)
-    return Workspace(str(tmp_path / "work"))
-
-
-@pytest.fixture
-def one_by_one():
-    return lambda function, jobs, *_: [function(*job) for job in jobs]
-
-
-@pytest.fixture
 def imported(source, workspace, monkeypatch, capsys):
     """What the import command says of a folder: code, standard output and error."""
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
@@ -76,20 +65,17 @@ def imported(source, workspace, monkeypatch, capsys):
 # One clip
 
 
-def test_a_clip_is_measured_in_shoulder_widths_from_their_middle():
-    hands = motion(5, missing=[(2, 1)])
-    recording, judged = judge(raw(hands))
+def test_a_clip_is_measured_in_shoulder_widths_from_pixels_or_from_fractions():
+    """Pixels, and fractions of a picture of known shape, give the same clip."""
+    hands, scale = motion(5, missing=[(2, 1)]), np.array([640, 320, 1])
+    shares = raw(hands)
+    recording, judged = judge(shares)
     np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
     assert [*judged.values()] == ["share", "shoulders", False, False]
-
-
-def test_pixels_and_fractions_of_a_picture_of_known_shape_give_the_same_clip():
-    hands = motion(5)
-    wide, scale = raw(hands), np.array([640, 320, 1])
-    pixels = wide._replace(hands=hands * scale, body=wide.body * scale[:2])
-    (one, by_share), (other, by_pixel) = judge(wide, aspect=2.0), judge(pixels)
-    np.testing.assert_allclose(one.points, other.points, atol=1e-4)
-    assert (by_share["unit"], by_pixel["unit"]) == ("share", "pixel")
+    pixels = shares._replace(hands=hands * scale, body=shares.body * scale[:2])
+    wide, (recording, judged) = judge(shares, aspect=2.0)[0], judge(pixels)
+    np.testing.assert_allclose(recording.points, wide.points, atol=1e-4)
+    assert judged["unit"] == "pixel"
 
 
 def test_one_outlying_joint_does_not_turn_fractions_into_pixels_and_is_clipped():
@@ -145,21 +131,19 @@ def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
         annotations.with_labels(clips("a/1"), {"x": "1"})
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"a,1\na,2\n", ":2: expected one label for the clip 'a'"),
-        (b"a;1\n", ":1: expected clip,label"),
-        (b"clip,label\n\n", "expected rows of clip,label, got none"),
-        ("a/1,Bjørn\n".encode("latin-1"), "expected a CSV file in UTF-8"),
-        (None, "expected a CSV file .* No such file"),
-    ],
-)
-def test_a_table_that_cannot_be_right_is_refused(tmp_path, text, message):
-    if text is not None:
-        (tmp_path / "t.csv").write_bytes(text)
-    with pytest.raises(ValueError, match=rf"t\.csv:? ?{message}"):
-        annotations.read_names([tmp_path / "t.csv"], "label")
+def test_a_table_that_cannot_be_right_is_refused(tmp_path):
+    table = tmp_path / "t.csv"
+    with pytest.raises(ValueError, match=r"t\.csv: expected a CSV file .* No such file"):
+        annotations.read_names([table], "label")
+    for text, message in (
+        ("a,1\na,2\n", ":2: expected one label for the clip 'a'"),
+        ("a;1\n", ":1: expected clip,label"),
+        ("clip,label\n\n", ": expected rows of clip,label, got none"),
+        ("a/1,Bjørn\n", ": expected a CSV file in UTF-8"),
+    ):
+        table.write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=rf"t\.csv{message}"):
+            annotations.read_names([table], "label")
 
 
 def test_groups_are_signers_by_layout_block_pattern_or_table(tmp_path):
@@ -192,20 +176,15 @@ def test_without_signers_groups_are_parts_and_each_side_of_a_split_has_its_own()
     ]
 
 
-@pytest.mark.parametrize(
-    ("groups", "message"),
-    [
+def test_a_rule_is_refused_before_any_recording_is_looked_for(imported, tmp_path, monkeypatch):
+    monkeypatch.setattr(importer, "recognise", stop)
+    for groups, message in (
         ("blocks:0", "expected blocks:N"),
         ("pattern:(", "expected a regular expression, got '('"),
         ("none.csv", "clip,signer, blocks:N or pattern:REGEX, got 'none.csv'"),
-    ],
-)
-def test_a_rule_is_refused_before_any_recording_is_looked_for(
-    imported, tmp_path, monkeypatch, groups, message
-):
-    monkeypatch.setattr(importer, "recognise", stop)
-    code, _, said = imported(tmp_path, "--groups", groups)
-    assert code == 1 and message in said
+    ):
+        code, _, said = imported(tmp_path, "--groups", groups)
+        assert code == 1 and message in said
 
 
 # The whole
@@ -267,8 +246,6 @@ def test_two_imports_of_one_name_do_not_meet(source, workspace):
 def test_strict_stops_at_an_unusable_clip_also_after_an_attempt_that_was_not(
     source, workspace, monkeypatch
 ):
-    with pytest.raises(ValueError, match=r"çok güzel/6: expected a hand"):
-        import_recordings(source, "mine", workspace, strict=True)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(importer, "_store", stop)
         import_recordings(source, "mine", workspace)
@@ -323,10 +300,10 @@ def test_a_source_with_swapped_hands_is_refused(source, workspace):
         import_recordings(source, "mine", workspace)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "fingerspelling", "Synthetic-2", "é"])
-def test_names_that_are_no_folder_or_taken_are_refused(source, workspace, name):
-    with pytest.raises(ValueError, match="expected a name"):
-        import_recordings(source, name, workspace)
+def test_names_that_are_no_folder_or_taken_are_refused(source, workspace):
+    for name in ("", "a/b", "..", "fingerspelling", "Synthetic-2", "é"):
+        with pytest.raises(ValueError, match="expected a name"):
+            import_recordings(source, name, workspace)
 
 
 def test_an_aspect_is_the_width_over_the_height(imported, source):
@@ -344,6 +321,7 @@ def test_a_damaged_frame_is_named_once_behind_its_sequence(imported, source):
     assert code == 0
     assert line.startswith("  çok güzel/3: 10.npy: expected 13296 bytes for shape (1662,)")
     code, _, said = imported(source, "--strict")
+    said = said.splitlines()[-1]  # behind the progress bar
     assert code == 1 and said.startswith(f"{broken.parent}: 10.npy: expected 13296 bytes")
 
 

@@ -12,7 +12,6 @@ from jointprune.config import TrainingConfig
 from jointprune.prediction import evaluation_batches
 from jointprune.selection import importance, lassonet, rank_joints
 from jointprune.selection.importance import HeldOut
-from jointprune.workspace import Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
 SCORES = (
@@ -142,9 +141,9 @@ def test_a_quarter_of_the_training_groups_is_held_out_whole(dataset):
     [("open", ("permutation", "integrated-gradients")), ("any-subset", ("greedy", "any-subset"))],
 )
 def test_rankers_of_one_network_train_it_once_on_training_groups(
-    toy_dataset, tmp_path, mask, methods
+    toy_dataset, workspace, mask, methods
 ):
-    train, workspace = toy_dataset.folds(3, seed=0)[0][0], Workspace(str(tmp_path / "work"))
+    train = toy_dataset.folds(3, seed=0)[0][0]
     for method in methods:
         rank_joints(method, toy_dataset, train, 0, None, TINY, workspace)
     run = importance.held_out_run(toy_dataset, train, 0, replace(TINY, mask=mask))

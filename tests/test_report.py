@@ -1,6 +1,7 @@
 """Numbers and sentences reach the paper once, by key, and only from a full run."""
 
 import json
+import operator
 import re
 import shutil
 import subprocess
@@ -22,11 +23,6 @@ from jointprune.workspace import ROOT, Workspace
 
 FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
 README = "# x\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
-
-
-@pytest.fixture(scope="module")
-def facts():
-    return paper_facts.results()
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +96,7 @@ def test_signs_whose_names_differ_only_in_other_letters_keep_keys_of_their_own()
 def value_at(results, source):
     """The value at a source such as "data/results/x.json:rows[method=a; k=2].mean"."""
     if " - " in source:
-        whole, part = (value_at(results, each) for each in source.split(" - "))
-        return whole - part
+        return operator.sub(*(value_at(results, each) for each in source.split(" - ")))
     name, path = re.fullmatch(r"data/results/(\w+)\.json:(.*)", source).groups()
     found = results[name]
     for step in re.findall(r"[\w-]+\[[^]]*\]|[\w-]+", path):
@@ -194,8 +189,9 @@ CONSTANTS = {"95", "5", "0", "1", "2", "21", "8"} | {str(k) for k in paper_facts
 def test_every_number_of_the_readme_and_of_tested_claims_has_a_key(facts):
     texts = {number.text.lstrip("+-<") for number in report.numbers(facts).values()} | CONSTANTS
     tested = [found.sentence for found in all_claims(facts) if found.verdict != "described"]
-    said = "\n".join([report.headline(facts), *tested])
-    assert [number for number in numbers_in(said) if number not in texts] == []
+    said = numbers_in("\n".join([report.headline(facts), *tested]))
+    assert len(said) > 100
+    assert [number for number in said if number not in texts] == []
 
 
 def test_every_number_that_a_figure_prints_has_a_key(facts):
@@ -221,7 +217,7 @@ def test_every_number_that_a_figure_prints_has_a_key(facts):
     known = {number.text.lstrip("+-<") for number in report.numbers(facts).values()}
     known |= {f"{row[key] / unit:.3g}" for row in cost["rows"] for unit in (1, 1e3, 1e6)
               for key in ("latency_ms", "parameters", "flops")}  # fmt: skip
-    assert printed - known - {"21", "95", "639"} == set()
+    assert len(printed) > 20 and printed - known - {"21", "95", "639"} == set()
 
 
 def test_claims_md_holds_every_claim_with_its_evidence(facts):
@@ -245,19 +241,16 @@ def test_only_the_block_between_the_markers_changes(made, facts):
 
 
 def test_a_published_selection_is_a_run_s_own_and_not_a_vote(facts):
-    """Every run keeps two tips and another joint of the left hand: a vote would lose that hand."""
-    tips = [f"right.{finger}_tip" for finger in ("thumb", "index", "middle", "ring")]
-    runs = [["left.wrist", *tips[:3]], ["left.thumb_tip", *tips[:2], tips[3]],
-            ["left.pinky_tip", *tips[:3]]]  # fmt: skip
+    """Every run keeps one joint of the left hand, no two the same: a vote would lose that hand."""
+    tips = [f"right.{finger}_tip" for finger in ("thumb", "index", "middle")]
+    runs = [[f"left.{joint}", *tips] for joint in ("wrist", "thumb_tip", "pinky_tip")]
     changed = paper_facts.results()
-    changed["pruning"]["selections"] = [
-        row for row in changed["pruning"]["selections"] if row["k"] != 4
-    ] + [{"k": 4, "joints": joints} for joints in runs]
-    found = json.loads(report.joints_json(changed))
-    assert [row["k"] for row in found["selections"]] == list(paper_facts.BUDGETS)
-    four = found["selections"][1]
-    assert four["joints"] == runs[0]
-    assert four["indices"] == [0, 25, 29, 33]
+    rows = [row for row in changed["pruning"]["selections"] if row["k"] != 4]
+    changed["pruning"]["selections"] = rows + [{"k": 4, "joints": joints} for joints in runs]
+    found = json.loads(report.joints_json(changed))["selections"]
+    assert [row["k"] for row in found] == list(paper_facts.BUDGETS)
+    four = found[1]
+    assert (four["joints"], four["indices"]) == (runs[0], [0, 25, 29, 33])
     assert four["hands"] == ["left", "right", "right", "right"]
     accuracy = one_row(facts["ablation"]["accuracy"], method="learned", k=4, regime="retrained")
     assert four["accuracy"]["mean"] == accuracy["mean"]
@@ -288,26 +281,21 @@ def test_smoke_results_are_refused_in_the_paper(tmp_path):
 
 def test_results_of_two_runs_are_not_mixed_but_synthetic_data_has_its_own_checksum(own):
     for changed in ("synthetic", "baseline"):
+        assert report.load_results(own)["baseline"]["data_sha256"] == paper_facts.SHA
         facts = read_facts(own, f"{changed}.json")
         content = {key: facts[key] for key in facts.keys() - set(paper_facts.HISTORY)}
-        history = {"data_sha256": "ef" * 32, "config": {}, "smoke": False}
-        write_facts(own, f"{changed}.json", content, **history)
-        if changed == "synthetic":
-            assert report.load_results(own)["synthetic"]["data_sha256"] == "ef" * 32
+        write_facts(own, f"{changed}.json", content, data_sha256="ef" * 32, config={}, smoke=False)
     with pytest.raises(ValueError, match="expected results of one run, got data_sha256"):
         report.load_results(own)
-
-
-def learned(facts):
-    return facts["pruning"]["course"]["learned"]["accuracy"]
 
 
 @pytest.mark.parametrize(
     ("move", "named"),
     [
         (lambda f: None, ()),
-        (lambda f: learned(f).update(mean=0.66), ()),  # from 0.64
-        (lambda f: learned(f).update(mean=0.68), ("course.learned.accuracy",)),
+        (lambda f: f["pruning"]["course"]["learned"]["accuracy"].update(mean=0.66), ()),
+        (lambda f: f["pruning"]["course"]["learned"]["accuracy"].update(mean=0.68),
+         ("course.learned.accuracy",)),  # from 0.64
         (lambda f: f["dataset"].update(clips=411, data_sha256="other"),
          ("data_sha256", "dataset.clips")),
         (lambda f: f["cost"]["rows"][0].update(latency_ms=1e3), ()),
@@ -406,42 +394,47 @@ DOCUMENT = r"""\documentclass{article}
 UNKNOWN = r"\jpUnknownKey"
 
 
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """a is a run, b another of the same recordings whose K* fails, c one of an import."""
+    folder = tmp_path_factory.mktemp("latex")
+    for name in "abc":
+        facts = paper_facts.results()
+        facts["ablation"]["k_star"][0]["k"] = 42 if name == "b" else 30
+        if name == "c":
+            paper_facts.import_as_mine(facts)
+            changes = {"name": "Ağaç_字 & ж", "low": 0.1, "p_holm": 0.001}
+            facts["ablation"]["changes"]["sign"][0] |= changes
+        (folder / name).mkdir()
+        for file, text in (("numbers", report.numbers_tex), ("claims", report.claims_tex)):
+            (folder / name / f"{file}.tex").write_text(text(facts), encoding="utf-8")
+    return folder
+
+
 @needs_latex
 @pytest.mark.parametrize(
     ("body", "fails"),
     [
-        (r"\input{a/numbers}\num{\jp{dataset.clips}} \input{c/numbers}\jp{mine.dataset.clips}", ""),
+        (
+            r"\input{a/numbers}\num{\jp{dataset.clips}} \input{c/numbers}\jp{mine.dataset.clips} "
+            r"\jp{mine.changes.sign.Ağaç_字-ж.low} \input{c/claims}\jpclaim{mine.changes.sign}",
+            "",
+        ),
         (r"\input{a/numbers}\jpload{second}{b/numbers}\jp{kstar.42.2}\jp{second.kstar.42.2}", ""),
         (r"\def\jpprefix{first.}\input{a/numbers}\num{\jp{first.dataset.clips}}", ""),
         (r"\input{a/numbers}\input{b/numbers}", "already defined"),
         (r"\input{a/numbers}\jp{no.key}", UNKNOWN),
-        (r"\input{a/numbers}\num{\jp{no.key}}", UNKNOWN),
-        (r"\input{a/numbers}\SI{\jp{no.key}}{\percent}", UNKNOWN),
         (r"\input{a/numbers}\numrange{\jp{kstar.42.2}}{\jp{no.key}}", UNKNOWN),
         (r"\input{a/numbers}\begin{tabular}{S}\jp{no.key}\\\end{tabular}", UNKNOWN),
         (r"\input{a/numbers}\begin{tabular}{S}\jp{kstar.42.2}\\\end{tabular}", ""),
         (r"\input{a/claims}\jpclaim{no.key}", UNKNOWN),
         (r"\input{a/claims}\jpclaim{paper}", ""),
         (r"\input{b/claims}\jpclaim{paper}", "jointprune Error"),
-        (r"\input{c/claims}\jpclaim{mine.changes.sign}", ""),
-        (r"\input{c/numbers}\num{\jp{mine.changes.sign.Ağaç_字-ж.low}}", ""),
     ],
 )
-def test_latex_takes_known_keys_anywhere_and_stops_at_others(tmp_path, body, fails):
-    """a is a run, b another of the same recordings whose K* fails, c one of an import."""
-    for name in "abc":
-        facts = paper_facts.results()
-        star = facts["ablation"]["k_star"][0]
-        star["k"] = 42 if name == "b" else 30
-        if name == "c":
-            paper_facts.import_as_mine(facts)
-            facts["ablation"]["changes"]["sign"][0] |= {"name": "Ağaç_字 & ж", "low": 0.1,
-                                                        "p_holm": 0.001}  # fmt: skip
-        (tmp_path / name).mkdir()
-        for file, text in (("numbers", report.numbers_tex), ("claims", report.claims_tex)):
-            (tmp_path / name / f"{file}.tex").write_text(text(facts), encoding="utf-8")
-    (tmp_path / "paper.tex").write_text(DOCUMENT % body, encoding="utf-8")
-    status, said = pdflatex(tmp_path, "paper.tex")
+def test_latex_takes_known_keys_anywhere_and_stops_at_others(inputs, body, fails):
+    (inputs / "paper.tex").write_text(DOCUMENT % body, encoding="utf-8")
+    status, said = pdflatex(inputs, "paper.tex")
     assert (status != 0) == bool(fails), said[-2000:]
     assert fails in said
 

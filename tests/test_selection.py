@@ -13,8 +13,6 @@ from jointprune.runs import make_run
 from jointprune.selection import (
     METHODS,
     Method,
-    curve_methods,
-    method_of,
     rank_joints,
     rank_many,
     ranking,
@@ -35,12 +33,7 @@ HAND = hand_index(JOINT_NAMES)
 TIPS = {f"{hand}.{finger}_tip" for hand in ("left", "right") for finger in FINGERS}
 RANKING = [name for name, method in METHODS.items() if method.rank]
 
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Workspace:
-    """A workspace of its own, on one core, so that gates are learned inside this process."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    return Workspace(str(tmp_path / "work"))
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture
@@ -60,8 +53,6 @@ def test_the_table_holds_each_method_once_and_its_settings_are_those_of_training
         replace(TINY, **method.settings)  # refuses unknown settings
         assert (method.rank is None) == (method.name == "full" or method.merge is not None)
         assert "12" in method.joints(12)
-    looks = [(m.color, m.marker, m.dash) for m in map(method_of, ["full", *curve_methods()])]
-    assert len(set(looks)) == 5
 
 
 def test_a_method_added_in_one_place_is_ranked_planned_and_selected(

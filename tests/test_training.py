@@ -10,8 +10,9 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from conftest import run_content
 
-from jointprune import prediction, runs, training
+from jointprune import runs, training
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.prediction import (
@@ -31,41 +32,24 @@ TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
 GATED = replace(TINY, mask="hard-concrete", budget=12)
 
 
-@pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    return Workspace(str(tmp_path / "work"))
-
-
-@pytest.fixture
-def alone(monkeypatch):
-    """One core, so that runs are trained in this process."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-
-
 def toy_runs(data, config=GATED) -> list[Run]:
     """One run for each of the toy data set's three folds."""
     folds = enumerate(data.folds(3, seed=0))
     return [make_run(data, *clips, seed, config) for seed, clips in folds]
 
 
-def content(run: Run, data, workspace: Workspace) -> tuple[bytes, str]:
-    """The results of a run: its probabilities, bit by bit, and its gates."""
-    folder = run.folder(data, workspace)
-    return np.load(folder / "probabilities.npy").tobytes(), (folder / "gates.csv").read_text()
-
-
 def entries(workspace: Workspace) -> list[str]:
     return sorted(path.name for path in workspace.runs.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [({"amx_bf16": True}, "bf16-mixed"), ({"avx2": True, "avx512_bf16": False}, "32-true")],
-)
-def test_precision_is_mixed_where_the_processor_multiplies_bfloat16(found, expected, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
-    assert precision_for("auto", "cpu") == expected
-    assert precision_for("32-true", "cpu") == "32-true"
+def test_precision_is_mixed_where_the_processor_multiplies_bfloat16(monkeypatch):
+    for found, expected in (
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False}, "32-true"),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
+        assert precision_for("auto", "cpu") == expected
+        assert precision_for("32-true", "cpu") == "32-true"
 
 
 def test_a_runs_name_changes_with_code_data_clips_seed_and_each_hyperparameter(
@@ -95,21 +79,15 @@ def other_configs() -> list[TrainingConfig]:
 
 
 def test_a_runs_name_depends_on_nothing_else(toy_dataset, workspace, tmp_path):
-    """Neither on its folder, nor on the types of the arguments."""
-    train, test = np.arange(0, 8, dtype=np.int32), [8, 9]
-    run = make_run(toy_dataset, train, test, 0, TINY, kept=[40, 3, 21])
+    """Neither on its folder, nor on the types of the arguments; its joints are names."""
+    run = make_run(toy_dataset, range(8), [8, 9], 0, TINY, kept=[40, 3, 21])
+    train, test, kept = map(np.array, (range(8), [8, 9], [3, 21, 40]))
     settings = TrainingConfig.from_mapping(asdict(TINY))
-    same = make_run(
-        toy_dataset, train.tolist(), np.array(test), 0, settings, kept=np.array([3, 21, 40])
-    )
+    same = make_run(toy_dataset, train.astype(np.int32), test, 0, settings, kept=kept)
     moved = replace(toy_dataset, poses=np.array(toy_dataset.poses))
     elsewhere = Workspace(str(tmp_path / "elsewhere"))
     assert run == same
     assert run.folder(toy_dataset, workspace).name == same.folder(moved, elsewhere).name
-
-
-def test_a_run_reads_its_own_joints_by_name(toy_dataset):
-    run = make_run(toy_dataset, range(8), [8, 9], 0, TINY, kept=[40, 3, 21])
     assert run.config.joints == ("left.thumb_ip", "right.wrist", "right.pinky_dip")
     assert (run.config.num_pose_points, run.config.num_classes) == (3, 4)
     assert batches_of(run, toy_dataset).joints.tolist() == [3, 21, 40]
@@ -205,7 +183,8 @@ def test_runs_are_the_same_trained_alone_in_two_calls_and_on_two_cores(
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     run_many(runs, toy_dataset, places["parallel"])
     contents = {
-        name: [content(run, toy_dataset, place) for run in runs] for name, place in places.items()
+        name: [run_content(run, toy_dataset, place) for run in runs]
+        for name, place in places.items()
     }
     assert contents["alone"] == contents["twice"] == contents["parallel"]
     assert len(set(contents["alone"])) == len(runs)
@@ -244,52 +223,36 @@ def test_an_untrained_run_and_a_truncated_file_are_refused(toy_dataset, workspac
 
 
 def test_prediction_rows_written_out_by_hand(toy_dataset):
-    """Clips 2, 8 and 23 of the toy data set sign "no", "hello" and "yes"."""
-    trial = Trial("learned", 12, 3, Run(TINY, (0, 1), (2, 8, 23), seed=5))
-    probabilities = np.array(
-        [[0.1, 0.7, 0.2, 0.0], [0.25, 0.0, 0.0, 0.75], [0, 0, 0.66666, 0.33334]]
-    )
+    """Clips 2 and 23 of the toy data set sign "no" and "yes"."""
+    trial = Trial("learned", 12, 3, Run(TINY, (0, 1), (2, 23), seed=5))
+    probabilities = np.array([[0.1, 0.7, 0.2, 0.0], [0, 0, 0.66666, 0.33334]])
     table = prediction_rows(trial, probabilities, toy_dataset)
-    assert table.to_dict("list") == {
-        "method": ["learned"] * 3,
-        "k": [12] * 3,
-        "regime": ["retrained"] * 3,
-        "fold": [3] * 3,
-        "seed": [5] * 3,
-        "clip": ["both/no-0", "one/hello-0", "two/yes-1"],
-        "group": ["both", "one", "two"],
-        "label": ["no", "hello", "yes"],
-        "predicted": ["no", "yes", "thanks"],
-        "p_true": [0.7, 0.25, 0.3333],
-        "p_predicted": [0.7, 0.75, 0.6667],
-    }
+    columns = "method k regime fold seed clip group label predicted p_true p_predicted"
+    assert list(table) == columns.split()
+    same = ["learned", 12, "retrained", 3, 5]
+    assert table.to_numpy().tolist() == [
+        [*same, "both/no-0", "both", "no", "no", 0.7, 0.7],
+        [*same, "two/yes-1", "two", "yes", "thanks", 0.3333, 0.6667],
+    ]
 
 
 def test_predictions_have_a_row_for_every_test_clip_of_every_trial(toy_dataset, workspace, alone):
-    runs = toy_runs(toy_dataset, TINY)
-    run_many(runs, toy_dataset, workspace)
-    table = predictions(
-        [Trial("full", 42, f, r) for f, r in enumerate(runs)], toy_dataset, workspace
-    )
-    assert sorted(table["clip"]) == sorted(toy_dataset.clips["clip"])
-    assert table.groupby("fold")["clip"].apply(list).tolist() == [
-        toy_dataset.clips["clip"][list(run.test)].tolist() for run in runs
-    ]
-    assert (table.p_true <= table.p_predicted).all()
+    trials = [Trial("full", 42, *run) for run in enumerate(toy_runs(toy_dataset, TINY))]
+    run_many([trial.run for trial in trials], toy_dataset, workspace)
+    table = predictions(trials, toy_dataset, workspace)
+    expected = [toy_dataset.clips["clip"][list(trial.run.test)].tolist() for trial in trials]
+    assert table.groupby("fold")["clip"].apply(list).tolist() == expected
     assert ((table.label == table.predicted) == (table.p_true == table.p_predicted)).all()
 
 
-def test_closed_gates_equal_missing_joints(toy_dataset, workspace, monkeypatch):
-    monkeypatch.setattr(prediction, "on_every_core", lambda function, jobs, _: (
-        function(*job) for job in jobs))  # fmt: skip
+def test_closed_gates_equal_missing_joints(toy_dataset, workspace, alone):
     run = toy_runs(toy_dataset, replace(TINY, mask="open"))[0]
     train(run, toy_dataset, workspace)
     trial, right = Trial("full", 42, 0, run), tuple(range(21, 42))
     sets = [("all", tuple(range(42))), ("right", right)]
     found = masked_predictions([(trial, sets)], toy_dataset, workspace)
     kept = predictions([trial], toy_dataset, workspace)
-    everything = found[found["method"] == "all"]
-    assert (everything["p_true"].to_numpy() == kept["p_true"].to_numpy()).all()
+    assert found[found["method"] == "all"]["p_true"].tolist() == kept["p_true"].tolist()
     present = np.array(toy_dataset.present)
     present[:, :, :21] = False
     unseen = replace(toy_dataset, present=present, poses=toy_dataset.poses * present[..., None])
@@ -318,8 +281,7 @@ def test_changed_training_code_raises_the_contract():
 def bare_code(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant):
-                del body[0]
+        match node:
+            case ast.AST(body=[ast.Expr(value=ast.Constant()), *rest]):
+                node.body = rest
     return ast.dump(tree)

@@ -15,7 +15,6 @@ from pose_format import Pose
 from recordings import SHOULDERS, motion
 
 from jointprune import data as command
-from jointprune.importing import reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import hands_seen
@@ -30,19 +29,6 @@ TALL = (192, 256)  # pixels of the films, width and height
 NOSE = np.array([224, 126]) / 512  # the tip of the astronaut's, as an eye finds it
 
 
-def one_by_one(function, jobs, *_):
-    return [function(*job) for job in jobs]
-
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    """Recordings, stores and poses below `tmp_path`, made in this process."""
-    monkeypatch.setattr(Workspace, "raw", tmp_path / "raw")
-    monkeypatch.setattr(video, "on_every_core", one_by_one)
-    monkeypatch.setattr(reading, "on_every_core", one_by_one)
-    return Workspace(str(tmp_path / "work"))
-
-
 def signed(seed):
     """A motion on the body of a signer who faces the camera."""
     made = Motion()
@@ -54,8 +40,9 @@ def signed(seed):
 
 
 @pytest.fixture
-def autsl(tmp_path):
+def autsl(tmp_path, monkeypatch, alone):
     """AUTSL in small: videos that nobody can decode, since their poses are there, and labels."""
+    monkeypatch.setattr(Workspace, "raw", tmp_path / "raw")
     source, tables = tmp_path / "AUTSL", []
     for split, signers in SIGNERS.items():
         rows = [(f"signer{s}_sample{i}", c) for s in signers for i, c in enumerate(CLASSES)]
@@ -70,30 +57,25 @@ def autsl(tmp_path):
     return source, tables
 
 
-def film(path, photograph, size=TALL, frames=10):
-    """A slow zoom into a photograph (height, width, 3), at 24 frames a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def film(path, photograph):
+    """A slow zoom into a photograph (height, width, 3): 10 frames at 24 a second."""
     still = Image.fromarray(photograph)
-    with av.open(path, "w") as file:
+    # With its index at the start a film that is cut ends early, without error.
+    with av.open(path, "w", options={"movflags": "faststart"}) as file:
         stream = file.add_stream("mpeg4", rate=24)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for frame in range(frames):
+        stream.width, stream.height, stream.pix_fmt = *TALL, "yuv420p"
+        for frame in range(10):
             edge = np.array(still.size) * 0.005 * frame
-            shot = still.resize(size, box=(*edge, *(still.size - edge)))
+            shot = still.resize(TALL, box=(*edge, *(still.size - edge)))
             file.mux(stream.encode(av.VideoFrame.from_image(shot)))
         file.mux(stream.encode())
     return path
 
 
 @pytest.fixture(scope="module")
-def astronaut():
-    """A photograph of a real person, whose hands are not in the picture."""
-    return pytest.importorskip("skimage.data").astronaut()
-
-
-@pytest.fixture(scope="module")
-def made(astronaut, tmp_path_factory):
-    """The film of the astronaut and the `.pose` file that MediaPipe makes of it."""
+def made(tmp_path_factory):
+    """The film of an astronaut, whose hands are outside, and the `.pose` file made of it."""
+    astronaut = pytest.importorskip("skimage.data").astronaut()
     folder = tmp_path_factory.mktemp("astronaut")
     path = film(folder / "signer0_sample1_color.mp4", astronaut)
     video.extract_one(path, folder / "x.pose", strict=True)
@@ -184,41 +166,25 @@ def test_what_is_found_does_not_depend_on_the_video_before(made, tmp_path, capfd
     assert capfd.readouterr().err == ""  # which the progress bar shares
 
 
-def cut(path):
-    """The first half of a video whose index stands at its start: it ends early, without error."""
-    whole = path.with_suffix(".whole.mp4")
-    with av.open(path) as old, av.open(whole, "w", options={"movflags": "faststart"}) as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                new.mux(packet)
-    raw = whole.read_bytes()
-    whole.unlink()
-    return raw[: len(raw) // 2]
-
-
 @with_mediapipe
 def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
     autsl, made, workspace, monkeypatch
 ):
     source, tables = autsl
     poses = video.poses_folder(workspace, "mine")
-    for clip, raw in (("val/signer1_sample0", made[0].read_bytes()),
-                      ("train/signer0_sample0", cut(made[0])),
-                      ("train/signer2_sample1", b"no video")):  # fmt: skip
-        write(source / f"{clip}_color.mp4", raw)
-        (poses / f"{clip}_color.pose").unlink()
-    data, report = import_recordings(source, "mine", workspace, labels=tables)
-    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
-    assert len(data) == 9 and set(reasons) == {
-        "val/signer1_sample0_color.mp4",
-        "train/signer0_sample0_color.mp4",
-        "train/signer2_sample1_color.mp4",
+    whole = made[0].read_bytes()
+    broken = {
+        "val/signer1_sample0_color": (whole, "a hand in some frame, got none"),
+        "train/signer0_sample0_color": (whole[: len(whole) // 2], "expected 10 frames, got "),
+        "train/signer2_sample1_color": (b"no video", "Invalid data"),
     }
-    assert "a hand in some frame, got none" in reasons["val/signer1_sample0_color.mp4"]
-    assert "expected 10 frames, got " in reasons["train/signer0_sample0_color.mp4"]
-    assert "Invalid data" in reasons["train/signer2_sample1_color.mp4"]
+    for clip, (raw, _) in broken.items():
+        write(source / f"{clip}.mp4", raw)
+        (poses / f"{clip}.pose").unlink()
+    data, report = import_recordings(source, "mine", workspace, labels=tables)
+    reasons = {row["source_file"].removesuffix(".mp4"): row["reason"] for row in report["rejected"]}
+    assert len(data) == 9 and reasons.keys() == broken.keys()
+    assert all(reason in reasons[clip] for clip, (_, reason) in broken.items())
     assert (poses / "val/signer1_sample0_color.pose").read_bytes() == made[1].read_bytes()
     assert len(list(poses.rglob("*.pose"))) == 10  # no broken one left
     with pytest.raises(ValueError, match=r"signer0_sample0_color\.mp4: expected 10 frames"):
