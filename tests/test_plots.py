@@ -141,7 +141,7 @@ def test_every_left_out_part_is_drawn_in_the_row_and_look_of_its_hand(facts):
     assert np.allclose(most * shown, [losses[name] for name in JOINT_NAMES])
 
 
-def test_every_curve_is_drawn_at_every_budget_with_its_means(facts):
+def test_every_curve_is_drawn_at_every_budget_in_a_colour_and_marker_of_its_own(facts):
     curves, masked, _ = drawn_once("fig2_accuracy_against_k").axes
     means = {}
     for row in facts["ablation"]["accuracy"]:
