@@ -56,7 +56,7 @@ def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5, rng_seed
     luck = rng.random(len(clips)) - clips["group"].map(ease)
     parts = []
     for (method, k, regime), share in (accuracy or ACCURACY).items():
-        # Nine clips in ten keep their luck, so methods pair as trained models do.
+        # Nine in ten clips are equally hard for all methods, as with real networks.
         again = np.where(rng.random(len(clips)) < 0.9, luck, rng.random(len(clips)))
         wrong = clips["label"].map(dict(zip(letters, (*letters[1:], letters[0]), strict=True)))
         predicted = clips["label"].where(again < share, wrong)
@@ -102,7 +102,7 @@ def frequency(k):
 
 
 def selections():
-    """Of each K three runs: two that differ in one joint, one from the other end of the order."""
+    """Three runs for each K: two that differ in one joint, one from the other end of the order."""
     order = [*JOINT_NAMES[21:], *JOINT_NAMES[:21]]
     return [
         {"method": "learned", "k": k, "fold": 0, "seed": seed,

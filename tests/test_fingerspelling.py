@@ -1,4 +1,4 @@
-"""The lexicon's traps stay closed: facts on the real wheel, rules on small files of pose-format."""
+"""The lexicon's traps are avoided: facts on the real wheel, rules on small made-up files."""
 
 import hashlib
 import io
@@ -210,7 +210,7 @@ def test_an_unknown_label_or_language_names_its_file(group, word, message):
 def test_only_a_hands_own_confidence_says_that_it_is_missing():
     points, confidence = canvas_hands(left=(1, 2), right=(0, 1))
     points[1, 30] = 250  # stored as 0, yet present
-    points[3] = 99  # left behind in a frame without hands
+    points[3] = 99  # coordinates in a frame without hands
     recording = read_recording(pose_file(points, confidence), "x")
     assert np.array_equal(recording.present, confidence == 1)
     scaled = fingerspelling.to_shoulder_widths(recording).points
@@ -318,7 +318,7 @@ def test_a_failed_download_or_another_file_leaves_nothing(tmp_path, monkeypatch)
         fetch(tmp_path)
     failed = SimpleNamespace(returncode=1, stderr="no route to host")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(RuntimeError, match=r"by hand\. pip said:\nno route to host"):
+    with pytest.raises(RuntimeError, match=r"yourself\. pip said:\nno route to host"):
         fetch(tmp_path)
     assert not list(tmp_path.iterdir())
 
