@@ -146,7 +146,7 @@ def hand_points(header: PoseHeader, name: str) -> list[int]:
             )
         if component.format[:2] != "XY":
             raise ValueError(
-                f"{name}: expected coordinates XY of {hand}, got {component.format!r}: write them so"
+                f"{name}: expected coordinates XY of {hand}, got {component.format!r}: add them"
             )
         indices += range(start, start + len(JOINTS))
     return indices

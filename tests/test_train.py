@@ -93,7 +93,7 @@ def test_a_published_split_is_one_fold(arguments, toy, tmp_path, capsys):
     toy["clips"]["split"] = toy["clips"]["group"].map({"both": "test"}).fillna("train")
     save_dataset(tmp_path / "data" / "processed" / "toy", **toy)
     said = stopped([*arguments, "--fold", "1"], capsys)
-    assert said == "expected fold 0, the published split, got 1"
+    assert said == "expected fold 0, the published split, got 1: leave --fold out"
 
 
 def test_a_missing_workspace_is_reported(arguments, tmp_path, capsys):
