@@ -1,5 +1,5 @@
-# Make orders the steps; the package decides by content what to reuse.
-# No notebook's output is a goal, as a failed run leaves one too.
+# Make orders the steps; the package decides by content which results to reuse.
+# No notebook's output is a goal, because a failed run also leaves one.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ else
 PY := .venv/bin/python
 endif
 
-# The paper's recordings, or the name of an import. A data set may have a profile of its name.
+# The paper's recordings, or the name of an import. A profile with a data set's name belongs to it.
 DATASET ?= fingerspelling
 PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
@@ -31,14 +31,14 @@ REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# A second make waits for the first, by a lock on this file, and finds the finished environment.
+# A lock on this file makes a second make wait until the first has built the environment.
 env: ## make .venv from requirements.txt, again only when it or the folder changed
 ifneq ($(CONDA_READY),yes)
 	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
 	ready() { built_from | cmp -s - .venv/built-from && test -x $(PY); }; \
 	if ready; then exit 0; fi; \
 	command -v $(PYTHON) >/dev/null || { \
-	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or say make PYTHON=..." >&2; \
+	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or run make PYTHON=..." >&2; \
 	  exit 1; }; \
 	exec 9< Makefile; \
 	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"; \
@@ -54,7 +54,7 @@ endif
 data: env ## fetch the recordings (96 MB, checked by hash) and prepare the data set
 	@$(PY) -m jointprune.data fetch fingerspelling
 
-reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## the five notebooks, figures and numbers (DATASET=NAME: of an import)
+reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## the five notebooks, figures and numbers (of an import: DATASET=NAME)
 	@$(RUN)
 	@$(REPORT) --show
 
@@ -76,7 +76,7 @@ numbers: env ## write numbers.tex, claims, joints.json and the README's results 
 check: env ## compare fresh results with the published ones
 	@$(REPORT) --check
 
-publish: env ## declare the present results the published ones
+publish: env ## make the current results the published ones
 	@$(REPORT) --publish
 
 lab: env ## open JupyterLab on the notebooks
@@ -88,7 +88,7 @@ book: env ## build a static site of the executed notebooks, build/book/index.htm
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py
 
-torture: data ## kill, starve and mislead smoke runs: is anything lost? (at most 20 minutes)
+torture: data ## kill smoke runs, fill disks and damage files: is anything lost? (20 minutes)
 	@$(PY) benchmarks/torture
 
 clean: ## remove build/ and caches; with RUNS=yes the trained runs too

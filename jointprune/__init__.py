@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-# Each public name and the module it lives in, imported when it is first used: drawing a figure
-# does not wait for torch.
+# The module of each public name. It is imported when the name is first used, so that drawing a
+# figure does not wait for torch.
 _MODULES = {
     "EXPERIMENTS": "runs",
     "JointPruningLayer": "gates",

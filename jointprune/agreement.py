@@ -24,8 +24,9 @@ def stability(
 ) -> Stability:
     """Agreement of selections by the index of Nogueira, Sechidis and Brown.
 
-    The index is 1 - (mean variance of a joint's being kept) / (the same for random selections of
-    the same sizes): 1 for identical selections, 0 expected by chance, never below -1 / (M - 1).
+    The index is 1 - V / V0. V is the variance over selections of "this joint is kept" (0 or 1),
+    averaged over joints; V0 is its expected value for random selections of the same sizes. The
+    index is 1 for identical selections, 0 on average by chance, and never below -1 / (M - 1).
 
     Parameters
     ----------
@@ -37,13 +38,15 @@ def stability(
     Returns
     -------
     Stability
-        The interval is the paper's asymptotic one, cut to the range of the index. It takes
-        selections as independent, so it is too narrow if training sets overlap, as folds do.
+        The index and its 95 % interval: the asymptotic interval of the paper, clipped to the range
+        of the index. It assumes independent selections, so it is too narrow if training sets
+        overlap, as those of folds do.
 
     Raises
     ------
     ValueError
-        For fewer than two selections, or if all keep every joint or none.
+        For fewer than two selections, for an index that is no joint, or if all selections keep
+        every joint or all keep none.
 
     References
     ----------
@@ -61,7 +64,7 @@ def stability(
             f"{kept.shape}: for sets of joint indices pass num_joints as well"
         )
     rows = len(kept)
-    share, size = kept.mean(axis=0), kept.mean(axis=1)  # of runs that keep a joint; of joints
+    share, size = kept.mean(axis=0), kept.mean(axis=1)  # per joint; per selection
     mean = share.mean()
     chance = mean * (1 - mean)
     if chance == 0:
@@ -114,8 +117,8 @@ def stability_table(
 def _agreement_apart(kept: np.ndarray, folds: np.ndarray, seeds: np.ndarray) -> float | None:
     """Mean index of pairs that share neither fold nor seed, all of one size; None without pairs.
 
-    A pair's index is the number of joints that both keep beyond chance, as a share of the most
-    that is possible; its mean over all pairs is `stability`'s.
+    The index of a pair is (joints that both keep - expected by chance) / (most possible - expected
+    by chance). Its mean over all pairs is the index of `stability`.
     """
     size, joints = kept[0].sum(), kept.shape[1]
     both = kept.astype(float) @ kept.T

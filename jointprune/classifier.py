@@ -53,7 +53,7 @@ class SignClassificationLightning(lightning.LightningModule):
         super().__init__()
         self.config = TrainingConfig.from_mapping(config or {})
         c = self.config
-        # Types that a safe checkpoint load accepts.
+        # Only types that torch accepts when it loads a checkpoint with weights_only=True.
         self.save_hyperparameters({"config": asdict(c) | {"joints": list(c.joints)}})
         self.joint_pruning = _mask(c)
         if c.mask in ("open", "any-subset"):
@@ -65,13 +65,14 @@ class SignClassificationLightning(lightning.LightningModule):
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (B, classes) of clips (B, T, J, P), in shoulder widths.
 
-        `present` (B, T, J) tells which joints were seen; None for all.
+        `present` (B, T, J) marks the joints that were detected; None means all of them. Raises
+        ValueError for keypoints of another shape.
         """
         expected = (self.config.num_pose_points, self.config.coords)
         if skeleton_keypoints.ndim != 4 or skeleton_keypoints.shape[2:] != expected:
             raise ValueError(
-                f"expected keypoints (B, T, {expected[0]}, {expected[1]}), "
-                f"got {tuple(skeleton_keypoints.shape)}"
+                f"expected keypoints (B, T, {expected[0]}, {expected[1]}), got "
+                f"{tuple(skeleton_keypoints.shape)}: pass all joints of config.joints in order"
             )
         return self.encoder(skeleton_keypoints, self._weight(skeleton_keypoints, present))
 
@@ -83,10 +84,11 @@ class SignClassificationLightning(lightning.LightningModule):
 
     @torch.no_grad()
     def remember(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Make the head compare clips with these training clips as well (see `models.parts.Head`).
+        """Store embeddings of training clips; the head also compares new clips with these.
 
-        Batches hold poses, presence and labels of clips without augmentation, at most
-        `config.exemplars` per class. Call it when the gates are final; sets evaluation mode.
+        See `models.parts.Head`. Batches hold poses, presence and labels of clips without
+        augmentation, at most `config.exemplars` per class. Call this when the gates are final. It
+        sets evaluation mode.
         """
         self.eval()
         embedded = [
@@ -113,11 +115,12 @@ class SignClassificationLightning(lightning.LightningModule):
             self.log("num_active_joints", float(summary["num_active"]))
 
     def gate_penalty(self) -> Tensor:
-        """Penalty for open gates, a scalar in nats, at the present progress of training.
+        """Penalty for open gates at the current training step, a scalar in nats.
 
-        Without a budget it is the L0 penalty, ramped up linearly. With one it is the Lagrangian of
-        "expected share of open joints <= target", and each call is a step of dual ascent; the
-        target falls linearly to the budget (CoFiPruning: Xia et al. 2022, arXiv 2204.00408).
+        Without a budget it is the L0 penalty, ramped up linearly. With a budget it is the
+        Lagrangian of "expected share of open joints <= target", and each call is a step of dual
+        ascent; the target falls linearly to the budget (CoFiPruning: Xia et al. 2022, arXiv
+        2204.00408).
         """
         c, layer = self.config, self.joint_pruning
         ramp = min(1.0, self.progress() / c.ramp_end)
@@ -168,7 +171,7 @@ class SignClassificationLightning(lightning.LightningModule):
             fused=True,
         )
         # Lightning refuses to clip gradients that a fused optimiser unscales in its own step;
-        # this makes the gradient scaler of half precision unscale them before.
+        # this makes the gradient scaler of half precision unscale them before that step.
         optimizer._step_supports_amp_scaling = False
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -194,15 +197,15 @@ def one_cycle(progress: float, warmup: float = 0.3) -> float:
 def slice_joints(
     model: SignClassificationLightning, kept: list[int] | None = None
 ) -> SignClassificationLightning:
-    """Make a smaller model of the joints `kept` alone.
+    """Make a smaller model that reads only the joints `kept`.
 
-    In evaluation it computes what `model` computes with all other gates closed. The gates of the
-    kept joints are fixed at their present values.
+    In evaluation its outputs are those of `model` with all other gates closed. The gates of the
+    kept joints are fixed at their current values.
 
     Parameters
     ----------
     model
-        A model with any mask but the quick start's.
+        A model with any mask except the quick start's.
     kept
         Ascending indices of the joints to keep, K of them; None for those whose gates are open.
 
@@ -211,6 +214,11 @@ def slice_joints(
     SignClassificationLightning
         A model of keypoints (B, T, K, P).
 
+    Raises
+    ------
+    ValueError
+        For the quick start's mask, and for joints that are not ascending indices of `model`.
+
     Examples
     --------
     >>> model = SignClassificationLightning()
@@ -218,11 +226,16 @@ def slice_joints(
     ('right.wrist', 'right.thumb_tip', 'right.index_tip')
     """
     if model.config.mask == "quick-start":
-        raise ValueError("expected gates that close joints, got the quick start's mask")
+        raise ValueError(
+            "expected gates that close joints, got the quick start's mask: train with another mask"
+        )
     kept = model.joint_pruning.kept_joints() if kept is None else list(kept)
     total = model.config.num_pose_points
     if not kept or kept != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:
-        raise ValueError(f"expected ascending joint indices within 0..{total - 1}, got {kept}")
+        raise ValueError(
+            f"expected ascending joint indices within 0..{total - 1}, got {kept}: sort them and "
+            "remove duplicates"
+        )
     config = model.hparams["config"] | {
         "num_pose_points": len(kept),
         "joints": [model.config.joints[j] for j in kept],

@@ -15,8 +15,13 @@ MASKS = (
 class TrainingConfig:
     """All hyperparameters of one training run; the defaults are those of the paper.
 
-    `data/results/settings.json` shows how they were chosen; `num_pose_points` and
-    `skel_learning_rate` are the quick start's names. Raises ValueError if a value is impossible.
+    `data/results/settings.json` shows how they were chosen. The names `num_pose_points` and
+    `skel_learning_rate` come from the quick start (QUICK_START.md). Penalties are in nats.
+
+    Raises
+    ------
+    ValueError
+        For a value that is impossible or does not fit the others.
 
     Examples
     --------
@@ -27,7 +32,7 @@ class TrainingConfig:
     num_pose_points: int = 42  # joints of the input
     joints: tuple[str, ...] = JOINT_NAMES  # their names, in order
     num_classes: int = 26
-    exemplars: int = 16  # classes of at most this many training clips are matched to these as well
+    exemplars: int = 16  # classes with at most this many training clips are also matched to these
     coords: int = 2
     frames: int = 8  # each clip is resampled to this many
     hidden: int = 256  # width of a frame token, of a joint in the graph encoder
@@ -42,7 +47,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     label_smoothing: float = 0.3
     mask: str = "open"  # kind of gates, one of MASKS
-    tied: bool = False  # a joint of the left hand and its twin of the right share a gate
+    tied: bool = False  # each joint shares a gate with the same joint of the other hand
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
@@ -53,13 +58,15 @@ class TrainingConfig:
 
     def __post_init__(self):
         if self.mask not in MASKS:
-            raise ValueError(f"expected a mask out of {MASKS}, got {self.mask!r}")
+            raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
         if self.encoder not in ENCODERS:
-            raise ValueError(f"expected an encoder out of {[*ENCODERS]}, got {self.encoder!r}")
+            raise ValueError(
+                f"expected an encoder, got {self.encoder!r}: choose one of {[*ENCODERS]}"
+            )
         if self.mask == "group-lasso" and self.encoder == "graph":
             raise ValueError(
                 "expected an encoder with one input projection for the mask 'group-lasso', got "
-                "'graph': take 'transformer' or 'recurrent'"
+                "'graph': choose 'transformer' or 'recurrent'"
             )
         if len(self.joints) != self.num_pose_points:
             raise ValueError(
@@ -84,9 +91,9 @@ class TrainingConfig:
 
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
-        """Read hyperparameters from a mapping; those it lacks keep their defaults."""
+        """Make a configuration from a mapping; hyperparameters not in it keep their defaults."""
         known = sorted(field.name for field in fields(cls))
         if unknown := sorted(set(config) - set(known)):
-            raise ValueError(f"expected settings out of {known}, got {unknown}")
+            raise ValueError(f"expected hyperparameters, got {unknown}: choose from {known}")
         lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
         return cls(**{**config, **lists})

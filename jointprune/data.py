@@ -1,8 +1,8 @@
-"""Data sets: opened by name, and made from the command line.
+"""Open a data set by its name, or make one from the command line.
 
 `python -m jointprune.data fetch fingerspelling` fetches and prepares the default recordings,
-`import SRC --name NAME` makes a data set of recordings in a folder, and
-`synthetic --like autsl` generates a stand-in of AUTSL's size.
+`import SRC --name NAME` makes a data set from the recordings in a folder, and
+`synthetic --like autsl` generates a synthetic data set of AUTSL's size.
 """
 
 import argparse
@@ -27,9 +27,9 @@ def load_dataset(
         A data set of the workspace ("fingerspelling", the name of an import), "synthetic", which
         is generated on first use, or the folder of any store.
     workspace : Workspace
-        Where `data/processed` lies; the repository by default.
+        Where `data/processed` is; the repository by default.
     **parameters
-        Of `jointprune.paper.synthetic.SyntheticParameters`; only "synthetic" takes any.
+        Fields of `jointprune.paper.synthetic.SyntheticParameters`, for "synthetic" only.
 
     Returns
     -------
@@ -40,7 +40,8 @@ def load_dataset(
     FileNotFoundError
         If there is no such data set.
     ValueError
-        If it is damaged, or for parameters out of range or of another data set.
+        If it is damaged, for parameters out of range, and for parameters of a data set that is
+        not "synthetic".
 
     Examples
     --------
@@ -60,7 +61,7 @@ def load_dataset(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make a data set; print what was found and where it lies."""
+    """Make a data set; print what was found and where the files are."""
     from jointprune.importing.layouts import LAYOUTS
 
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
@@ -70,20 +71,24 @@ def main(arguments: list[str] | None = None) -> None:
     fetch.add_argument("name", choices=[DEFAULT_DATASET])
     fetch.set_defaults(make=_fetch)
 
-    add = commands.add_parser("import", help="make a data set of recordings in a folder")
+    add = commands.add_parser("import", help="make a data set from the recordings in a folder")
     add.add_argument("source", type=Path, help="the folder")
-    add.add_argument("--name", required=True, help="of the data set, as in make DATASET=NAME")
+    add.add_argument("--name", required=True, help="name of the data set, as in make DATASET=NAME")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
     add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
-                     help="of clip,label; once a file")  # fmt: skip
+                     help="table of clip,label; repeat it for each file")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
-    add.add_argument("--aspect", type=_aspect, default=0.0, help="of the image, such as 16:9")
+    add.add_argument(
+        "--aspect", type=_aspect, default=0.0, help="width:height of the image, such as 16:9"
+    )
     add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
     add.set_defaults(make=_import)
 
-    like = commands.add_parser("synthetic", help="generate a stand-in for a data set's size")
+    like = commands.add_parser("synthetic", help="generate a data set of another one's size")
     like.add_argument("--like", required=True, choices=["autsl"])
-    like.add_argument("--share", type=float, default=1.0, help="of each sign's clips, up to 1")
+    like.add_argument(
+        "--share", type=float, default=1.0, help="share of each sign's clips, up to 1"
+    )
     like.set_defaults(make=_generate)
 
     options = vars(parser.parse_args(arguments))
@@ -93,7 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, "Stopped. What is read is kept: the same command goes on from here.\n")
+        parser.exit(
+            130, "Stopped. Clips already read are kept: the same command resumes from here.\n"
+        )
 
 
 def _fetch(workspace: Workspace, name: str) -> str:

@@ -24,13 +24,13 @@ class SignDataset:
     labels : ndarray of int, shape (clips,)
         Index into `classes`.
     signers, groups : ndarray of str, shape (clips,)
-        `folds` puts all clips of a group on one side.
+        `folds` puts all clips of a group on the same side, training or test.
     classes, joints : tuple of str
         Names of the signs, and of the joints, such as "left.index_tip".
     clips : DataFrame
         A row for each clip, with the columns of `jointprune.store.COLUMNS`.
     meta : dict
-        What the source says of itself: name, units, checksums.
+        Facts about the source: name, units, checksums.
     """
 
     poses: np.ndarray
@@ -73,12 +73,12 @@ class SignDataset:
 
     @property
     def translation_invariant(self) -> bool:
-        """Is a sign the same wherever it is held? True for letters; words may differ by place."""
+        """Whether a sign is the same wherever the hands are held: True for letters, else False."""
         return self.meta.get("translation_invariant", False)
 
     @property
     def official_split(self) -> bool:
-        """Do the recordings come with a published split? It is then the only fold."""
+        """Whether the recordings come with a published split, which is then the only fold."""
         return "test" in set(self.clips["split"])
 
     def hand_presence(self) -> pd.DataFrame:
@@ -86,14 +86,14 @@ class SignDataset:
         hands = hand_index(self.joints)
         seen = {h: self.present[:, :, hands == i].any(axis=-1) for i, h in enumerate(HANDS)}
         seen["both"] = seen["left"] & seen["right"]
-        # Padding is never present, so only the divisor has to leave it out.
+        # No hand is present in padding, so only the divisor has to exclude it.
         frames = pd.DataFrame({name: array.sum(axis=1) for name, array in seen.items()})
         frames["frames"] = self.lengths
         totals = frames.groupby(self.groups).sum()
         return totals[list(seen)].div(totals["frames"], axis=0).rename_axis("group")
 
     def two_handed(self) -> list[str]:
-        """Groups that sign with both hands: seen together in over a quarter of the frames."""
+        """Groups that sign with both hands: both are seen in over a quarter of the frames."""
         both = self.hand_presence()["both"]
         return sorted(both.index[both > TWO_HANDED])
 
@@ -101,10 +101,10 @@ class SignDataset:
         """Split the clips into `n` pairs of training and test clips; no group is on both sides.
 
         A published split is the only fold, whatever `n` and `seed`; clips of other parts, such as
-        "val", are then on neither side. Otherwise groups are dealt into folds whose sizes differ
-        by at most one group, the two-handed groups first, so that folds share them evenly. Raises
+        "val", are then on neither side. Otherwise groups are assigned to folds whose sizes differ
+        by at most one group, the two-handed groups first, so that these are spread evenly. Raises
         ValueError for fewer groups than folds, and for a published split with a group on both
-        sides.
+        sides. Training and test clips are int arrays of indices.
         """
         if self.official_split:
             return [self._published_fold()]
@@ -134,7 +134,7 @@ class SignDataset:
         return train, test
 
     def tested_without(self, train_clips: np.ndarray) -> np.ndarray:
-        """Clips that may test a model of `train_clips`: the published test set or all others."""
+        """Clips to test a model trained on `train_clips`: the published test set, or the rest."""
         if self.official_split:
             return np.flatnonzero(self.clips["split"] == "test")
         return np.setdiff1d(np.arange(len(self)), train_clips)

@@ -10,7 +10,7 @@ MODULES = {
 
 
 def require(extra: str, purpose: str) -> None:
-    """Raise ModuleNotFoundError if modules of `extra` are missing; `purpose` tells their use."""
+    """Raise ModuleNotFoundError if modules of `extra` are missing; `purpose` says what for."""
     missing = [name for name in MODULES[extra] if find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(

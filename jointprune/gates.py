@@ -35,6 +35,12 @@ class JointPruningLayer(nn.Module):
         Gate index of each joint, length J; joints with the same index share a gate. None gives
         every joint its own gate.
 
+    Raises
+    ------
+    ValueError
+        For a keep probability, temperature or gate index out of range, and for keypoints with
+        another number of joints.
+
     Attributes
     ----------
     joint_logits
@@ -65,8 +71,8 @@ class JointPruningLayer(nn.Module):
         gate_of = torch.arange(num_joints) if tied is None else torch.as_tensor(tied)
         if gate_of.shape != (num_joints,):
             raise ValueError(
-                f"expected one gate index for each of {num_joints} joints, "
-                f"got {tuple(gate_of.shape)}"
+                f"expected one gate index for each of {num_joints} joints, got shape "
+                f"{tuple(gate_of.shape)}: pass a flat list"
             )
         gates = int(gate_of.max()) + 1
         if gate_of.unique().numel() != gates:
@@ -81,7 +87,9 @@ class JointPruningLayer(nn.Module):
         """Multiply keypoints (B, T, J, P), or flattened (B, T, J*P), by the gates; shape kept."""
         x, joints = skeleton_keypoints, self.num_joints
         if x.ndim not in (3, 4):
-            raise ValueError(f"expected (B, T, J, P) or (B, T, J*P), got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected (B, T, J, P) or (B, T, J*P), got {tuple(x.shape)}: reshape the keypoints"
+            )
         if x.ndim == 4 and x.shape[2] != joints:
             raise ValueError(
                 f"expected {joints} joints, got {x.shape[2]}: pass every joint the layer was "
@@ -175,7 +183,7 @@ class JointPruningLayer(nn.Module):
         counts = torch.bincount(self.gate_of)[order].cumsum(0).tolist()
         if k not in counts:
             raise ValueError(
-                f"expected a count that whole tied gates make up, got {k}: the nearest are "
+                f"expected a number of joints that whole tied gates add up to, got {k}: use one of "
                 f"{sorted(counts, key=lambda n: abs(n - k))[:2]}"
             )
         kept_gates = order[: counts.index(k) + 1]
@@ -225,11 +233,11 @@ class QuickStartMask(nn.Module):
         return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
 
     def keep_probability(self) -> Tensor:
-        """The quick start's keep probability, shape (J,); the mask does not obey it."""
+        """The quick start's keep probability, shape (J,); it does not determine the mask."""
         return self.joint_logits.sigmoid()
 
     def kept_joints(self) -> list[int]:
-        """Joints above the quick start's threshold, which the mask does not obey."""
+        """Joints above the quick start's threshold; the mask itself ignores this threshold."""
         return (self.keep_probability() > 0.5).nonzero().flatten().tolist()
 
     get_summary = JointPruningLayer.get_summary

@@ -25,8 +25,8 @@ from jointprune.workspace import ROOT
 # Parameters of glibc's mallopt: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD, in bytes.
 KEEP_MEMORY = {-3: 1_000_000_000, -1: 2**31 - 1, -2: 100_000_000}
 
-ANSWERS_WITHIN = 10  # seconds in which a scheduler has to answer
-WORKS_WITHIN = 60  # seconds in which a scheduler has to have a worker
+ANSWERS_WITHIN = 10  # seconds to wait for the scheduler's answer
+WORKS_WITHIN = 60  # seconds to wait for its first worker
 
 
 def on_every_core(
@@ -35,7 +35,7 @@ def on_every_core(
     """Results of `function` for each of `arguments`, in order, one thread each.
 
     The progress bar starts at `done`. If a worker of the cluster dies, the others repeat its jobs.
-    Raises ValueError if JOINTPRUNE_SCHEDULER is no address, ConnectionError if no worker is there.
+    Raises ValueError if JOINTPRUNE_SCHEDULER is not an address, ConnectionError without a worker.
     """
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
@@ -85,7 +85,7 @@ def _on_a_cluster(jobs: list[Callable], address: str, description: str) -> Itera
             if future.cancelled():  # Dask passes the error as the result
                 raise ConnectionError(
                     f"expected the Dask scheduler at JOINTPRUNE_SCHEDULER={address} until all jobs "
-                    f"are done, got {result}: start it again, what is done is kept"
+                    f"are done, got {result}: start it again; finished jobs are kept"
                 )
             results[waiting.pop(future)] = result
             while following in results:

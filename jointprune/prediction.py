@@ -58,7 +58,7 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     data
         The data set they were trained on.
     workspace
-        Where the runs lie.
+        Where the runs are stored.
 
     Returns
     -------
@@ -87,7 +87,8 @@ def masked_predictions(
 ) -> pd.DataFrame:
     """Test predictions of trained models with only some gates open, without retraining.
 
-    `selections` pairs each trial with (method, joints) pairs; joints are indices of the model's.
+    `selections` holds pairs of a trial and a list of (method, joints); `joints` are indices into
+    the joints that the model reads.
     """
     jobs = [(trial, sets, data, workspace) for trial, sets in selections]
     return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)

@@ -1,4 +1,4 @@
-"""Resampling, augmentation and normalisation of clips, of the given joints alone; batches."""
+"""Resampling, augmentation, normalisation and batches of clips; other joints are never read."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -45,16 +45,16 @@ def resample(
 
     Reads `poses` (N, F, J, P) and `present` (N, F, J) at the indices `clips` (B,) and `joints`
     (K,), None for all. `lengths` (B,) are frames before padding; `window` (B, 2) is the first and
-    last moment, as shares of the clip. The 0 of a missing joint is never mixed in.
+    last moment, as shares of the clip. The zeros of missing joints never enter an interpolation.
     """
     clip = (np.arange(len(poses)) if clips is None else clips)[:, None]
 
     def at(array: np.ndarray, frame: np.ndarray) -> np.ndarray:
-        # `take` returns joints in the order of memory in which they are read next.
+        # `take` returns an array whose memory is in the order in which it is read next.
         return array[clip, frame] if joints is None else np.take(array[clip, frame], joints, 2)
 
     share = window[:, :1] + (window[:, 1:] - window[:, :1]) * np.linspace(0, 1, frames)
-    # Rounded, so that a moment which falls on a frame reads that frame alone.
+    # Rounded, so that a moment exactly on a frame reads only that frame.
     moment = (share * (lengths[:, None] - 1)).round(9)
     before, after = np.floor(moment).astype(np.int64), np.ceil(moment).astype(np.int64)
     here, there = at(present, before), at(present, after)
@@ -78,7 +78,7 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(clips)
     turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
     stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
-    # The long axis last: the other way round the product takes three times as long.
+    # With the long axis first, the product takes three times as long.
     moved = ((turn @ stretch) @ poses.flatten(1, 2).mT).mT.contiguous().view_as(poses)
     build = torch.randn(clips, 1, joints, coords, generator=generator) * ranges.deformation
     noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
@@ -119,7 +119,7 @@ def centred(
 
 
 def as_given(device: torch.device) -> AbstractContextManager:
-    """Turn mixed precision off within a block; where it is off, exported programs show nothing."""
+    """Turn mixed precision off in a block; do nothing if it is off, as exports would record it."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
@@ -129,7 +129,7 @@ class ClipBatches:
     """Batches `(poses, present, labels)` of a data set's clips, resampled to `frames` frames.
 
     With `augmentation`, each pass shuffles, crops and augments the clips from one seed and drops
-    the last short batch. Without it, all clips come in order, less EVALUATION_CROP at each end.
+    the last short batch. Without it, all clips come in order, EVALUATION_CROP cut off at each end.
     `joints` holds the indices of the joints to read, None for all.
     """
 

@@ -15,7 +15,8 @@ from pose_format.utils.reader import BufferReader
 
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 
-# Shoulder widths; hands at rest reach 1.5 down, and in bzs/W one frame's joints leave the canvas.
+# Shoulder widths; hands at rest are 1.5 below the shoulders. In one frame of bzs/W the joints lie
+# outside the canvas.
 LIMIT = 2.5
 # The names of a hand's points in `.pose` files: INDEX_FINGER_MCP for index_mcp.
 HAND_POINTS = [re.sub("^(index|middle|ring)_", r"\1_finger_", joint).upper() for joint in JOINTS]
@@ -32,7 +33,7 @@ class Recording(NamedTuple):
 def mirror(recording: Recording) -> Recording:
     """Reflect a recording in shoulder widths: x changes its sign, the hands change places."""
     points = np.roll(recording.points, len(JOINTS), axis=1)
-    points[..., 0] = 0 - points[..., 0]  # 0 - 0 is 0, where -0.0 would be another number on disk
+    points[..., 0] = 0 - points[..., 0]  # 0 - 0 is 0, while -0.0 would have other bytes on disk
     return recording._replace(
         points=points, present=np.roll(recording.present, len(JOINTS), axis=1)
     )
@@ -69,7 +70,7 @@ def read_recording(raw: bytes, name: str) -> Recording:
     about hands. z is left out: in the lexicon it is shifted and 650 times too small.
 
     Points are in pixels of the canvas. Raises ValueError, which starts with `name`, if the file is
-    damaged, holds other people or points, or has impossible values.
+    damaged, holds several people or other points, or has impossible values.
     """
     header, body = parse_pose(raw, name)
     joints = hand_points(header, name)
@@ -78,7 +79,7 @@ def read_recording(raw: bytes, name: str) -> Recording:
     if not (np.isfinite(points).all() and np.isin(confidence, (0, 1)).all()):
         raise ValueError(
             f"{name}: expected finite coordinates and a hand confidence of 0 or 1, got NaN, "
-            "an infinite or another value"
+            "an infinite or another value: extract it again"
         )
     return Recording(points, confidence == 1, float(body.fps))
 
@@ -116,7 +117,8 @@ def parse_pose(raw: bytes, name: str) -> tuple[PoseHeader, NumPyPoseBody]:
         raise ValueError(f"{name}: expected {stored} frames, got {frames}: it may be truncated")
     if people != 1 or frames == 0:
         raise ValueError(
-            f"{name}: expected 1 person in at least 1 frame, got {people} in {frames} frames"
+            f"{name}: expected 1 person in at least 1 frame, got {people} in {frames} frames: keep "
+            "only the signer, or remove an empty file"
         )
     return header, body
 
@@ -133,14 +135,18 @@ def hand_points(header: PoseHeader, name: str) -> list[int]:
     indices = []
     for hand in (f"{hand.upper()}_HAND_LANDMARKS" for hand in HANDS):
         if hand not in starts:
-            raise ValueError(f"{name}: expected a component {hand}, got {list(starts)}")
+            raise ValueError(
+                f"{name}: expected a component {hand}, got {list(starts)}: extract the hands too"
+            )
         start, component = starts[hand]
         if list(component.points) != HAND_POINTS:
             raise ValueError(
                 f"{name}: expected the {len(JOINTS)} points of {hand} in MediaPipe's order, "
-                f"got {len(component.points)}: {component.points[:3]}..."
+                f"got {len(component.points)}: {component.points[:3]}...; extract them again"
             )
         if component.format[:2] != "XY":
-            raise ValueError(f"{name}: expected coordinates XY of {hand}, got {component.format!r}")
+            raise ValueError(
+                f"{name}: expected coordinates XY of {hand}, got {component.format!r}: add them"
+            )
         indices += range(start, start + len(JOINTS))
     return indices

@@ -1,4 +1,4 @@
-"""Training runs: configuration, clips and seed, and the folder that is named by them."""
+"""Training runs: configuration, clips and seed, which also give a run's folder its name."""
 
 import hashlib
 import json
@@ -28,14 +28,14 @@ EXPERIMENTS = {
 
 
 def content_name(*content) -> str:
-    """Name of a training's inputs: 16 hex digits of their checksum."""
+    """Name for the inputs of a training: the first 16 hex digits of their checksum."""
     text = json.dumps([CONTRACT, *content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model to train; ValueError if a clip is in both `train` and `test`."""
+    """One model to train. Raises ValueError if a clip is in both `train` and `test`."""
 
     config: TrainingConfig
     train: tuple[int, ...]  # indices of the clips to train on
@@ -44,7 +44,9 @@ class Run:
 
     def __post_init__(self):
         if shared := set(self.train) & set(self.test):
-            raise ValueError(f"expected no clip on both sides, got {len(shared)} shared")
+            raise ValueError(
+                f"expected no clip on both sides, got {len(shared)} shared: remove them from one"
+            )
 
     def name(self, data_sha256: str) -> str:
         """Name of the run on the data set with this checksum; its content decides it."""
@@ -59,7 +61,7 @@ class Run:
 class Trial:
     """A run's part in a comparison of methods."""
 
-    method: str  # which chose the joints
+    method: str  # the method that chose the joints
     k: int  # number of joints chosen, K
     fold: int  # index of the test fold
     run: Run
@@ -94,6 +96,12 @@ def make_run(
     Returns
     -------
     Run
+        Not trained yet; `run_many` trains it.
+
+    Raises
+    ------
+    ValueError
+        If a clip is on both sides, or a hyperparameter is impossible.
     """
     joints = data.joints if kept is None else tuple(data.joints[j] for j in sorted(kept))
     config = replace(

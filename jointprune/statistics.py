@@ -1,8 +1,8 @@
-"""Confidence intervals and tests that resample whole groups, which are what is independent.
+"""Confidence intervals and tests that resample whole groups, because only groups are independent.
 
 Clips of one group (a language or signer) share a signer, and seeds share clips. The statistic is
-always the mean over clips and seeds. Groups of one test fold also share trained models, which is
-left out: intervals may be too narrow.
+always the mean over clips and seeds. Groups of one test fold also share trained models. The
+methods here ignore this, so intervals may be too narrow.
 """
 
 import math
@@ -19,8 +19,8 @@ from statsmodels.stats.multitest import multipletests
 
 PAIRING = ["clip", "fold", "seed"]
 DRAWS = 10_000  # Monte Carlo error of a 95 % bound is then under 0.03 of its standard error
-FLIPS = 2**16  # all sign patterns of up to 16 clusters: a p value without Monte Carlo error
-CELLS = 2_000_000  # numbers held at a time, 16 MB
+FLIPS = 2**16  # all sign patterns of 16 clusters; fewer clusters have no Monte Carlo error either
+CELLS = 2_000_000  # numbers in memory at a time, 16 MB
 
 # (method, K), retrained, or (method, K, regime).
 Key = tuple[str, int] | tuple[str, int, str]
@@ -61,9 +61,10 @@ def cluster_bootstrap(values: ArrayLike, clusters: ArrayLike, n: int = DRAWS) ->
 def sign_flip(values: ArrayLike, clusters: ArrayLike, *, one_sided: bool = False) -> float:
     """P value of "the mean of `values` is 0", or at most 0 if `one_sided`, by sign flips.
 
-    Whole clusters are flipped: in every way for up to 16 clusters, else in FLIPS random ways. The
-    test is exact for independent, symmetric clusters, however few, and rejects a loss too often
-    if few clusters bear most of it. Source: Canay, Romano, Shaikh 2017.
+    The values of a cluster change sign together: in all patterns of signs for up to 16 clusters,
+    else in FLIPS random patterns. The test is exact for independent, symmetric clusters, however
+    few, and rejects a loss too often if few clusters bear most of it. Source: Canay, Romano,
+    Shaikh 2017.
     """
     # Not scipy's permutation_test: with 16 clusters it takes 0.2 s a test, not 0.005, and some
     # 130 tests of notebook 04 take 27 s, not 1.
@@ -72,14 +73,14 @@ def sign_flip(values: ArrayLike, clusters: ArrayLike, *, one_sided: bool = False
     reached = 0
     for signs in _blocks_of_signs(len(sums)):
         flipped = signs @ sums if one_sided else np.abs(signs @ sums)
-        reached += (flipped >= observed - 1e-9).sum()  # ties are ties in spite of rounding
+        reached += (flipped >= observed - 1e-9).sum()  # equal up to rounding
     return float(flip_p(reached, len(sums)))
 
 
 def flip_p(reached: ArrayLike, clusters: int, n: int = FLIPS) -> np.ndarray:
-    """P values if `reached` (...) sign patterns reach what was observed.
+    """P values if `reached` (...) sign patterns give a mean at least as extreme as observed.
 
-    The observed pattern is one of all; it is added to random ones (Phipson and Smyth 2010).
+    The observed pattern is one of all patterns; it is added to random ones (Phipson, Smyth 2010).
     """
     if _all_patterns(clusters, n):
         return np.asarray(reached) / 2**clusters
@@ -102,7 +103,7 @@ def _all_patterns(count: int, n: int) -> bool:
 
 
 def _blocks_of_signs(count: int) -> Iterator[np.ndarray]:
-    """The rows of `sign_patterns`, in blocks where thousands of clusters would fill the memory."""
+    """The rows of `sign_patterns` in blocks: with thousands of clusters they fill the memory."""
     rows = max(1, CELLS // count)
     if _all_patterns(count, FLIPS) or rows >= FLIPS:
         yield sign_patterns(count)
@@ -117,7 +118,7 @@ def _totals(values: np.ndarray, clusters: ArrayLike) -> tuple[np.ndarray, np.nda
     clusters = np.asarray(clusters)
     if values.ndim != 1 or values.shape != clusters.shape or values.size == 0:
         raise ValueError(
-            f"expected one cluster a value and at least one, got values {values.shape} "
+            f"expected one cluster per value and at least one, got values {values.shape} "
             f"and clusters {clusters.shape}: pass two columns of the same table"
         )
     _, codes = np.unique(clusters, return_inverse=True)
@@ -160,7 +161,7 @@ def pair(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
 def shared(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
     """The rows of methods `a` and `b` from the (fold, seed) that both were run with.
 
-    For a method with fewer seeds than the other; ValueError if they share none.
+    Use it for a method with fewer seeds than the other; ValueError if they share none.
     """
     parts = [_rows(predictions, key) for key in (a, b)]
     runs = [set(zip(part["fold"], part["seed"], strict=True)) for part in parts]
@@ -187,7 +188,7 @@ def _rows(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
         )
     if repeated := int(chosen.duplicated(PAIRING).sum()):
         raise ValueError(
-            f"expected one prediction a clip, fold and seed for {key}, got {repeated} repeated: "
+            f"expected one prediction per clip, fold and seed for {key}, got {repeated} repeated: "
             "give every draw its own seed"
         )
     return chosen
@@ -199,12 +200,13 @@ def difference_of(
     """Accuracy of `a` minus that of `b` in `pairs`, as `pair` returns them, with its test.
 
     `margin` is the accuracy that may be lost, a fraction. The test "non-inferiority" is one-sided
-    against "a loses the margin or more", any other two-sided against no difference. Rows with the
-    same value in the column `clusters` are resampled and flipped together.
+    with the null hypothesis "a loses the margin or more"; any other test is two-sided with the
+    null hypothesis of no difference. Rows with the same value in the column `clusters` are
+    resampled and flipped together.
 
     Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), margin, `noninferior`
-    (lower_bound > -margin), test and p by `sign_flip`; of non-inferiority also p_worse,
-    one-sided against "a loses the margin or less".
+    (lower_bound > -margin), test and p by `sign_flip`. Non-inferiority also gives p_worse, whose
+    null hypothesis is "a loses the margin or less".
     """
     difference, cluster = pairs["difference"], pairs[clusters]
     found = cluster_bootstrap(difference, cluster)
@@ -226,10 +228,10 @@ def difference_of(
 
 
 def mcnemar(pairs: pd.DataFrame) -> dict:
-    """Exact McNemar test on clips: only_a, only_b (clips that one method alone reads) and p.
+    """Exact McNemar test on clips: only_a, only_b (clips that only one method recognises) and p.
 
-    A clip counts once, as right if more than half of its seeds are. Clips of one group are not
-    independent, which this test ignores: it stands beside `sign_flip` and does not replace it.
+    A clip counts once, as right if more than half of its seeds are right. The test ignores that
+    clips of one group are not independent: read it beside `sign_flip`, not in its place.
     """
     right = pairs.groupby("clip")[["right_a", "right_b"]].mean() > 0.5
     only_a = int((right["right_a"] & ~right["right_b"]).sum())

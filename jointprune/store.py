@@ -26,7 +26,7 @@ COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
     "label": str,  # name of the sign, one of the classes
     "signer": str,
-    "group": str,  # what folds keep apart: a signer or a language
+    "group": str,  # no group is on both sides of a fold: a signer or a language
     "split": str,  # the split its authors published, or ""
     "source_file": str,
     "frames": int,  # frames in the store, before padding
@@ -95,7 +95,7 @@ def save_dataset(
         (new / "meta.json").write_text(text, encoding="utf-8")
         for path in new.iterdir():
             sync(path)
-        if not _holds(folder, meta["sha256"]):  # readers keep what they have open
+        if not _holds(folder, meta["sha256"]):  # readers keep the old files open
             _replace_folder(new, folder, scratch / "old", meta["sha256"])
     return _opened(folder)
 
@@ -104,9 +104,9 @@ def save_dataset(
 def arrays_on_disk(
     folder: Path, clips: int, frames: int, joints: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Poses and present of a new store, zeros in files beside `folder`, removed afterwards.
+    """Arrays poses and present for a new store, zeros in temporary files beside `folder`.
 
-    For data that do not fit into memory: fill them, then call `save_dataset`.
+    For data that do not fit into memory: fill the arrays, then call `save_dataset`.
     """
     with scratch_folder(folder.parent) as scratch:
         yield (
@@ -121,8 +121,8 @@ def open_dataset(
 ) -> SignDataset:
     """Open a store by its name in the workspace or by its folder; its arrays are memory-mapped.
 
-    Raises FileNotFoundError if there is none, ValueError if its content is not what was saved. A
-    process compares a store with its checksum when it first opens it: about a second a gigabyte.
+    Raises FileNotFoundError if there is none, ValueError if its content is not what was saved.
+    Each process compares a store with its checksum once, about a second per gigabyte.
     """
     is_path = isinstance(name, Path) or os.path.dirname(name)
     data = _opened(Path(name) if is_path else workspace.processed / name)
@@ -194,9 +194,9 @@ def _content_sha256(meta: dict, table: bytes, *arrays: np.ndarray) -> str:
 
 
 def _replace_folder(new: Path, folder: Path, old: Path, sha256: str) -> None:
-    """Put `new` in place of `folder`; on failure the store that was there is put back.
+    """Put `new` in place of `folder`; on failure the old store is put back.
 
-    It is no failure that another process has put the same store there meanwhile.
+    If another process has put the same store there meanwhile, this is not a failure.
     """
     try:
         if folder.exists():
@@ -217,9 +217,9 @@ def _holds(folder: Path, sha256: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=64)  # once a process, as long as the state is the same
+@lru_cache(maxsize=64)  # once per process and state
 def _check_content(folder: Path, state: tuple) -> None:
-    """Refuse a store whose content does not have its checksum; writing changes its `state`."""
+    """Raise ValueError for a wrong checksum; `state` (sizes, times) changes with the files."""
     data = _opened(folder)
     meta = {key: value for key, value in data.meta.items() if key != "sha256"}
     table = (folder / "clips.csv").read_bytes()

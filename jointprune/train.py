@@ -60,11 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--experiment", choices=sorted(EXPERIMENTS), default="pruning_experiment", help="its name")
     add("--dataset", default=DEFAULT_DATASET, help="name of a data set, or 'synthetic'")
-    add("--workspace", default=".", help="folder of data/; if relative, to the repository")
+    add("--workspace", default=".", help="folder of data/, absolute or relative to the repository")
     add("--folds", type=int, default=4, help="number of folds to split the groups into")
     add("--fold", type=int, default=0, help="fold to test on, from 0")
-    add("--seed", type=int, default=0, help="of weights, batches and gates")
-    add("--epochs", type=int, default=0, help="0 takes the experiment's own")
+    add("--seed", type=int, default=0, help="seed of weights, batches and gates")
+    add("--epochs", type=int, default=0, help="0: those of the experiment")
     add = parser.add_argument_group("machines", "passed on to Lightning's Trainer").add_argument
     add("--accelerator", default="auto", help="such as cpu or gpu")
     add("--devices", default="auto", help="per node: how many, or which")
@@ -91,11 +91,14 @@ def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple
         data = load_dataset(options.dataset, workspace)
         folds = data.folds(options.folds, seed=0)
         if options.fold >= len(folds):
-            raise ValueError(f"expected fold 0, the published split, got {options.fold}")
+            raise ValueError(
+                f"expected fold 0, the published split, got {options.fold}: leave --fold out"
+            )
         train, test = folds[options.fold]
         if (clips := min(config.batch_size, len(train))) < processes:
             raise ValueError(
-                f"expected a clip for each of {processes} processes in a batch, got {clips} clips"
+                f"expected a clip for each of {processes} processes in a batch, got {clips} clips: "
+                "use fewer --devices or --nodes"
             )
     except ValueError as error:
         parser.exit(1, f"{error}\n")

@@ -111,7 +111,7 @@ def fit(
     exists. Raises OSError if that file is damaged, InterruptedError after the signal SIGTERM.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # device banners, once a run
+        logging.getLogger(name).setLevel(logging.ERROR)  # which name devices once per run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     path, batches = GatePath(), batches_of(run, data)
@@ -138,9 +138,9 @@ def fit(
 
 
 def finalise(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
-    """Close all joints beyond the budget; then let rare classes remember their training clips.
+    """Close all joints beyond the budget; then store training clips of rare classes as exemplars.
 
-    Any-subset networks remember none, because the embeddings would fit one subset alone.
+    Any-subset networks store none, because the embeddings would fit only one subset of joints.
     """
     c = run.config
     if c.budget:
@@ -157,7 +157,7 @@ def precision_for(precision: str, accelerator: str) -> str:
     Weights, normalisation, the head's cosines and evaluation stay in float32.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"expected a precision out of {PRECISIONS}, got {precision!r}")
+        raise ValueError(f"expected a precision, got {precision!r}: choose one of {PRECISIONS}")
     if precision != "auto":
         return precision
     if accelerator != "cpu" and torch.cuda.is_available():
@@ -214,7 +214,7 @@ class GatePath(lightning.Callback):
 
 
 class BatchShare:
-    """This process's share of each batch: equal shares, without the clips left over.
+    """This process's share of each batch: shares are equal, and clips left over are dropped.
 
     All processes make the same batches from the same seed.
     """
@@ -232,14 +232,14 @@ class BatchShare:
             yield tuple(part[first : first + clips] for part in batch)
 
 
-# Not Lightning's ModelCheckpoint: by the clock it saves within epochs, where a training cannot
-# resume exactly; a full disk ends the training; and it moves the file from another folder, which
-# across file systems may leave half of it.
+# Lightning's ModelCheckpoint does not do: at intervals of time it saves within epochs, where a
+# training cannot resume exactly; a full disk ends the training; and it moves the file from another
+# folder, which may leave half a file if that is on another file system.
 class TrainingState(lightning.Callback):
     """Random states of a training, and its checkpoint, saved every SAVE_EVERY seconds at most.
 
-    A training resumed on one process ends bit by bit as if it had never stopped. On several, each
-    process draws gates and dropout of its own, after resuming from a new seed.
+    A training that resumes on one process ends with the same bits as one that never stopped. On
+    several processes, each samples its own gates and dropout, after resuming from a new seed.
     """
 
     def __init__(self, batches: ClipBatches, file: Path | None):
@@ -275,7 +275,7 @@ class TrainingState(lightning.Callback):
             if not reached_barrier:
                 trainer.strategy.barrier()
             warnings.warn(
-                f"{self.file} could not be written, training goes on: {error}", stacklevel=2
+                f"{self.file} could not be written, training continues: {error}", stacklevel=2
             )
 
     def state_dict(self) -> dict:
@@ -290,7 +290,7 @@ class TrainingState(lightning.Callback):
 
 
 def check_whole(checkpoint: Path) -> None:
-    """Raise OSError if a checkpoint is damaged; torch itself compares no checksums."""
+    """Raise OSError if a checkpoint is damaged; torch itself does not compare checksums."""
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             broken = archive.testzip()

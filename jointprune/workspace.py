@@ -1,4 +1,4 @@
-"""Where files lie, and the one way to write one: whole or not at all."""
+"""Where files are, and the one way to write them: completely or not at all."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The data set of the paper's own results; those of any other lie in folders of its name.
+# The data set of the paper's results; results of another data set are in folders of its name.
 DEFAULT_DATASET = "fingerspelling"
 
 PREFIX = ".scratch-"
@@ -101,7 +101,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         try:
             with _lock_in(left).acquire(blocking=False):
                 shutil.rmtree(left, ignore_errors=True)
-        except OSError:  # its maker lives, or there are no locks, or it belongs to another user
+        except OSError:  # its process lives, or there are no locks, or it belongs to another user
             pass
     folder, lock = _locked_folder(parent.resolve())
     try:
@@ -115,10 +115,10 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def held(folder: Path, what: str) -> Iterator[None]:
-    """A block in which only this process uses `folder`, made if need be; its files stay.
+    """A block in which only this process uses `folder`, made if it is missing; its files stay.
 
-    Raises BlockingIOError, which says that `what` is under way, where a living process holds it.
-    A file system without locks keeps nobody out.
+    Raises BlockingIOError, which names `what`, while another living process uses the folder. On a
+    file system without locks nothing is checked.
     """
     lock = _lock_in(folder)
     try:

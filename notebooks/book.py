@@ -51,7 +51,7 @@ def collect_pages(workspace: Workspace, folder: Path) -> None:
 
 
 def executed(name: str, workspace: Workspace) -> Path:
-    """The executed notebook `name`, which ran to its end."""
+    """The executed notebook `name`; raises ValueError if it did not run to its end."""
     path = build_folder(workspace) / "executed" / workspace.subfolder / name
     command = "make reproduce"
     if workspace.subfolder:
@@ -60,7 +60,7 @@ def executed(name: str, workspace: Workspace) -> Path:
         raise FileNotFoundError(f"{path} is not there yet: run `{command}` first")
     if nbformat.read(path, as_version=4).metadata.get("papermill", {}).get("exception"):
         raise ValueError(
-            f"expected {path} to have run to its end, got a failure: `{command}` again"
+            f"expected {path} to have run to its end, got a failure: run `{command}` again"
         )
     return path
 
@@ -88,7 +88,9 @@ def run_module(*arguments: str) -> str:
     done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True)
     print(done.stderr, end="", file=sys.stderr)
     if done.returncode:
-        raise RuntimeError(f"expected {arguments[0]} to run, got exit status {done.returncode}")
+        raise RuntimeError(
+            f"expected {arguments[0]} to run, got exit status {done.returncode}: see above"
+        )
     return done.stdout
 
 

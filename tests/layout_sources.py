@@ -1,4 +1,4 @@
-"""One hand motion, written in every layout by the true libraries."""
+"""One hand motion, written in every layout by the layout's own library."""
 
 import io
 import pickle
@@ -44,7 +44,7 @@ class Motion:
 
 @contextmanager
 def little_memory():
-    """What runs inside takes less than 2 MB at a time; the lying headers claim 1 GB and more."""
+    """The block may use at most 2 MB at a time, while the false headers claim 1 GB and more."""
     tracemalloc.start()
     try:
         yield
@@ -108,7 +108,7 @@ def table(motion):
 
 
 def keypoints(motion, person_axis=False):
-    """What OpenHands pickles."""
+    """The dict that OpenHands pickles."""
     hands, body = motion.filled(0)
     points = np.concatenate([body, hands], axis=1).astype(np.float64)
     trust = np.concatenate([0.9 * motion.pose_seen, motion.seen], axis=1)

@@ -58,7 +58,7 @@ def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5):
     clips = clips.assign(p_true=0.5, p_predicted=0.5)
     parts = []
     for (method, k, regime), share in (accuracy or ACCURACY).items():
-        # Nine clips in ten keep their luck, so methods pair as trained models do.
+        # Nine in ten clips are equally hard for all methods, as with real networks.
         again = np.where(rng.random(len(clips)) < 0.9, luck, rng.random(len(clips)))
         predicted = clips["label"].where(again < share, wrong)
         parts.append(clips.assign(method=method, k=k, regime=regime, predicted=predicted))
@@ -98,7 +98,7 @@ def frequency(k):
 
 
 def selections():
-    """Of each K three runs: two that differ in one joint, one from the other end of the order."""
+    """Three runs for each K: two that differ in one joint, one from the other end of the order."""
     order = [*JOINT_NAMES[21:], *JOINT_NAMES[:21]]
     return [
         {"method": "learned", "k": k, "fold": 0, "seed": seed,

@@ -25,7 +25,7 @@ def motion(frames: int = 6, seed: int = 0, missing: tuple = ()) -> np.ndarray:
 
 
 def in_shoulder_widths(hands: np.ndarray) -> np.ndarray:
-    """What a store has to hold of `hands`: (frames, 42, 2), 0 where missing."""
+    """The values that a store has to hold for `hands`: (frames, 42, 2), 0 where missing."""
     return np.nan_to_num((hands[..., :2] - SHOULDERS.mean(0)) / 0.2)
 
 
@@ -49,7 +49,7 @@ def vectors(
 
 
 def write_frames(folder: Path, frames, numbers=None) -> None:
-    """One sequence as a file a frame, 0.npy to 11.npy and on."""
+    """One sequence with a file per frame: 0.npy, 1.npy, ..., 11.npy."""
     folder.mkdir(parents=True)
     for number, frame in zip(numbers or range(len(frames)), frames, strict=True):
         np.save(folder / f"{number}.npy", frame)

@@ -20,9 +20,9 @@ def by_definition(kept):
     return 1 - spread / (mean_size / joints * (1 - mean_size / joints))
 
 
-def test_three_selections_worked_by_hand():
+def test_a_worked_example_of_three_selections():
     # Shares kept: 1, 2/3, 1/3, 0; variances (3/2) p (1 - p): 0, 1/3, 1/3, 0, mean 1/6.
-    # Half of the joints are kept, so chance has 1/2 * 1/2 = 1/4: index 1 - (1/6) / (1/4) = 1/3.
+    # Half of the joints are kept, so V0 is 1/2 * 1/2 = 1/4: index 1 - (1/6) / (1/4) = 1/3.
     # Influences: (5/12 - 1/4 + 1/12) / (1/4) = 1, (1/3 - 1/4 + 1/12) / (1/4) = 2/3, and 1: their
     # squared deviations add up to 6/81, so the variance is 4/9 * 6/81 = 24/729.
     found = stability([{0, 1}, {0, 2}, {0, 1}], num_joints=4)

@@ -69,7 +69,7 @@ def test_a_joint_that_is_not_kept_is_missing_in_its_panel_alone():
 
 
 def test_axes_stay_fixed_over_a_clip():
-    """Points that only move to the right and down are seen to do so."""
+    """Points that move to the right and down do so in the picture, too."""
     first, last = pictures(film({"all": clip(2, 1.0)}, 25.0).data)
     before, after = (np.argwhere(drawn(picture)).mean(0) for picture in (first, last))
     assert (after - before > 20).all()

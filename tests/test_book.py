@@ -36,7 +36,7 @@ HEADLINE = "21 of 42 joints.\n\n| joints | learned gates |\n| --- | --- |\n| 42 
 
 
 def executed(stem: str) -> nbformat.NotebookNode:
-    """A chapter as papermill leaves it: prose, a picture, a table too wide, a film."""
+    """A notebook as papermill writes it: prose, a picture, a table that is too wide, a film."""
     wide = "<table><tr>" + "<td>a wide cell</td>" * 60 + "</tr></table>"
     clip = np.random.default_rng(0).normal(size=(3, 42, 2)), np.ones((3, 42), bool)
     played = film({"clip": clip}, 25.0).data
@@ -66,7 +66,7 @@ def prepare(root: Path, dataset: str = "fingerspelling") -> Workspace:
 
 @pytest.fixture(autouse=True, scope="module")
 def no_report():
-    """The site without the report's computations: a headline that is made up."""
+    """The site with a made-up headline, so that the report is not computed."""
     run_module, patch = book.run_module, pytest.MonkeyPatch()
     patch.setattr(book, "run_module", lambda *a: run_module(*a) if a[0] == "sphinx" else HEADLINE)
     yield
@@ -126,7 +126,7 @@ def test_a_notebook_that_failed_is_refused_and_the_old_site_stays(tmp_path):
     failed = nbformat.read(path, as_version=4)
     failed.metadata.papermill.exception = True
     nbformat.write(failed, path)
-    with pytest.raises(ValueError, match="got a failure: `make reproduce` again"):
+    with pytest.raises(ValueError, match="got a failure: run `make reproduce` again"):
         book.build(made)
     assert old.is_file()
 

@@ -1,4 +1,4 @@
-"""Each sentence says what its test allows and no more."""
+"""Each sentence claims no more than its test allows."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ def test_a_non_inferiority_test_words_its_sentence(facts, a, changed, said, verd
     assert a > 0.50 or record["high"] < -0.02
 
 
-def test_a_loss_reads_as_in_the_style_guide(facts):
+def test_a_loss_is_worded_as_in_the_style_guide(facts):
     measured = {"difference": -0.0302, "low": -0.0551, "high": -0.0078, "p_holm": 1.0}
     found, _ = compared(facts, "learned-12 vs full", 0.64, 0.65, **measured)
     assert found.sentence == (
@@ -77,8 +77,8 @@ def test_a_difference_reads_as_measured(facts, name, a, said, verdict):
     [("learned", ("full", 42), "42 joints"),
      ("signing-hand", ("anatomical-signing-hand", 21), "21 joints of the signing hand")],
 )  # fmt: skip
-def test_k_star_is_claimed_only_where_the_sequence_of_tests_gets_there(facts, method, full, of):
-    """The quick start's sentence for a paper is refused where it does not."""
+def test_k_star_is_claimed_only_if_the_sequence_of_tests_reaches_it(facts, method, full, of):
+    """Otherwise the quick start's sentence for a paper is refused."""
 
     def claims(accuracy):
         rates = {(*full, "retrained"): 0.60}
@@ -175,7 +175,7 @@ def test_gates_that_close_nothing_miss_the_quick_start_s_expectation(facts):
     assert learned.startswith("Learned gates: 12.0 % of joints") and "This meets the" in learned
 
 
-def test_joints_count_as_found_only_from_the_declared_share_on(facts):
+def test_joints_count_as_found_only_above_the_declared_share(facts):
     rows = facts["synthetic"]["recovery"]
     one_row(rows, method="learned")["recall"] = 0.95
     said = claim(facts, "synthetic").sentence
@@ -190,7 +190,7 @@ def test_joints_count_as_found_only_from_the_declared_share_on(facts):
     assert "trainings does not find them: precision 0.94" in said
 
 
-def test_methods_that_choose_k_are_told_apart_from_those_that_are_given_it(facts):
+def test_methods_that_choose_k_are_separate_from_those_given_k(facts):
     said = claim(facts, "synthetic.stop").sentence
     assert "Of 3 methods" in said and "L0 penalty (8.3 joints on average)." in said
     for row in facts["synthetic"]["recovery"]:
@@ -208,13 +208,13 @@ def test_the_signing_hand_is_judged_by_its_own_21_joints(facts):
         assert said in claim(facts, "signing-hand").sentence
 
 
-def test_joints_serve_another_encoder_only_if_they_do_better_than_random_ones(facts):
+def test_joints_suit_another_encoder_only_if_they_beat_random_ones(facts):
     assert "have higher accuracy" in claim(facts, "encoders.graph").sentence
     said = claim(facts, "encoders.recurrent").sentence
     assert "have no higher accuracy than" in said and "54.0 % against 55.0 %" in said
 
 
-def test_fewer_joints_are_faster_only_from_a_tenth_of_the_time_on(facts):
+def test_fewer_joints_are_faster_only_if_they_save_a_tenth_of_the_time(facts):
     few, full = (one_row(facts["cost"]["rows"], encoder="transformer", k=k) for k in (2, 42))
     for ratio, verb in ((0.95, "do not make"), (0.85, "make"), (1.2, "do not make")):
         few["latency_ms"] = ratio * full["latency_ms"]
@@ -262,7 +262,7 @@ def test_an_import_has_signs_and_signers_and_the_lexicon_letters_and_languages(f
     assert not any(word in said.lower() for word in ("language", "alphabet", "letter"))
 
 
-def test_few_groups_can_show_nothing_and_the_limits_say_so(facts):
+def test_with_few_groups_nothing_can_be_established_and_the_limits_say_so(facts):
     """Eight comparisons need one p below 0.05 / 8: 2^-6 is above it, 2^-16 below."""
     facts["ablation"]["power"] |= {"loss": 0.0314, "seeds": 7}
     assert "x 7 seeds in 16 languages" in limits(facts)[3]

@@ -25,9 +25,12 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"learning_rate": 1}, r"expected settings out of .*'skel_learning_rate'.*got \['learning"),
+        (
+            {"learning_rate": 1},
+            r"expected hyperparameters, got \['learning_rate.*'skel_learning_rate'",
+        ),
         ({"num_pose_points": 21}, r"expected 21 joint names \(num_pose_points\), got 42"),
-        ({"mask": "soft"}, "expected a mask out of .*, got 'soft'"),
+        ({"mask": "soft"}, "expected a mask, got 'soft': choose one of"),
         ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
         ({"exemplars": -1}, "expected 0 exemplars or more, got -1"),
         ({"tied": True, "budget": 25}, "expected an even budget"),

@@ -55,7 +55,7 @@ def test_the_family_is_the_declared_one_with_mcnemar_beside_each_test():
     records = compare_declared(table)
     assert [record["name"] for record in records] == [c.name for c in COMPARISONS]
     assert [record["margin"] for record in records] == [0.02, 0.02, 0.01, 0.01, 0, 0, 0, 0]
-    for key in ("p", "p_worse"):  # where there is no opposite to test, p stands in the family
+    for key in ("p", "p_worse"):  # where there is no opposite to test, p is used in its place
         adjusted = holm([record.get(key, record["p"]) for record in records])
         for record, p in zip(records, adjusted, strict=True):
             assert key not in record or record[f"{key}_holm"] == pytest.approx(p)
@@ -65,7 +65,7 @@ def test_the_family_is_the_declared_one_with_mcnemar_beside_each_test():
 
 
 def test_k_star_is_the_last_budget_before_the_first_failure():
-    # 1 clip of 50 is 2 points. K = 4 loses nothing, but stands behind the failure at 8.
+    # 1 clip of 50 is 2 points. K = 4 loses nothing, but comes after the failure at 8.
     star = found({30: 0, 21: 0, 12: 1, 8: 5, 4: 0}, margin=0.03)
     assert (star["k"], star["joints"], star["pruned"]) == (12, 42, pytest.approx(30 / 42))
     assert [step["k"] for step in star["steps"]] == [30, 21, 12, 8, 4]
@@ -85,14 +85,16 @@ def test_all_joints_are_kept_when_the_first_budget_fails():
 
 
 @pytest.mark.parametrize(("losing", "low", "median"), [(1, 12, 21), (4, 21, 21)])
-def test_resampled_groups_decide_as_often_as_they_leave_the_losing_ones_out(losing, low, median):
-    # Only a draw of 8 groups without the losing ones passes: (7/8)^8 = 34 %, (4/8)^8 = 0.4 %.
+def test_k_star_of_resampled_groups_depends_on_how_often_losing_groups_are_left_out(
+    losing, low, median
+):
+    # Only a sample of 8 groups without the losing ones passes: (7/8)^8 = 34 %, (4/8)^8 = 0.4 %.
     star = found({21: 0, 12: lambda group, seed: 40 * (group < losing)}, margin=0.02)
     assert star["k"] == 21
     assert star["bootstrap"] == {"low": low, "median": median, "high": 21}
 
 
-def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wider_where_not():
+def test_the_crossed_bound_equals_the_bootstrap_bound_if_seeds_agree_and_is_lower_if_not():
     same = found({12: 1}, margin=0.02)["steps"][0]
     assert same["crossed_bound"] == pytest.approx(same["lower_bound"]) == pytest.approx(-0.02)
     # Two seeds that lose 0 and 10 points in every group: half of the draws take one seed twice,
@@ -102,7 +104,7 @@ def test_a_bound_with_seeds_redrawn_is_the_bootstraps_where_seeds_agree_and_wide
     assert apart["crossed_bound"] == pytest.approx(-0.10)
 
 
-def test_many_tests_at_once_are_the_single_tests():
+def test_many_tests_at_once_give_the_results_of_single_tests():
     """Except for a bound within the Monte Carlo error of the margin, as draws differ."""
     rng = np.random.default_rng(5)
     values = rng.choice([-1.0, 0.0, 1.0], p=[0.07, 0.87, 0.06], size=(40, 16, 3, 60))
@@ -133,13 +135,13 @@ def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear
 
 
 @pytest.mark.parametrize(("ks", "margin"), [((), 0.02), ((42, 12), 0.02), ((12,), 0.0)])
-def test_budgets_and_margins_that_test_nothing_are_refused(ks, margin):
+def test_impossible_budgets_and_margins_are_refused(ks, margin):
     with pytest.raises(ValueError, match="expected budgets below 42 and a margin"):
         k_star(graded({12: 0}), ks, margin)
 
 
 def test_the_detectable_loss_is_two_and_a_half_standard_errors():
-    """Eight groups losing 0 to 7 of 50 clips: the s.e. of their mean, by hand."""
+    """Eight groups losing 0 to 7 of 50 clips: the standard error of their mean is known."""
     table = graded({12: lambda group, seed: group})
     error = np.std(np.arange(8) / 50) / np.sqrt(8)
     found = detectable_loss(table)

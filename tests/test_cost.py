@@ -1,4 +1,4 @@
-"""The cost sheet against work counted by hand."""
+"""The cost sheet against operations that were counted independently."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ TRANSFORMER, RECURRENT, GRAPH = CONFIGS
 
 
 def centring(k: int) -> int:
-    """Mass of both hands, then 4 sums over 2 k coordinates (half of them times 0), and back."""
+    """Weights of both hands, then 4 sums over 2 k coordinates (half of them times 0), and back."""
     return 2 * T * k * 2 + 2 * (2 * T * 2 * k * 4)
 
 
@@ -26,7 +26,7 @@ def head(width: int) -> int:
 
 
 @pytest.mark.parametrize("k", [2, 42])
-def test_the_work_of_each_encoder_is_that_of_its_matrix_products(k):
+def test_operations_of_each_encoder_are_those_of_its_matrix_products(k):
     reading = centring(k) + 2 * T * (2 * k + 6) * H  # centre k joints and project frames
     wide = TRANSFORMER.feed_forward * H
     layer = 2 * T * H * (3 * H + H + wide + wide) + 2 * 2 * T * T * H

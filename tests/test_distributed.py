@@ -16,7 +16,7 @@ from jointprune.workspace import ROOT
 
 
 @pytest.mark.parametrize(("world_size", "clips"), [(1, 8), (2, 4), (3, 2)])
-def test_shares_are_equal_and_together_the_batch(toy_dataset, world_size, clips):
+def test_shares_are_equal_and_together_make_up_the_batch(toy_dataset, world_size, clips):
     """Clips left over are dropped."""
 
     def batches() -> ClipBatches:

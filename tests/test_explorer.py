@@ -28,7 +28,7 @@ ACCURACY = {
 
 
 def kept(k: int, fold: int, seed: int) -> list[str]:
-    """The first K joints, moved on by the fold and, for the last of them, by the seed."""
+    """The first K joints, shifted by the fold; the last of them is also shifted by the seed."""
     names = [JOINT_NAMES[(j + 5 * fold) % 42] for j in range(k)]
     return [*names[:-1], JOINT_NAMES[(k - 1 + 5 * fold + seed) % 42]]
 

@@ -266,7 +266,7 @@ def test_a_data_set_of_other_labels_is_refused(run, toy, tmp_path, capsys):
     error = refused([checkpoint, *out, "--dataset", tmp_path / "fewer"], capsys)
     assert "of 4 in 2, without ['left.wrist']: name the one" in error
     error = refused([run, *out, "--dataset", tmp_path / "toy"], capsys)
-    assert f"gave the run {run.name} its name, got ['toy']" in error
+    assert f"that the run {run.name} was trained on, got ['toy']" in error
     moved = shutil.copytree(run, tmp_path / "data" / "runs" / "mine")
     assert "got []" in refused([moved, *out], capsys)
     assert not (tmp_path / "out").exists()

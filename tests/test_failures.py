@@ -13,7 +13,7 @@ from jointprune.paper import failures
 
 CONFIG, STEPS = TrainingConfig(), 400
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
-# Louizos et al. 2018: the logit of keep probability 0.9, and the gate that it is in evaluation.
+# Louizos et al. 2018: the logit of keep probability 0.9, and its gate in evaluation.
 LOGIT = math.log(9) + 2 / 3 * math.log(0.1 / 1.1)
 GATE = 1.2 / (1 + math.exp(-LOGIT)) - 0.1
 
@@ -91,7 +91,7 @@ def test_a_copy_holds_the_same_clips_in_a_group_of_its_own(toy_dataset):
     assert leaking.sha256 != toy_dataset.sha256
 
 
-def test_a_group_is_read_better_if_training_has_its_copies(toy_dataset, workspace):
+def test_a_group_is_recognised_better_if_training_has_its_copies(toy_dataset, workspace):
     """Here the group has hand shapes of its own, which no other group predicts."""
     train, test = fold_of(toy_dataset, "one")
     poses = np.array(toy_dataset.poses)
@@ -103,11 +103,11 @@ def test_a_group_is_read_better_if_training_has_its_copies(toy_dataset, workspac
     assert case.fixed < 60 < 80 < case.broken
 
 
-def test_the_best_of_many_equal_sets_looks_good_on_the_half_that_chose_it_and_nowhere_else():
+def test_the_best_of_many_equal_sets_is_better_only_on_the_half_that_chose_it():
     generator = np.random.default_rng(0)
     tables = [generator.random((200, 100)) < 0.5 for _ in range(20)]
     chosen, other = np.mean([failures.best_on_half(t, generator) for t in tables], axis=0)
-    # The best of 200 means of 50 coins lies about 2.75 standard errors of 0.071 up; one table's
+    # The best of 200 means of 50 coins is about 2.75 standard errors of 0.071 up; one table's
     # number has a standard deviation of 0.009 and 0.029.
     assert chosen == pytest.approx(0.5 + 2.75 * 0.071, abs=0.01)
     assert other == pytest.approx(0.5, abs=0.03)

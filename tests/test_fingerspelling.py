@@ -1,4 +1,4 @@
-"""The lexicon's traps stay closed: facts on the real wheel, rules on small files of pose-format."""
+"""The lexicon's traps are avoided: facts on the real wheel, rules on small made-up files."""
 
 import hashlib
 import subprocess
@@ -291,7 +291,7 @@ def test_a_failed_download_or_another_file_leaves_nothing(tmp_path, monkeypatch,
     monkeypatch.setattr(Workspace, "raw", tmp_path)
     with pytest.raises(SystemExit, match="1"):
         command.main(["fetch", "fingerspelling"])
-    assert capsys.readouterr().err.endswith("by hand. pip said:\nno route to host\n")
+    assert capsys.readouterr().err.endswith("yourself. pip said:\nno route to host\n")
     assert not list(tmp_path.iterdir())
 
 

@@ -108,7 +108,7 @@ def test_the_group_lasso_does_not_favour_joints_of_large_features():
 
 
 @pytest.mark.parametrize("mask", [mask for mask in MASKS if mask != "quick-start"])
-def test_behind_every_mask_a_frozen_joint_reaches_no_logit(mask):
+def test_with_every_mask_a_frozen_closed_joint_has_no_influence(mask):
     torch.manual_seed(0)
     config = {"hidden": 16, "heads": 2, "frames": 4, "mask": mask, "budget": 12}
     model = SignClassificationLightning(config).eval()

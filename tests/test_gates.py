@@ -119,7 +119,7 @@ def test_freeze_top_with_tied_gates_keeps_whole_gates():
     layer.joint_logits.data = torch.tensor([0.0, 2.0, 1.0])
     layer.freeze_top(4)
     assert layer.kept_joints() == [1, 2, 4, 5]
-    with pytest.raises(ValueError, match="whole tied gates make up, got 3"):
+    with pytest.raises(ValueError, match="whole tied gates add up to, got 3"):
         layer.freeze_top(3)
     with pytest.raises(ValueError, match="expected 1 to 6 joints to keep, got 7"):
         layer.freeze_top(7)

@@ -47,7 +47,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def imported(source, workspace, monkeypatch, capsys):
-    """What the import command says of a folder: code, standard output and error."""
+    """Exit code, standard output and error of the import command on a folder."""
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
     monkeypatch.setattr(command, "ROOT", workspace.path)
 
@@ -95,7 +95,7 @@ def test_without_shoulders_the_palm_gives_the_scale():
 
 def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
     hands = motion(4)
-    hands[0, 3] = np.nan  # one joint takes its whole hand with it
+    hands[0, 3] = np.nan  # one missing joint makes its whole hand missing
     hands[1, 21:] = 0
     hands[3, 5, 0] = 0  # one zero is a coordinate
     confidence = np.ones((4, 42), dtype=np.float32)
@@ -226,8 +226,8 @@ def test_a_changed_recording_is_read_again(source):
     assert reading._chunk_name("mp-data", [clip], 1.0) != before
 
 
-def test_two_imports_of_one_name_do_not_meet(source, workspace):
-    """The second is told to wait and spoils nothing; when the first has ended it may start."""
+def test_two_imports_under_one_name_exclude_each_other(source, workspace):
+    """The second gets an error and changes nothing; it may start when the first has ended."""
     folder = workspace.processed / ".import-mine"
     first = "from pathlib import Path; from jointprune.workspace import held\n"
     first += f"with held(Path({str(folder)!r}), 'a test'): print('in', flush=True); input()"

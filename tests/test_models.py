@@ -62,7 +62,7 @@ def test_a_block_is_torchs_encoder_layer_in_evaluation():
 
 
 def gated_model(**settings) -> SignClassificationLightning:
-    """An untrained model in evaluation mode whose gates lie anywhere between 0 and 1."""
+    """An untrained model in evaluation mode whose gates are random numbers from 0 to 1."""
     torch.manual_seed(1)
     model = SignClassificationLightning(asdict(replace(TINY, mask="hard-concrete", **settings)))
     torch.nn.init.uniform_(model.joint_pruning.joint_logits, -4, 4)

@@ -124,7 +124,7 @@ def faults() -> tuple[int, int]:
         np.ones(1_000_000)
     pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)  # the next job must not have these
+    torch.set_num_threads(2)  # the next job must not inherit these
     return threads, pages
 
 

@@ -111,7 +111,7 @@ def test_shape_features_ignore_where_each_hand_is_and_how_large_the_signer_is():
     torch.testing.assert_close(moved, shape, atol=1e-4, rtol=1e-4)
 
 
-def test_features_of_a_frame_computed_by_hand():
+def test_features_of_a_worked_example():
     """Two right joints at (0, 0) and (2, 0): centre (1, 0), spread 1, the left hand missing."""
     poses = torch.tensor([[[[9.0, 9.0], [0.0, 0.0], [2.0, 0.0]]]])
     weight = torch.tensor([[[0.0, 1.0, 1.0]]])

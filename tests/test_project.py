@@ -1,4 +1,4 @@
-"""The frame of the project: commands, the lock, the order of imports, the map of the package."""
+"""The project as a whole: commands, the lock file, the order of imports, the package's map."""
 
 import ast
 import graphlib
@@ -20,7 +20,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
-# What is beside the core; the core imports none of it, but for two commands, inside functions.
+# Folders beside the core, which does not import them, except for two commands in functions.
 BESIDE = ("paper", "importing", "export")
 DOORS = ("jointprune.data", "jointprune.train")
 LONGEST_WAY = 15  # files that a clip passes, from recording to figure 2
@@ -138,7 +138,7 @@ def test_the_map_names_every_module_with_its_reason_and_no_other():
     assert modules - named == set() and named - modules - folders == set()
 
 
-def test_the_way_of_a_clip_is_short_and_its_files_exist():
+def test_a_clip_passes_few_files_and_they_exist():
     section = re.search(r"^## The way of a clip$(.*?)(?=^## |\Z)", MAP, re.MULTILINE | re.DOTALL)
     assert section, "expected a section `## The way of a clip` in jointprune/README.md"
     stops = re.findall(r"^\d+\. (.*)$", section.group(1), re.MULTILINE)
@@ -149,7 +149,7 @@ def test_the_way_of_a_clip_is_short_and_its_files_exist():
 
 
 @pytest.mark.parametrize(("arguments", "kept"), [((), True), (("RUNS=yes",), False)])
-def test_clean_removes_trained_runs_only_when_told(tmp_path, arguments, kept):
+def test_clean_removes_trained_runs_only_on_request(tmp_path, arguments, kept):
     shutil.copy(ROOT / "Makefile", tmp_path)
     for folder in ("data/runs/abc", "build", "jointprune", "notebooks", "tests", "benchmarks"):
         (tmp_path / folder).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Rankers that evaluate a network: known answers, brute force, and axioms of the scores."""
+"""Rankers that evaluate a network, against known answers, brute force and axioms."""
 
 from dataclasses import asdict, replace
 
@@ -24,7 +24,7 @@ WORTH = (0.5, 3.0, 0.0, 1.0, 2.0)
 
 
 def voting() -> HeldOut:
-    """Clips of two signs in which each joint votes for its coordinate's sign, by its worth."""
+    """Clips of two classes in which each joint votes by the sign of x, times its weight."""
     labels = torch.arange(40) % 2
     noise = torch.randn(40, 3, len(WORTH), 1, generator=torch.Generator().manual_seed(0))
     poses = (labels * 2.0 - 1)[:, None, None, None] + 0.3 * noise
@@ -37,7 +37,7 @@ def voting() -> HeldOut:
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_joints_are_ranked_by_what_the_network_makes_of_them_and_torch_is_left_alone(score):
+def test_joints_are_ranked_by_their_effect_on_the_network_and_random_state_is_kept(score):
     torch.manual_seed(5)
     scores = score(voting(), 0)
     drawn = torch.rand(1)
@@ -64,7 +64,7 @@ def test_integrated_gradients_add_up_to_the_fall_of_the_loss(toy_dataset, monkey
     assert parts.sum() == pytest.approx((closed - opened).item(), abs=0.01)
 
 
-def test_a_shuffled_joint_takes_its_presence_along():
+def test_a_joints_presence_is_shuffled_with_its_coordinates():
     """The vote counts presence alone: swapping joint 0 has to swap who was seen."""
     labels, present = torch.arange(40) % 2, torch.ones(40, 2, 3, dtype=torch.bool)
     present[:, :, 0] = (labels == 1)[:, None]
@@ -96,7 +96,7 @@ def brute_force_elimination(held_out: HeldOut) -> np.ndarray:
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", range(3))
-def test_elimination_is_that_by_brute_force_where_joints_are_missing(seed):
+def test_elimination_equals_brute_force_also_with_missing_joints(seed):
     """A nonlinear network on 5 joints, some of which some clips never show."""
     generator = torch.Generator().manual_seed(seed)
     first, second = (torch.randn(shape, generator=generator) for shape in ((10, 8), (8, 3)))
@@ -112,7 +112,7 @@ def test_elimination_is_that_by_brute_force_where_joints_are_missing(seed):
     np.testing.assert_array_equal(rounds, brute_force_elimination(held_out))
 
 
-def test_the_fit_is_least_squares_with_a_level_a_clip():
+def test_the_fit_is_least_squares_with_an_intercept_per_clip():
     draw = np.random.default_rng(0)
     opened, losses = draw.random((50, 7, 5)) < 0.5, draw.random((50, 7)) + np.arange(7)
     levels = np.tile(np.eye(7), (50, 1))  # a column a clip
@@ -160,8 +160,8 @@ def short(monkeypatch):
     )
 
 
-def test_lassonets_uninformative_joints_leave_first_and_torch_is_left_alone(short):
-    """The first two of six joints hold the class and no other."""
+def test_lassonet_drops_uninformative_joints_first_and_random_state_is_kept(short):
+    """Only the first two of six joints carry the class."""
     draw, labels = np.random.default_rng(0), np.arange(120) % 4
     features = draw.normal(size=(120, 6, 4)).astype(np.float32)
     features[:, :2] += 2 * draw.normal(size=(4, 2, 4))[labels]
@@ -178,7 +178,7 @@ def test_lassonets_uninformative_joints_leave_first_and_torch_is_left_alone(shor
     assert accuracy[0] > 0.75 > 0.5 > accuracy[-1]
 
 
-def test_the_proximal_step_of_all_joints_at_once_is_the_librarys_joint_by_joint():
+def test_the_proximal_step_for_all_joints_equals_the_librarys_loop():
     torch.manual_seed(0)
     net = lassonet.JointLassoNet(3, hidden_dims=(5,), device="cpu")
     net._init_model(torch.zeros(2, 6), torch.tensor([0, 3]))
@@ -200,7 +200,7 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
     poses[0, :, 1, 0] = torch.tensor([-1.0, -3.0, 9.0, 9.0])
     seen = torch.tensor([1.0, 1.0, 0.0, 0.0])[None, :, None].expand(1, 4, 2)
     features = lassonet._pooled(poses, seen, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
-    # Both frames lie about a centre of 0; the clip's spread is the root of (1 + 9) / 2.
+    # Both frames have their centre at 0; the clip's spread is the root of (1 + 9) / 2.
     scale = np.sqrt(5 + 0.01**2)
     expected = np.array([[2, 0, 1, 0], [-2, 0, 1, 0]]) / scale
     np.testing.assert_allclose(features[0], expected, atol=1e-6)

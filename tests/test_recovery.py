@@ -1,4 +1,4 @@
-"""Recovery of informative joints: overlap by hand, and rows of made-up methods."""
+"""Recovery of informative joints: overlap worked out, and rows of made-up methods."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_a_method_that_knows_the_truth_comes_first_and_a_random_draw_last(tmp_pa
     }  # fmt: skip
     assert found[1]["stop_k"] is None
     assert found[4]["precision"] < 0.7 and found[4]["low"] <= found[4]["precision"]
-    told = facts(data, 3, found)
-    assert told["trainings"] == 3
-    assert told["k"] == len(told["informative"]) == int(data[0].informative.sum())
-    assert (told["signs"], told["signers"], told["clips"]) == (16, 4, 64)
+    written = facts(data, 3, found)
+    assert written["trainings"] == 3
+    assert written["k"] == len(written["informative"]) == int(data[0].informative.sum())
+    assert (written["signs"], written["signers"], written["clips"]) == (16, 4, 64)

@@ -121,7 +121,7 @@ def test_every_source_points_at_its_value_and_every_row_has_a_number(facts):
         assert len(rows) == value_at(facts, source), place
 
 
-def test_a_number_stands_on_one_line_with_its_source_and_data_set(facts):
+def test_a_number_is_on_one_line_with_its_source_and_data_set(facts):
     lines = report.numbers_tex(facts).splitlines()
     assert (
         r"\jpdefine{dataset.clips}{410}% data/results/dataset.json:clips; 16 manual alphabets "
@@ -321,10 +321,10 @@ def test_a_stale_file_is_named_and_written_again_byte_for_byte(own, capsys):
     for name in FILES[1:]:
         (own.figures / name).write_text("by hand", encoding="utf-8")
     assert run(own, capsys, "--show")[0] == 0
-    status, told = run(own, capsys, "--check")
+    status, printed = run(own, capsys, "--check")
     assert status == 1
-    assert told.splitlines() == [
-        f"figures/{name} differs from what data/results says: run `make numbers`" for name in FILES
+    assert printed.splitlines() == [
+        f"figures/{name} does not match data/results: run `make numbers`" for name in FILES
     ]
     assert run(own, capsys)[0] == 0
     assert {name: (own.figures / name).read_bytes() for name in FILES} == content
@@ -339,12 +339,12 @@ def test_an_unknown_key_in_a_document_fails_the_check(own, capsys):
     paper = own.figures / "paper.tex"
     for wrong in ("", r"\jp{dataset.clip}", r"\jpclaim{base}"):
         paper.write_text(f"{used} {wrong}", encoding="utf-8")
-        status, told = run(own, capsys, "--check")
+        status, printed = run(own, capsys, "--check")
         assert status == bool(wrong)
-        assert not wrong or f"figures/paper.tex uses {wrong}, which no result defines" in told
+        assert not wrong or f"figures/paper.tex uses {wrong}, which no result defines" in printed
 
 
-def test_committed_files_say_what_the_committed_results_say():
+def test_committed_files_match_the_committed_results():
     facts = report.load_results(Workspace("."))
     assert facts["dataset"]["smoke"] is False
     assert report.stale_files(facts, Workspace(".")) == []
@@ -369,7 +369,7 @@ needs_latex = pytest.mark.skipif(not HAS_LATEX, reason="no pdflatex with siunitx
 
 
 def pdflatex(folder, name):
-    """Exit status and output; the PDF lies in `folder`."""
+    """Exit status and output; the PDF is in `folder`."""
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     return done.returncode, done.stdout

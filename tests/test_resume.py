@@ -1,4 +1,4 @@
-"""A training that was interrupted ends bit by bit as one that never was."""
+"""A training that was interrupted ends with the same bits as one that never was."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -58,7 +58,7 @@ def finished(model) -> bool:
      {"encoder": "recurrent"}, {"encoder": "graph", "mask": "hard-concrete", "budget": 12}],
     ids=lambda settings: " ".join(map(str, settings.values())) or "open",
 )  # fmt: skip
-def test_an_interrupted_training_ends_as_an_unbroken_one(
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     settings, toy_dataset, every_epoch, tmp_path
 ):
     run, file = toy_run(toy_dataset, **settings), tmp_path / "run.ckpt"
@@ -88,8 +88,8 @@ def test_train_resumes_and_removes_the_checkpoint(toy_dataset, every_epoch, tmp_
         assert (resumed / name).read_bytes() == (unbroken / name).read_bytes()
 
 
-def test_checkpoints_are_as_far_apart_as_asked(toy_dataset, tmp_path, monkeypatch):
-    """The clock advances by 100 s at each look: one look per epoch and one per checkpoint."""
+def test_checkpoints_are_at_least_the_given_time_apart(toy_dataset, tmp_path, monkeypatch):
+    """The clock advances by 100 s each time it is read: once per epoch, once per checkpoint."""
     ticks, saved = iter(range(0, 10_000, 100)), []
     monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     save = lightning.Trainer.save_checkpoint
@@ -114,7 +114,7 @@ def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(lightning.Trainer, "save_checkpoint", full)
-    with pytest.warns(UserWarning, match=f"{file} could not be written, training goes on: .*28"):
+    with pytest.warns(UserWarning, match=f"{file} could not be written, training continues: .*28"):
         model, _ = fit(run, toy_dataset, checkpoint=file)
     assert finished(model)
     assert file.read_bytes() == before
@@ -123,7 +123,7 @@ def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
 def test_a_damaged_checkpoint_is_refused_by_name(toy_dataset, every_epoch, tmp_path):
     run = toy_run(toy_dataset)
     file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")
-    whole, middle = file.read_bytes(), file.stat().st_size // 2  # where weights lie
+    whole, middle = file.read_bytes(), file.stat().st_size // 2  # where the weights are
     flipped = bytes(b ^ 1 for b in whole[middle : middle + 200])
     for damaged in (whole[:-50], b"", whole[:middle] + flipped + whole[middle + 200 :]):
         file.write_bytes(damaged)

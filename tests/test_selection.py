@@ -149,7 +149,9 @@ def test_variance_is_that_of_all_frames_however_many_clips_are_read(toy_dataset,
             np.testing.assert_allclose(scores[mine], expected, rtol=1e-9)
 
 
-def test_orders_and_gates_keep_to_their_joints_hand_or_pairs(toy_dataset, train_clips, workspace):
+def test_orders_and_gates_choose_only_their_joints_hand_or_pairs(
+    toy_dataset, train_clips, workspace
+):
     def chosen(method, k):
         scores = rank_joints(method, toy_dataset, train_clips, 0, k, TINY, workspace)
         return {JOINT_NAMES[j] for j in top_joints(scores, k)}
@@ -191,8 +193,8 @@ def test_a_hand_matched_draw_has_the_learned_selections_count_on_each_hand(
 
 
 @pytest.mark.parametrize("method", RANKING)
-def test_no_method_looks_at_a_test_clip(toy_dataset, train_clips, workspace, tmp_path, method):
-    """Clips that are not for training are NaN in one data set: the scores stay the same."""
+def test_no_method_reads_a_test_clip(toy_dataset, train_clips, workspace, tmp_path, method):
+    """With NaN in all clips that are not for training, the scores are the same."""
     poses = np.array(toy_dataset.poses)
     labels = toy_dataset.labels.copy()
     others = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
@@ -207,7 +209,7 @@ def test_no_method_looks_at_a_test_clip(toy_dataset, train_clips, workspace, tmp
 
 
 def test_the_learned_selection_is_what_its_own_run_kept_open(toy_dataset, train_clips, workspace):
-    """The run of the ranking is the one that is evaluated without retraining: trained once."""
+    """The ranking's run is also evaluated without retraining, so it is trained only once."""
     test = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
     settings = replace(TINY, mask="hard-concrete", budget=12)
     run = make_run(toy_dataset, train_clips, test, 1, settings)
@@ -216,8 +218,8 @@ def test_the_learned_selection_is_what_its_own_run_kept_open(toy_dataset, train_
     assert top_joints(scores, 12) == tuple(kept)
 
 
-def test_unknown_methods_and_answers_other_than_a_score_a_joint_are_refused(toy_dataset):
-    """Joints would be chosen by such answers all the same: by their index."""
+def test_unknown_methods_and_wrong_scores_are_refused(toy_dataset):
+    """Such answers would otherwise choose joints by their index, without an error."""
     for answer in (np.full(42, np.nan), np.ones(41), None, list("abc")):
         with pytest.raises(ValueError, match="expected 42 finite scores, one per joint"):
             rank_joints(lambda *_, answer=answer: answer, toy_dataset, [0, 1], 0)

@@ -18,7 +18,7 @@ from jointprune.skeleton import (
 )
 
 
-def test_joints_stand_at_mediapipes_numbers():
+def test_joints_have_mediapipes_numbers():
     numbers = {"wrist": 0, "thumb_tip": 4, "index_mcp": 5, "index_tip": 8, "middle_mcp": 9}
     numbers |= {"ring_pip": 14, "pinky_mcp": 17, "pinky_tip": 20}
     assert {name: JOINTS.index(name) for name in numbers} == numbers
@@ -33,13 +33,13 @@ def test_bones_are_a_tree_of_five_chains_from_the_wrist():
         assert [parents[joint] for joint in joints] == [0, *joints[:-1]]
 
 
-def test_hand_index_tells_left_from_right():
+def test_hand_index_is_0_for_left_and_1_for_right():
     assert hand_index(JOINT_NAMES).tolist() == [0] * 21 + [1] * 21
     assert hand_index(["right.wrist", "left.ring_tip"]).tolist() == [1, 0]
     assert hand_index([]).dtype == np.int64
 
 
-def test_tables_say_what_each_name_says():
+def test_tables_agree_with_the_parts_of_each_name():
     for table in (HAND_OF, FINGER_OF, LEVEL_OF, SHORT_NAME):
         assert tuple(table) == JOINT_NAMES
     assert all(f"{HAND_OF[name]}.{SHORT_NAME[name]}" == name for name in JOINT_NAMES)
@@ -54,7 +54,7 @@ def test_a_joint_without_its_hand_is_refused():
         hand_index(["left.wrist", "wrist"])
 
 
-def test_bones_between_joints_are_those_of_the_shortest_way():
+def test_bone_distance_is_the_shortest_path():
     right = len(JOINTS)
     links = [*BONES, *((a + right, b + right) for a, b in BONES), (0, right)]
     steps = np.where(np.eye(42), 0, np.inf)

@@ -64,7 +64,7 @@ def test_copies_of_a_clip_inside_its_cluster_do_not_narrow_the_interval():
     assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
 
 
-def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
+def test_the_interval_covers_the_truth_in_nearly_95_percent():
     rng = np.random.default_rng(4)
     hits = 0
     for _ in range(300):
@@ -113,7 +113,7 @@ def test_noninferiority_has_a_p_value_on_each_side_of_the_margin():
     assert "p_worse" not in difference_of(pairs)
 
 
-def test_a_pair_says_who_is_right_whatever_the_order_of_rows_and_in_which_regime():
+def test_a_pair_is_the_same_for_any_order_of_rows_and_keeps_regimes_apart():
     shuffled = few().sample(frac=1, random_state=0)
     masked = few(a=(0, 0, 0, 0)).query("method == 'a'").assign(regime="masked")
     both = pd.concat([shuffled, masked])
@@ -139,12 +139,12 @@ def test_predictions_that_do_not_pair_are_refused():
         pair(few().iloc[:-1], a, b)
     with pytest.raises(ValueError, match=r"'c' with k=12, got only \[\('a', 12\)"):
         pair(few(), ("c", 12), b)
-    with pytest.raises(ValueError, match="one prediction a clip"):
+    with pytest.raises(ValueError, match="one prediction per clip"):
         pair(pd.concat([few(), few().iloc[:1]]), a, b)
     apart = few().assign(seed=lambda table: (table["method"] == "b").astype(int))
     with pytest.raises(ValueError, match=r"share a fold and seed, got \[\(0, 0\)\] and"):
         shared(apart, a, b)
-    with pytest.raises(ValueError, match="expected one cluster a value"):
+    with pytest.raises(ValueError, match="expected one cluster per value"):
         cluster_bootstrap([1.0, 2.0], [0])
 
 

@@ -248,15 +248,15 @@ def test_damage_is_found_by_a_process_that_had_opened_the_store_before(toy_datas
         open_dataset(tmp_path / "toy")
 
 
-def test_the_same_store_saved_again_stays_where_it_is(toy, tmp_path):
+def test_a_store_saved_again_with_the_same_content_is_not_replaced(toy, tmp_path):
     save_dataset(tmp_path / "toy", **toy)
     before = (tmp_path / "toy").stat().st_ino
     save_dataset(tmp_path / "toy", **toy)
     assert (tmp_path / "toy").stat().st_ino == before
 
 
-def test_a_store_that_another_process_put_there_meanwhile_is_taken(toy, tmp_path, monkeypatch):
-    """The same store appears between the look and the rename."""
+def test_a_store_that_another_process_saves_meanwhile_is_used(toy, tmp_path, monkeypatch):
+    """The same store appears between the check and the rename."""
     rename = os.rename
 
     def too_late(path, target):

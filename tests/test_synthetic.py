@@ -57,7 +57,7 @@ def test_the_informative_joints_tell_the_signs_apart_and_the_others_do_not(recor
     full = accuracy(recorded, informative)
     assert full > 10 * chance
     assert abs(accuracy(recorded, others) - chance) < 2.5 * error
-    # Centred on all joints, the others show the sum of the informative ones, but little of it.
+    # Centred on all joints, the others carry a little of the sum of the informative ones.
     assert accuracy(recorded, others, seen=np.arange(42)) < full / 3
 
 
@@ -109,7 +109,7 @@ def test_the_sign_moves_its_joints_and_no_other_and_bones_keep_their_length():
     assert np.allclose(length, signers.bones.reshape(CLIPS, 1, 2, 20), atol=1e-12)
 
 
-def test_a_swivel_turns_a_joint_about_its_neighbours_line_as_worked_by_hand():
+def test_a_swivel_turns_a_joint_about_its_neighbours_line():
     hand = np.zeros((21, 3))
     hand[1:5] = [[0, 1, 0], [1, 1, 0], [1, 2, 0], [2, 2, 0]]  # a staircase in the plane
     hand[5:] = np.random.default_rng(0).normal(size=(16, 3))
@@ -131,7 +131,7 @@ def test_no_two_signs_are_alike_and_without_any_joint_some_are(signs, joints):
     assert (family != family[0]).any(0).tolist() == [True, True] + [False] * (joints - 2)
 
 
-def test_drawn_joints_are_spread_over_hands_fingers_and_levels():
+def test_random_joints_are_spread_over_hands_fingers_and_levels():
     for seed in range(5):
         drawn = synthetic._informative_joints(8, np.random.default_rng(seed))
         hand, within = np.divmod(drawn, len(JOINTS))
@@ -159,7 +159,7 @@ def test_clips_have_their_lengths_and_the_left_hand_its_missing_share(tmp_path):
     assert (whole == 1).all(axis=None)
 
 
-def test_every_chunk_is_filled_and_drawn_anew(tmp_path, monkeypatch):
+def test_every_chunk_is_filled_with_different_clips(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "CHUNK", 32)
     data = generate(SyntheticParameters(**{**SMALL, "signers": 5}, clips=1), tmp_path / "a")
     assert len(data) == 80 and data.present[:, 0, 21:].all()

@@ -1,4 +1,4 @@
-"""Tables of accuracy and of selections against cases counted by hand."""
+"""Tables of accuracy and of selections against cases with known counts."""
 
 import numpy as np
 import pandas as pd

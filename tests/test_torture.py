@@ -1,4 +1,4 @@
-"""The harness that harms runs finds what it is there to find."""
+"""The harness that damages runs detects every loss that it is made to detect."""
 
 import importlib
 import sys
@@ -43,14 +43,14 @@ def test_workspaces_of_two_commits_are_the_same(harness, tmp_path):
         (f"data/runs/{PREFIX}x/lock", ""),
     ],
 )
-def test_what_differs_is_named(harness, tmp_path, name, content):
+def test_differences_are_named(harness, tmp_path, name, content):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / name).parent.mkdir(exist_ok=True)
     (other / name).write_text(content)
     assert harness["harness"].differences(one, other, every_run=False) == [name]
 
 
-def test_an_absent_run_passes_only_where_that_is_said(harness, tmp_path):
+def test_an_absent_run_passes_only_if_it_is_declared(harness, tmp_path):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / "data/runs/0123456789abcdef/gates.csv").unlink()
     assert len(harness["harness"].differences(one, other)) == 1
@@ -64,7 +64,9 @@ def test_a_seed_makes_the_same_damage_again(harness):
         assert first == second != raw
 
 
-def test_what_is_neither_refused_by_name_nor_read_is_reported(harness, tmp_path, monkeypatch):
+def test_a_file_that_is_neither_read_nor_refused_by_name_is_reported(
+    harness, tmp_path, monkeypatch
+):
     fuzz = harness["fuzz"]
     fuzz.WRITERS["arrays"](tmp_path, fuzz.Motion())
     assert fuzz.ending(tmp_path) == "read"
@@ -82,7 +84,7 @@ def test_what_is_neither_refused_by_name_nor_read_is_reported(harness, tmp_path,
         assert fuzz.ending(tmp_path) == end
 
 
-def test_a_kill_ends_what_a_command_started_too(harness, tmp_path):
+def test_a_kill_also_ends_the_processes_that_a_command_started(harness, tmp_path):
     code = (
         "import subprocess, sys, time\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"

@@ -77,7 +77,7 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
         (("--devices", "some"), "machines that Lightning finds here, .* --devices some --nodes 1"),
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
-        (("--precision", "bf16-true"), "out of .*'bf16-mixed'.*, got 'bf16-true'"),
+        (("--precision", "bf16-true"), "precision, got 'bf16-true': .*'bf16-mixed'"),
         (
             ("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),
             "a clip for each of 9 processes in a batch, got 8 clips",
@@ -93,7 +93,7 @@ def test_a_published_split_is_one_fold(arguments, toy, tmp_path, capsys):
     toy["clips"]["split"] = toy["clips"]["group"].map({"both": "test"}).fillna("train")
     save_dataset(tmp_path / "data" / "processed" / "toy", **toy)
     said = stopped([*arguments, "--fold", "1"], capsys)
-    assert said == "expected fold 0, the published split, got 1"
+    assert said == "expected fold 0, the published split, got 1: leave --fold out"
 
 
 def test_a_missing_workspace_is_reported(arguments, tmp_path, capsys):
@@ -118,7 +118,7 @@ def interrupt(*_):
 def test_an_interrupted_training_exits_with_its_code_and_resumes_if_long(
     long, stop, code, arguments, tmp_path, monkeypatch, capsys
 ):
-    """Interrupted in the second epoch; the logs of the first are there."""
+    """Interrupted in the second epoch; the logs of the first epoch exist."""
     monkeypatch.setattr(training, "SAVE_EVERY", 0 if long else 300)
 
     def interrupted_later(callback, trainer, model, outputs, batch, batch_idx):

@@ -1,4 +1,4 @@
-"""Files that lie or would run code are refused before memory is allocated for them."""
+"""Files with false headers or with code are refused before memory is allocated for them."""
 
 import io
 import os
@@ -95,7 +95,7 @@ def test_a_hostile_pickle_runs_nothing_and_the_error_names_the_call(tmp_path):
     with pytest.raises(ValueError, match=r"got one that would call (posix|nt)\.mkdir: nothing"):
         read_pickle(tmp_path, raw)
     assert not target.exists()
-    pickle.loads(raw)  # unpickled as usual, it does its harm
+    pickle.loads(raw)  # unpickled as usual, it does its damage
     assert target.exists()
 
 

@@ -1,4 +1,4 @@
-"""Videos become `.pose` files and a store; MediaPipe is tried on a real photograph, as a film."""
+"""Videos become `.pose` files and a store; MediaPipe runs on a film made from a real photograph."""
 
 import csv
 import io
@@ -22,11 +22,11 @@ from jointprune.workspace import Workspace
 
 with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")
 
-# AUTSL in small: its folders, some of its signers, two of its classes.
+# A small AUTSL: its folders, some of its signers, two of its classes.
 SIGNERS = {"train": (0, 2, 3), "val": (1,), "test": (6, 14)}
 CLASSES = ("5", "41")
 TALL = (192, 256)  # pixels of the films, width and height
-NOSE = np.array([224, 126]) / 512  # the tip of the astronaut's, as an eye finds it
+NOSE = np.array([224, 126]) / 512  # the tip of the astronaut's, found by looking
 
 
 def signed(seed):
@@ -112,7 +112,7 @@ def test_autsl_becomes_a_data_set_with_its_split_its_signers_and_its_class_ids(a
     )
 
 
-def test_poses_of_another_video_are_not_taken_for_this_ones(autsl, workspace):
+def test_poses_of_another_video_are_refused(autsl, workspace):
     source, tables = autsl
     import_recordings(source, "mine", workspace, labels=tables)
     replaced = source / "test" / "signer14_sample1_color.mp4"
@@ -157,7 +157,7 @@ def test_a_person_is_found_where_the_photograph_has_them_with_hands_outside(made
 
 
 @with_mediapipe
-def test_what_is_found_does_not_depend_on_the_video_before(made, tmp_path, capfd):
+def test_landmarks_do_not_depend_on_the_previous_video(made, tmp_path, capfd):
     with get_sample_data("grace_hopper.jpg") as file:
         other = film(tmp_path / "other.mp4", np.asarray(Image.open(file)))
     for path in (other, made[0]):

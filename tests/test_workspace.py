@@ -78,7 +78,9 @@ def test_the_scratch_folder_of_a_living_process_stays(tmp_path, holder):
     assert (used / "new" / "half").is_file()
 
 
-def test_without_file_locks_nothing_is_removed_and_nobody_kept_out(tmp_path, monkeypatch, holder):
+def test_without_file_locks_nothing_is_removed_and_no_process_is_refused(
+    tmp_path, monkeypatch, holder
+):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with scratch_folder(tmp_path) as folder:
         assert folder.is_dir() and len(list(tmp_path.iterdir())) == 2
@@ -87,7 +89,7 @@ def test_without_file_locks_nothing_is_removed_and_nobody_kept_out(tmp_path, mon
         assert (tmp_path / "import").is_dir()
 
 
-def test_a_folder_is_held_by_one_at_a_time_and_its_files_stay(tmp_path):
+def test_one_process_at_a_time_uses_a_folder_and_its_files_stay(tmp_path):
     folder = tmp_path / "import"
     with held(folder, "an import"):
         (folder / "read").touch()
@@ -134,7 +136,7 @@ def test_facts_come_back_with_their_history_however_they_are_laid_out(written):
 
 
 @pytest.mark.parametrize("content", ['{"runs": 4}', '{"runs": ', "[1]", "", None])
-def test_facts_that_were_edited_or_damaged_say_which_and_what_to_do(written, content):
+def test_edited_or_damaged_facts_are_refused_with_their_name_and_a_remedy(written, content):
     path = written.results / "baseline.json"
     path.write_text(
         path.read_text().replace('"runs": 3', '"runs": 4') if content is None else content
@@ -146,5 +148,5 @@ def test_facts_that_were_edited_or_damaged_say_which_and_what_to_do(written, con
 def test_an_edited_table_is_refused_with_its_facts_too(written):
     (written.results / "baseline_predictions.csv").write_text("clip,k\na,41\n")
     for read, name in ((read_facts, "baseline.json"), (read_table, "baseline_predictions.csv")):
-        with pytest.raises(ValueError, match=r"predictions\.csv: .*than baseline\.json notes"):
+        with pytest.raises(ValueError, match=r"predictions\.csv: .*recorded in baseline\.json"):
             read(written, name)

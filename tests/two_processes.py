@@ -27,7 +27,7 @@ CONFIG = TrainingConfig(
 
 
 class Notes(lightning.Callback):
-    """Losses of all steps, and a sample of the gates; ends the first training in epoch 2."""
+    """Records all losses and a sample of the gates; stops the first training in epoch 2."""
 
     def __init__(self, stop: bool):
         self.stop, self.losses = stop, []

@@ -1,4 +1,4 @@
-"""Export of a trained model to files that need nothing of this package.
+"""Export of a trained model to files that work without this package.
 
 `python -m jointprune.export RUN` writes a folder: `model.pt2` (torch.export) and `model.onnx` hold
 the same program; `model.json`, also stored inside both, describes its inputs and its output;
@@ -7,7 +7,7 @@ the same program; `model.json`, also stored inside both, describes its inputs an
 
 The program takes clips as recorded, of any number of frames, and resamples them itself.
 `torch.export.load` unpickles, so a `model.pt2` of unknown origin can run code. A `model.onnx`
-cannot: pass on that one.
+cannot: give others that file.
 """
 
 from jointprune.export.folder import export_run

@@ -23,9 +23,9 @@ FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, 
 def export_run(run: Path, out: Path | None = None, dataset: str = "") -> tuple[Path, float]:
     """Export a run's folder or a checkpoint into a new folder, by default `export` beside it.
 
-    Returns the folder and the largest difference between a probability of its files and of the
-    model. Raises ValueError for another data set, a model whose gates cannot close joints or a
-    difference above 1e-5; FileExistsError if `out` is not empty.
+    Returns the folder and the largest difference between a probability that its files compute and
+    the model's. Raises ValueError for another data set, a model whose gates cannot close joints
+    and a difference above 1e-5; FileExistsError if `out` is not empty.
     """
     require("export", "to write a model's files")
     checkpoint = run / "model.ckpt" if run.is_dir() else run
@@ -71,9 +71,10 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
 
 
 def dataset_of_run(folder: Path, name: str = "") -> SignDataset:
-    """Open the data set of a run's training: its checksum is part of the run's name.
+    """Open the data set that a run was trained on, found by the checksum in the run's name.
 
-    Unless named, it is searched for beside the folder of runs; no other store is opened.
+    Without `name` the stores beside the folder of runs are searched; only the one that fits is
+    opened.
     """
     run, found = run_of(folder), []
     stores = [open_dataset(name).folder] if name else sorted(folder.parents[1].glob("processed/*"))
@@ -87,7 +88,7 @@ def dataset_of_run(folder: Path, name: str = "") -> SignDataset:
         if run.name(sha256) == folder.name:
             return open_dataset(store)
     raise ValueError(
-        f"expected the data set that gave the run {folder.name} its name, got {found}: prepare "
+        f"expected the data set that the run {folder.name} was trained on, got {found}: prepare "
         "it again or name --dataset; for a run that was moved, renamed or made by older code, "
         "name its model.ckpt"
     )

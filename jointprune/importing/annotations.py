@@ -1,4 +1,4 @@
-"""Labels and groups that folders do not tell: from tables, or by a rule on the clips' names."""
+"""Labels and groups that folder names do not give: from tables, or by a rule on clip names."""
 
 import csv
 import re
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from jointprune.importing.layouts.clips import Clip, nfc
 
-# Where signers are unknown, each sign's clips are cut into this many parts: enough to test on.
+# If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
-# From clips to the group of each by name, and what groups are: "signer" or "part".
+# Takes clips; returns the group of each by its name, and what a group is: "signer" or "part".
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
 def read_names(paths: list[Path], column: str) -> dict[str, str]:
-    """Clip -> label or signer (as `column` says) from CSV files; a row "clip,..." is a header."""
+    """Label or signer (the `column`) by clip, from CSV files; a row "clip,..." is a header."""
     found = {}
     for path in paths:
         try:
@@ -24,7 +24,7 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
                 rows = [[nfc(cell.strip()) for cell in row] for row in csv.reader(file)]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ValueError(
-                f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}"
+                f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
             ) from error
         header = bool(rows) and [cell.lower() for cell in rows[0][:1]] == ["clip"]
         if not any(rows[header:]):
@@ -43,7 +43,7 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
 
 
 def with_labels(clips: list[Clip], labels: dict[str, str]) -> list[Clip]:
-    """The clips with labels of a table, which names a clip in full or by its last part."""
+    """The clips with labels from a table that gives a clip's full name or its last part."""
     if not labels:
         return clips
     labelled = [clip._replace(label=_looked_up(labels, clip)) for clip in clips]
@@ -56,17 +56,18 @@ def with_labels(clips: list[Clip], labels: dict[str, str]) -> list[Clip]:
 
 
 def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
-    """Names that have a label and no clip: recordings that were expected and are missing."""
+    """Names with a label but without a clip: recordings that are missing."""
     known = {name for clip in clips for name in (clip.name, _last_part(clip))}
     return [name for name in labels if name not in known]
 
 
 def group_rule(groups: str) -> GroupRule:
-    """The rule that groups clips; what `groups` says is checked before any clip is read.
+    """The rule that groups clips; `groups` is checked before any clip is read.
 
-    `groups` is "" for the signers that the layout tells, else for parts; a CSV file of
-    clip,signer; "blocks:N" for recordings numbered in blocks of N a signer; or "pattern:REGEX",
-    whose first group matches the signer in a clip's name. The rule refuses clips without a signer.
+    `groups` is "" for the signers that the layout gives (parts if it gives none); a CSV file of
+    clip,signer; "blocks:N" for numbered recordings, N in a row by each signer; or
+    "pattern:REGEX", whose first bracket matches the signer in a clip's name. The rule raises
+    ValueError for clips without a signer.
     """
     signers_of = _signer_rule(groups)
 
@@ -86,13 +87,15 @@ def group_rule(groups: str) -> GroupRule:
 
 
 def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
-    """How clips get their signers by name; "" for a clip without one."""
+    """A function that returns each clip's signer by the clip's name; "" for a clip without one."""
     kind, _, argument = groups.partition(":")
     if not groups:
         return lambda clips: {clip.name: clip.signer for clip in clips}
     if kind == "blocks":
         if not argument.isdecimal() or int(argument) < 1:
-            raise ValueError(f"expected blocks:N with a number of recordings, got {groups!r}")
+            raise ValueError(
+                f"expected blocks:N with N of 1 or more, got {groups!r}: give a number"
+            )
         return partial(_blocks, size=int(argument))
     if kind == "pattern":
         try:
@@ -100,33 +103,35 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
         except re.error as error:
             raise ValueError(f"expected a regular expression, got {argument!r}: {error}") from error
         if pattern.groups < 1:
-            raise ValueError(f"expected a bracket around the signer, got {argument!r}")
+            raise ValueError(f"expected a bracket around the signer, got {argument!r}: add ( )")
         return lambda clips: {
             clip.name: match[1] if (match := pattern.search(clip.name)) else "" for clip in clips
         }
     if not Path(groups).is_file():
         raise ValueError(
             "expected --groups to be a CSV file of clip,signer, blocks:N or pattern:REGEX, got "
-            f"{groups!r}, which is none of these and no file that is there"
+            f"{groups!r}, which is none of these: is the file there?"
         )
     table = read_names([Path(groups)], "signer")
     return lambda clips: {clip.name: _looked_up(table, clip) for clip in clips}
 
 
 def _blocks(clips: list[Clip], size: int) -> dict[str, str]:
-    """Signers by the number that ends a clip's name, `size` numbers each, from the smallest on."""
+    """Signers from the number at the end of a clip's name: `size` successive numbers each."""
     numbers = {clip.name: _last_part(clip) for clip in clips}
     if odd := [name for name, number in numbers.items() if not number.isdecimal()]:
-        raise ValueError(f"expected recordings named by a number, got {odd[0]!r}: no blocks there")
+        raise ValueError(
+            f"expected recordings named by a number, got {odd[0]!r}: name signers in a CSV file"
+        )
     first = min(map(int, numbers.values()))
     return {n: f"signer {1 + (int(number) - first) // size}" for n, number in numbers.items()}
 
 
 def parts(clips: list[Clip]) -> dict[str, str]:
-    """Each sign's clips, in order, cut into PARTS runs of neighbours: "part 1", "part 2", ...
+    """Each sign's clips, in order, divided into PARTS runs of neighbours: "part 1", "part 2", ...
 
-    Each side of a published split is cut by itself: "test part 1". Neighbours were often recorded
-    in one session, so they stay together; signers are not separated.
+    Each side of a published split is divided separately: "test part 1". Neighbours were often
+    recorded in one session, so they stay together. Signers are not separated.
     """
     by_sign = defaultdict(list)
     for clip in clips:

@@ -26,7 +26,7 @@ from jointprune.workspace import Workspace, atomic_path, held
 
 # A signer's left hand leads if it is seen in this many times the frames of the right one.
 LEFT_LEADS = 1.5
-# Names of other data sets, and of profiles.
+# Names of other data sets, and of profiles of the notebooks.
 RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
@@ -43,16 +43,17 @@ def import_recordings(
     aspect: float = 0.0,
     strict: bool = False,
 ) -> tuple[SignDataset, dict]:
-    """Make the data set `name` of the recordings in a folder; returns it and its report.
+    """Make the data set `name` from the recordings in a folder; returns it and its report.
 
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
-    `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says who signs (see
-    `annotations.group_rule`), `aspect` is the image's width over its height (0: unknown, taken as
-    square). `strict` raises at the first unusable clip instead of reporting it.
+    `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says how to find
+    signers (see `annotations.group_rule`), `aspect` is the image's width over its height (0:
+    unknown, taken as square). With `strict` the first unusable clip raises an error; otherwise it
+    is reported.
 
-    Raises ValueError if `name` belongs to a data set that is no import or the source as a whole
-    cannot be right; ModuleNotFoundError for videos without MediaPipe; BlockingIOError while
-    another process imports under the same name.
+    Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
+    together show wrong units, swapped hands or too few groups; ModuleNotFoundError for videos
+    without MediaPipe; BlockingIOError while another process imports under the same name.
     """
     if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
         raise ValueError(
@@ -73,7 +74,7 @@ def import_recordings(
         )
     group_of, rule = group(clips)
     known = _known(clips, group_of, rule, source)
-    _check_groups(known, rule)  # now, since videos take hours
+    _check_groups(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
         if layout == "video":
@@ -82,7 +83,7 @@ def import_recordings(
         rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-        if strict and len(out):  # read by an earlier attempt without `strict`
+        if strict and len(out):  # read by an earlier import without `strict`
             raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
         _check_source(kept, table, source)
         _check_groups(kept, rule)
@@ -98,10 +99,10 @@ def import_recordings(
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raise ValueError for a data set that is no import, which an import must not replace."""
+    """Raise ValueError for a data set that is not an import: an import must not replace it."""
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
-    except (OSError, ValueError):  # none, or damaged beyond knowing
+    except (OSError, ValueError):  # no store, or one too damaged to tell what it is
         return
     if "layout" not in meta:
         raise ValueError(
@@ -127,11 +128,11 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
 
 
 def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
-    """Raise ValueError if the clips together show that the source is not what it seems."""
+    """Raise ValueError if the clips together show mixed units, swapped hands or mirrored videos."""
     if kept.empty:
         first = table.iloc[0]
         raise ValueError(
-            f"{source}: expected clips that can be used, got none out of {len(table)}; the first, "
+            f"{source}: expected clips that can be used, got none of {len(table)}; the first, "
             f"{first['source_file']}: {first['reason']}"
         )
     by_unit = kept.groupby("unit")["source_file"].first()
@@ -158,7 +159,7 @@ def _check_groups(kept: pd.DataFrame, rule: str) -> None:
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
         cure = (
-            f"record one sign {FEWEST_GROUPS} times at least"
+            f"record one sign at least {FEWEST_GROUPS} times"
             if rule == "part"
             else f"record more {rule}s, or name other groups with --groups"
         )

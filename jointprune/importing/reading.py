@@ -1,7 +1,7 @@
 """Read clips in parallel and check their units, scale and handedness.
 
-Clips are read in chunks; finished chunks are kept until the import ends. data/README.md says how
-the thresholds were measured.
+Clips are read in chunks; finished chunks are kept until the import ends. data/README.md describes
+how the thresholds were measured.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
 VERSION = 1
-CHUNK = 64  # clips in a job
-# Frames kept of a clip. A longer one is thinned evenly, which bounds the memory that it takes.
+CHUNK = 64  # clips per job
+# Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
 # Coordinates whose median is within this are fractions of the image, others are pixels.
 LARGEST_SHARE = 2.0
@@ -34,9 +34,9 @@ KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 def read_chunks(
     layout: str, clips: list[Clip], aspect: float, folder: Path, strict: bool
 ) -> list[Path]:
-    """Files of the chunks in order, see `load_rows`; those that exist are not read again.
+    """Files of the chunks in order (see `load_rows`); chunks that exist are not read again.
 
-    A chunk is named by its files, their sizes and times: a changed recording is read again.
+    A chunk's name depends on its files, their sizes and times: a changed recording is read again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
@@ -52,7 +52,7 @@ def read_chunks(
 
 
 def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict: bool) -> None:
-    """Read and judge some clips into `path`; an unusable clip leaves a row with the reason.
+    """Read and check some clips and write them to `path`; an unusable clip gets the reason.
 
     With `strict` the first such clip raises its ValueError instead.
     """
@@ -61,7 +61,7 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict
         try:
             row, recording = _read(layout, clip, aspect)
         except (ValueError, FileNotFoundError) as error:
-            # The reason follows the clip's path in messages: of a frame only the name remains.
+            # Messages put the clip's path before the reason: only the name of a frame remains.
             reason = str(error).removeprefix(f"{clip.place}: ").removeprefix(f"{clip.place}/")
             if strict:
                 raise ValueError(f"{clip.place}: {reason}") from error
@@ -94,7 +94,7 @@ def load_recordings(path: Path) -> list[Recording]:
 
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
-    """One clip's row and its recording, ends without hands cut off."""
+    """One clip's row and its recording, without the frames at its ends that show no hand."""
     whole, judged = judge(LAYOUTS[layout].read(clip), aspect)
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
@@ -122,12 +122,12 @@ def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
 
 
 def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
-    """A clip in shoulder widths, and what its own values say; ValueError if no hand is seen.
+    """A clip in shoulder widths, and facts about its values; ValueError if no hand is seen.
 
-    `aspect` is the image's width over its height, by which fractions of it are stretched. The
-    dict has `unit`, "share" of the image or "pixel"; `scale`, "shoulders", or "palm" where none
-    are seen; `swapped`, whether left and right hand are exchanged; and `mirrored`, whether the
-    signer's left is on the picture's left. The last two are None where unknown.
+    `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
+    dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
+    shoulders are seen; `swapped`: whether left and right hand are exchanged; and `mirrored`:
+    whether the signer's left is on the picture's left. The last two are None if unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -160,7 +160,7 @@ def _shoulder_frame(body: np.ndarray) -> tuple[float, np.ndarray] | None:
 
 
 def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndarray]:
-    """The same from hands alone: palms are PALM wide, the middle is the mean of the joints."""
+    """The same from hands alone: a palm is PALM long, the middle is the mean of the joints."""
     palms = np.linalg.norm(points[:, WRISTS] - points[:, KNUCKLES], axis=-1)
     width = np.median(palms[present[:, WRISTS]]) / PALM
     if width <= 0:
@@ -169,13 +169,13 @@ def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndar
 
 
 def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:
-    """Do the hands lie nearer to the wrist of the other side, in the median frame?"""
+    """Whether the hands are nearer to the body's wrist of the other side, in the median frame."""
     far = np.linalg.norm(points[:, WRISTS, None] - body[:, None, 2:], axis=-1)  # (T, hand, side)
     nearer = np.stack([far[:, 0, 1] - far[:, 0, 0], far[:, 1, 0] - far[:, 1, 1]], axis=1)
     return _mostly_negative(nearer[present[:, WRISTS]])
 
 
 def _mostly_negative(values: np.ndarray) -> bool | None:
-    """Is the median of the finite values negative? None if there are none."""
+    """Whether the median of the finite values is negative; None if there are none."""
     finite = values[np.isfinite(values)]
     return bool(np.median(finite) < 0) if len(finite) else None

@@ -23,7 +23,7 @@ def import_report(folder: Path) -> dict:
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
-    """All that a reader of the data set should know, as plain facts."""
+    """All facts that a user of the data set should know, as JSON values."""
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
     rejected += [
@@ -41,7 +41,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)
         unseen = sides["test"] - sides["train"]
-    else:  # a sign of one group is tested by a fold that does not train it
+    else:  # a sign recorded in one group only is tested by a fold that does not train on it
         of_sign = kept.groupby("label")["group"].nunique()
         unseen = of_sign.index[of_sign == 1]
 
@@ -71,7 +71,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
 
 
 def import_summary(report: dict) -> str:
-    """The report in words, a line a fact; of each list the first files."""
+    """The report as text, one line per fact; lists are cut after their first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['signs']} signs, signers: "
@@ -95,7 +95,7 @@ def import_summary(report: dict) -> str:
         "left out": rejected,
         "labels without a recording": report["labels_unused"],
         "signs without any clip left": report["signs_lost"],
-        "signs that some fold tests and does not train": report["unseen"],
+        "signs that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "left-handed signers, mirrored": report["left_handed"],

@@ -91,7 +91,7 @@ class Block(nn.Module):
 class SkeletonGRU(FrameEncoder):
     """A bidirectional GRU (Cho et al. 2014, arXiv 1406.1078), hidden / 2 wide per direction.
 
-    It does not use heads, frames and feed_forward.
+    It ignores the hyperparameters heads, frames and feed_forward.
     """
 
     def __init__(self, c):

@@ -12,14 +12,15 @@ class SkeletonGraph(Encoder):
     """ST-GCN (Yan et al. 2018) with the learned graph of 2s-AGCN (Shi et al. 2019).
 
     Each joint has its own embedding matrix; `hidden` is the width of its token. Blocks mix joints,
-    then frames. A hand is the weighted mean of its joints, each scaled by channel.
+    then frames. A hand's token is the weighted mean of its joints' tokens, which are first
+    multiplied by learned factors, one per joint and channel.
     Sources: arXiv 1801.07455 and 1805.07694.
     """
 
     def __init__(self, c):
         super().__init__()
         self.register_buffer("hand", membership(c.joints))
-        size = len(c.joints), c.coords + 2, c.hidden  # of a joint: place, weight and a constant
+        size = len(c.joints), c.coords + 2, c.hidden  # of a joint: position, weight, constant
         self.embed = nn.Parameter(torch.randn(size) * size[1] ** -0.5)
         self.readout = nn.Parameter(1 + torch.randn(len(c.joints), c.hidden))
         far = torch.from_numpy(bone_distance(c.joints)).float()
@@ -30,7 +31,8 @@ class SkeletonGraph(Encoder):
     def read(self, poses: Tensor, weight: Tensor) -> Tensor:
         shape, place = centred(poses, weight, self.hand)
         known = torch.cat([shape, weight[..., None], torch.ones_like(weight)[..., None]], -1)
-        tokens = torch.einsum("btjp,jpc->btjc", known, self.embed).contiguous()  # else joints first
+        # In memory einsum puts joints first.
+        tokens = torch.einsum("btjp,jpc->btjc", known, self.embed).contiguous()
         for block in self.blocks:
             tokens = block(tokens, weight)
         of_hand = weight[..., None] * self.hand
@@ -69,7 +71,7 @@ class JointBlock(nn.Module):
         return tokens + self.dropout(along)
 
     def neighbours(self, tokens: Tensor, weight: Tensor) -> Tensor:
-        """The mean of all joints as each joint weighs them, (B, T, J, hidden)."""
+        """For each joint, the weighted mean of all joints' tokens: (B, T, J, hidden)."""
         count = self.closeness.exp()
         total = (count * weight[:, :, None]) @ tokens
         mass = (weight @ count.mT).clamp(min=1e-6)

@@ -1,1 +1,1 @@
-"""What only remakes this paper: its data sets, analyses, comparisons, figures and report."""
+"""Code for this paper alone: its data sets, analyses, comparisons, figures and report."""

@@ -10,7 +10,7 @@ from matplotlib.animation import FuncAnimation
 from jointprune.paper.plots import HAND_LOOKS, STYLE, draw_hand
 from jointprune.skeleton import HANDS
 
-FRAMES = 24  # of a film at most; a longer clip skips frames evenly and keeps its duration
+FRAMES = 24  # most frames of a film; a longer clip skips frames evenly and keeps its duration
 DPI = 100
 MARGIN = 0.1  # around the hands, in shoulder widths
 USUAL_FPS = 25
@@ -25,8 +25,8 @@ ICONS = {
 def film(panels: dict[str, tuple[np.ndarray, np.ndarray]], fps: float) -> HTML:
     """Clips of one length side by side, with buttons and a slider.
 
-    `panels` holds by title `poses` (frames, 42, 2) and `present` (frames, 42). `fps` is 0 if
-    unknown, then 25 is used.
+    `panels` holds `poses` (frames, 42, 2) and `present` (frames, 42) by the panel's title. `fps` is
+    0 if unknown; then 25 is used.
     """
     fps = fps or USUAL_FPS
     lengths = {len(poses) for poses, _ in panels.values()}

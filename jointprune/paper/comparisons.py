@@ -21,8 +21,8 @@ from jointprune.statistics import (
 )
 
 ALPHA = 0.05
-RESAMPLES = 1000  # of the groups, for the spread of K*; each is tested with ...
-INNER_DRAWS = 500  # ... this many draws: enough, as the spread is read in steps of K
+RESAMPLES = 1000  # resamples of the groups, for the spread of K*; each is tested with ...
+INNER_DRAWS = 500  # ... this many bootstrap samples: enough, because K* moves in whole steps
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ COMPARISONS = (
     Comparison("learned-12 vs anatomical-12", FEW, ("anatomical", 12), "difference"),
     Comparison("learned-12 vs greedy-12", FEW, ("greedy", 12), "difference"),
 )
-# Which selection to publish when several trainings chose several: a family of its own.
+# A separate family: which selection to publish when the trainings chose different ones.
 ONE_SET = (
     Comparison("typical-12 vs learned-12", ("typical", 12), FEW, "difference"),
     Comparison("vote-12 vs learned-12", ("vote", 12), FEW, "difference"),
@@ -107,8 +107,8 @@ def k_star(
     Returns method, margin, k (that of `full` if nothing passes), joints, pruned (1 - k / joints);
     `steps`, one per budget, largest first: `passes` is False from the first failure on, and
     `crossed_bound` is the bound if seeds are resampled too (not part of the test, and wide for
-    few seeds); `bootstrap` (low, median, high: 95 % of the K* of resampled groups; no confidence
-    interval, as resampling adds its noise to that of the data); `by_seed`, the K* of each seed.
+    few seeds); `bootstrap` (low, median, high: 95 % of the K* of resampled groups; this is not a
+    confidence interval, because resampling adds its own noise); `by_seed`, the K* of each seed.
     """
     ks = tuple(sorted(set(ks), reverse=True))
     if not ks or ks[0] >= full[1] or not 0 < margin < 1:
@@ -164,8 +164,8 @@ def noninferior(
     """Whether each budget alone is non-inferior, bool (..., budgets).
 
     `sums` (..., groups, budgets) adds the differences of correctness in a group, `sizes`
-    (..., groups) counts them. The tests of `cluster_bootstrap` and `sign_flip`, thousands at
-    once, which scipy's functions would do one by one.
+    (..., groups) counts them. These are the tests of `cluster_bootstrap` and `sign_flip`, thousands
+    at once; scipy's functions would do them one by one.
     """
     sizes = sizes[..., None]
     groups = sums.shape[-2]
@@ -203,10 +203,10 @@ def _totals(pairs: dict[int, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crossed_bounds(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """One-sided 95 % lower bounds (budgets,) of the mean difference, groups and seeds redrawn.
+    """One-sided 95 % lower bounds (budgets,) of the mean difference, groups and seeds resampled.
 
-    Each side is resampled whole, so the bound may be too low. Source: Owen, "The pigeonhole
-    bootstrap" (Annals of Applied Statistics 1, 2007).
+    Groups and seeds are resampled independently, so the bound may be too low. Source: Owen, "The
+    pigeonhole bootstrap" (Annals of Applied Statistics 1, 2007).
     """
     seeds, groups = sizes.shape
     of_seeds, of_groups = cluster_draws(seeds, seed=1), cluster_draws(groups)

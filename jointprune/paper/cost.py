@@ -1,8 +1,8 @@
 """Cost of K joints: parameters, operations and latency of sliced models of every encoder.
 
-Untrained weights are measured, which cost the same. Operations are floating-point operations of
-one clip, a multiply-add as two, in matrix products and convolutions (the GRU's among them);
-norms, softmax and other elementwise work are left out.
+The weights are untrained, which does not change the cost. Operations are the floating-point
+operations of one clip in matrix products and convolutions (also the GRU's), where a multiply-add
+counts as two. Norms, softmax and other elementwise work are left out.
 """
 
 import json
@@ -25,7 +25,7 @@ FLOAT_BYTES = 4
 def sheet_once(
     configs: Sequence[TrainingConfig], budgets: Sequence[int], workspace: Workspace
 ) -> dict:
-    """`sheet`, measured once and kept with the runs, so that another run returns the same."""
+    """`sheet`, measured once and saved with the runs, so that later calls return the same."""
     name = content_name("each called twice", [asdict(c) for c in configs], list(budgets))
     path = workspace.runs / f"cost-{name}.json"
     if not path.is_file():
@@ -92,8 +92,8 @@ def clip_flops(model: SignClassificationLightning) -> int:
 def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.ndarray:
     """Milliseconds for one clip, (rounds, models), on one thread.
 
-    The models run in turn, so that a drift of the machine affects all alike. The second of two
-    calls is timed: the first finds the caches filled with another model's weights.
+    The models run in turn, so that changes of the machine's speed affect all alike. Of two calls
+    the second is timed: in the first, caches still hold another model's weights.
     """
     clips = [_clip(model.config) for model in models]
     times = np.empty((rounds + 3, len(models)))

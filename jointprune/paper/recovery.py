@@ -1,4 +1,4 @@
-"""How well each method finds the informative joints of synthetic data, and which choose K."""
+"""How well each method finds the informative joints of synthetic data and how many it keeps."""
 
 import numpy as np
 
@@ -20,8 +20,8 @@ def recovery_table(
     train once, on seed 0; merged selections come from `seeds` trainings of the learned gates.
 
     Rows, best first: method, precision and recall (equal at the true K), low and high (the worst
-    and best data set), seeds (the number of data sets), and stop_k, stop_precision, stop_recall:
-    of the joints of a method that chooses K itself, None for others.
+    and best data set), seeds (the number of data sets), and stop_k, stop_precision, stop_recall,
+    which describe the joints of a method that chooses K itself (None for others).
     """
     compared = [method for method in METHODS.values() if method.synthetic]
     jobs = [
@@ -42,7 +42,7 @@ def recovery_table(
 
 
 def overlap(chosen, informative: np.ndarray) -> tuple[float, float]:
-    """Precision and recall of chosen joints (indices) against the truth, bool (joints,)."""
+    """Precision and recall of chosen joints (indices) against the ground truth, bool (joints,)."""
     right = informative[list(chosen)].sum()
     return float(right / max(len(chosen), 1)), float(right / informative.sum())
 

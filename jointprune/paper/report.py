@@ -1,11 +1,11 @@
 """The paper's text files, all made from data/results: numbers, claims, joints, README block.
 
-`python -m jointprune.paper.report` writes them. `--show` prints the headline alone, `--check`
-compares files and numbers with those published, `--publish` declares the present ones published.
+`python -m jointprune.paper.report` writes them. `--show` only prints the headline, `--check`
+compares files and numbers with the published ones, `--publish` makes the current ones published.
 
-A number's key is its place in data/results: what it is of, the row, and the field, joined by
-dots, as in `accuracy.learned.12.low`. A field's `_` is written `-`; the fields `mean` and `value`
-and the regime `retrained` are left out. `figures/README.md` lists the keys.
+A number's key is its place in data/results: the quantity, the row and the field, joined by dots,
+as in `accuracy.learned.12.low`. A field's `_` is written `-`; the fields `mean` and `value` and
+the regime `retrained` are left out. `figures/README.md` lists the keys.
 """
 
 import argparse
@@ -33,11 +33,11 @@ from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
 PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
-# How far a number may move when everything is run again, by its kind; None is not compared.
+# How much a number may change when everything is run again, by its kind; None: not compared.
 TOLERANCES = {
     "count": 1e-9,  # facts of data and design
-    "score": 0.03,  # training again on another machine moves a mean accuracy by about a point
-    "agreement": 0.15,  # of selections: two of 12 joints chosen otherwise
+    "score": 0.03,  # on another machine a mean accuracy changes by about a point
+    "agreement": 0.15,  # of selections: two of 12 joints differ
     "joints": 1.5,  # mean number of joints
     "budget": 9.0,  # K*: a step of the curve, from 21 to 30
     "free": None,  # times, p values and counts behind them, demonstrations
@@ -133,7 +133,7 @@ def _rows(results: dict[str, dict]) -> Iterator[tuple[str, str, dict, dict]]:
         for row in sorted(found, key=itemgetter(*columns)):
             where = "; ".join(f"{column}={row[column]}" for column in columns)
             name = ".".join((key, *(_part(row[c]) for c in columns if row[c] != "retrained")))
-            while name in taken:  # names that differ only in what a key cannot hold
+            while name in taken:  # names that differ only in characters that a key cannot hold
                 name += "-2"
             taken.add(name)
             yield name, f"{source}[{where}].", row, fields
@@ -212,7 +212,7 @@ ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\ensuremath{<}", ">": r"\ensuremath{>}", "|": r"\textbar{}", '"': "''",
 } | {special: f"\\{special}" for special in "{}%#&_$"}  # fmt: skip
-# Letters that pdflatex sets as they stand, with T1 fonts: most of Latin-1 and Latin Extended-A.
+# Letters that pdflatex sets as they are, with T1 fonts: most of Latin-1 and Latin Extended-A.
 LATIN = {chr(code) for code in range(0xA1, 0x180)} - set("ĦħĸĿŀŉŦŧſ") | set("ȘșȚț")
 
 
@@ -227,13 +227,13 @@ def latex(text: str) -> str:
 
 
 def key_prefix(results: dict[str, dict]) -> str:
-    """What all keys of an imported data set begin with, such as "mine."; "" for the default."""
+    """The prefix of all keys of an imported data set, such as "mine."; "" for the default."""
     name = results["dataset"]["dataset"]
     return "" if name == DEFAULT_DATASET else f"{_part(name)}."
 
 
 def numbers_tex(results: dict[str, dict]) -> str:
-    """The whole of numbers.tex: bare numbers for siunitx, one a line, with their source."""
+    """The whole of numbers.tex: bare numbers for siunitx, one per line, with their source."""
     measured_on = {
         "synthetic": "synthetic data",
         "cost": "one clip, untrained networks",
@@ -318,7 +318,7 @@ def headline(results: dict[str, dict]) -> str:
 
 
 def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
-    """One row a K, one column a curve method, the first with its interval."""
+    """One row per K, one column per curve method, the first with its interval."""
     full, names = one_row(accuracy, method="full"), curve_methods()
     found = {(row["method"], row["k"]): row for row in accuracy if row["regime"] == "retrained"}
     rows = [("K", *(METHODS[name].label for name in names))]
@@ -332,7 +332,7 @@ def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
 
 
 def with_results(text: str, results: dict[str, dict]) -> str:
-    """A README with its block of results renewed; ValueError without the two markers."""
+    """A README with a new block of results; ValueError without the two markers."""
     begin, end = "<!-- results:begin -->", "<!-- results:end -->"
     if [found[0] for found in re.finditer(f"{begin}|{end}", text)] != [begin, end]:
         raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
@@ -411,7 +411,7 @@ def publish(results: dict[str, dict], workspace: Workspace) -> Path:
 
 
 def differences(results: dict[str, dict], published: dict) -> list[str]:
-    """Numbers that differ from the published ones by more than their tolerance, one a line."""
+    """Numbers that differ from the published ones by more than their tolerance, one per line."""
     found = []
     if results["dataset"]["data_sha256"] != published["data_sha256"]:
         found.append(f"data_sha256: published {published['data_sha256']}, "
@@ -428,19 +428,18 @@ def differences(results: dict[str, dict], published: dict) -> list[str]:
 
 
 def stale_files(results: dict[str, dict], workspace: Workspace) -> list[str]:
-    """Files that differ from the results, one a line."""
+    """Files that differ from the results, one per line."""
     return [
-        f"{path.relative_to(workspace.path)} differs from what data/results says: "
-        "run `make numbers`"
+        f"{path.relative_to(workspace.path)} does not match data/results: run `make numbers`"
         for path, text in paper_texts(results, workspace).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
 
 
 def undefined_keys(results: dict[str, dict], workspace: Workspace) -> list[str]:
-    """Keys that documents beside numbers.tex use and no result defines, one a line.
+    """Keys that documents beside numbers.tex use and no result defines, one per line.
 
-    Keys of other runs, loaded under a prefix, and of other data sets are LaTeX's to check.
+    Keys of other runs (loaded under a prefix) and of other data sets are left to LaTeX.
     """
     own = key_prefix(results)
     known = {own + key for key in numbers(results)}

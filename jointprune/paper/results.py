@@ -1,8 +1,8 @@
 """`data/results`: facts (JSON) and tables (CSV), each written by one notebook or command.
 
 A file is written whole or not at all. Facts carry their history (commit, checksum of the data
-set, settings), their own checksum and those of the tables written with them: an edited or damaged
-file is refused.
+set, settings), their own checksum and those of the tables written with them. Reading an edited or
+damaged file raises ValueError.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import pandas as pd
 
 from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
-# Columns of names, read as text: a sign may be called "NA", a signer "6".
+# Columns that hold names are read as text: a sign may be called "NA", a signer "6".
 TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "joint")
 
 # No results file has two writers.
@@ -83,12 +83,14 @@ def read_facts(workspace: Workspace, name: str) -> dict:
         raise _damaged(path, "other facts")
     for table, sha256 in facts.get("tables", {}).items():
         if file_sha256(_existing(workspace, table)) != sha256:
-            raise _damaged(workspace.results / table, f"another table than {name} notes")
+            raise _damaged(
+                workspace.results / table, f"a table other than the one recorded in {name}"
+            )
     return facts
 
 
 def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
-    """The table `results/name`; ValueError if it is not the one that the facts beside it note."""
+    """The table `results/name`; ValueError if it is not the one recorded in the facts beside it."""
     path = _existing(workspace, name)
     for facts in _beside(workspace, name, ".json"):
         read_facts(workspace, facts)
@@ -96,7 +98,7 @@ def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
 
 
 def facts_sha256(facts: dict) -> str:
-    """Checksum of what a JSON file says, however it is laid out."""
+    """Checksum of the content of a JSON file, whatever its layout."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -135,7 +137,7 @@ def _existing(workspace: Workspace, name: str) -> Path:
 
 def _check_name(name: str) -> None:
     if name not in WRITERS:
-        raise ValueError(f"expected a results file out of {sorted(WRITERS)}, got {name!r}")
+        raise ValueError(f"expected a results file, got {name!r}: choose one of {sorted(WRITERS)}")
 
 
 def _damaged(path: Path, got: str) -> ValueError:

@@ -1,7 +1,8 @@
-"""Synthetic data: generated hand motion of which the informative joints are known.
+"""Synthetic data: generated hand motion whose informative joints are known.
 
 The sign decides in which direction an informative joint swivels, that is, turns about the line
-through its neighbours in the finger; other joints swivel at random. See data/README.md.
+through its neighbours in the finger. Other joints, the decoys, swivel at random. See
+data/README.md.
 """
 
 import hashlib
@@ -21,12 +22,12 @@ from jointprune.workspace import Workspace
 
 # Raise it when the same parameters would give other clips.
 VERSION = 1
-# Clips generated at a time; bounds the memory, and is part of what a seed means.
+# Clips generated at a time; bounds the memory. Another value gives other clips for the same seed.
 CHUNK = 256
-# Degrees: the swivel of an informative joint; that of a decoy, and what difficulty 1 adds to it;
+# Degrees: the swivel of an informative joint; that of a decoy, and its increase at difficulty 1;
 # and the random deviation from either at difficulty 1 (s.d.).
 SWIVEL, DECOY, MORE_DECOY, SLIP = 75, 80, 10, 25
-# Noise of each coordinate (s.d., shoulder widths), and what difficulty 1 adds.
+# Noise of each coordinate (s.d., shoulder widths), and its increase at difficulty 1.
 NOISE, MORE_NOISE = 0.003, 0.03
 
 # AUTSL's signs, signers and splits: clips; signers; fewest, median and most clips of a sign.
@@ -71,7 +72,7 @@ class SyntheticParameters:
             "1 signer and 1 clip or more": min(self.signers, self.clips) < 1,
             "frames as (shortest, longest), 2 or more": not 2 <= self.frames[0] <= self.frames[-1],
             f"6 to {most} informative joints": not 6 <= count <= most,
-            # Every joint has a family, and a draw always finds a free one.
+            # So many signs that each joint has its family, and so few that codes are never used up.
             f"{fewest} to {2**count // 4} signs": not fewest <= self.signs <= 2**count // 4,
             "a difficulty of 0 to 1": not 0 <= self.difficulty <= 1,
             "a missing share of 0 to 0.5": not 0 <= self.missing <= 0.5,
@@ -116,7 +117,7 @@ def generate(parameters: SyntheticParameters, folder: Path | str) -> SignDataset
 def autsl_like(workspace: Workspace, share: float = 1.0) -> SignDataset:
     """Generate a data set of AUTSL's size, or with a share (up to 1) of each sign's clips.
 
-    It serves to measure memory and time without AUTSL, which cannot be shipped.
+    Use it to measure memory and time without AUTSL, which cannot be distributed.
     """
     if not 0 < share <= 1:
         raise ValueError(f"expected a share of the clips above 0 and up to 1, got {share}")
@@ -179,7 +180,7 @@ def generate_rows(
 
 
 def _informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
-    """Indices of the joints named, or of as many as wanted, spread evenly; no two neighbours."""
+    """Indices of the named joints, or of `wanted` joints spread evenly without two neighbours."""
     if not isinstance(wanted, int):
         return sorted(map(JOINT_NAMES.index, wanted))
     order = [j for j in rng.permutation(len(JOINT_NAMES)).tolist() if FINGER_OF[JOINT_NAMES[j]]]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 FINGERS, LEVELS = 5, 4
-# Bones from the wrist to the tip, in shoulder widths, as in the fingerspelling lexicon but without
-# its foreshortening.
+# Lengths of bones from the wrist to the tip, in shoulder widths, as in the fingerspelling lexicon
+# but without its foreshortening.
 BONE_LENGTHS = np.array([
     (0.13, 0.12, 0.09, 0.07),
     (0.30, 0.13, 0.08, 0.065),
@@ -23,7 +23,8 @@ BONE_LENGTHS = np.array([
 PALM, SPREAD = np.array([48, 16, 2, -11, -23]), np.array([30, 8, 0, -6, -14])
 # Bend of each finger at its base, middle and far joint at rest; and the limits of any bend.
 REST, STRAIGHT, CLENCHED = np.array([40, 60, 55]), 10, 85
-# Place of the hands, in shoulder widths from the shoulders' middle: x to the viewer's right, y up.
+# Position of the hands, in shoulder widths from the shoulders' middle: x to the viewer's right and
+# y up.
 PLACE = np.array([(0.35, -0.45), (-0.35, -0.45)])
 # Standard deviations between signers: size (log), bones (log), bend, turn, and tempo (share).
 SIZE, BONE, HABIT, STANCE, TEMPO = 0.1, 0.05, 4, 4, 0.15
@@ -70,7 +71,7 @@ def moving_hands(
     hands = _finger_chains(signers.bones[:, None], bend.clip(STRAIGHT, CLENCHED))
     hands = swivel_joints(hands, swivel)
     hands = hands @ _rotations(signers.turn[:, None] + TURN * smooth_paths(rng, moment, 2, 3))
-    hands[:, :, 1, :, 0] *= -1  # palms to the viewer, so the thumbs are on the inside
+    hands[:, :, 1, :, 0] *= -1  # palms face the viewer, so the thumbs are on the inside
     hands[..., :2] += (PLACE + TRAVEL * smooth_paths(rng, moment, 2, 2))[..., None, :]
     return hands
 
@@ -84,7 +85,7 @@ def smooth_paths(rng: np.random.Generator, moment: np.ndarray, *shape: int) -> n
 def _finger_chains(bones: np.ndarray, bend: np.ndarray) -> np.ndarray:
     """Forward kinematics: joints (..., 21, 3) relative to the wrist, from bones (..., 5, 4).
 
-    The first bone of a finger lies in the palm. Each further bone is bent against the one before
+    The first bone of a finger is in the palm. Each further bone is bent against the one before
     it by `bend` (..., 5, 3).
     """
     bent = np.radians(np.cumsum(bend, axis=-1))

@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
-# Changes by sign or group: the column of the parts, and the one that is resampled inside a part.
+# Changes by sign or group: the column of the parts, and the one resampled within a part.
 PARTS = {"sign": ("label", "group"), "group": ("group", "clip")}
 
 LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
@@ -30,7 +30,7 @@ Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
 def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table itself, if it is whole; ValueError for missing columns or repeated rows."""
+    """The table itself, if it is complete; ValueError for missing columns or repeated rows."""
     missing = [name for name in COLUMNS if name not in predictions.columns]
     if missing or predictions.empty:
         raise ValueError(
@@ -101,7 +101,7 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
     difference, low, high, p, and p_holm over the rows.
     """
     if by not in PARTS:
-        raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: name one")
+        raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: choose one")
     column, clusters = PARTS[by]
     rows = []
     for name, part in pair(predictions, a, b).groupby(column):
@@ -115,7 +115,7 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Share of each true class (rows) that is named as each class (columns); rows sum to 1.
+    """Share of each true class (rows) that is predicted as each class (columns); rows sum to 1.
 
     For one method, K and regime: ValueError for several.
     """
@@ -137,7 +137,7 @@ def _parts(predictions: pd.DataFrame, *columns: Hashable):
 
 
 def _interval(part: pd.DataFrame, clusters: str) -> dict[str, float]:
-    """mean, low, high of correctness, resampling the column `clusters`."""
+    """Mean, low and high of correctness, resampling the column `clusters`."""
     found = cluster_bootstrap(part["predicted"] == part["label"], part[clusters])
     return {"mean": found.mean, "low": found.low, "high": found.high}
 

@@ -11,7 +11,7 @@ TIPS = ("index_tip", "thumb_tip", "pinky_tip", "middle_tip", "ring_tip")
 KNUCKLES = ("index_mcp", "thumb_mcp", "pinky_mcp", "middle_mcp", "ring_mcp")
 MIDDLES = ("thumb_ip", "index_pip", "middle_pip", "ring_pip", "pinky_pip")
 FARS = ("index_dip", "middle_dip", "ring_dip", "pinky_dip")
-# Fixed before any result: where fingers end, where the hand is, where fingers begin, the rest.
+# Fixed before any result: fingertips, the wrist, knuckles where fingers begin, then the rest.
 ANATOMY = (*TIPS, "wrist", *KNUCKLES, *MIDDLES, "thumb_cmc", *FARS)
 RIGHT_FIRST = HANDS[::-1]
 
@@ -19,12 +19,12 @@ READ_AT_ONCE = 256  # clips; bounds the memory
 
 
 def random(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """A uniform draw."""
+    """A uniform random order."""
     return _generator(train_clips, seed).random(len(data.joints))
 
 
 def stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Round by round one joint of each finger level on each hand, in random order."""
+    """A random order that takes one joint of each finger level on each hand in every round."""
     draw = _generator(train_clips, seed)
     hand = hand_index(data.joints)
     level = np.array([LEVEL_OF[name] for name in data.joints])
@@ -42,7 +42,7 @@ def stratified(data, train_clips, seed, k, config, workspace) -> np.ndarray:
 
 
 def _in_order(names: list[str]):
-    """The ranker that takes joints in the order of `names`, and the rest last."""
+    """A ranker that takes joints in the order of `names`, all others last."""
 
     def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
         order = [data.joints.index(name) for name in names if name in data.joints]

@@ -26,7 +26,7 @@ def down_to_k(data, train_clips, seed, k, config, workspace, joints=None) -> np.
 
 
 def signing_hand(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """The same for a network that reads the right hand alone; the left hand's joints come last."""
+    """`down_to_k` for a network that reads only the right hand; the left hand's joints are last."""
     right = np.flatnonzero(hand_index(data.joints) == 1)
     return down_to_k(data, train_clips, seed, k, config, workspace, right)
 
@@ -38,7 +38,7 @@ def under_penalty(data, train_clips, seed, k, config, workspace) -> np.ndarray:
 
 
 def cascade(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Prune in rounds: gates down to each budget, on the joints that the last round left."""
+    """Prune in rounds: train gates down to each budget on the joints that the last round kept."""
     scores, left = np.zeros(len(data.joints)), list(range(len(data.joints)))
     for survived, budget in enumerate(ROUNDS, start=1):
         found = _scores(data, train_clips, seed, replace(config, budget=budget), workspace, left)
@@ -62,12 +62,12 @@ def hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:
 
 
 def kept(data, train_clips, seed, config, workspace) -> list[int]:
-    """The joints that gates keep under a fixed penalty, which decides how many."""
+    """The joints that gates keep under a fixed penalty, which also decides their number."""
     return _gates(data, train_clips, seed, config, workspace).kept_joints()
 
 
 def _scores(data, train_clips, seed, config, workspace, joints) -> np.ndarray:
-    """Logits (J,) of gates trained on `joints` alone; those of other joints lie below them all."""
+    """Logits (J,) of gates trained on `joints` alone; other joints get lower values."""
     layer = _gates(data, train_clips, seed, config, workspace, joints)
     logits = layer.joint_logits[layer.gate_of].detach().numpy()
     scores = np.full(len(data.joints), logits.min() - 1, dtype=float)
@@ -76,7 +76,7 @@ def _scores(data, train_clips, seed, config, workspace, joints) -> np.ndarray:
 
 
 def _gates(data, train_clips, seed, config, workspace, joints=None) -> JointPruningLayer:
-    """The gates of a training on these clips, whose test clips are all others."""
+    """Gates trained on these clips; all other clips are the run's test clips."""
     run = make_run(data, train_clips, data.tested_without(train_clips), seed, config, joints)
     train(run, data, workspace)
     return trained_model(run, data, workspace).joint_pruning

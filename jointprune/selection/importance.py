@@ -1,8 +1,8 @@
 """Rankers that evaluate a trained network with joints shuffled or hidden.
 
 Joints are scored by the cross-entropy on clips of a quarter of the training groups, held out of
-its training. The "any-subset" network was trained with joints missing, so closing one is fair to
-it; the "open" one was not. Correlated joints share credit in all rankers but `greedy`.
+its training. The "any-subset" network was trained with joints missing, so that it can handle a
+closed joint; the "open" one was not. Correlated joints share credit in all rankers but `greedy`.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from jointprune.prediction import evaluation_batches, trained_model
 from jointprune.runs import Run, make_run
 from jointprune.training import train
 
-ROWS = 64  # clips in one pass: more fall out of a core's cache and take longer each
-SHUFFLES = 10  # of each joint; one is as uncertain as the differences between joints
-STEPS = 32  # of the integral, by Gauss-Legendre
-SUBSETS = 256  # per clip
+ROWS = 64  # clips in one pass; more do not fit into a core's cache and take longer each
+SHUFFLES = 10  # per joint; the noise of a single one is as large as the differences between joints
+STEPS = 32  # points of the integral (Gauss-Legendre quadrature)
+SUBSETS = 256  # random subsets of joints per clip
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _ranker(score: Callable[[HeldOut, int], np.ndarray]):
 def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
     """Rise of the mean loss when a joint's trajectories are swapped between clips, (J,) nats.
 
-    A joint moves with its presence. Source: Breiman, "Random forests" (Machine Learning 45,
+    A joint's presence is swapped with it. Source: Breiman, "Random forests" (Machine Learning 45,
     2001), section 10.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -98,7 +98,7 @@ def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
         clips = torch.arange(len(x))
         return shuffled.losses(torch.ones(len(clips), x.shape[2]), clips).mean()
 
-    # One tensor, as captum would draw another permutation for the presence.
+    # One tensor, because captum would shuffle the presence by another permutation.
     inputs = torch.cat([held_out.poses, held_out.present[..., None]], -1)
     joints = torch.arange(inputs.shape[2])[None, None, :, None]
     captum = FeaturePermutation(loss, shuffle)
@@ -107,9 +107,9 @@ def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
 
 
 def loss_along_the_gates(held_out: HeldOut, seed: int) -> np.ndarray:
-    """Each joint's part in the fall of the mean loss from no joint to all, (J,) nats.
+    """Each joint's share of the fall of the mean loss from no joint to all, (J,) nats.
 
-    Integrated gradients with respect to the gates, which open together from 0 to 1; the parts
+    Integrated gradients with respect to the gates, which open together from 0 to 1; the shares
     add up to the fall. Source: Sundararajan, Taly and Yan (ICML 2017, arXiv 1703.01365).
     """
     captum = IntegratedGradients(held_out.losses)
@@ -124,7 +124,7 @@ def loss_along_the_gates(held_out: HeldOut, seed: int) -> np.ndarray:
 def round_of_elimination(held_out: HeldOut, seed: int) -> np.ndarray:
     """Round in which each joint is dropped, (J,), 0 first: backward elimination by mean loss.
 
-    Each round drops the joint whose removal costs least; of equals that of the highest index.
+    Each round drops the joint whose removal costs least; among equals, the highest index.
     Source: Guyon and Elisseeff, "An introduction to variable and feature selection" (JMLR 3,
     2003).
     """
@@ -148,9 +148,9 @@ def round_of_elimination(held_out: HeldOut, seed: int) -> np.ndarray:
 def surrogate_weights(held_out: HeldOut, seed: int) -> np.ndarray:
     """Weight of each joint in a linear surrogate fitted to losses of random subsets, (J,) nats.
 
-    Least squares on SUBSETS random subsets per clip, of sizes uniform in 1..J, with a level for
-    each clip. The coefficients are not Shapley values, as those of KernelSHAP (Lundberg and Lee
-    2017, arXiv 1705.07874) are: a joint that the network ignores gets about 0, not exactly.
+    Least squares on SUBSETS random subsets per clip, of sizes uniform in 1..J, with an intercept
+    for each clip. Unlike those of KernelSHAP (Lundberg and Lee 2017, arXiv 1705.07874), the
+    coefficients are not Shapley values: a joint that the network ignores gets about 0, not 0.
     """
     draw, joints = np.random.default_rng(seed), held_out.present.shape[2]
     clips = torch.arange(len(held_out.labels)).repeat(SUBSETS)
@@ -163,11 +163,11 @@ def surrogate_weights(held_out: HeldOut, seed: int) -> np.ndarray:
 
 
 def _slopes(opened: Tensor, losses: Tensor) -> np.ndarray:
-    """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, with a level per clip.
+    """Least squares (J,) of `losses` (S, B) on `opened` (S, B, J) bool, an intercept per clip.
 
     One subset of each clip at a time, so that no floating-point copy of all of them is made.
     """
-    # Less each clip's means, which removes its level from both sides.
+    # Subtracting each clip's means removes its intercept from both sides.
     level, usual = opened.sum(0).double() / len(opened), losses.double().mean(0)
     square, product = 0.0, 0.0
     for some, loss in zip(opened, losses, strict=True):

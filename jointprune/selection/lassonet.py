@@ -17,7 +17,7 @@ from jointprune.selection.importance import inner_split
 from jointprune.skeleton import hand_index
 
 # About 2,000 passes over all clips; M is the paper's. On standardised features no joint drops out
-# near `lambda_start`; the library's own search for a start takes longer than a fit.
+# near `lambda_start`; the library's own search for this value takes longer than a fit.
 SETTINGS = {
     "M": 10, "hidden_dims": (32,), "n_iters": (200, 20), "patience": None,
     "lambda_start": 20.0, "path_multiplier": 1.05,
@@ -52,14 +52,14 @@ class JointLassoNet(LassoNetClassifier):
 
 
 def order_of_leaving(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Place of each joint in the order in which joints drop out as lambda rises, (J,): 0 first.
+    """Position of each joint in the order in which joints drop out as lambda rises, (J,): 0 first.
 
-    Of joints that drop out in one step, the one with the smaller skip weights goes first.
+    Of joints that drop out in one step, those with smaller skip weights come first.
     """
     clips = np.sort(train_clips)
     features = standardised(joint_features(data, clips, config.frames))
     norms, _ = lassonet_path(*features, data.labels[clips], seed)
-    steps = (norms > 0).cumprod(0).sum(0)  # with the joint still in
+    steps = (norms > 0).cumprod(0).sum(0)  # steps with the joint still in
     last = norms[np.maximum(steps - 1, 0), np.arange(norms.shape[1])]
     places = np.empty(norms.shape[1])
     places[np.lexsort((last, steps))] = np.arange(norms.shape[1])
@@ -67,7 +67,7 @@ def order_of_leaving(data, train_clips, seed, k, config, workspace) -> np.ndarra
 
 
 def kept(data, train_clips, seed, config, workspace) -> np.ndarray:
-    """The joints, indices, of the sparsest network that reads held-out training groups well.
+    """Indices of the joints of the sparsest network that is accurate on held-out training groups.
 
     Its accuracy is within one standard error (binomial over clips) of the best on the path.
     """
@@ -100,7 +100,7 @@ def _pooled(poses: Tensor, seen: Tensor, hand: Tensor) -> Tensor:
 
 
 def standardised(learned: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """Arrays less the mean of the first over clips, in its s.d.; constant columns become 0."""
+    """Standardise arrays by the first one's mean and s.d. over clips; constant columns become 0."""
     mean, deviation = learned.mean(0), learned.std(0)
     return [(x - mean) / np.where(deviation > 1e-6, deviation, 1) for x in (learned, *others)]
 
@@ -124,7 +124,7 @@ def lassonet_path(
 
     with torch.random.fork_rng(devices=[]):  # the library seeds torch for everyone
         net = JointLassoNet(joints, torch_seed=seed, **SETTINGS)
-        # The warning that joints drop out early is for a lambda_start that is searched for.
+        # The library's warning about joints that drop out early is for its own lambda_start.
         net.path(
             features.reshape(len(features), -1), labels, callback=note, disable_lambda_warning=True
         )

@@ -18,13 +18,16 @@ Ranker = Callable[..., np.ndarray]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to choose joints; functions are given themselves or as "module:function" here."""
+    """One way to choose joints. A function is given itself, or as "module:function" of this folder.
 
-    name: str  # in tables of results, file names and keys of numbers
+    Everywhere else a method is given by its name: in `rank_joints`, tables of results and figures.
+    """
+
+    name: str  # in tables of results, file names and keys of the paper's numbers
     label: str  # in figures and tables for readers
     source: str  # the paper, library or rule it comes from, with its hyperparameters
     rank: Ranker | str | None = None  # None: all joints, or merged from other selections
-    settings: Mapping = field(default_factory=dict)  # of TrainingConfig, unlike the paper's
+    settings: Mapping = field(default_factory=dict)  # fields of TrainingConfig to replace
     for_one_k: bool = False  # a ranking is made for one K; else one ranking orders all joints
     trains: bool = True  # trains a network, so its rankings are kept on disk
     seeded: bool = True  # another seed may choose other joints, so stability is of interest
@@ -41,7 +44,7 @@ class Method:
     synthetic: bool = True  # compared on synthetic data, given the number of informative joints
 
     def joints(self, k: int) -> str:
-        """K joints chosen by this method, in the words of a sentence."""
+        """A phrase for a sentence: "12 learned joints" for the method "learned" and K = 12."""
         return self.phrase.format(k=k, label=self.label)
 
 
@@ -59,16 +62,23 @@ def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
     -------
     tuple of int
         In ascending order; of equal scores the lower index is kept.
+
+    Raises
+    ------
+    ValueError
+        If `k` is out of range.
     """
     if not 1 <= k <= len(scores):
-        raise ValueError(f"expected 1 to {len(scores)} joints to keep, got {k}: pass such a k")
+        raise ValueError(
+            f"expected 1 to {len(scores)} joints to keep, got {k}: pass a k in this range"
+        )
     return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
 
 
 def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
-    """The selection that shares most joints with all the others; of equals the first.
+    """The selection that shares most joints with all the others; among equals the first.
 
-    One training chose these joints together, which is not true of a vote: see `voted`.
+    One training chose these joints as a set. This is not true of a vote: see `voted`.
     """
     sets = [frozenset(joints) for joints in selections]
     shared = [sum(len(one & other) for other in sets) for one in sets]
@@ -76,9 +86,9 @@ def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
 
 
 def voted(selections: Iterable[Iterable[int]], k: int) -> tuple[int, ...]:
-    """The `k` joints that most of the selections hold; of equal counts the lower index.
+    """The `k` joints that occur in most selections; of equal counts the lower index.
 
-    Joints that can replace each other split the vote, which may keep none of them.
+    Joints that can replace each other split the vote, so that it may keep none of them.
     """
     return top_joints(np.bincount([joint for joints in selections for joint in joints]), k)
 

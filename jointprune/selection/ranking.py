@@ -38,18 +38,24 @@ def rank_joints(
     train_clips : array of int
         Indices of the clips that the method may read.
     seed : int
-        Of random draws and of training.
+        Seed of random draws and of training.
     k : int, optional
-        The budget, for methods that make a ranking for one K; by default a quarter of the joints.
+        The budget, for methods whose ranking is for one K; by default a quarter of the joints.
     config : TrainingConfig, optional
         The network that a learned method trains; by default the paper's.
     workspace : Workspace, optional
-        Where the rankings of learned methods are kept, so that each is made once.
+        Where the rankings of learned methods are saved, so that each is computed once.
 
     Returns
     -------
     array of float, shape (joints,)
         Higher = keep.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, a method without a ranking, and a function of your own that does
+        not return one finite score per joint.
 
     Examples
     --------
@@ -94,7 +100,7 @@ def _function(place):
 
 
 def _kept_in(method: str, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
-    """The file that keeps a learned ranking, named by everything that decides it."""
+    """The file of a learned ranking, whose name depends on everything that decides the ranking."""
     made_for = k if method_of(method).for_one_k else None
     decides = [*map(int, train_clips)], seed, made_for, asdict(config)
     return workspace.runs / "rankings" / f"{content_name(data.sha256, method, *decides)}.npy"
@@ -133,7 +139,7 @@ def rank_many(
 
 
 def select_many(method: str | Ranker, k: int, *where) -> Chosen:
-    """The K joints chosen in each (fold, seed); further arguments as of `rank_many`."""
+    """The K joints chosen in each (fold, seed); further arguments as in `rank_many`."""
     return {cell: top_joints(scores, k) for cell, scores in rank_many(method, k, *where).items()}
 
 

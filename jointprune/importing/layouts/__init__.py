@@ -1,8 +1,9 @@
 """Recordings in the layouts in which other people publish and keep them.
 
 Each layout is a module of two functions: `find(source)` lists the clips of a folder, or raises
-`NotThisLayout`; `read(clip)` returns their values, or raises ValueError for a damaged file.
-`video` has a third between them, `extract`. A new layout is such a module and a row of `LAYOUTS`.
+`NotThisLayout`; `read(clip)` returns a clip's values, or raises ValueError for a damaged file.
+In `video` a third function, `extract`, runs between them. To add a layout, write such a module and
+a row of `LAYOUTS`.
 """
 
 from pathlib import Path
@@ -24,9 +25,13 @@ LAYOUTS: dict[str, ModuleType] = {
 def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
     """The name of a folder's layout, and its clips; with "auto" exactly one layout must fit."""
     if layout not in ("auto", *LAYOUTS):
-        raise ValueError(f"expected a layout out of auto, {', '.join(LAYOUTS)}, got {layout!r}")
+        raise ValueError(
+            f"expected a layout, got {layout!r}: choose one of auto, {', '.join(LAYOUTS)}"
+        )
     if not source.exists():
-        raise FileNotFoundError(f"expected a folder of recordings, got {source}: it is not there")
+        raise FileNotFoundError(
+            f"expected a folder of recordings, got {source}, which does not exist: check the path"
+        )
     if not source.is_dir():
         raise NotADirectoryError(
             f"expected a folder of recordings, got {source}: give the folder that holds them"

@@ -1,4 +1,4 @@
-"""`.npy` files of shape (frames, 543, 2 to 4), one a clip: `<anything>/<clip>.npy`.
+"""`.npy` files of shape (frames, 543, 2 to 4), one per clip: `<anything>/<clip>.npy`.
 
 Coordinates are image fractions, NaN where missing. A fourth column, visibility, is ignored: it
 is 0 for hands that are present.
@@ -23,7 +23,7 @@ POSE, HANDS = slice(468, 501), slice(501, 543)
 
 
 def find(source: Path) -> list[Clip]:
-    """Every `.npy` file below a folder, if such arrays are among them."""
+    """Every `.npy` file below a folder, if some of them have this shape."""
     paths = files_below(source, ".npy")
     shapes = some_shapes(paths)
     if not any(_fits(shape) for shape in shapes):
@@ -40,7 +40,7 @@ def read(clip: Clip) -> Raw:
     if not _fits(values.shape):
         raise ValueError(
             f"{clip.place}: expected an array (frames, {POINTS}, 2 to 4), got {values.shape}: "
-            "move files that are no recordings elsewhere"
+            "move files that are not recordings elsewhere"
         )
     points = values[..., :3]
     return checked(clip.place, points[:, HANDS], body_of(points[:, POSE]))

@@ -1,7 +1,7 @@
 """The layout of Google's "Isolated Sign Language Recognition": `train.csv` and parquet files.
 
-Each file is a long table, a row a point and frame, in image fractions, NaN where missing. The
-type and index of a row identify its point; the order of rows means nothing.
+Each file is a long table with a row for each point and frame, in image fractions, NaN where
+missing. The type and index of a row identify its point; the order of rows has no meaning.
 
 Source: https://www.kaggle.com/competitions/asl-signs/data.
 """
@@ -42,17 +42,17 @@ EXPECTED = f"expected {TABLE} with columns {', '.join(COLUMNS)}"
 
 
 def find(source: Path) -> list[Clip]:
-    """Every row of `train.csv`, whether its file is there or not."""
+    """A clip for every row of `train.csv`, whether its file exists or not."""
     if not (source / TABLE).is_file():
         raise NotThisLayout(f"{EXPECTED}, got no such file")
     try:
         table = pd.read_csv(source / TABLE, dtype=str, na_filter=False, encoding="utf-8-sig")
-    except ValueError as error:  # pandas' own errors, and that of other encodings, are such
+    except ValueError as error:  # also pandas' own errors, and wrong encodings
         raise NotThisLayout(f"expected a CSV table in UTF-8 in {TABLE}, got {error}") from error
     if not set(COLUMNS) <= set(table.columns):
         raise NotThisLayout(f"{EXPECTED}, got {', '.join(table.columns)}")
     if table.empty:
-        raise ValueError(f"{source / TABLE}: expected at least 1 recording, got none")
+        raise ValueError(f"{source / TABLE}: expected at least 1 recording, got none: add rows")
     clips = []
     for line, row in enumerate(table[COLUMNS].itertuples(index=False, name=None), start=2):
         if not all(row):
@@ -62,7 +62,7 @@ def find(source: Path) -> list[Clip]:
             )
         path, participant, _, sign = row
         place = PurePosixPath(path)
-        anywhere = PureWindowsPath(path)  # which knows the separators and roots of all systems
+        anywhere = PureWindowsPath(path)  # recognises separators and roots of all systems
         if anywhere.anchor or ".." in anywhere.parts or place.suffix != ".parquet":
             raise ValueError(
                 f"{source / TABLE}: expected the path of a .parquet file below {source} in row "
@@ -86,10 +86,12 @@ def read(clip: Clip) -> Raw:
             f"{path}: expected points 0 to 20 of a hand, got {odd['landmark_index']} of "
             f"{odd['type']}: extract it again"
         )
-    # A pivot table of pandas gives the same values in 1.6 times the time for a file.
+    # pandas.pivot_table gives the same values but takes 1.6 times as long.
     cells = frame * len(POINTS) + np.array(place, dtype=np.int64)
     if len(np.unique(cells)) < len(cells):
-        raise ValueError(f"{path}: expected each point once a frame, got one twice: fetch it again")
+        raise ValueError(
+            f"{path}: expected each point once per frame, got one twice: fetch it again"
+        )
     values = np.full((len(frames) * len(POINTS), 3), np.nan, dtype=np.float32)
     values[cells] = to_float32(rows[["x", "y", "z"]])
     values = values.reshape(len(frames), len(POINTS), 3)

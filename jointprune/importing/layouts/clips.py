@@ -1,4 +1,4 @@
-"""What all layouts share: clips and what their paths say, their values, and the checks of both.
+"""Parts that all layouts share: clips, the facts in their paths, their values, and checks.
 
 Source: MediaPipe Holistic, https://ai.google.dev/edge/mediapipe. A hand's depth is measured from
 its own wrist, whose z is therefore 0 except for rounding.
@@ -25,17 +25,17 @@ WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more awa
 
 
 class NotThisLayout(ValueError):
-    """The reason why a folder does not have a layout: what was expected, what is there."""
+    """The reason why a folder does not have a layout: what was expected, and what it holds."""
 
 
 class Clip(NamedTuple):
-    """One recording, described by its path; "" for what the path does not say."""
+    """One recording as its path describes it; facts that the path does not give are ""."""
 
     name: str  # unique in its source: the path below it without suffix, such as "test/signer6_1"
     label: str  # the sign
     signer: str
     split: str  # "train", "val" or "test", as published
-    files: tuple[Path, ...]  # one; one a frame in their order; a video and its .pose
+    files: tuple[Path, ...]  # one; or one per frame, in order; or a video and its .pose
     folder: Path | None = None  # of its frames, if it has a file for each
 
     @property
@@ -45,13 +45,13 @@ class Clip(NamedTuple):
 
 
 def nfc(text: str) -> str:
-    """Text with each accented letter as one character; some systems store two."""
+    """Text with each accented letter as one character; some file systems store two."""
     return unicodedata.normalize("NFC", text)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names sorted with their numbers as numbers, "clip 2" before "clip 10"."""
-    return natsorted(names, alg=ns.PRESORT)  # PRESORT orders "1" and "01", too
+    return natsorted(names, alg=ns.PRESORT)  # PRESORT also orders "1" and "01"
 
 
 def files_below(source: Path, suffix: str) -> list[Path]:
@@ -59,7 +59,7 @@ def files_below(source: Path, suffix: str) -> list[Path]:
     found, suffixes, entered = [], Counter(), set()
     for folder, inner, names in os.walk(source, followlinks=True):
         real = os.path.realpath(folder)
-        if real in entered:  # a link to where the walk has been
+        if real in entered:  # a link to a folder visited before
             inner.clear()
             continue
         entered.add(real)
@@ -82,7 +82,7 @@ def clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
     """The clip at a path relative to its source, without suffix.
 
     The innermost folder is the sign. With `splits` the first folder is the split, not the sign.
-    AUTSL's names tell the signer: "signer3_sample1_color" is by signer "3".
+    AUTSL's file names hold the signer: "signer3_sample1_color" is by signer "3".
     """
     split = split_of(place) if splits else ""
     folders = place.parts[1 if split else 0 : -1]
@@ -97,7 +97,7 @@ def clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
 
 
 def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
-    """One clip a file; first folders are splits if all are called so."""
+    """One clip per file; the first folders are splits if all have names of splits."""
     places = {path: path.relative_to(source).with_suffix("") for path in paths}
     splits = all(split_of(place) for place in places.values() if len(place.parts) > 1)
     return named_once(clip_at(place, [path], splits) for path, place in places.items())
@@ -117,7 +117,7 @@ def named_once(clips: Iterable[Clip]) -> list[Clip]:
 
 
 class Raw(NamedTuple):
-    """The values of a clip as the file has them, neither scaled nor judged."""
+    """The values of a clip as the file holds them, before scaling and checks of plausibility."""
 
     hands: np.ndarray  # float32 (frames, 42, 3), left then right; z is NaN where not given
     confidence: np.ndarray | None  # float32 (frames, 42), 0 where missing; None if not given
@@ -151,7 +151,7 @@ def hands_seen(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.nd
 
 
 def without_wrist(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
-    """Which present hands are none, as their wrist is not at depth 0: bool (frames, 2)."""
+    """Which present hands are not real hands (wrist not at depth 0): bool (frames, 2)."""
     depth = np.abs(hands[:, :: len(JOINTS), 2])
     return hands_seen(hands, confidence) & (depth >= WRIST_DEPTH)
 
@@ -165,16 +165,20 @@ def checked(
 ) -> Raw:
     """The values of a clip as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2).
 
-    Raises ValueError for impossible values, and for hands whose wrists have a depth other than 0:
-    they are other points.
+    Raises ValueError for impossible values, and for hands whose wrist has a depth other than 0,
+    because these points are not a hand's.
     """
     if len(hands) == 0:
         raise ValueError(f"{path}: expected at least 1 frame, got 0: remove it")
     hands = to_float32(hands)
     if np.isinf(hands).any() or (body is not None and np.isinf(body).any()):
-        raise ValueError(f"{path}: expected coordinates or NaN, got an infinite value: redo it")
+        raise ValueError(
+            f"{path}: expected coordinates or NaN, got an infinite value: extract it again"
+        )
     if confidence is not None and not np.isfinite(confidence).all():
-        raise ValueError(f"{path}: expected finite confidences, got NaN or infinity: redo it")
+        raise ValueError(
+            f"{path}: expected finite confidences, got NaN or infinity: extract it again"
+        )
     if hands.shape[-1] == 2:
         hands = np.concatenate([hands, np.full_like(hands[..., :1], np.nan)], axis=-1)
     astray = np.argwhere(without_wrist(hands, confidence))
@@ -189,7 +193,7 @@ def checked(
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """The array of a `.npy` file from anybody, as float32; Python objects are never unpickled."""
+    """The array of an untrusted `.npy` file, as float32; Python objects are never unpickled."""
     npy_shape(path)
     return to_float32(np.load(path, allow_pickle=False))
 
@@ -197,16 +201,16 @@ def load_npy(path: Path) -> np.ndarray:
 def npy_shape(path: Path) -> tuple[int, ...]:
     """The shape of a `.npy` file; raises ValueError if its size does not fit its header.
 
-    `numpy.load` alone would allocate the memory that a header claims.
+    `numpy.load` alone would allocate as much memory as a header claims to need.
     """
     try:
         with path.open("rb") as file:
-            # NumPy writes other versions for headers over 64 KB and for named columns alone.
+            # NumPy writes other versions only for headers over 64 KB and for named columns.
             if (version := npy_format.read_magic(file)) != (1, 0):
                 raise ValueError(f"version {version}")
             shape, _, dtype = npy_format.read_array_header_1_0(file)
             start = file.tell()
-    except Exception as error:  # numpy evaluates a literal there, which can fail in any way
+    except Exception as error:  # NumPy evaluates a literal here, which can fail in any way
         raise ValueError(
             f"{path}: expected a .npy file of version 1.0, got a header that cannot be read "
             f"({error}): save it again"
@@ -225,7 +229,7 @@ def npy_shape(path: Path) -> tuple[int, ...]:
 
 
 def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:
-    """Shapes of five `.npy` files, spread over all; broken ones are left for `load_npy`."""
+    """Shapes of five `.npy` files, spread over all; `load_npy` later reports damaged ones."""
     shapes = set()
     for path in paths[:: -(-len(paths) // 5)]:
         try:

@@ -1,7 +1,7 @@
-"""`MP_Data` folders: `<sign>/<sequence>/<frame>.npy`, one vector a frame, zeros where missing.
+"""`MP_Data` folders: `<sign>/<sequence>/<frame>.npy`, one vector per frame, zeros where missing.
 
-Coordinates are image fractions. Some writers of 258 values put the hands before the pose; the
-depth of the wrists tells which order a clip has.
+Coordinates are image fractions. Some programs that write 258 values put the hands before the pose;
+the depth of the wrists shows which order a clip has.
 """
 
 from collections import Counter, defaultdict
@@ -25,10 +25,10 @@ from jointprune.importing.layouts.clips import (
     without_wrist,
 )
 
-# Where a vector's blocks start: left hand and right hand, 21 x (x, y, z) each, and the pose,
+# Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
 # 33 x (x, y, z, visibility).
 ORDERS = {
-    1662: ((1536, 1599, 0),),  # the face's 468 points lie between
+    1662: ((1536, 1599, 0),),  # the face's 468 points are between
     258: ((132, 195, 0), (0, 63, 126)),
     126: ((0, 63, None),),
 }
@@ -41,7 +41,7 @@ def find(source: Path) -> list[Clip]:
     folders = defaultdict(list)
     for path in frames:
         place = path.relative_to(source)
-        # A sign may be called "train", too: a split is only what stands above the sign.
+        # A sign may also be called "train": only a folder above the sign is a split.
         deep = len(place.parts) == 3 or (len(place.parts) == 4 and split_of(place))
         if not (deep and path.stem.isascii() and path.stem.isdecimal()):
             raise NotThisLayout(f"expected <sign>/<sequence>/<frame number>.npy, got {place}")
@@ -64,8 +64,8 @@ def read(clip: Clip) -> Raw:
     for left, right, pose in ORDERS[frames.shape[1]]:
         blocks = [frames[:, start : start + 63] for start in (left, right)]
         hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
-        # Every hand needs a wrist, and the more hands the better. If no order fits, `checked`
-        # refuses the first; where no hand is seen, it is the first, too.
+        # In the right order every hand has a wrist at depth 0; among such orders the one with
+        # most hands is taken. If none fits, the first is, which `checked` then refuses.
         fit = not without_wrist(hands).any(), int(hands_seen(hands).sum())
         if fit > best:
             found, best = (hands, pose), fit
@@ -79,13 +79,15 @@ def _frames(clip: Clip) -> np.ndarray:
     number, count = Counter(int(path.stem) for path in clip.files).most_common(1)[0]
     if count > 1:
         raise ValueError(
-            f"{clip.place}: expected one file a frame, got several for frame {number}: "
-            "remove what is doubled"
+            f"{clip.place}: expected one file per frame, got several for frame {number}: "
+            "remove the duplicates"
         )
     frames = [load_npy(path) for path in clip.files]
     for path, frame in zip(clip.files, frames, strict=True):
         if frame.ndim != 1 or frame.size not in ORDERS:
-            raise ValueError(f"{path}: expected a vector of {WIDTHS} values, got {frame.shape}")
+            raise ValueError(
+                f"{path}: expected a vector of {WIDTHS} values, got {frame.shape}: extract it again"
+            )
         if frame.size != frames[0].size:
             raise ValueError(
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "

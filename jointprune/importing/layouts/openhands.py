@@ -5,8 +5,8 @@ hand has values 0 and confidence 0. Source: https://github.com/AI4Bharat/OpenHan
 pipelines/generate_pose.py.
 
 A pickle is a program that can call any function. Here it gets stand-ins for the few that NumPy's
-own arrays need; these check every argument and build nothing but arrays of numbers over bytes
-that the file really holds. Anything else is refused by name. Source:
+own arrays need; these check every argument and build only arrays of numbers from bytes that the
+file really holds. For anything else the error gives its name. Source:
 https://docs.python.org/3/library/pickle.html#restricting-globals.
 """
 
@@ -46,11 +46,11 @@ def read(clip: Clip) -> Raw:
     if not {"keypoints", "confidences"} <= set(arrays):
         raise ValueError(
             f"{path}: expected arrays keypoints and confidences, got {sorted(map(str, arrays))}: "
-            "move files that are no recordings elsewhere"
+            "move files that are not recordings elsewhere"
         )
     points, confidence = arrays["keypoints"], arrays["confidences"]
     if points.ndim == 4 and points.shape[1] != 1:
-        raise ValueError(f"{path}: expected 1 person, got {points.shape[1]}: keep the signer alone")
+        raise ValueError(f"{path}: expected 1 person, got {points.shape[1]}: keep only the signer")
     if points.ndim not in (3, 4) or points.shape[-2:] != (POINTS, 3):
         raise ValueError(
             f"{path}: expected keypoints (frames, {POINTS}, 3), got {points.shape}: "
@@ -73,23 +73,26 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     raw = path.read_bytes()
     try:
-        # The unpickler allocates what lengths and memo entries claim: look first, obeying nothing.
+        # The unpickler allocates whatever lengths and memo entries claim: check them first, without
+        # executing anything.
         for opcode, argument, _ in pickletools.genops(raw):
             if "PUT" in opcode.name and argument > len(raw):
                 raise UnpicklingError(f"a memo of {argument} entries in {len(raw)} bytes")
         content = _Unpickler(io.BytesIO(raw)).load()
-    except Exception as error:  # "other exceptions may also be raised", says pickle's manual
+    except Exception as error:  # pickle's manual: "other exceptions may also be raised"
         raise ValueError(
             f"{path}: expected a pickled dict of plain arrays of numbers, got {error}: nothing in "
-            "it was run; save such arrays from where the file can be trusted"
+            "it was run; save such arrays on a machine where the file can be trusted"
         ) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a pickled dict, got {type(content).__name__}")
+        raise ValueError(
+            f"{path}: expected a pickled dict, got {type(content).__name__}: save it again"
+        )
     return {key: held.values for key, held in content.items() if isinstance(held, _Array)}
 
 
 class _StandIn:
-    """What a pickle gets in place of a function or type; it cannot set anything on it."""
+    """Stands in for a function or type that a pickle names; the pickle cannot change it."""
 
     __slots__ = ("_function",)
 
@@ -104,7 +107,7 @@ class _StandIn:
 
 
 class _Number:
-    """In place of a `numpy.dtype`: real numbers and nothing else."""
+    """Stands in for `numpy.dtype`; it accepts only real numbers."""
 
     __slots__ = ("dtype",)
 
@@ -121,7 +124,7 @@ class _Number:
 
 
 class _Array:
-    """In place of a `numpy.ndarray`."""
+    """Stands in for `numpy.ndarray`."""
 
     __slots__ = ("values",)
 
@@ -153,7 +156,7 @@ def _from_bytes(raw: bytes, number: _Number, shape: tuple, order: str) -> _Array
 
 _NDARRAY = _StandIn(_ndarray)
 _ALLOWED = {("numpy", "ndarray"): _NDARRAY, ("numpy", "dtype"): _StandIn(_Number)}
-for _core in ("numpy.core", "numpy._core"):  # as NumPy 1 and 2 call it
+for _core in ("numpy.core", "numpy._core"):  # its names in NumPy 1 and 2
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _StandIn(_reconstruct)
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _StandIn(_from_bytes)
 

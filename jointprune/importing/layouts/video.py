@@ -1,7 +1,7 @@
-"""Videos, `<anything>/<clip>.mp4`: MediaPipe looks for the hands, once, into a `.pose` file each.
+"""Videos, `<anything>/<clip>.mp4`: MediaPipe finds the hands once, into one `.pose` file per video.
 
-The one layout whose values must be computed: `extract` comes between `find` and `read`. It needs
-the extra `extract` (MediaPipe), runs it through pose-format, and keeps the `.pose` files, since
+Only this layout has to compute its values: `extract` runs between `find` and `read`. It needs the
+extra `extract` (MediaPipe), which it runs through pose-format. It keeps the `.pose` files, because
 this is by far the slowest step.
 """
 
@@ -20,11 +20,11 @@ from jointprune.importing.layouts.clips import Clip, Raw, clips_of_files, files_
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
-# The one complexity whose models lie in MediaPipe's wheel; 0 and 2 would download theirs.
+# MediaPipe's wheel holds the models of complexity 1 only; 0 and 2 would download theirs.
 HOLISTIC = {"model_complexity": 1, "static_image_mode": False}
-# Of the frames that a header counts; some writers count a few that are not there.
+# Share of the frames that a header counts; some programs count a few that do not exist.
 FEWEST_DECODED = 0.9
-SIZES = "videos.json"  # beside the .pose files: the bytes of the video that each was made of
+SIZES = "videos.json"  # beside the .pose files: size in bytes of the video that each was made from
 
 
 def find(source: Path) -> list[Clip]:
@@ -42,9 +42,10 @@ def poses_folder(workspace: Workspace, name: str) -> Path:
 
 
 def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list[Clip]:
-    """The clips with a second file each, their `.pose` in `folder`, made where it is missing.
+    """The clips, each with its `.pose` file in `folder` added; missing files are made.
 
-    A video that cannot be decoded gets none, and `read` says why; `strict` raises it here.
+    A video that cannot be decoded gets none, and `read` gives the reason; with `strict` the error
+    is raised here.
     """
     found = []
     for clip in clips:
@@ -60,7 +61,7 @@ def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list
 
 
 def _record_sizes(clips: list[Clip], folder: Path) -> None:
-    """Note the size of each video beside its `.pose`; refuse a video of another size."""
+    """Record the size of each video beside its `.pose`; ValueError for a video of another size."""
     path = folder / SIZES
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     sizes = {}
@@ -69,7 +70,7 @@ def _record_sizes(clips: list[Clip], folder: Path) -> None:
         sizes[name] = file.stat().st_size
         if made.is_file() and recorded.get(name, sizes[name]) != sizes[name]:
             raise ValueError(
-                f"{file}: expected the video of {recorded[name]} bytes that {made} was made of, "
+                f"{file}: expected the video of {recorded[name]} bytes that {made} was made from, "
                 f"got one of {sizes[name]}: remove that .pose, or import under another --name"
             )
     with atomic_path(path) as temporary:
@@ -77,7 +78,7 @@ def _record_sizes(clips: list[Clip], folder: Path) -> None:
 
 
 def extract_one(file: Path, made: Path, strict: bool) -> None:
-    """Write the `.pose` of one video, in pixels; without `strict` none for a damaged video."""
+    """Write the `.pose` of one video, in pixels; if damaged, write none or raise (`strict`)."""
     try:
         found = _landmarks(file)
     except ValueError:
@@ -89,7 +90,7 @@ def extract_one(file: Path, made: Path, strict: bool) -> None:
 
 
 def read(clip: Clip) -> Raw:
-    """Hands in pixels, from the `.pose` of a video; raises the reason if there is none."""
+    """Hands in pixels, from the `.pose` of a video; raises ValueError if there is none."""
     file, made = clip.files
     if not made.is_file():
         extract_one(file, made, strict=True)
@@ -106,11 +107,12 @@ def _landmarks(file: Path) -> Pose:
     with _silence():
         try:
             seen = video_metadata(str(file))
-            # `reuse` would smooth the video before into this one.
+            # `reuse` would carry the smoothing of the previous video into this one.
             found = load_holistic(
                 read_frames_exact(str(file)), fps=seen.fps, width=seen.width, height=seen.height,
                 additional_holistic_config=HOLISTIC, reuse=False)  # fmt: skip
-        except (RuntimeError, ValueError) as error:  # of PyAV, wrapped; of MediaPipe; no frame
+        # Errors of PyAV (wrapped) or of MediaPipe, or a video without any frame.
+        except (RuntimeError, ValueError) as error:
             reason = error.__cause__ or error
             raise ValueError(f"{file}: expected a whole video, got {reason}") from error
     frames, counted = len(found.body.data), seen.nb_frames or 0
@@ -123,7 +125,7 @@ def _landmarks(file: Path) -> Pose:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep MediaPipe's log, eight lines a video whatever its settings, off the progress bar."""
+    """Hide MediaPipe's log, which no setting turns off: eight lines per video."""
     standard = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere, warnings.catch_warnings():

@@ -1,6 +1,6 @@
-"""The figures of the paper, each drawn at the width it is printed (a column or a page).
+"""The figures of the paper, each drawn at the width in print: a column or a page.
 
-A function `plot_*` takes facts as `data/results/` holds them; `save` writes PDF and PNG.
+The functions `plot_*` take facts in the form of `data/results/`; `save` writes PDF and PNG.
 """
 
 from jointprune.paper.plots.curves import (

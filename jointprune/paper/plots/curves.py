@@ -1,4 +1,4 @@
-"""What changes with the number of joints kept, or over training."""
+"""Curves over the number of joints kept, or over training."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def plot_accuracy_against_k(
 
 
 def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
-    """Accuracy of retrained networks against K with 95 % CI; the band is that of all joints."""
+    """Accuracy of retrained networks against K, 95 % CI; the band is the CI with all joints."""
     full = table[table["method"] == "full"].iloc[0]
     ax.axhspan(full["low"], full["high"], color="#000000", alpha=0.08, linewidth=0)
     ax.axhline(full["mean"], color="#000000", linewidth=0.8, label=f"all {full['k']} joints")
@@ -84,7 +84,7 @@ def _mark_k_star(ax: Axes, k_star: dict) -> None:
 
 
 def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
-    """The same selections in a network of random subsets (hollow), or as gates left it (x)."""
+    """The same selections in a network trained on random subsets (hollow) or with gates (x)."""
     for method, rows in curves(table).items():
         style = look(method)
         regimes = {

@@ -75,7 +75,7 @@ def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
 
 
 def plot_kept_joints(frequency: dict[str, float], k: int) -> Figure:
-    """How often each joint was among the K kept, on each hand; shares in 0..1."""
+    """Share of runs in which each joint was among the K kept, from 0 to 1, on each hand."""
     fig, axes = page(COLUMN, 2.3, 1, 2)
     for ax, hand in zip(axes, HANDS, strict=True):
         drawn = draw_shares(ax, hand, frequency)

@@ -1,4 +1,4 @@
-"""What is lost and gained: by joint, finger and hand, by group and by sign; joints found."""
+"""Accuracy lost and gained by joint, finger, hand, group and sign; informative joints found."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from jointprune.paper.plots.style import (
 from jointprune.selection import method_of
 from jointprune.skeleton import FINGERS, HAND_OF, HANDS, JOINTS, SHORT_NAME
 
-# Hand and row in figure 4 of each part that is left out; a finger is left out of both hands.
+# Hand and row in figure 4 of each part that is left out; a finger is left out on both hands.
 PARTS = {
     **{name: (HAND_OF[name], SHORT_NAME[name]) for name in HAND_OF},
     **{finger: ("both", finger) for finger in FINGERS},
@@ -74,7 +74,7 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
             continue
         y = part["y"] + shift
         interval(ax, y, part, "loss", 100, across=True, label=f"{hand}, masked", **style)
-        if part["retrained_loss"].notna().any():  # lower, as it may be the same loss
+        if part["retrained_loss"].notna().any():  # lower, because both losses may be equal
             ax.plot(100 * part["retrained_loss"], y + 0.2, markerfacecolor="white",
                     label=f"{hand}, retrained", **style)  # fmt: skip
     name_rows(ax, [name.replace("_", " ") for name in names])
@@ -179,6 +179,6 @@ def _k_chosen(ax: Axes, table: pd.DataFrame, k: int) -> None:
         ax.plot(row["stop_k"], y, **{**look(row["method"]), "linestyle": "none"})
         text = f"precision {row['stop_precision']:.2f}, recall {row['stop_recall']:.2f}"
         ax.annotate(text, (75, y), va="center", ha="right", color="#333333")
-    ax.set_xlim(0, 75)  # the text stands to the right of 42 joints
+    ax.set_xlim(0, 75)  # space for text to the right of 42 joints
     ax.set_xticks([0, 10, 20, 30, 42])
     ax.set_xlabel("joints kept; the method chooses K itself")

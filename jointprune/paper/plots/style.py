@@ -25,7 +25,7 @@ STYLE = {
     "pdf.fonttype": 42, "savefig.bbox": "standard", "savefig.dpi": 300, "figure.dpi": 150,
 }  # fmt: skip
 
-# Letters of all tick labels together that fit side by side across a page.
+# Number of letters of all tick labels that fit side by side across a page.
 LETTERS_ACROSS = 70
 
 
@@ -36,7 +36,7 @@ def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
 
 
 def mosaic(width: float, height: float, layout: list[list[str]], **grid):
-    """A figure in this style and its axes by name; each fills the cells of `layout` so named."""
+    """A figure in this style and its axes by name; an axis fills the cells with its name."""
     plt.rcParams.update(STYLE)
     return plt.subplot_mosaic(layout, figsize=(width, height), **grid)
 
