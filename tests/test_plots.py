@@ -116,7 +116,7 @@ def test_the_text_of_a_step_stays_in_its_box(facts):
         inside, box = text.get_window_extent(), boxes[i // 2]
         assert box.x0 < inside.x0 < inside.x1 < box.x1
         assert box.y0 < inside.y0 < inside.y1 < box.y1
-    assert steps.texts[1].get_text() == "36302 clips of\n226 signs, 43 signers"
+    assert steps.texts[1].get_text() == "36302 clips,\n226 signs,\n43 signers"
 
 
 def test_the_pipeline_shows_all_joints_and_then_those_kept(facts):

@@ -107,7 +107,7 @@ def _steps(results: dict[str, dict], k: int) -> list[tuple[str, str]]:
             for row in results["ablation"]["accuracy"]}  # fmt: skip
     learned, full = rows["learned", k, "retrained"], rows["full", total, "retrained"]
     group, sign = data["group_word"], data["class_word"]
-    clips = f"{data['clips']} clips of\n{data['classes']} {sign}s, {data['groups']} {group}s"
+    clips = f"{data['clips']} clips,\n{data['classes']} {sign}s,\n{data['groups']} {group}s"
     accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %)"
     return [
         ("recordings", clips),
