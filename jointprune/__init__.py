@@ -6,9 +6,11 @@ from importlib import import_module
 # figure does not wait for torch.
 _MODULES = {
     "EXPERIMENTS": "runs",
+    "JointBudget": "budget",
     "JointPruningLayer": "gates",
     "METHODS": "selection",
     "Method": "selection",
+    "PruneJoints": "budget",
     "Run": "runs",
     "SignClassificationLightning": "classifier",
     "SignDataset": "dataset",

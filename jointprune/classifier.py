@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from jointprune.budget import PruneJoints
 from jointprune.config import TrainingConfig
 from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
 from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
@@ -16,11 +17,7 @@ from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
-# Nats: step size of the Lagrange multiplier per unit of violated budget, and the weight of the
-# quadratic penalty that damps its oscillation.
-MULTIPLIER_STEP, DAMPING = 1.0, 50.0
-
-# Masks whose open joints are penalised in the loss; concrete selects K joints by construction.
+# Masks whose open joints cost a penalty; concrete selects K joints by construction.
 PENALISED = ("hard-concrete", "stg", "quick-start")
 
 
@@ -39,8 +36,6 @@ class SignClassificationLightning(lightning.LightningModule):
         The gates, a `JointPruningLayer` or a variant of it.
     encoder
         One of `models.ENCODERS`.
-    multiplier
-        Lagrange multiplier of the budget, in nats.
 
     Examples
     --------
@@ -60,7 +55,6 @@ class SignClassificationLightning(lightning.LightningModule):
             # The loss does not depend on these logits, and DDP would wait for their gradient.
             self.joint_pruning.joint_logits.requires_grad_(False)
         self.encoder = ENCODERS[c.encoder](c)
-        self.register_buffer("multiplier", torch.tensor(0.0))
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (B, classes) of clips (B, T, J, P), in shoulder widths.
@@ -103,34 +97,27 @@ class SignClassificationLightning(lightning.LightningModule):
         loss = functional.cross_entropy(
             self(poses, present), labels, label_smoothing=self.config.label_smoothing
         )
-        if self.config.mask in PENALISED:
+        if self.config.mask in PENALISED and not self.config.budget:
             loss = loss + self.gate_penalty()
         return loss
 
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Prune to the budget, if there is one."""
+        if self.config.mask in PENALISED and self.config.budget:
+            return [PruneJoints(self.config.budget)]
+        return []
+
     def on_train_epoch_end(self) -> None:
-        """Log the gates' state after an epoch."""
-        if self.config.mask != "open":
+        """Log the gates' state after an epoch; with a budget, `PruneJoints` logs it."""
+        if self.config.mask != "open" and not self.configure_callbacks():
             summary = self.joint_pruning.get_summary()
             self.log("pruning_ratio", summary["pruning_ratio"])
             self.log("num_active_joints", float(summary["num_active"]))
 
     def gate_penalty(self) -> Tensor:
-        """Penalty for open gates at the current training step, a scalar in nats.
-
-        Without a budget it is the L0 penalty, ramped up linearly. With a budget it is the
-        Lagrangian of "expected share of open joints <= target", and each call is a step of dual
-        ascent; the target falls linearly to the budget (CoFiPruning: Xia et al. 2022, arXiv
-        2204.00408).
-        """
-        c, layer = self.config, self.joint_pruning
-        ramp = min(1.0, self.progress() / c.ramp_end)
-        if not c.budget:
-            return l0_penalty(layer, c.penalty * ramp)
-        share = layer.keep_probability().mean()
-        excess = share - 1 + ramp * (1 - c.budget / c.num_pose_points)
-        with torch.no_grad():
-            self.multiplier.add_(MULTIPLIER_STEP * excess).clamp_(min=0)
-        return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
+        """L0 penalty at the current training step, ramped up linearly, a scalar in nats."""
+        ramp = min(1.0, self.progress() / self.config.ramp_end)
+        return l0_penalty(self.joint_pruning, self.config.penalty * ramp)
 
     def on_train_batch_start(self, batch, _) -> None:
         """Standardise the group lasso by the first batch."""

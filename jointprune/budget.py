@@ -1,0 +1,304 @@
+"""Close gates down to a number of joints, in any training: `JointBudget` and `PruneJoints`."""
+
+import warnings
+from numbers import Integral, Real
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from jointprune.gates import JointPruningLayer
+
+# Shares of the training between which the number of open joints falls from all to K. The last
+# quarter trains the classifier on its K joints.
+START, END = 0.05, 0.75
+TRAVEL = 14.0  # logits that a gate can move in a whole training; it closes after 3
+MARGIN = 0.1  # logits between the threshold and the nearest gate
+FINAL = 12.0  # logits from the threshold to a decided gate, whose samples are then 0 or 1
+# Nats per unit of excess and whole training; weight of the quadratic penalty that damps it.
+MULTIPLIER_RATE, DAMPING = 240.0, 50.0
+
+
+class JointBudget:
+    """Closes a layer's gates, one after another, until K joints are open.
+
+    The gates are trained apart from the classifier, by an Adam optimiser of their own whose step
+    size follows from the number of steps, so that neither the classifier's optimiser nor its
+    learning rate matters. A Lagrange multiplier holds the expected share of open joints to a
+    target that falls from all joints to K (CoFiPruning: Xia et al. 2022, arXiv 2204.00408). In
+    addition the gates with the lowest scores beyond the target are held closed and all others
+    open; a closed gate that gains on the others opens again. After three quarters of the steps
+    the K joints are decided, and after the last step the layer is frozen.
+
+    Parameters
+    ----------
+    layer : JointPruningLayer
+        The layer in the classifier.
+    keep : float or int
+        Joints to keep: a share in (0, 1), or a number.
+    steps : int
+        Optimiser steps of the whole training.
+
+    Raises
+    ------
+    ValueError
+        For another kind of layer, a frozen one, and numbers that are impossible.
+
+    Examples
+    --------
+    >>> budget = JointBudget(model.joint_pruning, keep=12, steps=epochs * len(loader))
+    >>> for poses, labels in loader:
+    ...     loss = loss_fn(model(poses), labels) + budget.penalty()
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     budget.step()
+    """
+
+    def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
+        if not isinstance(layer, JointPruningLayer):
+            raise ValueError(f"expected a JointPruningLayer, got {type(layer).__name__}")
+        if layer.frozen:
+            raise ValueError("expected gates that can learn, got a frozen layer: make a new one")
+        if not isinstance(steps, Integral) or steps < 1:
+            raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
+        self.layer, self.keep = layer, joints_to_keep(keep, layer.num_joints)
+        self.steps = int(steps)
+        self.progress, self.multiplier = 0.0, 0.0
+        # Scores order the gates. The layer's logits are these, held to the number of open joints.
+        self._scores = nn.Parameter(layer.joint_logits.detach().clone())
+        self._adam = torch.optim.Adam([self._scores], foreach=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done and the layer is frozen."""
+        return self.progress >= 1
+
+    @property
+    def target(self) -> float:
+        """Number of joints that may be open now; it falls linearly from J to K."""
+        fallen = min(1.0, max(0.0, (self.progress - START) / (END - START)))
+        return self.layer.num_joints - fallen * (self.layer.num_joints - self.keep)
+
+    def penalty(self) -> Tensor:
+        """Penalty for open gates, a scalar in nats to add to the loss."""
+        if self.done:
+            return self.layer.joint_logits.new_zeros(())
+        share = self.layer.keep_probability().mean()
+        excess = share - self.target / self.layer.num_joints
+        return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
+
+    def step(self) -> None:
+        """Move the gates by the gradient of the last `backward`, once an optimiser step.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no gradient: call it after `backward`, before `zero_grad`.
+        """
+        self.advance(self.progress + 1 / self.steps)
+
+    @torch.no_grad()
+    def advance(self, progress: float) -> None:
+        """Do a step that ends at this share of the training."""
+        logits = self.layer.joint_logits
+        gradient, logits.grad = logits.grad, None  # no other optimiser shall use it
+        if self.done:
+            return
+        if gradient is None:
+            raise RuntimeError(
+                "expected a gradient of joint_logits, got none: call loss.backward() before "
+                "budget.step(), and optimizer.zero_grad() after it or before backward"
+            )
+        progress = 1.0 if progress > 1 - 0.5 / self.steps else progress
+        share, self.progress = progress - self.progress, progress
+        if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
+            self._adam.param_groups[0]["lr"] = TRAVEL * share
+            self._scores.grad = gradient.to(self._scores)
+            self._adam.step()
+            open_share = self.layer.keep_probability().mean().item()
+            excess = open_share - self.target / self.layer.num_joints
+            self.multiplier = max(0.0, self.multiplier + MULTIPLIER_RATE * share * excess)
+        if self.done:
+            self.finish()
+        else:
+            logits.copy_(self._held())
+
+    def finish(self) -> None:
+        """Decide now: freeze the layer with the K gates that have the highest scores open."""
+        with torch.no_grad():
+            self.progress = 1.0
+            self.layer.joint_logits.copy_(self._held())
+            self.layer.freeze_top(self.keep)
+
+    def _held(self) -> Tensor:
+        """Scores, held above the threshold for the gates that may be open, below it for others."""
+        margin = FINAL if self.progress >= END else MARGIN
+        order = self._scores.argsort(descending=True, stable=True)
+        joints = torch.bincount(self.layer.gate_of)[order].cumsum(0)
+        opened = order[: int((joints < round(self.target)).sum()) + 1]
+        above = torch.zeros_like(self._scores, dtype=torch.bool).index_fill(0, opened, True)
+        threshold = self.layer.threshold
+        high, low = threshold + margin, threshold - margin
+        return torch.where(above, self._scores.clamp(min=high), self._scores.clamp(max=low))
+
+    def state_dict(self) -> dict:
+        """What a resumed training needs; the layer's own state is saved with the model."""
+        return {
+            "keep": self.keep,
+            "progress": self.progress,
+            "multiplier": self.multiplier,
+            "scores": self._scores.detach().clone(),
+            "adam": self._adam.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict`; ValueError if it kept another number of joints."""
+        if state["keep"] != self.keep:
+            raise ValueError(
+                f"expected the state of a budget of {self.keep} joints, got one of "
+                f"{state['keep']}: resume with the same keep"
+            )
+        self.progress, self.multiplier = state["progress"], state["multiplier"]
+        with torch.no_grad():
+            self._scores.copy_(state["scores"])
+        self._adam.load_state_dict(state["adam"])
+
+
+class PruneJoints(lightning.Callback):
+    """Prunes the joints of any Lightning module that holds one `JointPruningLayer`.
+
+    A `JointBudget` trains the gates during `trainer.fit`. Their course depends on the share of the
+    training that is done, not on the module's optimisers, learning rate or batch size. After the
+    last step exactly the chosen number of joints is open and the layer is frozen. `pruning_ratio`
+    and `num_active_joints` are logged after each epoch.
+
+    The gates are still open in checkpoints of earlier epochs, so use the last one, not the best.
+
+    Parameters
+    ----------
+    keep : float or int
+        Joints to keep: a share in (0, 1), or a number.
+
+    Raises
+    ------
+    ValueError
+        When the training starts: if the module holds no such layer, several, or a frozen one, for
+        an impossible `keep`, and if the length of the training is unknown.
+    RuntimeError
+        After the first epoch, if no gradient reached the gates.
+
+    Examples
+    --------
+    >>> trainer = lightning.Trainer(max_epochs=20, callbacks=[PruneJoints(keep=0.55)])
+    >>> trainer.fit(model, loader)
+    """
+
+    def __init__(self, keep: float):
+        self.keep = keep
+        self.budget: JointBudget | None = None
+        self._resumed: dict | None = None
+
+    def on_train_start(self, trainer, module) -> None:
+        self.budget = None
+        if self._resumed and self._resumed["progress"] >= 1:
+            return  # the layer came frozen with the checkpoint
+        self.budget = JointBudget(pruning_layer(module), self.keep, planned_steps(trainer))
+        if self._resumed:
+            self.budget.load_state_dict(self._resumed)
+
+    def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
+        budget = self.budget
+        if budget is None or budget.layer.joint_logits.grad is None:
+            return  # this one of several optimisers belongs to a loss without gates
+        logits = budget.layer.joint_logits
+        logits.grad /= _loss_scale(trainer, optimizer, logits)
+        with torch.enable_grad():
+            budget.penalty().backward()
+        budget.advance(_progress(trainer, steps_now=1))
+
+    def on_train_batch_end(self, trainer, module, *_) -> None:
+        # With several optimisers the last step need not be one that moved the gates.
+        if self.budget and self.budget.progress and _progress(trainer) >= 1:
+            self.budget.finish()
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        if self.budget and not self.budget.progress:
+            raise RuntimeError(
+                "expected a gradient of joint_logits in the first epoch, got none: call the layer "
+                "in the forward pass, and with manual optimisation step the optimisers of "
+                "self.optimizers()"
+            )
+        summary = pruning_layer(module).get_summary()
+        self.log("pruning_ratio", summary["pruning_ratio"])
+        self.log("num_active_joints", float(summary["num_active"]))
+
+    def on_train_end(self, trainer, module) -> None:
+        if self.budget and not self.budget.done:
+            warnings.warn(
+                f"training stopped after {self.budget.progress:.0%} of the planned steps with "
+                f"{len(self.budget.layer.kept_joints())} joints open: all but "
+                f"{self.budget.keep} are closed now, without further training. Train to the end "
+                "(no early stopping) to let the classifier adapt",
+                stacklevel=2,
+            )
+            self.budget.finish()
+
+    def state_dict(self) -> dict:
+        return self.budget.state_dict() if self.budget else self._resumed or {}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self._resumed = state_dict
+
+
+def joints_to_keep(keep: float, total: int) -> int:
+    """Number of joints for a share in (0, 1) of `total` or a number; ValueError otherwise."""
+    if isinstance(keep, Integral) and not isinstance(keep, bool) and 1 <= keep <= total:
+        return int(keep)
+    if isinstance(keep, Real) and not isinstance(keep, Integral) and 0 < keep < 1:
+        return max(1, round(float(keep) * total))
+    raise ValueError(
+        f"expected a share of joints above 0 and below 1, or a number from 1 to {total}, got "
+        f"{keep!r}: keep=0.55 or keep=12, for example"
+    )
+
+
+def pruning_layer(module: nn.Module) -> JointPruningLayer:
+    """The only `JointPruningLayer` of a module; ValueError if it holds none or several."""
+    found = {n: m for n, m in module.named_modules() if isinstance(m, JointPruningLayer)}
+    if len(found) != 1:
+        raise ValueError(
+            f"expected one JointPruningLayer in {type(module).__name__}, got "
+            f"{', '.join(found) or 'none'}: "
+            + ("keep one" if found else "make one in __init__ and call it in forward")
+        )
+    return next(iter(found.values()))
+
+
+def planned_steps(trainer: lightning.Trainer) -> int:
+    """Optimiser steps of the whole training; ValueError if they are unknown."""
+    steps = trainer.estimated_stepping_batches
+    if not 0 < steps < float("inf"):
+        raise ValueError(
+            "expected a training of known length, got one without end: set max_steps, or "
+            "max_epochs with a loader that has a length"
+        )
+    return steps
+
+
+def _progress(trainer: lightning.Trainer, steps_now: int = 0) -> float:
+    """Share of the training that is done after this batch, whichever limit is reached first."""
+    batches = trainer.max_epochs * trainer.num_training_batches if trainer.max_epochs > 0 else 0
+    by_batches = (trainer.fit_loop.total_batch_idx + 1) / batches if batches else 0.0
+    by_steps = (trainer.global_step + steps_now) / trainer.max_steps
+    return min(1.0, max(by_batches, by_steps))  # max_steps is -1 without such a limit
+
+
+def _loss_scale(trainer: lightning.Trainer, optimizer, parameter: Tensor) -> float:
+    """Factor by which mixed precision has scaled this parameter's gradient."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    if scaler is None:
+        return 1.0
+    owned = any(p is parameter for group in optimizer.param_groups for p in group["params"])
+    later = getattr(optimizer, "_step_supports_amp_scaling", False)  # unscaled inside its step
+    return 1.0 if owned and not later else scaler.get_scale()
