@@ -32,6 +32,7 @@ WRITERS = {
     "cost.json": "notebooks/04_joint_ablation.ipynb",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",
+    "course.json": "benchmarks/course.py (make course)",
     "reliability.json": "benchmarks/torture (make torture)",
     "published.json": "python -m jointprune.paper.report --publish (make publish)",
 }

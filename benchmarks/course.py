@@ -1,0 +1,173 @@
+"""Joint pruning in other people's classifiers: `make course`.
+
+The classifiers of `examples/` (HuggingFace BERT in Lightning with `PruneJoints`, a GRU in a plain
+loop with `JointBudget`) are trained for 20 epochs with and without a pruning layer, at several
+learning rates and batch sizes. `data/results/course.json` holds, for each data set that is there,
+the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the first test fold.
+About an hour on two cores; finished trainings are kept in `build/course`.
+"""
+
+import logging
+import sys
+from functools import partial
+from itertools import product
+
+import joblib
+import lightning
+import numpy as np
+import torch
+from torch.nn import functional
+
+from jointprune.budget import PruneJoints, joints_to_keep
+from jointprune.data import load_dataset
+from jointprune.paper.results import write_facts
+from jointprune.paper.synthetic import autsl_like
+from jointprune.parallel import on_every_core
+from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
+from jointprune.training import without_noise
+from jointprune.workspace import ROOT, Workspace, file_sha256
+
+sys.path.insert(0, str(ROOT / "examples"))
+
+EPOCHS, REPORTED = 20, (1, 5, 10, 20)
+CLASSIFIERS = ("BERT 128", "BERT 256", "GRU")
+RATES, BATCHES, SEEDS = (1e-4, 3e-4, 1e-3), (32, 64), (0, 1, 2)
+AUTSL_SHARE = 1 / 16
+AUTSL = f"synthetic-autsl-{AUTSL_SHARE:g}"
+# What to keep. Eight joints carry the synthetic signs: six cannot keep the accuracy.
+KEEP = {"fingerspelling": (0.55,), "ksl13": (0.55,), "synthetic": (0.55, 6), AUTSL: (0.55,)}
+CODE = ("jointprune/budget.py", "jointprune/gates.py", "examples/bert_classifier.py",
+        "examples/plain_pytorch.py")  # fmt: skip
+
+
+class Closed(lightning.Callback):
+    """The share of closed joints after each epoch."""
+
+    def __init__(self):
+        self.shares = []
+
+    def on_train_epoch_end(self, trainer, module):
+        self.shares.append(module.joint_pruning.get_summary()["pruning_ratio"])
+
+
+def train(name, classifier, rate, batch, seed, keep, code) -> tuple[list[float], float]:
+    """Share of joints closed after each epoch, and accuracy; without a layer if `keep` is None.
+
+    `code`, the checksums of CODE, only tells kept trainings of other code apart.
+    """
+    import plain_pytorch
+    from bert_classifier import FRAMES, SignBert
+
+    data = load_dataset(name)
+    fit, test = data.folds(4, seed=0)[0]
+    changes = Augmentation(shift=FREE_SHIFT if data.translation_invariant else 0.0)
+    loader = ClipBatches(data, fit, FRAMES, batch, augmentation=changes, seed=seed)
+    sizes, prune = (len(data.joints), data.poses.shape[-1], len(data.classes)), keep is not None
+    torch.manual_seed(seed)
+    if classifier == "GRU":
+        model = plain_pytorch.SignGRU(*sizes, prune=prune)
+        learn = partial(plain_pytorch.train, keep=keep) if prune else without_layer
+        closed = learn(model, loader, EPOCHS, rate)
+    else:
+        model = SignBert(*sizes, int(classifier.split()[1]), rate, prune)
+        course = Closed()
+        callbacks = [PruneJoints(keep), course] if prune else []
+        with_lightning(model, loader, callbacks)
+        closed = course.shares
+    return closed, plain_pytorch.accuracy(model, ClipBatches(data, test, FRAMES, batch))
+
+
+def without_layer(model: torch.nn.Module, loader, epochs: int, rate: float) -> list[float]:
+    """The loop of `examples/plain_pytorch.py` without a budget."""
+    optimizer = torch.optim.AdamW(model.parameters(), rate)
+    for _ in range(epochs):
+        for poses, _, labels in loader:
+            loss = functional.cross_entropy(model(poses), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return []
+
+
+def with_lightning(model, loader, callbacks: list[lightning.Callback]) -> None:
+    """Train a Lightning module on the CPU, without files and messages."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    trainer = lightning.Trainer(
+        max_epochs=EPOCHS, accelerator="cpu", devices=1, callbacks=callbacks, **quiet
+    )
+    with without_noise():
+        trainer.fit(model, loader)
+
+
+def measure(names: list[str]) -> list[dict]:
+    """A row for each data set, K, classifier, learning rate and batch size."""
+    code = [file_sha256(ROOT / file) for file in CODE]
+    grid = [*product(names, CLASSIFIERS, RATES, BATCHES)]
+    jobs = [
+        (*cell, seed, keep, code)
+        for cell in grid for seed in SEEDS for keep in (None, *KEEP[cell[0]])
+    ]  # fmt: skip
+    kept = joblib.Memory(ROOT / "build" / "course", verbose=0).cache(train)
+    found = dict(zip(map(str, jobs), on_every_core(kept, jobs, "course"), strict=True))
+    rows = []
+    for cell in grid:
+        plain = [found[str((*cell, seed, None, code))][1] for seed in SEEDS]
+        for keep in KEEP[cell[0]]:
+            pruned = [found[str((*cell, seed, keep, code))] for seed in SEEDS]
+            closed = np.array([shares for shares, _ in pruned])[:, np.array(REPORTED) - 1]
+            rows.append({
+                **dict(zip(("dataset", "classifier", "learning_rate", "batch"), cell, strict=True)),
+                "keep": joints_to_keep(keep, len(load_dataset(cell[0]).joints)),
+                "closed": {"low": closed.min(0).tolist(), "high": closed.max(0).tolist()},
+                "accuracy_without": plain,
+                "accuracy_with": [accuracy for _, accuracy in pruned],
+            })  # fmt: skip
+    return rows
+
+
+def summary(rows: list[dict]) -> list[dict]:
+    """A row for each data set and K: shares closed, accuracy, and its change in points."""
+    table = []
+    for name, keep in dict.fromkeys((row["dataset"], row["keep"]) for row in rows):
+        cells = [row for row in rows if (row["dataset"], row["keep"]) == (name, keep)]
+        without, pruned = (
+            np.array([cell[key] for cell in cells]) for key in ("accuracy_without", "accuracy_with")
+        )
+        change = 100 * (pruned - without)  # (cells, seeds)
+        table.append({
+            "dataset": name,
+            "keep": keep,
+            "closed_low": np.min([cell["closed"]["low"] for cell in cells], 0).tolist(),
+            "closed_high": np.max([cell["closed"]["high"] for cell in cells], 0).tolist(),
+            "accuracy_without": without.mean(),
+            "accuracy_with": pruned.mean(),
+            "change": change.mean(),
+            "worst_setting": change.mean(1).min(),
+            "settings_within_2_points": int((change.mean(1) >= -2).sum()),
+            "settings": len(cells),
+        })  # fmt: skip
+    return table
+
+
+def main() -> None:
+    workspace = Workspace()
+    autsl_like(workspace, AUTSL_SHARE)
+    names = []
+    for name in KEEP:
+        try:
+            load_dataset(name)
+            names.append(name)
+        except FileNotFoundError:
+            print(f"{name} is left out: it is not in {workspace.processed}")
+    rows = measure(names)
+    facts = {"rows": rows, "table": summary(rows), "epochs": REPORTED}
+    config = {"epochs": EPOCHS, "rates": RATES, "batches": BATCHES, "seeds": SEEDS, "keep": KEEP}
+    sha256 = load_dataset("fingerspelling").sha256
+    write_facts(workspace, "course.json", facts, data_sha256=sha256, config=config, smoke=False)
+
+
+if __name__ == "__main__":
+    main()
