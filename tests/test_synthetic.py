@@ -1,8 +1,6 @@
 """Synthetic data: the informative joints alone tell the signs apart, and each of them is needed."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from jointprune.paper.synthetic import AUTSL, SIGNS, SyntheticParameters, autsl_
 from jointprune.paper.synthetic_hands import Signers, moving_hands, swivel_joints
 from jointprune.preprocessing import EVALUATION_CROP, normalise, resample
 from jointprune.skeleton import BONES, JOINT_NAMES, JOINTS, hand_index
-from jointprune.workspace import ROOT, Workspace
+from jointprune.workspace import Workspace
 
 SMALL = {"signs": 16, "signers": 4, "frames": (10, 14)}
 CLIPS = 500
@@ -214,12 +212,3 @@ def test_a_small_share_has_autsls_shape_and_the_command_says_where(workspace, mo
     ((train, test),) = data.folds(4, seed=0)
     assert not set(data.signers[train]) & set(data.signers[test])
     assert set(data.labels[test]) == set(data.labels[train]) == set(range(SIGNS))
-
-
-def test_the_notebooks_refuse_synthetic_data_before_anything_is_run(tmp_path):
-    name = "synthetic-autsl-0.004"
-    options = ["smoke", "--dataset", name, "--workspace", str(tmp_path)]
-    notebooks = [sys.executable, "notebooks/run.py", *options]
-    done = subprocess.run(notebooks, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and not done.stdout and not list(tmp_path.iterdir())
-    assert f"error: expected recordings, got '{name}', which is generated" in done.stderr

