@@ -81,7 +81,6 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument(
         "--aspect", type=_aspect, default=0.0, help="width:height of the image, such as 16:9"
     )
-    add.add_argument("--strict", action="store_true", help="stop at the first clip left out")
     add.set_defaults(make=_import)
 
     like = commands.add_parser("synthetic", help="generate a data set of another one's size")

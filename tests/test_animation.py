@@ -73,11 +73,3 @@ def test_axes_stay_fixed_over_a_clip():
     first, last = pictures(film({"all": clip(2, 1.0)}, 25.0).data)
     before, after = (np.argwhere(drawn(picture)).mean(0) for picture in (first, last))
     assert (after - before > 20).all()
-
-
-def test_clips_of_several_lengths_and_clips_without_hands_are_refused():
-    poses, seen = clip(3)
-    with pytest.raises(ValueError, match=r"expected clips of one length, got \[3, 4\]"):
-        film({"a": (poses, seen), "b": clip(4)}, 25.0)
-    with pytest.raises(ValueError, match="expected a clip in which a hand is seen"):
-        film({"a": (poses, ~seen)}, 25.0)

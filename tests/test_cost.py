@@ -1,7 +1,5 @@
 """The cost sheet against operations that were counted independently."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -59,12 +57,6 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
         config = next(c for c in CONFIGS if c.encoder == encoder)
         encoded = sliced(config, k).encoder.parameters()
         assert row["parameters"] == sum(p.numel() for p in encoded)
-
-
-@pytest.mark.parametrize("configs", [[GRAPH], [TRANSFORMER, replace(GRAPH, frames=T + 1)]])
-def test_a_sheet_without_a_transformer_or_of_several_clip_lengths_is_refused(configs):
-    with pytest.raises(ValueError, match="one config of the encoder 'transformer' and one number"):
-        sheet(configs, (2,), rounds=1)
 
 
 def test_a_sheet_is_measured_once_for_the_same_settings(tmp_path):

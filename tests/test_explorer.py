@@ -97,9 +97,11 @@ def test_the_picture_is_of_this_method_at_this_k(results):
     assert f"{100 * row['mean']:.1f} % [{100 * row['low']:.1f}, " in accuracy.get_title()
     rows = changes_by(results.with_full(method, k), (method, k), ("full", 42), "sign")
     names = [row["name"] for row in rows[:6] + rows[-6:]]
-    assert [label.get_text() for label in signs.get_yticklabels()] == names
-    points = [bars[0].get_xdata()[0] for bars in signs.containers]
-    assert np.allclose(points, [100 * row["difference"] for row in rows[:6] + rows[-6:]])
+    assert [label.get_text() for label in signs.get_xticklabels()] == names
+    drawn = [bars[0].get_xydata() for bars in signs.containers]
+    points = dict(np.concatenate(drawn).tolist())
+    assert points == {i: pytest.approx(100 * row["difference"])
+                      for i, row in enumerate(rows[:6] + rows[-6:])}  # fmt: skip
 
 
 def test_the_texts_of_a_picture_do_not_overlap(results):

@@ -76,21 +76,6 @@ def test_only_a_normaliser_over_all_joints_reads_a_dropped_one(toy_dataset):
     assert "12 joints kept" in case.words
 
 
-def test_a_copy_holds_the_same_clips_in_a_group_of_its_own(toy_dataset):
-    leaking = failures.with_copy(toy_dataset, "one")
-    copied, old = np.flatnonzero(leaking.groups == "fsl"), np.flatnonzero(leaking.groups == "one")
-    assert copied.tolist() == list(range(len(toy_dataset), len(toy_dataset) + 8))
-    for array in (leaking.poses, leaking.present, leaking.labels, leaking.lengths):
-        np.testing.assert_array_equal(array[copied], array[old])
-    for array in (leaking.poses, leaking.present):  # clips and frames, as batches index them
-        two = array[copied[:, None], [[2, 0]]]
-        np.testing.assert_array_equal(two, array[old][:, [2, 0]])
-    assert leaking.poses.data is toy_dataset  # read clip by clip, not copied
-    assert leaking.clips["clip"].is_unique
-    assert leaking.clips["group"].tolist() == leaking.groups.tolist()
-    assert leaking.sha256 != toy_dataset.sha256
-
-
 def test_a_group_is_recognised_better_if_training_has_its_copies(toy_dataset, workspace):
     """Here the group has hand shapes of its own, which no other group predicts."""
     train, test = fold_of(toy_dataset, "one")

@@ -88,14 +88,6 @@ def test_no_recording_is_in_the_dataset_twice(dataset):
     assert (folders == dataset.clips["group"]).all()
 
 
-def test_the_store_notes_the_checksums_of_its_sources(dataset, wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        index = archive.read(f"{FOLDER}index.csv")
-    sources = dataset.meta["sources"]
-    assert sources[f"{FOLDER}index.csv"] == hashlib.sha256(index).hexdigest()
-    assert sources[WHEEL] == fingerspelling.SHA256  # which `prepare` compared with the file
-
-
 @pytest.mark.parametrize("clip", ["ase/A", "tsm/B", "ise/L"])
 def test_a_clip_is_its_files_hands_in_shoulder_widths(dataset, wheel, clip):
     """Those of the left-handed language `ise` as in a mirror."""
@@ -114,15 +106,6 @@ def test_a_clip_is_its_files_hands_in_shoulder_widths(dataset, wheel, clip):
     assert not dataset.present[i, length:].any()
 
 
-def test_the_canvas_is_about_a_shoulder_width_to_200_pixels(dataset, wheel):
-    measured = []
-    for clip in dataset.clips["clip"][::40]:
-        shoulders = original(wheel, dataset, clip)[1][:, [11, 12], :2]
-        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1)
-        measured.append([width.mean() / 200, *((shoulders.mean(axis=(0, 1)) - 250) / 200)])
-    np.testing.assert_allclose(np.mean(measured, axis=0), [1, 0, 0], atol=0.05)
-
-
 def test_the_right_hand_leads_in_every_language(dataset):
     presence = dataset.hand_presence()
     assert (presence["right"] > presence["left"]).all()
@@ -137,13 +120,6 @@ def test_joints_far_outside_the_canvas_are_clipped(dataset):
     assert dataset.groups[reach == 2.5].tolist() == ["bzs"]
 
 
-def test_no_clip_starts_ends_or_pauses_without_a_hand(dataset):
-    seen = dataset.present.any(axis=-1)
-    inside = np.arange(seen.shape[1]) < dataset.lengths[:, None]
-    assert np.array_equal(seen, inside)
-    assert dataset.clips["original_frames"].sum() - dataset.lengths.sum() == 3
-
-
 # The rules
 
 
@@ -152,30 +128,17 @@ def index_of(*rows):
 
 
 def test_labels_have_one_spelling_and_other_letters_are_not_among_the_classes():
-    decomposed = unicodedata.normalize("NFD", "ä"), unicodedata.normalize("NFD", "İ")
-    assert [normalise_label(word) for word in ("a", "A ", *decomposed)] == ["A", "A", "Ä", "İ"]
-    greek = "\N{GREEK CAPITAL LETTER ALPHA}"
-    rows = ["sgg/1.pose,de,sgg,0,1,a,,0", f"sgg/2.pose,de,sgg,0,1,{decomposed[0]},,0",
-            f"gss/1.pose,el,gss,0,1,{greek},,0", "svk/1.pose,sk,svk,0,1,CH,,0"]  # fmt: skip
-    assert index_of(*rows)["clip"].tolist() == ["sgg/A"]
-
-
-def test_the_dotless_turkish_letter_is_the_class_i():
-    dotted = unicodedata.normalize("NFD", "İ")
-    rows = [f"tsm/{n}.pose,tr,tsm,0,1,{w},,0" for n, w in (("dotless", "I"), ("dotted", dotted))]
-    clips = index_of(*rows)
-    assert clips[["clip", "source_file"]].values.tolist() == [["tsm/I", "tsm/dotless.pose"]]
-    assert normalise_label("\N{LATIN SMALL LETTER DOTLESS I}") == "I"
-
-
-@pytest.mark.parametrize(
-    ("group", "word", "message"),
-    [("ase", "7", "label .* got '7'"), ("ase", "", "label .* got ''"),
-     ("xyz", "A", "language .* got 'xyz'")],
-)  # fmt: skip
-def test_an_unknown_label_or_language_names_its_file(group, word, message):
-    with pytest.raises(ValueError, match=rf"{group}/b\.pose: expected a {message}"):
-        index_of("ase/a.pose,en,ase,0,1,A,,0", f"{group}/b.pose,en,{group},0,1,{word},,0")
+    """Of the two Turkish letters the dotless one is I. A copy under another name is left out."""
+    umlaut, dotted = (unicodedata.normalize("NFD", letter) for letter in "äİ")
+    words = ("a", "A ", umlaut, dotted, "\N{LATIN SMALL LETTER DOTLESS I}")
+    assert [normalise_label(word) for word in words] == ["A", "A", "Ä", "İ", "I"]
+    letters = (("sgg", "a"), ("sgg", umlaut), ("gss", "\N{GREEK CAPITAL LETTER ALPHA}"),
+               ("svk", "CH"), ("tsm", "I"), ("tsm", dotted))  # fmt: skip
+    rows = [f"{name}/{i}.pose,x,{name},0,1,{word},,0" for i, (name, word) in enumerate(letters)]
+    found = index_of(*rows, "ase/9.pose,x,fsl,0,1,A,,0")
+    assert dict(zip(found["clip"], found["source_file"], strict=True)) == {
+        "sgg/A": "sgg/0.pose", "tsm/I": "tsm/4.pose"
+    }  # fmt: skip
 
 
 def test_only_a_hands_own_confidence_says_that_it_is_missing():
@@ -214,7 +177,6 @@ def spoiled(value):
 
 BROKEN = {
     "truncated in its data": (lambda: whole()[:-7], "whole .pose file"),
-    "empty": (lambda: b"", "whole .pose file"),
     "longer than its header says": (lambda: whole() + b"\0" * 8, "length does not fit"),
     "NaN": (lambda: spoiled(np.nan), "got NaN"),
     "infinite": (lambda: spoiled(np.inf), "an infinite"),

@@ -326,7 +326,7 @@ def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):
     assert recognise(tmp_path, "arrays")[0] == "arrays"
     with pytest.raises(ValueError, match=r"a layout, got 'mp_data': choose one of auto, pose"):
         recognise(tmp_path, "mp_data")
-    with pytest.raises(FileNotFoundError, match="which does not exist"):
+    with pytest.raises(NotADirectoryError, match="which is none: check the path"):
         recognise(tmp_path / "nowhere")
     with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got 1 \.(npy|pose), 1 "):
         recognise(tmp_path, "openhands")

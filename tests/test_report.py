@@ -424,7 +424,6 @@ def inputs(tmp_path_factory):
         (r"\def\jpprefix{first.}\input{a/numbers}\num{\jp{first.dataset.clips}}", ""),
         (r"\input{a/numbers}\input{b/numbers}", "already defined"),
         (r"\input{a/numbers}\jp{no.key}", UNKNOWN),
-        (r"\input{a/numbers}\numrange{\jp{kstar.42.2}}{\jp{no.key}}", UNKNOWN),
         (r"\input{a/numbers}\begin{tabular}{S}\jp{no.key}\\\end{tabular}", UNKNOWN),
         (r"\input{a/numbers}\begin{tabular}{S}\jp{kstar.42.2}\\\end{tabular}", ""),
         (r"\input{a/claims}\jpclaim{no.key}", UNKNOWN),

@@ -78,7 +78,7 @@ def made(tmp_path_factory):
     astronaut = pytest.importorskip("skimage.data").astronaut()
     folder = tmp_path_factory.mktemp("astronaut")
     path = film(folder / "signer0_sample1_color.mp4", astronaut)
-    video.extract_one(path, folder / "x.pose", strict=True)
+    video.extract_one(path, folder / "x.pose")
     return path, folder / "x.pose"
 
 
@@ -97,7 +97,7 @@ def test_a_depth_video_beside_its_colour_video_is_no_clip(autsl, tmp_path):
 
 def test_autsl_becomes_a_data_set_with_its_split_its_signers_and_its_class_ids(autsl, workspace):
     source, tables = autsl
-    data, report = import_recordings(source, "mine", workspace, labels=tables, strict=True)
+    data, report = import_recordings(source, "mine", workspace, labels=tables)
     assert data.official_split and data.classes == CLASSES
     ((train, test),) = data.folds(4, seed=0)
     assert {*data.signers[train]} == {"0", "2", "3"} and {*data.signers[test]} == {"6", "14"}
@@ -161,7 +161,7 @@ def test_landmarks_do_not_depend_on_the_previous_video(made, tmp_path, capfd):
     with get_sample_data("grace_hopper.jpg") as file:
         other = film(tmp_path / "other.mp4", np.asarray(Image.open(file)))
     for path in (other, made[0]):
-        video.extract_one(path, tmp_path / f"{path.stem}.pose", strict=True)
+        video.extract_one(path, tmp_path / f"{path.stem}.pose")
     assert (tmp_path / f"{made[0].stem}.pose").read_bytes() == made[1].read_bytes()
     assert capfd.readouterr().err == ""  # which the progress bar shares
 
@@ -187,5 +187,3 @@ def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
     assert all(reason in reasons[clip] for clip, (_, reason) in broken.items())
     assert (poses / "val/signer1_sample0_color.pose").read_bytes() == made[1].read_bytes()
     assert len(list(poses.rglob("*.pose"))) == 10  # no broken one left
-    with pytest.raises(ValueError, match=r"signer0_sample0_color\.mp4: expected 10 frames"):
-        import_recordings(source, "mine", workspace, labels=tables, strict=True)

@@ -9,16 +9,16 @@ from jointprune.export.program import TOLERANCE
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Export a trained run and list the files."""
+    """Export a trained model and list the files."""
     parser = argparse.ArgumentParser(
         prog="python -m jointprune.export", description=jointprune.export.__doc__
     )
-    parser.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint")
-    parser.add_argument("--out", type=Path, help="a new folder; by default export beside the run")
-    parser.add_argument("--dataset", default="", help="data set of the training, a name or folder")
+    parser.add_argument("checkpoint", type=Path, help="the trained model")
+    parser.add_argument("--dataset", required=True, help="that of the training, a name or folder")
+    parser.add_argument("--out", type=Path, help="a new folder; by default beside the checkpoint")
     options = parser.parse_args(arguments)
     try:
-        folder, difference = jointprune.export.export_run(**vars(options))
+        folder, difference = jointprune.export.export_model(**vars(options))
     except (ValueError, OSError, ModuleNotFoundError) as error:
         parser.exit(1, f"{error}\n")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))

@@ -41,15 +41,13 @@ def import_recordings(
     labels: Sequence[Path] = (),
     groups: str = "",
     aspect: float = 0.0,
-    strict: bool = False,
 ) -> tuple[SignDataset, dict]:
     """Make the data set `name` from the recordings in a folder; returns it and its report.
 
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
     `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says how to find
     signers (see `annotations.group_rule`), `aspect` is the image's width over its height (0:
-    unknown, taken as square). With `strict` the first unusable clip raises an error; otherwise it
-    is reported.
+    unknown, taken as square). An unusable clip is left out and reported.
 
     Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
     together show wrong units, swapped hands or too few groups; ModuleNotFoundError for videos
@@ -67,7 +65,7 @@ def import_recordings(
     found = with_labels(found, named)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
-    if unlabelled and (strict or not clips):
+    if not clips:
         raise ValueError(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels"
@@ -78,13 +76,11 @@ def import_recordings(
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
         if layout == "video":
-            clips = video.extract(clips, source, video.poses_folder(workspace, name), strict)
-        chunks = read_chunks(layout, clips, aspect or 1.0, scratch, strict)
+            clips = video.extract(clips, source, video.poses_folder(workspace, name))
+        chunks = read_chunks(layout, clips, aspect or 1.0, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
         table = known.join(pd.DataFrame(rows))
-        kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
-        if strict and len(out):  # read by an earlier import without `strict`
-            raise ValueError(f"{out['source_file'].iloc[0]}: {out['reason'].iloc[0]}")
+        kept = table[table["reason"] == ""]
         _check_source(kept, table, source)
         _check_groups(kept, rule)
         facts = {"layout": layout, "groups_by": rule}

@@ -31,9 +31,7 @@ WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 
 
-def read_chunks(
-    layout: str, clips: list[Clip], aspect: float, folder: Path, strict: bool
-) -> list[Path]:
+def read_chunks(layout: str, clips: list[Clip], aspect: float, folder: Path) -> list[Path]:
     """Files of the chunks in order (see `load_rows`); chunks that exist are not read again.
 
     A chunk's name depends on its files, their sizes and times: a changed recording is read again.
@@ -42,7 +40,7 @@ def read_chunks(
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
     paths = [folder / f"{_chunk_name(layout, chunk, aspect)}.npz" for chunk in chunks]
     jobs = [
-        (layout, chunk, aspect, path, strict)
+        (layout, chunk, aspect, path)
         for path, chunk in zip(paths, chunks, strict=True)
         if not path.is_file()
     ]
@@ -51,11 +49,8 @@ def read_chunks(
     return paths
 
 
-def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict: bool) -> None:
-    """Read and check some clips and write them to `path`; an unusable clip gets the reason.
-
-    With `strict` the first such clip raises its ValueError instead.
-    """
+def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path) -> None:
+    """Read and check some clips and write them to `path`; an unusable clip gets the reason."""
     rows, recordings = [], []
     for clip in clips:
         try:
@@ -63,8 +58,6 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path, strict
         except (ValueError, FileNotFoundError) as error:
             # Messages put the clip's path before the reason: only the name of a frame remains.
             reason = str(error).removeprefix(f"{clip.place}: ").removeprefix(f"{clip.place}/")
-            if strict:
-                raise ValueError(f"{clip.place}: {reason}") from error
             rows.append({"reason": reason})
             continue
         rows.append(row)

@@ -111,11 +111,6 @@ def k_star(
     confidence interval, because resampling adds its own noise); `by_seed`, the K* of each seed.
     """
     ks = tuple(sorted(set(ks), reverse=True))
-    if not ks or ks[0] >= full[1] or not 0 < margin < 1:
-        raise ValueError(
-            f"expected budgets below {full[1]} and a margin between 0 and 1, got {ks} and "
-            f"{margin}: pass the K of the curve, and the margin as a fraction"
-        )
     pairs = {k: pair(predictions, (method, k), full) for k in ks}
     sums, sizes = _totals(pairs)
     steps, passes = [], True

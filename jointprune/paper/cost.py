@@ -43,13 +43,8 @@ def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int
     quartiles latency_low and latency_high) and `projection_share`: the share of the transformer's
     operations that its input projection takes, the only layer that reads joints.
     """
-    flattening = [c for c in configs if c.encoder == "transformer"]
-    frames = {c.frames for c in configs}
-    if len(flattening) != 1 or len(frames) != 1:
-        raise ValueError(
-            "expected one config of the encoder 'transformer' and one number of frames, got "
-            f"encoders {[c.encoder for c in configs]} and frames {sorted(frames)}: change configs"
-        )
+    (flattening,) = [config for config in configs if config.encoder == "transformer"]
+    (frames,) = {config.frames for config in configs}
     models = [(c, k, sliced(c, k)) for c in configs for k in budgets]
     times = latencies([model for _, _, model in models], rounds)
     low, median, high = np.quantile(times, (0.25, 0.5, 0.75), axis=0).round(3).tolist()
@@ -66,11 +61,11 @@ def sheet(configs: Sequence[TrainingConfig], budgets: Sequence[int], rounds: int
         }
         for i, (config, k, model) in enumerate(models)
     ]
-    whole = SignClassificationLightning(asdict(flattening[0])).eval()
+    whole = SignClassificationLightning(asdict(flattening)).eval()
     project = whole.encoder.project
-    work = 2 * flattening[0].frames * project.in_features * project.out_features
+    work = 2 * frames * project.in_features * project.out_features
     share = round(work / clip_flops(whole), 4)
-    return {"frames": frames.pop(), "threads": 1, "rows": rows, "projection_share": share}
+    return {"frames": frames, "threads": 1, "rows": rows, "projection_share": share}
 
 
 def sliced(config: TrainingConfig, k: int) -> SignClassificationLightning:

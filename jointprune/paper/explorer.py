@@ -6,15 +6,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, display
 from ipywidgets import Dropdown, HBox, SelectionSlider, VBox, interactive_output
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jointprune.dataset import SignDataset
 from jointprune.paper.animation import film
 from jointprune.paper.claims import percent
-from jointprune.paper.comparisons import ALPHA
-from jointprune.paper.plots import draw_curves, draw_shares
-from jointprune.paper.plots.style import PAGE, curves, interval, look, page
+from jointprune.paper.plots import draw_changes, draw_curves, draw_shares
+from jointprune.paper.plots.style import PAGE, curves, page
 from jointprune.paper.results import read_facts, read_table
 from jointprune.paper.tables import changes_by
 from jointprune.selection import METHODS
@@ -89,23 +87,11 @@ def picture(found: Results, method: str, k: int) -> Figure:
     axes[2].plot(k, row["mean"], "o", **ring)
     ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
     axes[2].set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
-    _signs(axes[3], changes_by(found.with_full(method, k), (method, k), found.full, "sign"))
-    axes[3].set_title(f"{found.sign}s that lose and gain most")
+    rows = changes_by(found.with_full(method, k), (method, k), found.full, "sign")
+    shown = rows if len(rows) <= 2 * SIGNS else rows[:SIGNS] + rows[-SIGNS:]
+    draw_changes(axes[3], shown, f"{found.sign}s that lose and gain most")
     fig.suptitle(f"{METHODS[method].label}, {k} of {len(found.data.joints)} joints")
     return fig
-
-
-def _signs(ax: Axes, rows: list[dict]) -> None:
-    """The signs that lose most (top) and gain most; filled: after Holm's correction."""
-    shown = pd.DataFrame(rows if len(rows) <= 2 * SIGNS else rows[:SIGNS] + rows[-SIGNS:])
-    for place, p in enumerate(shown["p_holm"]):
-        fill = {} if p < ALPHA else {"markerfacecolor": "white"}
-        style = {**look("learned"), **fill}
-        interval(ax, [place], shown.iloc[[place]], "difference", 100, across=True, **style)
-    ax.axvline(0, color="#999999", linewidth=0.6)
-    ax.set_yticks(range(len(shown)), shown["name"])
-    ax.invert_yaxis()
-    ax.set_xlabel("change against all joints (points)")
 
 
 def most_changed(found: Results, method: str, k: int) -> str:

@@ -233,12 +233,11 @@ def group_under_two_names(
     data: SignDataset, fold, config: TrainingConfig, workspace: Workspace, group: str
 ) -> Case:
     """The lexicon lists `ase` a second time as `fsl`, so a split by name has it on both sides."""
-    leaking = with_copy(data, group)
-    train, test = fold
-    copies = np.arange(len(data), len(leaking))
+    (train, test), copies = fold, np.flatnonzero(data.groups == group)
+    leaking = with_copies(data, copies, f"{data.sha256} and {group} again as fsl")
     of_group = data.groups[test] == group
     scores = []
-    for source, clips in ((leaking, [*train, *copies]), (data, train)):
+    for source, clips in ((leaking, [*train, *range(len(data), len(leaking))]), (data, train)):
         run = make_run(source, clips, test, 0, config)
         run_many([run], source, workspace, "a group under two names")
         predicted = predict(trained_model(run, source, workspace), source, test).argmax(1)
@@ -254,7 +253,7 @@ class Rows:
     """Rows of a data set's array in another order; they are read from the store when indexed."""
 
     def __init__(self, data: SignDataset, name: str, order: np.ndarray):
-        self.data, self.name, self.order = data, name, order
+        self.data, self.name, self.order = data, name, order  # a data set is pickled as its path
         self.shape = (len(order), *getattr(data, name).shape[1:])
 
     def __len__(self) -> int:
@@ -265,21 +264,15 @@ class Rows:
         return getattr(self.data, self.name)[(self.order[rows], *rest)]
 
 
-def with_copy(data: SignDataset, group: str, name: str = "fsl") -> SignDataset:
-    """The data set with the clips of `group` repeated at its end as another group, `name`."""
-    copied = np.flatnonzero(data.groups == group)
-    order = np.append(np.arange(len(data)), copied)
-    table = data.clips.iloc[copied]
-    table = table.assign(clip=f"{name}/" + table["clip"], signer=name, group=name)
-    content = f"{data.sha256} and {group} again as {name}"  # all that decides what it holds
+def with_copies(data: SignDataset, clips: np.ndarray, content: str) -> SignDataset:
+    """The data set with some clips repeated at its end; `content` says all that it holds."""
+    order = np.append(np.arange(len(data)), clips)
     return replace(
         data,
         poses=Rows(data, "poses", order),
         present=Rows(data, "present", order),
         labels=data.labels[order],
-        signers=np.append(data.signers, [name] * len(copied)),
-        groups=np.append(data.groups, [name] * len(copied)),
-        clips=pd.concat([data.clips, table], ignore_index=True),
+        clips=data.clips.iloc[order].reset_index(drop=True),
         meta={**data.meta, "sha256": hashlib.sha256(content.encode()).hexdigest()},
     )
 

@@ -50,30 +50,23 @@ class SyntheticParameters:
     signers: int = 20
     clips: int = 2  # of each sign by each signer
     frames: tuple[int, int] = (16, 40)  # of the shortest and of the longest clip
-    # How many joints, spread over hands, fingers and levels by the seed; or their names.
-    informative: int | tuple[str, ...] = 8
+    informative: int = 8  # joints, spread over hands, fingers and levels by the seed
     difficulty: float = 0.5  # 0 to 1: noise, and decoys' swivels relative to informative ones
     missing: float = 0.15  # share of frames without the left hand
     seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "frames", tuple(self.frames))
-        count, names = self.informative, ()
-        if not isinstance(count, int):
-            names = tuple(count)
-            object.__setattr__(self, "informative", names)
-            count = len(names)
-        known = tuple(name for name in names if FINGER_OF.get(name))
-        fewest = 2 * (count + count % 2)
+        fewest = 2 * (self.informative + self.informative % 2)
         most = len(HANDS) * FINGERS * LEVELS // 2
         wrong = {
-            "joints such as 'left.thumb_tip' and no wrist": known != names,
-            "joints that are not neighbours in a finger, each once": _neighbours(known),
             "1 signer and 1 clip or more": min(self.signers, self.clips) < 1,
             "frames as (shortest, longest), 2 or more": not 2 <= self.frames[0] <= self.frames[-1],
-            f"6 to {most} informative joints": not 6 <= count <= most,
+            f"6 to {most} informative joints": not 6 <= self.informative <= most,
             # So many signs that each joint has its family, and so few that codes are never used up.
-            f"{fewest} to {2**count // 4} signs": not fewest <= self.signs <= 2**count // 4,
+            f"{fewest} to {2**self.informative // 4} signs": not (
+                fewest <= self.signs <= 2**self.informative // 4
+            ),
             "a difficulty of 0 to 1": not 0 <= self.difficulty <= 1,
             "a missing share of 0 to 0.5": not 0 <= self.missing <= 0.5,
             "a seed of 0 or more": self.seed < 0,
@@ -179,10 +172,8 @@ def generate_rows(
             classes=_numbered("sign", p.signs), joints=JOINT_NAMES, meta=meta)  # fmt: skip
 
 
-def _informative_joints(wanted: int | tuple[str, ...], rng: np.random.Generator) -> list[int]:
-    """Indices of the named joints, or of `wanted` joints spread evenly without two neighbours."""
-    if not isinstance(wanted, int):
-        return sorted(map(JOINT_NAMES.index, wanted))
+def _informative_joints(wanted: int, rng: np.random.Generator) -> list[int]:
+    """Indices of `wanted` joints, spread evenly without two neighbours."""
     order = [j for j in rng.permutation(len(JOINT_NAMES)).tolist() if FINGER_OF[JOINT_NAMES[j]]]
     hand, within = np.divmod(np.arange(len(JOINT_NAMES)), len(JOINTS))
     finger, level = np.divmod(within - 1, LEVELS)
@@ -274,8 +265,3 @@ def _clip_table(p: SyntheticParameters, rows: pd.DataFrame, lengths: np.ndarray)
 def _numbered(word: str, count: int) -> tuple[str, ...]:
     """Numbered names that sort as their numbers do: sign-00, sign-01, ..."""
     return tuple(f"{word}-{i:0{len(str(count - 1))}}" for i in range(count))
-
-
-def _neighbours(names: tuple[str, ...]) -> bool:
-    """Whether a joint is named twice or beside its neighbour in a finger."""
-    return len(names) > 0 and np.tril(bone_distance(names) < 2, -1).any()

@@ -30,13 +30,7 @@ Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
 
 
 def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table itself, if it is complete; ValueError for missing columns or repeated rows."""
-    missing = [name for name in COLUMNS if name not in predictions.columns]
-    if missing or predictions.empty:
-        raise ValueError(
-            f"expected predictions with columns {', '.join(COLUMNS)}, got {len(predictions)} "
-            f"rows without {missing}: read data/results/*_predictions.csv"
-        )
+    """The table itself; ValueError for repeated rows."""
     repeated = predictions[predictions.duplicated([*METHOD, "fold", "seed", "clip"])]
     if len(repeated):
         first = repeated.iloc[0][[*METHOD, "fold", "seed", "clip"]].to_dict()
@@ -100,8 +94,6 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
     `by` is "sign" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
     difference, low, high, p, and p_holm over the rows.
     """
-    if by not in PARTS:
-        raise ValueError(f"expected changes by one of {sorted(PARTS)}, got {by!r}: choose one")
     column, clusters = PARTS[by]
     rows = []
     for name, part in pair(predictions, a, b).groupby(column):
@@ -115,15 +107,7 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Share of each true class (rows) that is predicted as each class (columns); rows sum to 1.
-
-    For one method, K and regime: ValueError for several.
-    """
-    if len(several := [key for key, _ in _parts(predictions)]) > 1:
-        raise ValueError(
-            f"expected predictions of one method, got {several}: "
-            "select one with predictions.query('method == \"full\"')"
-        )
+    """Share of each true class (rows) that is predicted as each class (columns); rows sum to 1."""
     shares = pd.crosstab(predictions["label"], predictions["predicted"], normalize="index")
     names = sorted(set(predictions["label"]) | set(predictions["predicted"]))
     return shares.reindex(index=sorted(set(predictions["label"])), columns=names, fill_value=0.0)

@@ -28,13 +28,9 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
         raise ValueError(
             f"expected a layout, got {layout!r}: choose one of auto, {', '.join(LAYOUTS)}"
         )
-    if not source.exists():
-        raise FileNotFoundError(
-            f"expected a folder of recordings, got {source}, which does not exist: check the path"
-        )
     if not source.is_dir():
         raise NotADirectoryError(
-            f"expected a folder of recordings, got {source}: give the folder that holds them"
+            f"expected a folder of recordings, got {source}, which is none: check the path"
         )
     if layout != "auto":
         return layout, LAYOUTS[layout].find(source)

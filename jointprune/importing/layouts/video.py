@@ -9,7 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pose_format import Pose
@@ -41,21 +41,20 @@ def poses_folder(workspace: Workspace, name: str) -> Path:
     return workspace.raw / f"{name}-poses"
 
 
-def extract(clips: list[Clip], source: Path, folder: Path, strict: bool) -> list[Clip]:
+def extract(clips: list[Clip], source: Path, folder: Path) -> list[Clip]:
     """The clips, each with its `.pose` file in `folder` added; missing files are made.
 
-    A video that cannot be decoded gets none, and `read` gives the reason; with `strict` the error
-    is raised here.
+    A video that cannot be decoded gets none, and `read` gives the reason.
     """
     found = []
     for clip in clips:
         made = folder / clip.place.relative_to(source).with_suffix(".pose")
         found.append(clip._replace(files=(clip.place, made)))
-    jobs = [(*clip.files, strict) for clip in found if not clip.files[1].is_file()]
+    jobs = [clip.files for clip in found if not clip.files[1].is_file()]
     if jobs:
         require("extract", f"to find hands in {len(jobs)} videos, starting with {jobs[0][0]}")
     _record_sizes(found, folder)
-    for _ in on_every_core(extract_one, jobs, "videos", len(found) - len(jobs)):
+    for _ in on_every_core(try_to_extract, jobs, "videos", len(found) - len(jobs)):
         pass
     return found
 
@@ -77,14 +76,14 @@ def _record_sizes(clips: list[Clip], folder: Path) -> None:
         temporary.write_text(json.dumps(recorded | sizes), encoding="utf-8")
 
 
-def extract_one(file: Path, made: Path, strict: bool) -> None:
-    """Write the `.pose` of one video, in pixels; if damaged, write none or raise (`strict`)."""
-    try:
-        found = _landmarks(file)
-    except ValueError:
-        if strict:
-            raise
-        return
+def try_to_extract(file: Path, made: Path) -> None:
+    with suppress(ValueError):
+        extract_one(file, made)
+
+
+def extract_one(file: Path, made: Path) -> None:
+    """Write the `.pose` of one video, in pixels; ValueError if it cannot be decoded."""
+    found = _landmarks(file)
     with atomic_path(made) as temporary, temporary.open("wb") as opened:
         found.write(opened)
 
@@ -93,7 +92,7 @@ def read(clip: Clip) -> Raw:
     """Hands in pixels, from the `.pose` of a video; raises ValueError if there is none."""
     file, made = clip.files
     if not made.is_file():
-        extract_one(file, made, strict=True)
+        extract_one(file, made)
     return pose.read_pose(made)
 
 

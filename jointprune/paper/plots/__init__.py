@@ -18,5 +18,11 @@ from jointprune.paper.plots.hands import (
     plot_kept_joints,
     plot_pipeline,
 )
-from jointprune.paper.plots.parts import plot_changes, plot_groups, plot_leave_out, plot_synthetic
+from jointprune.paper.plots.parts import (
+    draw_changes,
+    plot_changes,
+    plot_groups,
+    plot_leave_out,
+    plot_synthetic,
+)
 from jointprune.paper.plots.style import COLUMN, PAGE, STYLE, name_ticks, save

@@ -45,8 +45,6 @@ def draw_hand(
     colours in place of `color`; `sizes` are marker areas in points squared.
     """
     points = np.asarray(points)
-    if points.shape != (len(JOINTS), 2):
-        raise ValueError(f"expected points (21, 2), got {points.shape}: pass one hand's x and y")
     present = np.ones(len(JOINTS), bool) if present is None else np.asarray(present, bool)
     for child, parent in BONES:
         if present[child] and present[parent]:

@@ -124,19 +124,20 @@ def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, lab
     if len(signs) > SHOWN:
         label += f" ({SHOWN} that change most, of {len(signs)})"
         signs = sorted(signs, key=lambda row: -abs(row["difference"]))[:SHOWN]
-    _change_panel(axes[0], changes["group"], groups, group + GROUP_CODES.get(group, ""))
-    order = [row["name"] for row in sorted(signs, key=lambda row: -row["difference"])]
-    _change_panel(axes[1], signs, order, label)
+    by_group = sorted(changes["group"], key=lambda row: groups.index(row["name"]))
+    draw_changes(axes[0], by_group, group + GROUP_CODES.get(group, ""))
+    draw_changes(axes[1], sorted(signs, key=lambda row: -row["difference"]), label)
 
 
-def _change_panel(ax: Axes, rows: list[dict], order: list[str], label: str) -> None:
-    table = pd.DataFrame(rows).set_index("name").loc[order].reset_index()
+def draw_changes(ax: Axes, rows: list[dict], label: str) -> None:
+    """Changes in points, in the order of `rows`; filled where Holm's correction leaves them."""
+    table = pd.DataFrame(rows)
     differs = table["p_holm"] < ALPHA
     style = {**look("learned"), "linestyle": "none"}
     for part, fill in ((table[differs], {}), (table[~differs], {"markerfacecolor": "white"})):
         interval(ax, part.index, part, "difference", 100, **style, **fill)
     ax.axhline(0, color="#999999", linewidth=0.6)
-    name_ticks(ax, order)
+    name_ticks(ax, list(table["name"]))
     ax.set_xlabel(label)
     ax.set_ylabel("change (points)")
     grid_lines(ax)
