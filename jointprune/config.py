@@ -1,14 +1,19 @@
 """The hyperparameters of one training run, checked before anything is trained."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from jointprune.gates import check_whole_groups
 from jointprune.models import ENCODERS
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.skeleton import GROUP_OF, JOINT_NAMES
 
 MASKS = (
     "open", "hard-concrete", "stg", "concrete", "group-lasso", "any-subset", "quick-start"
 )  # fmt: skip
+
+# Masks whose gates can be shared; "open" gates all are 1.
+GROUPED = ("open", "hard-concrete", "stg")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     label_smoothing: float = 0.3
     mask: str = "open"  # kind of gates, one of MASKS
-    tied: bool = False  # each joint shares a gate with the same joint of the other hand
+    gate_groups: str = "joint"  # joints that share a gate, a key of skeleton.GROUP_OF
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
@@ -77,8 +82,16 @@ class TrainingConfig:
             raise ValueError(
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
             )
-        if self.tied and self.budget % 2:
-            raise ValueError(f"expected an even budget for tied gates, got {self.budget}")
+        if self.gate_groups not in GROUP_OF:
+            raise ValueError(
+                f"expected gate_groups, got {self.gate_groups!r}: choose one of {[*GROUP_OF]}"
+            )
+        if self.gate_groups != "joint" and self.mask not in GROUPED:
+            raise ValueError(
+                f"expected gate_groups 'joint' for the mask {self.mask!r}, got "
+                f"{self.gate_groups!r}: only gates of {GROUPED} can be shared"
+            )
+        check_whole_groups(self.budget, Counter(self.groups()).values())
         if self.hidden % self.heads:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
@@ -89,9 +102,16 @@ class TrainingConfig:
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 
+    def groups(self) -> list[str]:
+        """The group of each joint; joints of one group share a gate."""
+        return [GROUP_OF[self.gate_groups].get(name, name) for name in self.joints]
+
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
         """Make a configuration from a mapping; hyperparameters not in it keep their defaults."""
+        if "tied" in config:  # checkpoints of older code
+            config = {"gate_groups": "both-hands" if config["tied"] else "joint", **config}
+            del config["tied"]
         known = sorted(field.name for field in fields(cls))
         if unknown := sorted(set(config) - set(known)):
             raise ValueError(f"expected hyperparameters, got {unknown}: choose from {known}")
