@@ -17,7 +17,8 @@ from jointprune.gate_variants import (
     RandomSubsets,
     StochasticGates,
 )
-from jointprune.gates import JointPruningLayer, checked_joints, hide_closed, l0_penalty
+from jointprune.gates import JointPruningLayer, hide_closed, l0_penalty
+from jointprune.joint_sets import checked_joints
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
 
@@ -75,10 +76,11 @@ class SignClassificationLightning(lightning.LightningModule):
         Raises ValueError for another shape, and for clips without frames.
         """
         clips, joints = skeleton_keypoints, (self.config.num_pose_points, self.config.coords)
-        if clips.ndim != 4 or clips.shape[2:] != joints:
+        if not isinstance(clips, Tensor) or clips.ndim != 4 or clips.shape[2:] != joints:
+            got = tuple(clips.shape) if isinstance(clips, Tensor) else type(clips).__name__
             raise ValueError(
-                f"expected keypoints (B, T, {joints[0]}, {joints[1]}), got "
-                f"{tuple(clips.shape)}: pass all joints of config.joints in order"
+                f"expected keypoints (B, T, {joints[0]}, {joints[1]}) as a tensor, got {got}: pass "
+                "all joints of config.joints in order"
             )
         if not clips.shape[1]:
             raise ValueError("expected clips of one frame or more, got none: leave these clips out")

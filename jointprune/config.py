@@ -1,10 +1,12 @@
 """The hyperparameters of one training run, checked before anything is trained."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 
-from jointprune.gates import check_whole_groups
+from jointprune.joint_sets import check_whole_groups, is_integer
 from jointprune.models import ENCODERS
 from jointprune.skeleton import GROUP_OF, JOINT_NAMES
 
@@ -62,6 +64,12 @@ class TrainingConfig:
     precision: str = "auto"  # of training, one of training.PRECISIONS
 
     def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and not is_integer(value):
+                raise ValueError(f"expected an integer for {field.name}, got {value!r}")
+            if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
+                raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
         if self.mask not in MASKS:
             raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
         if self.encoder not in ENCODERS:
@@ -92,13 +100,16 @@ class TrainingConfig:
                 f"{self.gate_groups!r}: only gates of {GROUPED} can be shared"
             )
         check_whole_groups(self.budget, Counter(self.groups()).values())
-        if self.hidden % self.heads:
+        if self.heads < 1 or self.hidden < 1 or self.hidden % self.heads:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
             )
         if self.exemplars < 0:
             raise ValueError(f"expected 0 exemplars or more, got {self.exemplars}")
-        for name in ("frames", "layers", "feed_forward", "epochs", "batch_size", "ramp_end"):
+        for name in (
+            "num_classes", "coords", "frames", "layers", "feed_forward", "epochs", "batch_size",
+            "ramp_end",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 

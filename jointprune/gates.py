@@ -6,12 +6,11 @@ through L0 regularization" (ICLR 2018, arXiv 1712.01312).
 
 import math
 from collections.abc import Hashable, Iterable
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
-from jointprune.skeleton import GROUP_OF, JOINT_NAMES
+from jointprune.joint_sets import checked_joints, group_indices, groups_of_k_joints, is_integer
 
 # Stretch of the binary concrete distribution, so that 0 and 1 carry probability mass.
 GAMMA, ZETA = -0.1, 1.1
@@ -70,20 +69,19 @@ class JointPruningLayer(nn.Module):
         gate_groups: str | Iterable[Hashable] | None = None,
     ):
         super().__init__()
-        if not _is_integer(num_joints) or num_joints < 1:
+        if not is_integer(num_joints) or num_joints < 1:
             raise ValueError(f"expected an integer of 1 or more as num_joints, got {num_joints!r}")
         if not 0 < init_keep_prob < 1:
             raise ValueError(f"expected init_keep_prob between 0 and 1, got {init_keep_prob}")
         if not 0 < temperature < math.inf:
             raise ValueError(f"expected a finite temperature above 0, got {temperature}")
-        gate_of = torch.tensor(_group_indices(gate_groups, int(num_joints)))
-        gates = int(gate_of.max()) + 1
+        gate_of = group_indices(gate_groups, int(num_joints))
         self.num_joints, self.temperature, self.hard = int(num_joints), temperature, hard
-        self.joint_logits = nn.Parameter(torch.full((gates,), self._logit(init_keep_prob)))
-        # Which joints are kept is structure and no statistic. A moving average over buffers
-        # (torch.optim.swa_utils) would blend it, and a tensor in place of the bool `frozen` would
-        # be a branch on data, which torch.export refuses. So these are attributes, not buffers.
-        self.gate_of = gate_of
+        start = torch.full((max(gate_of) + 1,), self._logit(init_keep_prob))
+        self.joint_logits = nn.Parameter(start)
+        # Attributes, not buffers: a moving average over buffers (torch.optim.swa_utils) would blend
+        # these, and torch.export refuses a branch on a tensor, which `frozen` would be.
+        self.gate_of = torch.tensor(gate_of)
         self.frozen = False
         self.frozen_gates = torch.ones(self.num_joints)
 
@@ -186,20 +184,12 @@ class JointPruningLayer(nn.Module):
         ValueError
             If k is not an integer in 1..J, or if no set of whole groups has k joints.
         """
-        if not _is_integer(k) or not 1 <= k <= self.num_joints:
+        if not is_integer(k) or not 1 <= k <= self.num_joints:
             raise ValueError(f"expected 1 to {self.num_joints} joints to keep, got {k!r}")
-        sizes = torch.bincount(self.gate_of).tolist()
-        check_whole_groups(k, sizes)
         order = self.joint_logits.argsort(descending=True, stable=True).tolist()
-        counts = [{0}]  # numbers of joints that the last 0, 1, 2, ... groups can add up to
-        for gate in reversed(order):
-            counts.append(counts[-1] | {n + sizes[gate] for n in counts[-1] if n < k})
-        kept, left = set(), k
-        for gate, after in zip(order, reversed(counts[:-1]), strict=True):
-            if left - sizes[gate] in after:
-                kept.add(gate)
-                left -= sizes[gate]
-        self.freeze([j for j, gate in enumerate(self.gate_of.tolist()) if gate in kept])
+        gate_of = self.gate_of.tolist()
+        gates = groups_of_k_joints(order, [gate_of.count(gate) for gate in order], k)
+        self.freeze([j for j, gate in enumerate(gate_of) if gate in gates])
 
     @torch.no_grad()
     def freeze(self, kept: Iterable[int]) -> None:
@@ -227,21 +217,19 @@ class JointPruningLayer(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, *rest):
         """What a checkpoint does not hold, such as one of `joint_logits` alone, stays as it is."""
-        errors = rest[-1]
-        for name in ("gate_of", "frozen", "frozen_gates"):
-            value = state_dict.pop(prefix + name, None)
+        names = ("gate_of", "frozen", "frozen_gates")
+        loaded = {name: state_dict.pop(prefix + name, None) for name in names}
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *rest)
+        for name, value in loaded.items():
             own = torch.as_tensor(getattr(self, name))
-            if value is None:
-                continue
-            if value.shape != own.shape:
-                errors.append(
+            if value is not None and value.shape != own.shape:
+                rest[-1].append(
                     f"expected {prefix}{name} of shape {tuple(own.shape)}, got "
                     f"{tuple(value.shape)}: load the checkpoint into a layer of as many joints"
                 )
-            else:
-                value = value.detach().to(own, copy=True)
+            elif value is not None:
+                value = value.detach().to(self.joint_logits.device, own.dtype, copy=True)
                 setattr(self, name, bool(value) if name == "frozen" else value)
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *rest)
 
 
 def hide_closed(keypoints: Tensor, gates: Tensor) -> Tensor:
@@ -251,79 +239,6 @@ def hide_closed(keypoints: Tensor, gates: Tensor) -> Tensor:
     stay, so that hard gates, rounded to 0, still get theirs.
     """
     return torch.where((gates == 0)[..., None] & ~keypoints.isfinite(), 0, keypoints)
-
-
-def checked_joints(kept: Iterable[int], joints: int) -> list[int]:
-    """The indices `kept` as a list; they may be a tensor, an array, or a mask of `joints` booleans.
-
-    Raises ValueError for an empty list, for duplicates and for indices out of range.
-    """
-    found = _entries(kept)
-    if found and len(found) == joints and all(type(j) is bool for j in found):
-        found = [j for j, keep in enumerate(found) if keep]
-    if (
-        not found
-        or not all(_is_integer(j) and 0 <= j < joints for j in found)
-        or len(set(found)) < len(found)
-    ):
-        raise ValueError(
-            f"expected one or more different joint indices within 0..{joints - 1}, or a mask of "
-            f"{joints} booleans, got {kept if found is None else found!r:.200}"
-        )
-    return found
-
-
-def check_whole_groups(k: int, sizes: Iterable[int]) -> None:
-    """Raise ValueError unless some of the groups with these numbers of joints add up to k."""
-    counts = {0}
-    for size in sizes:
-        counts |= {count + size for count in counts}
-    if k not in counts:
-        near = sorted(counts - {0}, key=lambda count: abs(count - k))[:2]
-        raise ValueError(
-            f"expected a number of joints that whole groups of gates add up to, got {k}: use one "
-            f"of {near}"
-        )
-
-
-def _group_indices(groups: str | Iterable[Hashable] | None, joints: int) -> list[int]:
-    """Gate index of each joint: its group's place in the order of first use."""
-    if groups is None or (isinstance(groups, str) and groups == "joint"):
-        return list(range(joints))
-    if isinstance(groups, str):
-        if groups not in GROUP_OF:
-            raise ValueError(
-                f"expected gate_groups to be one of {[*GROUP_OF]} or a list, got {groups!r}"
-            )
-        if joints != len(JOINT_NAMES):
-            raise ValueError(
-                f"expected {len(JOINT_NAMES)} joints for gate_groups={groups!r}, got {joints}: "
-                "pass a list with the group of each joint"
-            )
-        groups = [GROUP_OF[groups][name] for name in JOINT_NAMES]
-    labels = _entries(groups)
-    if (
-        not labels
-        or len(labels) != joints
-        or not all(isinstance(label, Hashable) for label in labels)
-    ):
-        raise ValueError(
-            f"expected gate_groups to be a flat list of {joints} labels, one per joint, got "
-            f"{groups!r:.200}"
-        )
-    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    return [place[label] for label in labels]
-
-
-def _entries(values) -> list | None:
-    """The entries of a list, array or tensor as Python's own numbers; None for a single value."""
-    if not isinstance(values, Iterable) or (isinstance(values, Tensor) and values.ndim == 0):
-        return None
-    return [value.tolist() if hasattr(value, "tolist") else value for value in values]
-
-
-def _is_integer(value) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tensor:
@@ -341,6 +256,11 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     Tensor
         A scalar to add to the loss.
 
+    Raises
+    ------
+    ValueError
+        For a weight that is negative, NaN or infinite.
+
     Notes
     -----
     The weight alone does not decide how many joints close. Adam moves a logit by about its
@@ -352,4 +272,6 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     of 13 words. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
     in a loop of your own: they bring the learning rate and end with exactly this number open.
     """
+    if isinstance(weight, int | float) and not 0 <= weight < math.inf:
+        raise ValueError(f"expected a finite weight of 0 or more, got {weight}")
     return weight * pruning_layer.keep_probability().mean()

@@ -1,5 +1,6 @@
 """Configuration, gates inside the whole model, schedules, and safe checkpoints."""
 
+import math
 import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -44,7 +45,14 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
             "'joint' for the mask 'concrete', got 'hand'",
         ),
         ({"hidden": 10, "heads": 4}, "expected hidden to be a multiple of 4 heads, got 10"),
+        ({"heads": 0}, "expected hidden to be a multiple of 0 heads, got 256"),
         ({"epochs": 0}, "expected epochs above 0, got 0"),
+        ({"num_classes": 0}, "expected num_classes above 0, got 0"),
+        ({"frames": 8.0}, "expected an integer for frames, got 8.0"),
+        ({"budget": True}, "expected an integer for budget, got True"),
+        ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
+        ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
+        ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
     ],
 )
 def test_an_impossible_configuration_is_refused(settings, message):
@@ -55,14 +63,16 @@ def test_an_impossible_configuration_is_refused(settings, message):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2, 4, 21, 2), r"expected keypoints \(B, T, 42, 2\), got"),
-        ((2, 4, 84), r"expected keypoints \(B, T, 42, 2\), got"),
+        ((2, 4, 21, 2), r"expected keypoints \(B, T, 42, 2\) as a tensor, got \(2, 4, 21, 2\)"),
+        ((2, 4, 84), r"expected keypoints \(B, T, 42, 2\) as a tensor, got \(2, 4, 84\)"),
         ((2, 5, 42, 2), "expected clips of 4 frames, got 5: resample them first"),
     ],
 )
 def test_keypoints_of_another_shape_are_refused(shape, message):
     with pytest.raises(ValueError, match=message):
         model_of(TINY)(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"\(B, T, 42, 2\) as a tensor, got ndarray"):
+        model_of(TINY)(np.zeros((2, 4, 42, 2), np.float32))
 
 
 def test_groups_follow_the_names_of_the_joints_that_a_model_reads():

@@ -424,6 +424,17 @@ def test_a_checkpoint_of_the_logits_alone_loads_strictly_and_the_rest_stays(net)
         layer.load_state_dict(content | {"gamma": logits})
 
 
+def test_a_layer_made_without_memory_takes_everything_from_its_checkpoint():
+    """Built on the device "meta" and loaded with assign=True, as large models are."""
+    layer = JointPruningLayer(42, gate_groups="finger")
+    layer.freeze_top(9)
+    with torch.device("meta"):
+        other = JointPruningLayer(42, gate_groups="finger")
+    other.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(other.gates(), layer.gates())
+    assert other.to("meta").gates().is_meta  # everything moves with the layer
+
+
 def test_a_checkpoint_of_older_code_loads():
     """Its `gate_of`, `frozen` and `frozen_gates` were buffers, in this order."""
     old = {
@@ -494,6 +505,14 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
             JointPruningLayer(**{"num_joints": 4, name: value})
     with pytest.raises(ValueError, match=r"expected a tensor \(B, T, J, P\) .*, got ndarray"):
         JointPruningLayer(4)(np.zeros((2, 3, 4, 2)))
+
+
+def test_a_penalty_that_is_no_penalty_is_refused():
+    for weight in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"finite weight of 0 or more, got {weight}"):
+            l0_penalty(JointPruningLayer(4), weight)
+    assert l0_penalty(JointPruningLayer(4), 0).item() == 0
+    assert l0_penalty(JointPruningLayer(4), torch.tensor(2.0)).item() == pytest.approx(1.8)
 
 
 class QuickStartClassifier(nn.Module):
