@@ -11,11 +11,17 @@ from torch.nn import functional
 
 from jointprune.budget import PruneJoints
 from jointprune.config import TrainingConfig
-from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
-from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
+from jointprune.gate_variants import (
+    ConcreteSubset,
+    ProjectionLasso,
+    QuickStartMask,
+    RandomSubsets,
+    StochasticGates,
+)
+from jointprune.gates import JointPruningLayer, hide_closed, l0_penalty
+from jointprune.joint_sets import checked_joints
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
-from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 # Masks whose open joints cost a penalty; concrete selects K joints by construction.
 PENALISED = ("hard-concrete", "stg", "quick-start")
@@ -57,24 +63,35 @@ class SignClassificationLightning(lightning.LightningModule):
         self.encoder = ENCODERS[c.encoder](c)
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
-        """Logits (B, classes) of clips (B, T, J, P), in shoulder widths.
+        """Logits (B, classes) of clips (B, T, J, P), in shoulder widths, in the model's precision.
 
-        `present` (B, T, J) marks the joints that were detected; None means all of them. Raises
-        ValueError for keypoints of another shape.
+        `present` (B, T, J) marks the joints that were detected; None means all of them. Where a
+        joint was not detected or its gate is closed, keypoints may hold anything, NaN included.
+        Raises ValueError for another shape, and for clips without frames.
         """
-        expected = (self.config.num_pose_points, self.config.coords)
-        if skeleton_keypoints.ndim != 4 or skeleton_keypoints.shape[2:] != expected:
+        clips, joints = skeleton_keypoints, (self.config.num_pose_points, self.config.coords)
+        if not isinstance(clips, Tensor) or clips.ndim != 4 or clips.shape[2:] != joints:
+            got = tuple(clips.shape) if isinstance(clips, Tensor) else type(clips).__name__
             raise ValueError(
-                f"expected keypoints (B, T, {expected[0]}, {expected[1]}), got "
-                f"{tuple(skeleton_keypoints.shape)}: pass all joints of config.joints in order"
+                f"expected keypoints (B, T, {joints[0]}, {joints[1]}) as a tensor, got {got}: pass "
+                "all joints of config.joints in order"
             )
-        return self.encoder(skeleton_keypoints, self._weight(skeleton_keypoints, present))
+        if not clips.shape[1]:
+            raise ValueError("expected clips of one frame or more, got none: leave these clips out")
+        if present is not None and present.shape != clips.shape[:3]:
+            raise ValueError(
+                f"expected presence {tuple(clips.shape[:3])}, one value a joint and frame, got "
+                f"{tuple(present.shape)}"
+            )
+        weight = self._weight(clips, present)
+        return self.encoder(hide_closed(clips, weight).to(weight.dtype), weight)
 
     def _weight(self, poses: Tensor, present: Tensor | None) -> Tensor:
         """Gate x presence of each joint (B, T, J)."""
-        gates = self.joint_pruning.gates(len(poses))  # (J,) or (B, J)
+        # Not len(poses), which would fix the number of clips in an exported program.
+        gates = self.joint_pruning.gates(poses.shape[0])  # (J,) or (B, J)
         weight = gates.unsqueeze(-2).expand(poses.shape[:3])
-        return weight if present is None else weight * present
+        return weight if present is None else weight * present.to(weight.dtype)
 
     @torch.no_grad()
     def remember(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
@@ -194,7 +211,8 @@ def slice_joints(
     model
         A model with any mask except the quick start's.
     kept
-        Ascending indices of the joints to keep, K of them; None for those whose gates are open.
+        Ascending indices of the joints to keep, K of them, or a mask of booleans; None for the
+        joints whose gates are open.
 
     Returns
     -------
@@ -204,7 +222,8 @@ def slice_joints(
     Raises
     ------
     ValueError
-        For the quick start's mask, and for joints that are not ascending indices of `model`.
+        For the quick start's mask, and for joints that are not ascending indices of `model`, each
+        once.
 
     Examples
     --------
@@ -216,21 +235,21 @@ def slice_joints(
         raise ValueError(
             "expected gates that close joints, got the quick start's mask: train with another mask"
         )
-    kept = model.joint_pruning.kept_joints() if kept is None else list(kept)
-    total = model.config.num_pose_points
-    if not kept or kept != sorted(set(kept)) or kept[0] < 0 or kept[-1] >= total:
-        raise ValueError(
-            f"expected ascending joint indices within 0..{total - 1}, got {kept}: sort them and "
-            "remove duplicates"
-        )
+    if kept is None and not (kept := model.joint_pruning.kept_joints()):
+        raise ValueError("expected a model with open gates, got none: pass the joints to keep")
+    kept = checked_joints(kept, model.config.num_pose_points)
+    if kept != sorted(kept):
+        raise ValueError(f"expected ascending joint indices, got {kept}: sort them")
     config = model.hparams["config"] | {
         "num_pose_points": len(kept),
         "joints": [model.config.joints[j] for j in kept],
         "mask": "open",
-        "tied": False,
+        "gate_groups": "joint",
         "budget": 0,
     }
-    small = SignClassificationLightning(config).to(model.device).train(model.training)
+    # On the model's device and in its precision.
+    small = SignClassificationLightning(config).to(model.joint_pruning.joint_logits)
+    small.train(model.training)
     model.encoder.copy_kept(small.encoder, kept)
     with torch.no_grad():
         model.joint_pruning.eval()
@@ -251,12 +270,8 @@ def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
         case "any-subset":
             return RandomSubsets(joints)
         case "stg":
-            return StochasticGates(joints, init_keep_prob=init)
-    tied = None
-    if config.tied:
-        of_hand = [JOINT_NAMES.index(name) % len(JOINTS) for name in config.joints]
-        tied = [list(dict.fromkeys(of_hand)).index(joint) for joint in of_hand]
-    layer = JointPruningLayer(joints, init_keep_prob=init, tied=tied)
+            return StochasticGates(joints, init_keep_prob=init, gate_groups=config.groups())
+    layer = JointPruningLayer(joints, init_keep_prob=init, gate_groups=config.groups())
     if config.mask == "open":
         layer.freeze(range(joints))
     return layer

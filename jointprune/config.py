@@ -1,14 +1,21 @@
 """The hyperparameters of one training run, checked before anything is trained."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 
+from jointprune.joint_sets import check_whole_groups, is_integer
 from jointprune.models import ENCODERS
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.skeleton import GROUP_OF, JOINT_NAMES
 
 MASKS = (
     "open", "hard-concrete", "stg", "concrete", "group-lasso", "any-subset", "quick-start"
 )  # fmt: skip
+
+# Masks whose gates can be shared; "open" gates all are 1.
+GROUPED = ("open", "hard-concrete", "stg")
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     label_smoothing: float = 0.3
     mask: str = "open"  # kind of gates, one of MASKS
-    tied: bool = False  # each joint shares a gate with the same joint of the other hand
+    gate_groups: str = "joint"  # joints that share a gate, a key of skeleton.GROUP_OF
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
@@ -57,6 +64,12 @@ class TrainingConfig:
     precision: str = "auto"  # of training, one of training.PRECISIONS
 
     def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and not is_integer(value):
+                raise ValueError(f"expected an integer for {field.name}, got {value!r}")
+            if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
+                raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
         if self.mask not in MASKS:
             raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
         if self.encoder not in ENCODERS:
@@ -77,21 +90,39 @@ class TrainingConfig:
             raise ValueError(
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
             )
-        if self.tied and self.budget % 2:
-            raise ValueError(f"expected an even budget for tied gates, got {self.budget}")
-        if self.hidden % self.heads:
+        if self.gate_groups not in GROUP_OF:
+            raise ValueError(
+                f"expected gate_groups, got {self.gate_groups!r}: choose one of {[*GROUP_OF]}"
+            )
+        if self.gate_groups != "joint" and self.mask not in GROUPED:
+            raise ValueError(
+                f"expected gate_groups 'joint' for the mask {self.mask!r}, got "
+                f"{self.gate_groups!r}: only gates of {GROUPED} can be shared"
+            )
+        check_whole_groups(self.budget, Counter(self.groups()).values())
+        if self.heads < 1 or self.hidden < 1 or self.hidden % self.heads:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
             )
         if self.exemplars < 0:
             raise ValueError(f"expected 0 exemplars or more, got {self.exemplars}")
-        for name in ("frames", "layers", "feed_forward", "epochs", "batch_size", "ramp_end"):
+        for name in (
+            "num_classes", "coords", "frames", "layers", "feed_forward", "epochs", "batch_size",
+            "ramp_end",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
+
+    def groups(self) -> list[str]:
+        """The group of each joint; joints of one group share a gate."""
+        return [GROUP_OF[self.gate_groups].get(name, name) for name in self.joints]
 
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
         """Make a configuration from a mapping; hyperparameters not in it keep their defaults."""
+        if "tied" in config:  # checkpoints of older code
+            config = {"gate_groups": "both-hands" if config["tied"] else "joint", **config}
+            del config["tied"]
         known = sorted(field.name for field in fields(cls))
         if unknown := sorted(set(config) - set(known)):
             raise ValueError(f"expected hyperparameters, got {unknown}: choose from {known}")

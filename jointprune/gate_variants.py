@@ -1,7 +1,13 @@
-"""Alternatives to the hard-concrete gates; their `joint_logits` rank the joints as well."""
+"""Alternatives to the hard-concrete gates; their `joint_logits` rank the joints as well.
+
+`QuickStartMask` is the exception: it is here to show that it does not prune.
+"""
+
+import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from jointprune.gates import JointPruningLayer
 
@@ -89,7 +95,7 @@ class RandomSubsets(JointPruningLayer):
             return self.frozen_gates
         order = torch.rand(clips, self.num_joints, device=self.frozen_gates.device).argsort(1)
         sizes = torch.randint(1, self.num_joints + 1, (clips, 1), device=order.device)
-        return (order < sizes).float()
+        return (order < sizes).to(self.frozen_gates)
 
 
 class ProjectionLasso(JointPruningLayer):
@@ -129,3 +135,32 @@ class ProjectionLasso(JointPruningLayer):
 
     def _keep(self, logits: Tensor) -> Tensor:
         return (logits > 0).to(logits)
+
+
+class QuickStartMask(nn.Module):
+    """The quick start's mask, kept to show that it does not prune. Do not use it.
+
+    A softmax over joints sums to 1, so every joint is scaled by about 1/J and no gate can open or
+    close alone. Sampling continues in evaluation. Source: QUICK_START.md, step 1.
+    """
+
+    def __init__(self, num_joints: int, temperature: float = 1.0, init_keep_prob: float = 0.9):
+        super().__init__()
+        self.num_joints, self.temperature = num_joints, temperature
+        start = math.log(init_keep_prob / (1 - init_keep_prob))
+        self.joint_logits = nn.Parameter(torch.full((num_joints,), start))
+
+    def gates(self, clips: int = 1) -> Tensor:
+        """The mask, shape (J,): sampled in evaluation as well."""
+        return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
+
+    def keep_probability(self) -> Tensor:
+        """The quick start's keep probability, shape (J,); it does not determine the mask."""
+        return self.joint_logits.sigmoid()
+
+    def kept_joints(self) -> list[int]:
+        """Joints above the quick start's threshold; the mask itself ignores this threshold."""
+        return (self.keep_probability() > 0.5).nonzero().flatten().tolist()
+
+    get_summary = JointPruningLayer.get_summary
+    anneal = JointPruningLayer.anneal

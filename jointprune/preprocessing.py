@@ -103,7 +103,7 @@ def centred(
     """
     coords = poses.shape[-1]
     # One matrix product (J*P, 2*P) sums each coordinate over a hand's joints.
-    of_hand = torch.kron(hand, torch.eye(coords, device=hand.device))
+    of_hand = torch.kron(hand, torch.eye(coords).to(hand))
     with as_given(poses.device):
         mass = weight @ hand  # (B, T, 2)
         each, flat = weight.repeat_interleave(coords, -1), poses.flatten(2)

@@ -46,6 +46,14 @@ _PLACES = {"wrist": (None, BASE)} | {
 FINGER_OF = {name: _PLACES[short][0] for name, short in SHORT_NAME.items()}  # None for a wrist
 LEVEL_OF = {name: _PLACES[short][1] for name, short in SHORT_NAME.items()}
 
+# Ways to group the 42 joints, and the group of each; a wrist is a group of its own beside fingers.
+GROUP_OF = {
+    "joint": {name: name for name in JOINT_NAMES},
+    "finger": {name: f"{HAND_OF[name]}.{FINGER_OF[name] or 'wrist'}" for name in JOINT_NAMES},
+    "hand": HAND_OF,
+    "both-hands": SHORT_NAME,
+}
+
 
 def hand_index(names: Sequence[str]) -> np.ndarray:
     """Hand of each named joint: int array (joints,), 0 for left and 1 for right.

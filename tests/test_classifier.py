@@ -1,5 +1,6 @@
 """Configuration, gates inside the whole model, schedules, and safe checkpoints."""
 
+import math
 import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,9 +34,25 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"mask": "soft"}, "expected a mask, got 'soft': choose one of"),
         ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
         ({"exemplars": -1}, "expected 0 exemplars or more, got -1"),
-        ({"tied": True, "budget": 25}, "expected an even budget"),
+        (
+            {"gate_groups": "both-hands", "budget": 25},
+            r"whole groups of gates add up to, got 25: use one of \[24, 26\]",
+        ),
+        ({"gate_groups": "finger", "budget": 3}, r"got 3: use one of \[2, 4\]"),
+        ({"gate_groups": "thumb"}, r"expected gate_groups, got 'thumb': choose one of \['joint'"),
+        (
+            {"gate_groups": "hand", "mask": "concrete"},
+            "'joint' for the mask 'concrete', got 'hand'",
+        ),
         ({"hidden": 10, "heads": 4}, "expected hidden to be a multiple of 4 heads, got 10"),
+        ({"heads": 0}, "expected hidden to be a multiple of 0 heads, got 256"),
         ({"epochs": 0}, "expected epochs above 0, got 0"),
+        ({"num_classes": 0}, "expected num_classes above 0, got 0"),
+        ({"frames": 8.0}, "expected an integer for frames, got 8.0"),
+        ({"budget": True}, "expected an integer for budget, got True"),
+        ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
+        ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
+        ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
     ],
 )
 def test_an_impossible_configuration_is_refused(settings, message):
@@ -46,14 +63,49 @@ def test_an_impossible_configuration_is_refused(settings, message):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2, 4, 21, 2), r"expected keypoints \(B, T, 42, 2\), got"),
-        ((2, 4, 84), r"expected keypoints \(B, T, 42, 2\), got"),
+        ((2, 4, 21, 2), r"expected keypoints \(B, T, 42, 2\) as a tensor, got \(2, 4, 21, 2\)"),
+        ((2, 4, 84), r"expected keypoints \(B, T, 42, 2\) as a tensor, got \(2, 4, 84\)"),
         ((2, 5, 42, 2), "expected clips of 4 frames, got 5: resample them first"),
     ],
 )
 def test_keypoints_of_another_shape_are_refused(shape, message):
     with pytest.raises(ValueError, match=message):
         model_of(TINY)(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"\(B, T, 42, 2\) as a tensor, got ndarray"):
+        model_of(TINY)(np.zeros((2, 4, 42, 2), np.float32))
+
+
+def test_groups_follow_the_names_of_the_joints_that_a_model_reads():
+    """Three joints of one finger, another hand's, and a wrist, out of order."""
+    names = ("left.index_tip", "right.wrist", "left.index_pip", "right.index_tip", "left.index_mcp")
+    for mask in ("hard-concrete", "stg"):
+        for groups, expected in (
+            ("joint", [0, 1, 2, 3, 4]), ("finger", [0, 1, 0, 2, 0]), ("hand", [0, 1, 0, 1, 0]),
+            ("both-hands", [0, 1, 2, 0, 3]),
+        ):  # fmt: skip
+            config = {"joints": names, "num_pose_points": 5, "mask": mask, "gate_groups": groups}
+            layer = SignClassificationLightning(config).joint_pruning
+            assert layer.gate_of.tolist() == expected
+
+
+def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):
+    """It held `tied` among the hyperparameters and three buffers of the gates."""
+    for tied, gates in ((True, 21), (False, 42)):
+        model = model_of(replace(GATED, gate_groups="both-hands" if tied else "joint", budget=12))
+        torch.nn.init.uniform_(model.joint_pruning.joint_logits)
+        model.joint_pruning.freeze_top(12)
+        hyper = {"config": dict(model.hparams["config"]) | {"tied": tied}}
+        del hyper["config"]["gate_groups"]
+        path = tmp_path / f"{tied}.ckpt"
+        torch.save(
+            {"state_dict": model.state_dict(), "hyper_parameters": hyper,
+             "pytorch-lightning_version": "2.5.0"},
+            path,
+        )  # fmt: skip
+        loaded = SignClassificationLightning.load_from_checkpoint(path)
+        assert loaded.config == model.config
+        assert loaded.joint_pruning.joint_logits.shape == (gates,)
+        assert loaded.joint_pruning.kept_joints() == model.joint_pruning.kept_joints()
 
 
 @torch.no_grad()

@@ -1,12 +1,20 @@
-"""The pruning layer against closed forms, Monte Carlo samples, and the quick start's usage."""
+"""The pruning layer: closed forms, Monte Carlo samples, odd input, and the quick start's usage."""
 
+import copy
+import io
 import math
+import pickle
+from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
+from jointprune.gate_variants import ConcreteSubset, QuickStartMask, StochasticGates
+from jointprune.gates import JointPruningLayer, l0_penalty
+from jointprune.skeleton import FINGERS, JOINT_NAMES, JOINTS
 
 OPEN, CLOSED = 10.0, -10.0  # logits far beyond the stretch: gates exactly 1 and exactly 0
 
@@ -82,16 +90,18 @@ def test_hard_gates_are_0_or_1_and_still_have_a_gradient():
     torch.manual_seed(0)
     layer = JointPruningLayer(200, hard=True, init_keep_prob=0.6).train()
     gates = layer.gates()
-    # The straight-through sum rounds in the last place.
-    assert torch.all(torch.minimum(gates.abs(), (gates - 1).abs()) < 1e-6)
+    assert set(gates.tolist()) == {0.0, 1.0}
     assert 0 < gates.mean() < 1
     gates.sum().backward()
     assert (layer.joint_logits.grad > 0).any()
+    layer.joint_logits.data = torch.linspace(-2, 2, 200)  # the estimate is 1/2 at a logit of 0
+    assert layer.eval().kept_joints() == layer.gates().nonzero().flatten().tolist()
+    assert len(layer.kept_joints()) == 100
 
 
-def test_tied_joints_share_one_gate_and_one_gradient():
-    tied = [0, 1, 2, 0, 1, 2]
-    layer = JointPruningLayer(6, init_keep_prob=0.5, tied=tied).train()
+def test_joints_of_a_group_share_one_gate_and_one_gradient():
+    groups = [0, 1, 2, 0, 1, 2]
+    layer = JointPruningLayer(6, init_keep_prob=0.5, gate_groups=groups).train()
     assert layer.joint_logits.shape == (3,)
     gates = layer.gates()
     assert torch.equal(gates[:3], gates[3:])
@@ -114,15 +124,348 @@ def test_freeze_top_opens_exactly_the_k_highest_logits(k):
     assert ties.kept_joints() == [*range(k)]
 
 
-def test_freeze_top_with_tied_gates_keeps_whole_gates():
-    layer = JointPruningLayer(6, tied=[0, 1, 2, 0, 1, 2])
+def members(layer: JointPruningLayer) -> set[frozenset[int]]:
+    """The sets of joints that share a gate."""
+    gate_of = layer.gate_of.tolist()
+    return {frozenset(j for j, g in enumerate(gate_of) if g == gate) for gate in gate_of}
+
+
+def test_named_groups_are_joints_fingers_hands_or_the_same_joint_of_both_hands():
+    hands = [frozenset(range(21)), frozenset(range(21, 42))]
+    fingers = {frozenset(21 * h + j for j in FINGERS[finger]) for h in (0, 1) for finger in FINGERS}
+    joints = {frozenset([j]) for j in range(42)}
+    assert members(JointPruningLayer(42)) == members(JointPruningLayer(42, gate_groups="joint"))
+    for name, expected in (
+        ("joint", joints),
+        ("finger", fingers | {frozenset([0]), frozenset([21])}),
+        ("hand", set(hands)),
+        ("both-hands", {frozenset([j, j + 21]) for j in range(21)}),
+    ):
+        layer = JointPruningLayer(42, gate_groups=name)
+        assert members(layer) == expected
+        assert layer.joint_logits.shape == (len(expected),)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["b", "a", "b", "c"], (7, 3, 7, -1), [(1, "x"), None, (1, "x"), 2.5],
+        np.array([9, 200, 9, 1], np.uint8), np.array(["b", "a", "b", "c"]),
+        torch.tensor([5, 1, 5, 0]), list(torch.tensor([5, 1, 5, 0])), iter("babc"),
+    ],
+)  # fmt: skip
+def test_labels_of_groups_may_be_anything_hashable_and_count_in_the_order_of_first_use(groups):
+    assert JointPruningLayer(4, gate_groups=groups).gate_of.tolist() == [0, 1, 0, 2]
+
+
+def test_freeze_top_keeps_whole_groups():
+    layer = JointPruningLayer(6, gate_groups=[0, 1, 2, 0, 1, 2])
     layer.joint_logits.data = torch.tensor([0.0, 2.0, 1.0])
     layer.freeze_top(4)
     assert layer.kept_joints() == [1, 2, 4, 5]
-    with pytest.raises(ValueError, match="whole tied gates add up to, got 3"):
+    with pytest.raises(ValueError, match=r"whole groups .* add up to, got 3: use one of \[2, 4\]"):
         layer.freeze_top(3)
-    with pytest.raises(ValueError, match="expected 1 to 6 joints to keep, got 7"):
-        layer.freeze_top(7)
+    for k in (7, 0, 2.0, True, "2", None):
+        with pytest.raises(ValueError, match=f"expected 1 to 6 joints to keep, got {k!r}"):
+            layer.freeze_top(k)
+    assert layer.kept_joints() == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_unequal_size_are_kept_in_the_order_of_their_logits_as_far_as_k_allows(seed):
+    """The kept groups, highest first, are the greatest such list of logits, by brute force."""
+    draw = np.random.default_rng(seed)
+    groups = draw.permutation([0] * 5 + [1] * 2 + [2] * 4 + [3] + [4] * 4 + [5]).tolist()
+    layer = JointPruningLayer(17, gate_groups=groups)
+    logits = draw.permutation(6).astype(float)
+    layer.joint_logits.data = torch.tensor(logits)
+    gate_of = layer.gate_of.tolist()
+    possible = {}
+    for count in range(1, 7):
+        for gates in combinations(range(6), count):
+            size = sum(gate in gates for gate in gate_of)
+            possible.setdefault(size, []).append((sorted(logits[list(gates)])[::-1], gates))
+    for k in range(1, 18):
+        if k not in possible:
+            with pytest.raises(ValueError, match=f"add up to, got {k}"):
+                layer.freeze_top(k)
+            continue
+        layer.freeze_top(k)
+        best = max(possible[k])[1]
+        assert layer.kept_joints() == [j for j, gate in enumerate(gate_of) if gate in best]
+        assert len(layer.kept_joints()) == k
+
+
+def test_four_finger_joints_are_found_even_if_a_wrist_has_the_highest_logit():
+    layer = JointPruningLayer(42, gate_groups="finger")
+    layer.joint_logits.data[int(layer.gate_of[JOINT_NAMES.index("left.wrist")])] = 9.0
+    layer.joint_logits.data[int(layer.gate_of[JOINT_NAMES.index("right.index_tip")])] = 5.0
+    layer.freeze_top(4)
+    assert layer.kept_joints() == [len(JOINTS) + j for j in FINGERS["index"]]
+    layer.freeze_top(5)
+    assert layer.kept_joints() == [0, *(len(JOINTS) + j for j in FINGERS["index"])]
+
+
+KEPT = [1, 3]
+MASK = [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        KEPT, [3, 1], tuple(KEPT), {3, 1}, (j for j in KEPT), torch.tensor(KEPT), np.array(KEPT),
+        np.array(KEPT, np.uint8), list(torch.tensor(KEPT)), list(np.array(KEPT)), MASK,
+        torch.tensor(MASK), np.array(MASK), tuple(np.array(MASK)),
+    ],
+)  # fmt: skip
+def test_joints_to_freeze_may_be_indices_or_a_mask_of_any_type(kept):
+    layer = JointPruningLayer(5)
+    layer.freeze(kept)
+    assert layer.kept_joints() == KEPT
+    assert layer.gates().tolist() == [0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        [], [1, 5], [-1], [1, 1], [1.0], [0.5], ["1"], "12", None, 1, torch.tensor(1), [[1, 2]],
+        [True, False], [True, 2], torch.zeros(5, dtype=torch.bool), np.ones(6, bool),
+        torch.ones(1, 5, dtype=torch.bool), torch.tensor([1.0, 2.0]), [float("nan")], [None],
+    ],
+)  # fmt: skip
+def test_a_failing_freeze_says_what_it_expects_and_changes_nothing(kept):
+    layer = JointPruningLayer(5)
+    for frozen in (False, True):
+        if frozen:
+            layer.freeze([0, 1])
+        before = copy.deepcopy(layer.state_dict())
+        with pytest.raises(
+            ValueError, match=r"different joint indices within 0\.\.4, or a mask of 5"
+        ):
+            layer.freeze(kept)
+        after = layer.state_dict()
+        assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize(
+    "shape", [(0, 3, 5, 2), (2, 0, 5, 2), (2, 3, 5, 0), (0, 3, 10), (2, 0, 10)]
+)
+def test_an_empty_batch_passes_through_with_its_shape(shape, mode):
+    layer, x = JointPruningLayer(5).train(mode), torch.zeros(shape, requires_grad=True)
+    y = layer(x)
+    assert y.shape == shape
+    y.sum().backward()
+    assert layer.joint_logits.grad.tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("case", ["evaluation", "frozen", "sampled", "hard"])
+def test_a_closed_joint_is_0_whatever_it_holds_and_gradients_stay_finite(case, flat):
+    """All other outputs and gradients have the same bits as with finite keypoints there."""
+    found = []
+    for odd in (False, True):
+        torch.manual_seed(0)
+        layer = layer_with([CLOSED, OPEN, 0.3, CLOSED, 1.0], hard=case == "hard")
+        layer.train(case in ("sampled", "hard"))
+        x = torch.randn(2, 3, 5, 2)
+        if odd:
+            x[:, :, 0], x[0, 1, 3, 1] = torch.nan, -torch.inf
+        if case == "frozen":
+            layer.freeze([1, 2, 4])
+        x = (x.flatten(2) if flat else x).requires_grad_()
+        torch.manual_seed(1)
+        y = layer(x)
+        each = y.view(2, 3, 5, 2)
+        assert not each[:, :, [0, 3]].any()
+        each[:, :, [1, 2, 4]].square().sum().backward()
+        found.append((y.detach() + 0.0, x.grad + 0.0, layer.joint_logits.grad))
+    (y, slope, gates), (odd_y, odd_slope, odd_gates) = found
+    assert torch.equal(odd_y, y) and torch.equal(odd_slope, slope)
+    assert (gates is odd_gates is None) if case == "frozen" else torch.equal(odd_gates, gates)
+
+
+def test_hard_gates_rounded_to_0_keep_the_gradient_of_finite_keypoints():
+    """Straight through: the slope of the unrounded gate, times the keypoints."""
+    torch.manual_seed(0)
+    layer, x = layer_with([-0.5] * 50, hard=True).train(), torch.rand(4, 2, 50, 2)
+    torch.manual_seed(1)
+    closed = layer.gates() == 0
+    torch.manual_seed(1)
+    layer(x).sum().backward()
+    got = layer.joint_logits.grad.clone()
+    layer.zero_grad()
+    layer.hard = False
+    torch.manual_seed(1)
+    (layer.gates() * x.sum((0, 1, 3))).sum().backward()
+    torch.testing.assert_close(got, layer.joint_logits.grad)
+    assert got[closed].any()
+
+
+def test_nan_in_an_open_joint_is_not_hidden():
+    layer, x = layer_with([CLOSED, OPEN]).eval(), torch.full((1, 1, 2, 2), torch.nan)
+    assert layer(x)[0, 0].isnan().tolist() == [[False, False], [True, True]]
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    "make", [JointPruningLayer, StochasticGates, lambda n: ConcreteSubset(n, 2)]
+)
+def test_a_layer_in_another_precision_keeps_it(make, kind):
+    torch.manual_seed(0)
+    layer = make(5).to(kind)
+    x = torch.randn(2, 3, 5, 2, dtype=kind)
+    for _ in ("open", "frozen"):
+        for mode in (True, False):
+            assert layer.train(mode)(x).dtype == layer.keep_probability().dtype == kind
+        if not layer.frozen:
+            l0_penalty(layer).backward()
+            assert layer.joint_logits.grad.isfinite().all()
+        layer.freeze_top(2)
+    assert layer.kept_joints() == [0, 1]
+
+
+class Net(nn.Module):
+    """A stranger's network with a layer in it."""
+
+    def __init__(self, **kwargs):
+        super().__init__()
+        self.gates, self.head = JointPruningLayer(42, **kwargs), nn.Linear(84, 3)
+
+    def forward(self, x):
+        return self.head(self.gates(x).flatten(2)).mean(1)
+
+
+@pytest.fixture
+def net() -> Net:
+    torch.manual_seed(0)
+    net = Net(gate_groups="finger")
+    nn.init.uniform_(net.gates.joint_logits, -3, 3)
+    return net
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_net_with_the_layer_is_exported_for_any_number_of_clips(net, frozen):
+    if frozen:
+        net.gates.freeze_top(12)
+    free = {0: torch.export.Dim("clips"), 1: torch.export.Dim("frames")}
+    net.eval()
+    program = torch.export.export(net, (torch.randn(2, 3, 42, 2),), dynamic_shapes=(free,))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    loaded, x = torch.export.load(file).module(), torch.randn(5, 7, 42, 2)
+    x[:, :, net.gates.gates() == 0] = torch.nan
+    torch.testing.assert_close(loaded(x), net(x), atol=1e-6, rtol=1e-6)
+    assert loaded(x).isfinite().all()
+
+
+def test_a_compiled_net_is_one_graph_and_follows_freezing(net):
+    torch._dynamo.reset()
+    compiled, x = torch.compile(net, backend="aot_eager", fullgraph=True), torch.randn(4, 3, 42, 2)
+    for mode in (True, False):
+        net.train(mode)
+        results = []
+        for model in (compiled, net):
+            torch.manual_seed(0)
+            net.zero_grad()
+            y = model(x)
+            y.square().sum().backward()
+            results.append((y.detach(), net.gates.joint_logits.grad.clone()))
+        torch.testing.assert_close(*results)
+    before = compiled(x)
+    net.gates.freeze_top(4)
+    torch.testing.assert_close(compiled(x), net(x))
+    assert not torch.equal(compiled(x), before)
+
+
+@pytest.mark.parametrize("average", [None, get_ema_multi_avg_fn(0.9)])
+@pytest.mark.parametrize("use_buffers", [False, True])
+def test_weight_averaging_averages_the_logits_and_leaves_groups_and_selection_alone(
+    net, average, use_buffers
+):
+    averaged = AveragedModel(net, multi_avg_fn=average, use_buffers=use_buffers)
+    seen = []
+    for step in range(3):
+        net.gates.joint_logits.data += step
+        averaged.update_parameters(net)
+        seen.append(net.gates.joint_logits.detach().clone())
+    own = averaged.module.gates
+    mean = seen[0]
+    for new in seen[1:]:
+        mean = mean * 0.9 + new * 0.1 if average else mean
+    expected = mean if average else torch.stack(seen).mean(0)
+    torch.testing.assert_close(own.joint_logits.detach(), expected)
+    assert own.gate_of.tolist() == net.gates.gate_of.tolist()
+    own.freeze_top(8)
+    net.gates.freeze_top(4)
+    averaged.update_parameters(net)
+    assert len(own.kept_joints()) == 8 and set(own.gates().tolist()) == {0.0, 1.0}
+
+
+def test_a_checkpoint_of_the_logits_alone_loads_strictly_and_the_rest_stays(net):
+    logits = torch.linspace(-5, 5, 12)
+    content = {"joint_logits": logits}
+    for layer in (JointPruningLayer(42, gate_groups="finger"), net.gates):
+        groups = layer.gate_of.clone()
+        assert not any(layer.load_state_dict(content))  # no key missing or unexpected
+        assert torch.equal(layer.joint_logits, logits) and torch.equal(layer.gate_of, groups)
+        assert not layer.frozen
+    assert content == {"joint_logits": logits}
+    state = {f"gates.{key}": value for key, value in content.items()}
+    state |= {key: value for key, value in net.state_dict().items() if "head" in key}
+    assert not any(net.load_state_dict(state))
+    layer.freeze([4, 7])
+    layer.load_state_dict(content)
+    assert layer.kept_joints() == [4, 7]
+    with pytest.raises(RuntimeError, match=r'Missing key.*"joint_logits"'):
+        layer.load_state_dict({})
+    with pytest.raises(RuntimeError, match=r'Unexpected key.*"gamma"'):
+        layer.load_state_dict(content | {"gamma": logits})
+
+
+def test_a_layer_made_without_memory_takes_everything_from_its_checkpoint():
+    """Built on the device "meta" and loaded with assign=True, as large models are."""
+    layer = JointPruningLayer(42, gate_groups="finger")
+    layer.freeze_top(9)
+    with torch.device("meta"):
+        other = JointPruningLayer(42, gate_groups="finger")
+    other.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(other.gates(), layer.gates())
+    assert other.to("meta").gates().is_meta  # everything moves with the layer
+
+
+def test_a_checkpoint_of_older_code_loads():
+    """Its `gate_of`, `frozen` and `frozen_gates` were buffers, in this order."""
+    old = {
+        "joint_logits": torch.tensor([1.0, -1.0]), "gate_of": torch.tensor([0, 1, 0]),
+        "frozen": torch.tensor(True), "frozen_gates": torch.tensor([1.0, 0.0, 1.0]),
+    }  # fmt: skip
+    layer = JointPruningLayer(3, gate_groups=["a", "b", "a"])
+    layer.load_state_dict(old)
+    assert layer.kept_joints() == [0, 2]
+    assert list(layer.state_dict()) == list(old)
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, old[name]) and value.dtype == old[name].dtype
+    layer.load_state_dict(old | {"frozen": torch.tensor(False)})
+    assert not layer.frozen
+    old["frozen_gates"][1] = 1.0  # the layer has its own
+    assert layer.frozen_gates.tolist() == [1.0, 0.0, 1.0]
+    wrong = old | {"gate_of": torch.tensor([0, 1])}
+    with pytest.raises(RuntimeError, match=r"expected gate_of of shape \(3,\), got \(2,\): load"):
+        layer.load_state_dict(wrong)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_a_copy_is_equal_and_independent(net, twin):
+    net.gates.freeze_top(8)
+    other = twin(net)
+    x = torch.randn(2, 3, 42, 2)
+    assert torch.equal(other(x), net(x))
+    assert other.gates.kept_joints() == net.gates.kept_joints()
+    kept = net.gates.kept_joints()
+    other.gates.freeze_top(4)
+    assert net.gates.kept_joints() == kept
 
 
 def test_a_state_dict_holds_frozen_gates():
@@ -136,18 +479,40 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
     for shape, message in (
         ((2, 3, 21, 2), "expected 42 joints, got 21"),
         ((2, 3, 43), "multiple of 42 joints, got 43"),
-        ((42, 2), r"expected \(B, T, J, P\) or \(B, T, J\*P\), got \(42, 2\)"),
+        ((42, 2), r"expected a tensor \(B, T, J, P\) or \(B, T, J\*P\), got \(42, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
             JointPruningLayer(42)(torch.zeros(shape))
     for name, value, message in (
         ("init_keep_prob", 1.0, "init_keep_prob between 0 and 1, got 1.0"),
         ("temperature", 0.0, "temperature above 0, got 0.0"),
-        ("tied", [0, 1], "one gate index for each of 4 joints"),
-        ("tied", [0, 2, 2, 0], r"gate indices 0\.\.2, each used at least once"),
+        ("init_keep_prob", math.nan, "init_keep_prob between 0 and 1, got nan"),
+        ("temperature", math.nan, "finite temperature above 0, got nan"),
+        ("temperature", math.inf, "finite temperature above 0, got inf"),
+        ("gate_groups", [0, 1], "flat list of 4 labels, one per joint, got"),
+        ("gate_groups", np.zeros((4, 2)), "flat list of 4 labels, one per joint, got"),
+        ("gate_groups", [[0], [0], [1], [1]], "flat list of 4 labels, one per joint, got"),
+        ("gate_groups", 3, "flat list of 4 labels, one per joint, got 3"),
+        ("gate_groups", "finger", "42 joints for gate_groups='finger', got 4: pass a list"),
+        ("gate_groups", "thumb", r"one of \['joint', 'finger', .* or a list, got 'thumb'"),
+        ("num_joints", 0, "integer of 1 or more as num_joints, got 0"),
+        ("num_joints", -3, "integer of 1 or more as num_joints, got -3"),
+        ("num_joints", 4.0, "integer of 1 or more as num_joints, got 4.0"),
+        ("num_joints", True, "integer of 1 or more as num_joints, got True"),
+        ("num_joints", None, "integer of 1 or more as num_joints, got None"),
     ):
         with pytest.raises(ValueError, match=message):
-            JointPruningLayer(4, **{name: value})
+            JointPruningLayer(**{"num_joints": 4, name: value})
+    with pytest.raises(ValueError, match=r"expected a tensor \(B, T, J, P\) .*, got ndarray"):
+        JointPruningLayer(4)(np.zeros((2, 3, 4, 2)))
+
+
+def test_a_penalty_that_is_no_penalty_is_refused():
+    for weight in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"finite weight of 0 or more, got {weight}"):
+            l0_penalty(JointPruningLayer(4), weight)
+    assert l0_penalty(JointPruningLayer(4), 0).item() == 0
+    assert l0_penalty(JointPruningLayer(4), torch.tensor(2.0)).item() == pytest.approx(1.8)
 
 
 class QuickStartClassifier(nn.Module):

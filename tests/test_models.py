@@ -1,5 +1,6 @@
 """Dropout against the binomial law, our block against torch's, sliced against masked models."""
 
+import copy
 import math
 from dataclasses import asdict, replace
 
@@ -7,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
+from jointprune.export.program import LIBRARY_NOISE
 from jointprune.models import ENCODERS, SkeletonTransformer
 from jointprune.models.frames import Block
 from jointprune.models.parts import SHARPNESS, Dropout, Head
 from jointprune.preprocessing import normalise
 from jointprune.skeleton import JOINT_NAMES, bone_distance
+from jointprune.training import without_noise
 
 TINY = TrainingConfig(hidden=16, layers=2, feed_forward=2, frames=4, num_classes=4)
 
@@ -88,12 +92,12 @@ def random_kept(seed: int) -> list[int]:
     return sorted(torch.randperm(42, generator=generator)[:count].tolist())
 
 
-@pytest.mark.parametrize(("tied", "coords"), [(False, 2), (True, 3)])
+@pytest.mark.parametrize(("groups", "coords"), [("joint", 2), ("both-hands", 3), ("finger", 2)])
 @pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
-def test_a_sliced_model_gives_the_outputs_of_the_masked_one(encoder, tied, coords):
+def test_a_sliced_model_gives_the_outputs_of_the_masked_one(encoder, groups, coords):
     """With the joints that its gates keep, and with any others: those are missing to the masked."""
-    model = gated_model(encoder=encoder, tied=tied, coords=coords)
+    model = gated_model(encoder=encoder, gate_groups=groups, coords=coords)
     poses, present = clips(coords)
     own = model.joint_pruning.kept_joints()
     assert 1 < len(own) < 42
@@ -108,20 +112,134 @@ def test_a_sliced_model_gives_the_outputs_of_the_masked_one(encoder, tied, coord
         torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("tied", "gates"), [(False, 42), (True, 21)])
-def test_slicing_removes_the_weights_and_gates_of_dropped_joints_and_nothing_else(tied, gates):
+@pytest.mark.parametrize(("groups", "gates"), [("joint", 42), ("both-hands", 21), ("finger", 12)])
+def test_slicing_removes_the_weights_and_gates_of_dropped_joints_and_nothing_else(groups, gates):
     def count(model):
         return sum(p.numel() for p in model.parameters())
 
-    model, kept = gated_model(tied=tied), [0, 4, 8, 30]
+    model, kept = gated_model(gate_groups=groups), [0, 4, 8, 30]
     removed = count(model) - count(slice_joints(model, kept))
     assert removed == (42 - 4) * 2 * TINY.hidden + gates - 4
 
 
-@pytest.mark.parametrize("kept", [[], [3, 1], [2, 2], [-1, 3], [41, 42]])
-def test_joints_that_cannot_be_kept_are_refused(kept):
-    with pytest.raises(ValueError, match=r"ascending joint indices within 0\.\.41"):
+MASK = [j in (3, 7, 30) for j in range(42)]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        torch.tensor([3, 7, 30]), np.array([3, 7, 30]), (3, 7, 30), iter([3, 7, 30]), MASK,
+        np.array(MASK), torch.tensor(MASK), np.array([3, 7, 30], np.uint8),
+    ],
+)  # fmt: skip
+@torch.no_grad()
+def test_the_joints_of_a_slice_may_be_indices_or_a_mask_of_any_type(kept):
+    model, (poses, present) = gated_model(), clips()
+    small, expected = slice_joints(model, kept), slice_joints(model, [3, 7, 30])
+    assert small.config == expected.config
+    read = poses[:, :, [3, 7, 30]], present[:, :, [3, 7, 30]]
+    assert torch.equal(small(*read), expected(*read))
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ([], r"within 0\.\.41"), ([2, 2], r"within 0\.\.41"), ([-1, 3], r"within 0\.\.41"),
+        ([41, 42], r"within 0\.\.41"), ([False] * 42, r"within 0\.\.41"),
+        ([True, False], "mask of 42 booleans"), ([1.5], r"within 0\.\.41, .* got \[1\.5\]"),
+        (12, r"within 0\.\.41, .* got 12"), ([3, 1], r"ascending joint indices, got \[3, 1\]"),
+    ],
+)  # fmt: skip
+def test_joints_that_cannot_be_kept_are_refused(kept, message):
+    with pytest.raises(ValueError, match=message):
         slice_joints(gated_model(), kept)
+
+
+def test_a_model_without_open_gates_has_no_joints_to_keep():
+    model = gated_model()
+    torch.nn.init.constant_(model.joint_pruning.joint_logits, -9)
+    with pytest.raises(ValueError, match="model with open gates, got none: pass the joints"):
+        slice_joints(model)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("mode", [True, False])
+def test_what_a_closed_or_missing_joint_holds_changes_no_output_and_no_gradient(encoder, mode):
+    """NaN and infinity against random numbers; sampled gates are closed in training."""
+    model = gated_model(encoder=encoder, dropout=0.0).train(mode)
+    torch.nn.init.constant_(model.joint_pruning.joint_logits[:5], -30)
+    poses, present = clips()
+    hidden = ~present
+    hidden[:, :, :5] = True
+    found = []
+    for value in (None, torch.nan, torch.inf, -torch.inf):
+        model.zero_grad()
+        torch.manual_seed(0)
+        read = poses if value is None else torch.where(hidden[..., None], value, poses)
+        logits = model(read, present)
+        logits.square().sum().backward()
+        slopes = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        found.append((logits.detach(), *slopes))
+        assert all(part.isfinite().all() for part in found[-1])
+    for odd in found[1:]:
+        for one, other in zip(odd, found[0], strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_other_precisions_keep_theirs_and_give_the_same_logits(encoder, mode):
+    """In forward and sliced; keypoints may come in any precision. bfloat16 has three digits."""
+    model = gated_model(encoder=encoder, dropout=0.0).train(mode)
+    model.joint_pruning.freeze([1, 2, 22, 25, 29, 33])  # nothing is sampled in training
+    poses, present = clips()
+    expected = model(poses, present)
+    for kind, near in ((torch.float64, 1e-4), (torch.bfloat16, 0.5)):
+        other = copy.deepcopy(model).to(kind)
+        kept = other.joint_pruning.kept_joints()
+        small = slice_joints(other)
+        assert {p.dtype for p in small.parameters()} == {kind}
+        assert small.training == mode
+        for given in (poses, poses.to(kind)):
+            for logits in (
+                other(given, present),
+                small(given[:, :, kept], present[:, :, kept].float()),
+            ):
+                assert logits.dtype == kind
+                torch.testing.assert_close(logits.float(), expected, atol=near, rtol=0)
+        other(poses, present).sum().backward()
+        assert all(p.grad.isfinite().all() for p in other.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_batch_without_clips_gives_no_logits_and_clips_without_frames_are_refused(encoder, mode):
+    model, (poses, present) = gated_model(encoder=encoder).train(mode), clips()
+    assert model(poses[:0], present[:0]).shape == (0, 4)
+    with pytest.raises(ValueError, match="expected clips of one frame or more, got none"):
+        model(poses[:, :0], present[:, :0])
+    for wrong in (present[:, :, :21], present[:1], present[:, 0]):
+        with pytest.raises(ValueError, match=r"expected presence \(5, 4, 42\), one value a joint"):
+            model(poses, wrong)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@torch.no_grad()
+def test_a_gated_model_is_exported_for_any_number_of_clips(encoder):
+    model, (poses, present) = gated_model(encoder=encoder), clips()
+    free = {0: torch.export.Dim("clips")}
+    with without_noise(LIBRARY_NOISE):
+        program = torch.export.export(model, (poses[:2], present[:2]), dynamic_shapes=(free, free))
+    torch.testing.assert_close(program.module()(poses, present), model(poses, present))
+
+
+@torch.no_grad()
+def test_averaging_equal_models_with_their_buffers_changes_no_logit():
+    model, (poses, present) = gated_model(gate_groups="finger"), clips()
+    averaged = AveragedModel(model, use_buffers=True)
+    for _ in range(3):
+        averaged.update_parameters(model)
+    torch.testing.assert_close(averaged.eval()(poses, present), model(poses, present))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -1,11 +1,13 @@
 """The table of methods and their rankings: balanced draws, orders, training clips only."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from jointprune import training
 from jointprune.agreement import stability_table
 from jointprune.config import TrainingConfig
 from jointprune.prediction import trained_model
@@ -25,7 +27,15 @@ from jointprune.selection import (
     voted,
 )
 from jointprune.selection.baselines import ANATOMY
-from jointprune.skeleton import FINGERS, JOINT_NAMES, JOINTS, LEVEL_OF, SHORT_NAME, hand_index
+from jointprune.skeleton import (
+    FINGERS,
+    GROUP_OF,
+    JOINT_NAMES,
+    JOINTS,
+    LEVEL_OF,
+    SHORT_NAME,
+    hand_index,
+)
 from jointprune.workspace import Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8, gate_learning_rate=0.5)
@@ -168,6 +178,30 @@ def test_orders_and_gates_choose_only_their_joints_hand_or_pairs(
     assert chosen("signing-hand", 6) < right
     tied = chosen("tied", 12)
     assert tied == {f"{h}.{SHORT_NAME[name]}" for h in ("left", "right") for name in tied}
+    for k in (4, 5, 8, 12):
+        fingers = Counter(GROUP_OF["finger"][name] for name in chosen("finger", k))
+        assert all(n == (1 if "wrist" in group else 4) for group, n in fingers.items())
+        assert fingers.total() == k
+
+
+def test_the_joints_chosen_from_grouped_gates_are_those_that_training_kept(
+    toy_dataset, train_clips, workspace, monkeypatch
+):
+    """Also where a wrist has the highest logit, which whole fingers of 8 joints leave out."""
+    finalise = training.finalise
+
+    def raise_the_wrist(model, *rest):
+        model.joint_pruning.joint_logits.data[0] = 9.0  # of joint 0, the left wrist
+        finalise(model, *rest)
+
+    monkeypatch.setattr(training, "finalise", raise_the_wrist)
+    test = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
+    settings = replace(TINY, mask="hard-concrete", gate_groups="finger", budget=8)
+    run = make_run(toy_dataset, train_clips, test, 0, settings)
+    scores = rank_joints("finger", toy_dataset, train_clips, 0, 8, TINY, workspace)
+    layer = trained_model(run, toy_dataset, workspace).joint_pruning
+    assert layer.joint_logits.argmax() == 0 and 0 not in layer.kept_joints()
+    assert top_joints(scores, 8) == tuple(layer.kept_joints())
 
 
 def test_a_cascades_smaller_selections_lie_inside_its_larger_ones(

@@ -76,14 +76,16 @@ class Block(nn.Module):
 
     def attention(self, tokens: Tensor) -> Tensor:
         """Multi-head self-attention over frames, (B, T, hidden)."""
-        split = self.read(tokens).unflatten(-1, (3, self.heads, -1))
+        width = tokens.shape[-1] // self.heads
+        split = self.read(tokens).unflatten(-1, (3, self.heads, width))
         with as_given(tokens.device):  # autocast's checks cost more than they save
             # Each (B, heads, T, width), in the precision of `read`.
             query, key, value = split.permute(2, 0, 3, 1, 4).contiguous().unbind()
             # Keys before queries: torch's softmax over the last axis takes four times as long
             # if the number of frames is not a multiple of 16.
             scores = key @ (query * query.shape[-1] ** -0.5).mT
-            share = scores.float().softmax(-2).to(value.dtype)
+            exact = torch.promote_types(scores.dtype, torch.float32)
+            share = scores.to(exact).softmax(-2).to(value.dtype)
             mixture = (self.dropout(share).mT @ value).transpose(1, 2).flatten(2)
         return self.write(mixture)
 

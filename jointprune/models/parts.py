@@ -12,6 +12,9 @@ from jointprune.skeleton import hand_index
 
 SHARPNESS = 12.0
 
+# Log weight of an unused place for an exemplar: exp gives 0, and unlike -inf it can be averaged.
+UNUSED = -1e4
+
 
 class Dropout(nn.Module):
     """Inverted dropout with 8 random bits per value: p is rounded to a multiple of 1/256.
@@ -53,7 +56,7 @@ class Head(nn.Module):
         none = torch.zeros(classes, exemplars, width)
         self.exemplars = nn.Parameter(none, requires_grad=False)
         # Log weights of the class vector, which comes first, and of the exemplars.
-        share = torch.full((classes, 1 + exemplars), -math.inf)
+        share = torch.full((classes, 1 + exemplars), UNUSED)
         share[:, 0] = 0.0
         self.register_buffer("share", share)
 
@@ -68,13 +71,13 @@ class Head(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """L2-normalised clip embeddings, shape (B, width)."""
-        tokens = self.norm(tokens.float())
+        tokens = self.norm(tokens.to(self.signs.dtype))  # mixed precision has shortened them
         return functional.normalize((tokens * self.attend(tokens).softmax(1)).sum(1), dim=-1)
 
     @torch.no_grad()
     def remember(self, clips: Tensor, labels: Tensor) -> None:
         """Replace the exemplars by the embeddings `clips` (N, width) of classes `labels` (N,)."""
-        self.share.fill_(-math.inf)
+        self.share.fill_(UNUSED)
         for sign, (exemplars, share) in enumerate(zip(self.exemplars, self.share, strict=True)):
             own = clips[labels == sign]
             exemplars[: len(own)] = own

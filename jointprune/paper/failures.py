@@ -12,7 +12,8 @@ import torch
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.gates import JointPruningLayer, QuickStartMask, l0_penalty
+from jointprune.gate_variants import QuickStartMask
+from jointprune.gates import JointPruningLayer, l0_penalty
 from jointprune.prediction import evaluation_batches, predict, trained_model
 from jointprune.preprocessing import normalise
 from jointprune.runs import make_run

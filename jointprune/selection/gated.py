@@ -67,9 +67,16 @@ def kept(data, train_clips, seed, config, workspace) -> list[int]:
 
 
 def _scores(data, train_clips, seed, config, workspace, joints) -> np.ndarray:
-    """Logits (J,) of gates trained on `joints` alone; other joints get lower values."""
+    """Logits (J,) of gates trained on `joints` alone; other joints get lower values.
+
+    With a budget the joints that training kept come first: of groups of unequal size these need
+    not have the highest logits.
+    """
     layer = _gates(data, train_clips, seed, config, workspace, joints)
     logits = layer.joint_logits[layer.gate_of].detach().numpy()
+    kept = layer.kept_joints()
+    if config.budget and top_joints(logits, config.budget) != tuple(kept):
+        logits[kept] += 1 + np.ptp(logits)
     scores = np.full(len(data.joints), logits.min() - 1, dtype=float)
     scores[list(joints)] = logits
     return scores

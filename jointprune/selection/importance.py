@@ -66,7 +66,7 @@ def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, 
 def held_out_run(data: SignDataset, train_clips, seed: int, config: TrainingConfig) -> Run:
     """The training of the network; its test clips are those of the held-out groups."""
     split = inner_split(data, train_clips, seed)
-    return make_run(data, *split, seed, replace(config, budget=0, tied=False))
+    return make_run(data, *split, seed, replace(config, budget=0, gate_groups="joint"))
 
 
 def _ranker(score: Callable[[HeldOut, int], np.ndarray]):

@@ -201,7 +201,14 @@ _ROWS = (
     ),
     Method(
         "tied", "learned gates, tied over hands", "learned gates, each shared by both hands",
-        "gated:down_to_k", GATES | {"tied": True}, for_one_k=True, synthetic=False,
+        "gated:down_to_k", GATES | {"gate_groups": "both-hands"}, for_one_k=True,
+        synthetic=False,
+    ),
+    Method(
+        "finger", "learned gates, one a finger",
+        "learned gates, each shared by the joints of a finger; a wrist has its own",
+        "gated:down_to_k", GATES | {"gate_groups": "finger"}, for_one_k=True,
+        budgets=(4, 8, 12), synthetic=False,
     ),
     Method(
         "cascade", "learned gates, in rounds",
