@@ -7,6 +7,7 @@ from importlib import import_module
 _MODULES = {
     "EXPERIMENTS": "runs",
     "JointPruningLayer": "gates",
+    "JointSelector": "selection",
     "METHODS": "selection",
     "Method": "selection",
     "Run": "runs",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from jointprune.checks import integer
 from jointprune.models import ENCODERS
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.skeleton import JOINT_NAMES, hand_index
 
 MASKS = (
     "open", "hard-concrete", "stg", "concrete", "group-lasso", "any-subset", "quick-start"
@@ -57,6 +58,7 @@ class TrainingConfig:
     precision: str = "auto"  # of training, one of training.PRECISIONS
 
     def __post_init__(self):
+        hand_index(self.joints)  # refuses names of other joints, which no encoder can read
         if self.mask not in MASKS:
             raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
         if self.encoder not in ENCODERS:
@@ -88,6 +90,10 @@ class TrainingConfig:
         for name in ("frames", "layers", "feed_forward", "epochs", "batch_size", "ramp_end"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
+        for field in fields(self):
+            if field.type is int:  # NumPy's integers as well, which JSON cannot write
+                number = integer(getattr(self, field.name), 0, 2**31 - 1, f"as {field.name}")
+                object.__setattr__(self, field.name, number)
 
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
