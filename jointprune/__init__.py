@@ -8,6 +8,7 @@ _MODULES = {
     "EXPERIMENTS": "runs",
     "JointBudget": "budget",
     "JointPruningLayer": "gates",
+    "JointSelector": "selection",
     "METHODS": "selection",
     "Method": "selection",
     "PruneJoints": "budget",

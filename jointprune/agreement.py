@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from jointprune.checks import indices
 from jointprune.selection import METHODS
 
 
@@ -131,11 +132,5 @@ def _indicators(selections: Sequence[Iterable[int]], num_joints: int) -> np.ndar
     """Sets of joint indices as bool (selections, joints)."""
     kept = np.zeros((len(selections), num_joints), dtype=bool)
     for row, joints in zip(kept, selections, strict=True):
-        joints = list(joints)
-        if not set(joints) <= set(range(num_joints)):
-            raise ValueError(
-                f"expected joint indices from 0 to {num_joints - 1}, got {joints}: "
-                "pass indices, or a bool array without num_joints"
-            )
-        row[joints] = True
+        row[indices(joints, num_joints, "joints", at_least=0)] = True
     return kept

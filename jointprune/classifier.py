@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from jointprune.budget import PruneJoints
+from jointprune.checks import indices
 from jointprune.config import TrainingConfig
 from jointprune.gate_variants import (
     ConcreteSubset,
@@ -19,7 +20,6 @@ from jointprune.gate_variants import (
     StochasticGates,
 )
 from jointprune.gates import JointPruningLayer, hide_closed, l0_penalty
-from jointprune.joint_sets import checked_joints
 from jointprune.models import ENCODERS
 from jointprune.preprocessing import normalise
 
@@ -237,7 +237,7 @@ def slice_joints(
         )
     if kept is None and not (kept := model.joint_pruning.kept_joints()):
         raise ValueError("expected a model with open gates, got none: pass the joints to keep")
-    kept = checked_joints(kept, model.config.num_pose_points)
+    kept = indices(kept, model.config.num_pose_points, "joints").tolist()
     if kept != sorted(kept):
         raise ValueError(f"expected ascending joint indices, got {kept}: sort them")
     config = model.hparams["config"] | {

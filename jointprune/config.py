@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 
-from jointprune.joint_sets import check_whole_groups, is_integer
+from jointprune.checks import integer
+from jointprune.joint_groups import check_whole_groups
 from jointprune.models import ENCODERS
-from jointprune.skeleton import GROUP_OF, JOINT_NAMES
+from jointprune.skeleton import GROUP_OF, JOINT_NAMES, hand_index
 
 MASKS = (
     "open", "hard-concrete", "stg", "concrete", "group-lasso", "any-subset", "quick-start"
@@ -66,10 +67,12 @@ class TrainingConfig:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type is int and not is_integer(value):
-                raise ValueError(f"expected an integer for {field.name}, got {value!r}")
+            if field.type is int:  # NumPy's integers as well, which JSON cannot write
+                number = integer(value, 0, 2**31 - 1, f"as {field.name}")
+                object.__setattr__(self, field.name, number)
             if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
                 raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
+        hand_index(self.joints)  # refuses names of other joints, which no encoder can read
         if self.mask not in MASKS:
             raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
         if self.encoder not in ENCODERS:
@@ -104,8 +107,6 @@ class TrainingConfig:
             raise ValueError(
                 f"expected hidden to be a multiple of {self.heads} heads, got {self.hidden}"
             )
-        if self.exemplars < 0:
-            raise ValueError(f"expected 0 exemplars or more, got {self.exemplars}")
         for name in (
             "num_classes", "coords", "frames", "layers", "feed_forward", "epochs", "batch_size",
             "ramp_end",

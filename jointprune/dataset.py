@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from jointprune.checks import indices, integer, seed_of
 from jointprune.skeleton import HANDS, hand_index
 
 # A group signs with both hands if both are seen in more than this share of its frames.
@@ -109,12 +110,8 @@ class SignDataset:
         if self.official_split:
             return [self._published_fold()]
         names = sorted(set(self.groups))
-        if not 2 <= n <= len(names):
-            raise ValueError(
-                f"expected 2 to {len(names)} folds for {len(names)} groups, got {n}: "
-                "no group may be on both sides of a split"
-            )
-        rng = np.random.default_rng(seed)
+        n = integer(n, 2, len(names), f"folds for {len(names)} groups")
+        rng = np.random.default_rng(seed_of(seed))
         two_handed = self.two_handed()
         others = [name for name in names if name not in two_handed]
         folds = [[] for _ in range(n)]
@@ -137,4 +134,4 @@ class SignDataset:
         """Clips to test a model trained on `train_clips`: the published test set, or the rest."""
         if self.official_split:
             return np.flatnonzero(self.clips["split"] == "test")
-        return np.setdiff1d(np.arange(len(self)), train_clips)
+        return np.setdiff1d(np.arange(len(self)), indices(train_clips, len(self), "clips"))

@@ -10,7 +10,8 @@ from collections.abc import Hashable, Iterable
 import torch
 from torch import Tensor, nn
 
-from jointprune.joint_sets import checked_joints, group_indices, groups_of_k_joints, is_integer
+from jointprune.checks import indices, integer, joints_to_keep
+from jointprune.joint_groups import group_indices, groups_of_k_joints
 
 # Stretch of the binary concrete distribution, so that 0 and 1 carry probability mass.
 GAMMA, ZETA = -0.1, 1.1
@@ -69,14 +70,13 @@ class JointPruningLayer(nn.Module):
         gate_groups: str | Iterable[Hashable] | None = None,
     ):
         super().__init__()
-        if not is_integer(num_joints) or num_joints < 1:
-            raise ValueError(f"expected an integer of 1 or more as num_joints, got {num_joints!r}")
+        num_joints = integer(num_joints, 1, 2**31 - 1, "as num_joints")
         if not 0 < init_keep_prob < 1:
             raise ValueError(f"expected init_keep_prob between 0 and 1, got {init_keep_prob}")
         if not 0 < temperature < math.inf:
             raise ValueError(f"expected a finite temperature above 0, got {temperature}")
-        gate_of = group_indices(gate_groups, int(num_joints))
-        self.num_joints, self.temperature, self.hard = int(num_joints), temperature, hard
+        gate_of = group_indices(gate_groups, num_joints)
+        self.num_joints, self.temperature, self.hard = num_joints, temperature, hard
         start = torch.full((max(gate_of) + 1,), self._logit(init_keep_prob))
         self.joint_logits = nn.Parameter(start)
         # Attributes, not buffers: a moving average over buffers (torch.optim.swa_utils) would blend
@@ -184,8 +184,7 @@ class JointPruningLayer(nn.Module):
         ValueError
             If k is not an integer in 1..J, or if no set of whole groups has k joints.
         """
-        if not is_integer(k) or not 1 <= k <= self.num_joints:
-            raise ValueError(f"expected 1 to {self.num_joints} joints to keep, got {k!r}")
+        k = joints_to_keep(k, self.num_joints)
         order = self.joint_logits.argsort(descending=True, stable=True).tolist()
         gate_of = self.gate_of.tolist()
         gates = groups_of_k_joints(order, [gate_of.count(gate) for gate in order], k)
@@ -199,7 +198,7 @@ class JointPruningLayer(nn.Module):
         changes nothing, for anything else and for an empty selection.
         """
         opened = torch.zeros_like(self.frozen_gates)
-        opened[checked_joints(kept, self.num_joints)] = 1
+        opened[indices(kept, self.num_joints, "joints")] = 1
         self.frozen, self.frozen_gates = True, opened
 
     # The next three methods move, save and load the gates' state, as torch does with buffers.

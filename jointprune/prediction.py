@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from jointprune.checks import indices
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
@@ -21,6 +22,9 @@ def predict(
     model: SignClassificationLightning, data: SignDataset, clips: Sequence[int]
 ) -> np.ndarray:
     """Class probabilities (clips, classes) float32, in evaluation mode and full precision."""
+    clips = indices(clips, len(data), "clips", at_least=0)
+    if not len(clips):  # a run on all clips
+        return np.empty((0, model.config.num_classes), np.float32)
     return _probabilities(model.eval(), evaluation_batches(model.config, data, clips))
 
 
@@ -71,12 +75,14 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     FileNotFoundError
         If a run is not trained yet.
     ValueError
-        If a file of a run is damaged.
+        If there is no trial, or a file of a run is damaged.
     """
     rows = []
     for trial in trials:
         probabilities = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
         rows.append(prediction_rows(trial, probabilities, data))
+    if not rows:
+        raise ValueError("expected trials, got none: pass at least one")
     return pd.concat(rows, ignore_index=True)
 
 
@@ -108,7 +114,7 @@ def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.D
 
 def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) -> pd.DataFrame:
     """Rows of the predictions table from one trial's probabilities (test clips, classes)."""
-    clips = np.array(trial.run.test)
+    clips = np.array(trial.run.test, dtype=np.int64)
     labels, classes = np.asarray(data.labels)[clips], np.array(data.classes)
     return pd.DataFrame(
         {

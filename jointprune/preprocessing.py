@@ -67,7 +67,10 @@ def resample(
 
 
 def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> Tensor:
-    """Rotate, scale, shear, shift, deform and jitter clips (B, T, J, 2); missing joints stay 0."""
+    """Rotate, scale, shear, shift, deform and jitter clips (B, T, J, P); missing joints stay 0.
+
+    The first two coordinates are rotated and sheared; a third is only scaled, by the same size.
+    """
     clips, _, joints, coords = poses.shape
 
     def draw(width: float, *shape: int) -> Tensor:
@@ -78,8 +81,12 @@ def augment(poses: Tensor, present: Tensor, ranges: Augmentation, generator) -> 
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(clips)
     turn = torch.stack([cos, -sin, sin, cos], -1).view(clips, 2, 2)
     stretch = torch.stack([size * aspect, shear, zero, size / aspect], -1).view(clips, 2, 2)
+    change = turn @ stretch
+    if coords == 3:
+        plane, change = change, torch.diag_embed(size[:, None].repeat(1, 3))
+        change[:, :2, :2] = plane
     # With the long axis first, the product takes three times as long.
-    moved = ((turn @ stretch) @ poses.flatten(1, 2).mT).mT.contiguous().view_as(poses)
+    moved = (change @ poses.flatten(1, 2).mT).mT.contiguous().view_as(poses)
     build = torch.randn(clips, 1, joints, coords, generator=generator) * ranges.deformation
     noise = torch.randn(poses.shape, generator=generator) * ranges.jitter
     lasting = build + draw(ranges.shift, 1, 1, coords)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jointprune.checks import indices, seed_of
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.workspace import Workspace, file_sha256
@@ -35,7 +36,10 @@ def content_name(*content) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One model to train. Raises ValueError if a clip is in both `train` and `test`."""
+    """One model to train.
+
+    Raises ValueError if a clip is in both `train` and `test`, or twice in one of them.
+    """
 
     config: TrainingConfig
     train: tuple[int, ...]  # indices of the clips to train on
@@ -43,6 +47,10 @@ class Run:
     seed: int  # of weights, batches and gates
 
     def __post_init__(self):
+        for side, what, at_least in (("train", "training clips", 1), ("test", "test clips", 0)):
+            clips = indices(getattr(self, side), None, what, at_least)
+            object.__setattr__(self, side, tuple(clips.tolist()))
+        object.__setattr__(self, "seed", seed_of(self.seed))
         if shared := set(self.train) & set(self.test):
             raise ValueError(
                 f"expected no clip on both sides, got {len(shared)} shared: remove them from one"
@@ -85,13 +93,13 @@ def make_run(
     data
         The data set; it decides the joints, classes and coordinates of `config`.
     train, test
-        Indices of clips.
+        Indices of clips, or bool masks of all clips; only `test` may be empty.
     seed
         Seed of weights, batches and gates.
     config
         All other hyperparameters.
     kept
-        Indices of the joints to read; None for all.
+        Indices of the joints to read, or a bool mask of all joints; None for all.
 
     Returns
     -------
@@ -101,9 +109,13 @@ def make_run(
     Raises
     ------
     ValueError
-        If a clip is on both sides, or a hyperparameter is impossible.
+        If a clip is on both sides, an index is out of range or there twice, or a hyperparameter
+        is impossible.
     """
-    joints = data.joints if kept is None else tuple(data.joints[j] for j in sorted(kept))
+    train = indices(train, len(data), "training clips")
+    test = indices(test, len(data), "test clips", at_least=0)
+    kept = range(len(data.joints)) if kept is None else indices(kept, len(data.joints), "joints")
+    joints = tuple(data.joints[j] for j in sorted(kept))
     config = replace(
         config,
         joints=joints,
@@ -111,7 +123,7 @@ def make_run(
         num_classes=len(data.classes),
         coords=data.poses.shape[-1],
     )
-    return Run(config, tuple(map(int, train)), tuple(map(int, test)), seed)
+    return Run(config, train, test, seed)
 
 
 def trials_of(

@@ -63,8 +63,8 @@ def hand_index(names: Sequence[str]) -> np.ndarray:
     unknown = [name for name in names if name not in JOINT_NAMES]
     if unknown:
         raise ValueError(
-            f"expected joint names such as 'left.index_tip', got {unknown[:3]}: "
-            "see jointprune.skeleton.JOINT_NAMES for all 42"
+            f"expected names of hand joints, such as 'left.index_tip', got {unknown[:3]}: pass "
+            "all 42 joints, left hand first, or names out of jointprune.skeleton.JOINT_NAMES"
         )
     return np.array([HANDS.index(HAND_OF[name]) for name in names], dtype=np.int64)
 

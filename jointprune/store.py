@@ -83,7 +83,7 @@ def save_dataset(
     _check_values(poses, present, clips, folder)
     table = clips.to_csv(index=False, lineterminator="\n").encode()
     poses, present = np.ascontiguousarray(poses), np.ascontiguousarray(present)
-    meta["sha256"] = _content_sha256(meta, table, poses, present)
+    meta["sha256"] = content_sha256(meta, table, poses, present)
 
     with scratch_folder(folder.parent) as scratch:
         new = scratch / "new"
@@ -179,7 +179,7 @@ def _reopen(folder: Path, sha256: str) -> SignDataset:
     return data
 
 
-def _content_sha256(meta: dict, table: bytes, *arrays: np.ndarray) -> str:
+def content_sha256(meta: dict, table: bytes, *arrays: np.ndarray) -> str:
     """Checksum of all that a store holds; the same content gives the same on any machine."""
     digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     digest.update(table)
@@ -223,7 +223,7 @@ def _check_content(folder: Path, state: tuple) -> None:
     data = _opened(folder)
     meta = {key: value for key, value in data.meta.items() if key != "sha256"}
     table = (folder / "clips.csv").read_bytes()
-    got = _content_sha256(meta, table, data.poses, data.present)
+    got = content_sha256(meta, table, data.poses, data.present)
     if got != data.sha256:
         raise ValueError(DAMAGED.format(folder, f"content of checksum {got}"))
 

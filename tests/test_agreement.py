@@ -92,8 +92,10 @@ def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed()
         ((np.zeros((3, 4), bool),), "keep none: the index is not defined"),
         ((np.ones((1, 4), bool),), "at least two selections"),
         (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
-        (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[0, 4\]"),
-        (([(0, -1), (1, 2)], 4), r"from 0 to 3, got \[0, -1\]"),
+        (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[4\]"),
+        (([(0, -1), (1, 2)], 4), r"from 0 to 3, got \[-1\]"),
+        (([[True, False], [False, True]], 4), "a bool mask of length 4"),
+        (([(0, 0), (1, 2)], 4), r"got \[0\] more than once"),
     ],
 )
 def test_anything_but_a_table_of_selections_is_refused(arguments, message):

@@ -199,3 +199,17 @@ def test_no_other_joint_is_read(toy_dataset, augmentation):
         strict=True,
     ):
         assert torch.equal(poses, same)
+
+
+def test_a_third_coordinate_is_scaled_by_the_size_and_never_rotated():
+    """Sizes along x and y are s * a and s / a: the third is their geometric mean, s."""
+    generator = torch.Generator().manual_seed(1)
+    poses = torch.rand(200, 2, 42, 3, generator=generator) + 0.5
+    present = torch.rand(200, 2, 42, generator=generator) < 0.7
+    poses *= present[..., None]
+    moved = augment(poses, present, replace(STILL, scale=0.15), generator)
+    x, y, z = (moved[present] / poses[present]).unbind(-1)
+    torch.testing.assert_close(z, (x * y).sqrt())
+    assert z.std() > 0.05 and not moved[~present].any()
+    turned = augment(poses, present, replace(STILL, rotation=90, shear=0.1), generator)
+    torch.testing.assert_close(turned[..., 2], poses[..., 2])

@@ -290,6 +290,20 @@ def test_only_missing_rankings_are_made_and_one_for_each_k_only_where_k_matters(
     assert jobs_made == [(3, 0)] * 3 + [(1, 2)] + [(3, 0)] * 2  # a function's are not kept
 
 
+def test_a_changed_row_is_not_served_its_old_ranking(toy_dataset, workspace, monkeypatch):
+    def by_width(data, clips, seed, k, config, workspace):
+        return np.full(42, float(config.hidden))
+
+    arguments = (toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, 12, TINY, workspace)
+    found = []
+    for width in (16, 32, 16):
+        changed = replace(METHODS["greedy"], rank=by_width, settings={"hidden": width})
+        monkeypatch.setitem(METHODS, "greedy", changed)
+        found.append(rank_joints("greedy", *arguments)[0])
+    assert found == [16, 32, 16]
+    assert len(list((workspace.runs / "rankings").iterdir())) == 2
+
+
 def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_dataset, workspace):
     folds = toy_dataset.folds(3, seed=0)
     chosen = select_many("anatomical", 10, toy_dataset, folds, (0, 1), TINY, workspace)

@@ -5,6 +5,7 @@ from importlib import import_module
 # The module of each public name, imported at first use: figures and claims read the table of
 # methods without waiting for torch.
 _MODULES = {
+    "JointSelector": "selector",
     "METHODS": "methods",
     "Method": "methods",
     "Ranker": "methods",

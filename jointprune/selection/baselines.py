@@ -45,6 +45,7 @@ def _in_order(names: list[str]):
     """A ranker that takes joints in the order of `names`, all others last."""
 
     def rank(data, train_clips, seed, k, config, workspace) -> np.ndarray:
+        hand_index(data.joints)  # refuses joints of other names, which would all get 0
         order = [data.joints.index(name) for name in names if name in data.joints]
         return _descending(order, len(data.joints))
 
@@ -58,9 +59,9 @@ knuckles = _in_order([f"{hand}.{joint}" for joint in ("wrist", *KNUCKLES) for ha
 
 def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """Variance of each joint about its hand's mean, over the frames of the training clips."""
-    scores = np.zeros(len(data.joints))
-    for h in (0, 1):
-        mine = np.flatnonzero(hand_index(data.joints) == h)
+    scores, hand_of = np.zeros(len(data.joints)), hand_index(data.joints)
+    for h in np.unique(hand_of):
+        mine = np.flatnonzero(hand_of == h)
         moments = StandardScaler()
         for start in range(0, len(train_clips), READ_AT_ONCE):
             clips = train_clips[start : start + READ_AT_ONCE]

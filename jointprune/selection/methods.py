@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jointprune.checks import joints_to_keep
+
 Ranker = Callable[..., np.ndarray]
 
 
@@ -66,13 +68,17 @@ def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If `k` is out of range.
+        If `k` is no integer in this range, or `scores` is not one number per joint.
     """
-    if not 1 <= k <= len(scores):
+    scores = np.asarray(scores)
+    if scores.ndim != 1 or scores.dtype.kind not in "biuf" or np.isnan(scores).any():
         raise ValueError(
-            f"expected 1 to {len(scores)} joints to keep, got {k}: pass a k in this range"
+            f"expected one score per joint, got {scores!r:.100}: pass a flat array without NaN"
         )
-    return tuple(sorted(np.argsort(-scores, kind="stable")[:k].tolist()))
+    k = joints_to_keep(k, len(scores))
+    # Ascending and read from its end, since the negative of an unsigned score is not below 0.
+    order = np.lexsort((-np.arange(len(scores)), scores))[::-1]
+    return tuple(sorted(order[:k].tolist()))
 
 
 def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:

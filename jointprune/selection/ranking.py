@@ -1,16 +1,18 @@
 """Rankings of joints: made once for each training set, kept on disk, turned into selections."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from pkgutil import resolve_name
 
 import numpy as np
 
+from jointprune.checks import indices, joints_to_keep, seed_of
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.runs import Trial, content_name, make_run
-from jointprune.selection.methods import Ranker, method_of, top_joints
+from jointprune.selection.methods import Method, Ranker, method_of, top_joints
 from jointprune.workspace import Workspace, atomic_path
 
 # The joints chosen in each (fold, seed).
@@ -20,7 +22,7 @@ Chosen = dict[tuple[int, int], tuple[int, ...]]
 def rank_joints(
     method: str | Ranker,
     data: SignDataset,
-    train_clips: np.ndarray,
+    train_clips: Iterable[int],
     seed: int,
     k: int | None = None,
     config: TrainingConfig | None = None,
@@ -35,7 +37,7 @@ def rank_joints(
         (see `jointprune.selection.methods`).
     data : SignDataset
         The data set.
-    train_clips : array of int
+    train_clips : iterable of int, or bool mask of all clips
         Indices of the clips that the method may read.
     seed : int
         Seed of random draws and of training.
@@ -54,30 +56,31 @@ def rank_joints(
     Raises
     ------
     ValueError
-        For an unknown method, a method without a ranking, and a function of your own that does
-        not return one finite score per joint.
+        For an unknown method, a method without a ranking, clips that are none of `data` or there
+        twice, a `k` or `seed` out of range, and a function of your own that does not return one
+        finite score per joint.
 
     Examples
     --------
     >>> scores = rank_joints("variance", data, train_clips, seed=0)
     >>> top_joints(scores, 12)
     """
-    config, workspace = config or TrainingConfig(), workspace or Workspace()
-    if callable(method):
-        return _checked(method(data, train_clips, seed, k, config, workspace), data)
-    row = method_of(method)
+    row = _row(method)
     if row.rank is None:
         raise ValueError(
             f"expected a method that ranks joints, got {method!r} ({row.source}): "
             "choose one whose row in METHODS has `rank`"
         )
-    path = _kept_in(method, data, train_clips, seed, k, config, workspace)
-    if row.trains and path.is_file():
+    arguments = _for_ranker(
+        row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
+    )
+    path = _kept_in(row, *arguments) if row.trains else None
+    if path and path.is_file():
         return np.load(path)
-    settings = replace(config, **row.settings)
-    made_for = k if row.for_one_k else None
-    scores = _function(row.rank)(data, train_clips, seed, made_for, settings, workspace)
-    if row.trains:
+    scores = _function(row.rank)(*arguments)
+    if callable(method):
+        return _checked(scores, data)
+    if path:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)
     return scores
@@ -90,8 +93,9 @@ def choose_k(
     row = method_of(method)
     if row.chooses_k is None:
         return None
+    clips = indices(train_clips, len(data), "training clips")
     settings = replace(config, **row.settings)
-    return _function(row.chooses_k)(data, train_clips, seed, settings, workspace)
+    return _function(row.chooses_k)(data, clips, seed_of(seed), settings, workspace)
 
 
 def _function(place):
@@ -99,11 +103,25 @@ def _function(place):
     return place if callable(place) else resolve_name(f"jointprune.selection.{place}")
 
 
-def _kept_in(method: str, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
-    """The file of a learned ranking, whose name depends on everything that decides the ranking."""
-    made_for = k if method_of(method).for_one_k else None
-    decides = [*map(int, train_clips)], seed, made_for, asdict(config)
-    return workspace.runs / "rankings" / f"{content_name(data.sha256, method, *decides)}.npy"
+def _row(method: str | Ranker) -> Method:
+    """The row of a method, or one made for a function, which is given K and is not kept."""
+    if callable(method):
+        return Method("own", "own", "a function", method, for_one_k=True, trains=False)
+    return method_of(method)
+
+
+def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> tuple:
+    """Arguments of the row's ranker, checked: K only if it matters to it, the row's settings."""
+    clips = indices(train_clips, len(data), "training clips")
+    k = None if k is None else joints_to_keep(k, len(data.joints))
+    made_for = k if row.for_one_k else None
+    return data, clips, seed_of(seed), made_for, replace(config, **row.settings), workspace
+
+
+def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
+    """The file of a learned ranking, named by all that decides it; arguments as the ranker's."""
+    decides = train_clips.tolist(), seed, k, asdict(config)
+    return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npy"
 
 
 def _checked(scores, data: SignDataset) -> np.ndarray:
@@ -131,8 +149,10 @@ def rank_many(
     if callable(method):
         found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
         return dict(zip(cells, found, strict=True))
-    trains = method_of(method).trains
-    if missing := [job for job in jobs if trains and not _kept_in(*job).is_file()]:
+    row = method_of(method)
+    paths = [_kept_in(row, *_for_ranker(row, *job[1:])) for job in jobs]
+    missing = [job for job, path in zip(jobs, paths, strict=True) if not path.is_file()]
+    if row.trains and missing:
         done = len(jobs) - len(missing)
         list(on_every_core(rank_joints, missing, f"ranking, {method} {k or ''}", done=done))
     return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}

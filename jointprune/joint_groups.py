@@ -1,29 +1,8 @@
-"""Sets and groups of joints as a user gives them, checked: indices, masks, labels."""
+"""Groups of joints that share a gate."""
 
 from collections.abc import Hashable, Iterable
-from numbers import Integral
 
 from jointprune.skeleton import GROUP_OF, JOINT_NAMES
-
-
-def checked_joints(kept: Iterable[int], joints: int) -> list[int]:
-    """The indices `kept` as a list; they may be a tensor, an array, or a mask of `joints` booleans.
-
-    Raises ValueError for an empty selection, for duplicates and for indices out of range.
-    """
-    found = _entries(kept)
-    if found and len(found) == joints and all(type(j) is bool for j in found):
-        found = [j for j, keep in enumerate(found) if keep]
-    if (
-        not found
-        or not all(is_integer(j) and 0 <= j < joints for j in found)
-        or len(set(found)) < len(found)
-    ):
-        raise ValueError(
-            f"expected one or more different joint indices within 0..{joints - 1}, or a mask of "
-            f"{joints} booleans, got {kept if found is None else found!r:.200}"
-        )
-    return found
 
 
 def group_indices(groups: str | Iterable[Hashable] | None, joints: int) -> list[int]:
@@ -44,7 +23,7 @@ def group_indices(groups: str | Iterable[Hashable] | None, joints: int) -> list[
                 "pass a list with the group of each joint"
             )
         groups = [GROUP_OF[groups][name] for name in JOINT_NAMES]
-    labels = _entries(groups) or []
+    labels = groups.tolist() if hasattr(groups, "tolist") else list(groups)
     if len(labels) != joints or not all(isinstance(label, Hashable) for label in labels):
         raise ValueError(
             f"expected gate_groups to be a flat list of {joints} labels, one per joint, got "
@@ -82,16 +61,3 @@ def check_whole_groups(k: int, sizes: Iterable[int]) -> None:
             f"expected a number of joints that whole groups of gates add up to, got {k}: use one "
             f"of {near}"
         )
-
-
-def is_integer(value) -> bool:
-    """Whether a value is an integer of Python or numpy, and no bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _entries(values) -> list | None:
-    """The entries of a list, array or tensor as Python's own numbers; None for a single value."""
-    try:
-        return [value.tolist() if hasattr(value, "tolist") else value for value in values]
-    except TypeError:  # a number, None or a tensor without dimensions
-        return None
