@@ -26,7 +26,7 @@ PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish lab book bench torture clean
+.PHONY: help env data reproduce test smoke figures numbers check publish lab book bench course torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ book: env ## build a static site of the executed notebooks, build/book/index.htm
 
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py
+
+course: data ## prune other people's classifiers, as examples/ do, and measure it (1 hour)
+	@$(PY) benchmarks/course.py
 
 torture: data ## kill smoke runs, fill disks and damage files: is anything lost? (20 minutes)
 	@$(PY) benchmarks/torture

@@ -21,11 +21,12 @@ from torch.nn import functional
 from jointprune.budget import PruneJoints, joints_to_keep
 from jointprune.data import load_dataset
 from jointprune.paper.results import write_facts
+from jointprune.paper.report import markdown_table, with_block
 from jointprune.paper.synthetic import autsl_like
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.training import without_noise
-from jointprune.workspace import ROOT, Workspace, file_sha256
+from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
 sys.path.insert(0, str(ROOT / "examples"))
 
@@ -36,6 +37,12 @@ AUTSL_SHARE = 1 / 16
 AUTSL = f"synthetic-autsl-{AUTSL_SHARE:g}"
 # What to keep. Eight joints carry the synthetic signs: six cannot keep the accuracy.
 KEEP = {"fingerspelling": (0.55,), "ksl13": (0.55,), "synthetic": (0.55, 6), AUTSL: (0.55,)}
+NAMES = {
+    "fingerspelling": "letters",
+    "ksl13": "13 Korean words",
+    "synthetic": "synthetic signs",
+    AUTSL: "synthetic signs, 1/16 of AUTSL's size",
+}
 CODE = ("jointprune/budget.py", "jointprune/gates.py", "examples/bert_classifier.py",
         "examples/plain_pytorch.py")  # fmt: skip
 
@@ -152,6 +159,30 @@ def summary(rows: list[dict]) -> list[dict]:
     return table
 
 
+def in_words(table: list[dict]) -> str:
+    """The README's block: a table in Markdown, a row for each data set and K."""
+    rows = [("data set", "joints kept", *(f"closed after {epoch}" for epoch in REPORTED),
+             "accuracy without layer", "change, points", "worst setting")]  # fmt: skip
+    for row in table:
+        closed = [
+            f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
+            for low, high in zip(row["closed_low"], row["closed_high"], strict=True)
+        ]
+        rows.append((
+            NAMES[row["dataset"]], f"{row['keep']} of 42", *closed,
+            f"{100 * row['accuracy_without']:.1f} %", f"{row['change']:+.1f}",
+            f"{row['worst_setting']:+.1f}",
+        ))  # fmt: skip
+    return (
+        f"Share of joints closed after {', '.join(map(str, REPORTED[:-1]))} and {REPORTED[-1]} of "
+        f"{EPOCHS} epochs, and what the pruned joints cost (`make course`). Each row is the mean "
+        f"of {len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
+        f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
+        f"{BATCHES[-1]}) and {len(SEEDS)} seeds; the test clips come from groups held out:\n\n"
+        + markdown_table(rows)
+    )
+
+
 def main() -> None:
     workspace = Workspace()
     autsl_like(workspace, AUTSL_SHARE)
@@ -166,6 +197,10 @@ def main() -> None:
     facts = {"rows": rows, "table": summary(rows), "epochs": REPORTED}
     config = {"epochs": EPOCHS, "rates": RATES, "batches": BATCHES, "seeds": SEEDS, "keep": KEEP}
     sha256 = load_dataset("fingerspelling").sha256
+    readme = ROOT / "README.md"
+    text = with_block(readme.read_text(encoding="utf-8"), "course", in_words(facts["table"]))
+    with atomic_path(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     write_facts(workspace, "course.json", facts, data_sha256=sha256, config=config, smoke=False)
 
 

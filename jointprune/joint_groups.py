@@ -23,7 +23,9 @@ def group_indices(groups: str | Iterable[Hashable] | None, joints: int) -> list[
                 "pass a list with the group of each joint"
             )
         groups = [GROUP_OF[groups][name] for name in JOINT_NAMES]
-    labels = groups.tolist() if hasattr(groups, "tolist") else list(groups)
+    labels = groups if isinstance(groups, Iterable) else []
+    # Entries of arrays and tensors are equal to themselves only as Python's own numbers.
+    labels = [label.tolist() if hasattr(label, "tolist") else label for label in labels]
     if len(labels) != joints or not all(isinstance(label, Hashable) for label in labels):
         raise ValueError(
             f"expected gate_groups to be a flat list of {joints} labels, one per joint, got "

@@ -233,11 +233,11 @@ def test_claims_md_holds_every_claim_with_its_evidence(facts):
 def test_only_the_block_between_the_markers_changes(made, facts):
     text = (made.path / "README.md").read_text(encoding="utf-8")
     assert text == README.replace("old", report.headline(facts))
-    assert report.with_results(text, facts) == text
+    assert report.with_block(text, "results", report.headline(facts)) == text
     for marker in re.findall("<!-- .*? -->", README):
         for times in (0, 2):
             with pytest.raises(ValueError, match="once each"):
-                report.with_results(README.replace(marker, times * marker), facts)
+                report.with_block(README.replace(marker, times * marker), "results", "new")
 
 
 def test_a_published_selection_is_a_run_s_own_and_not_a_vote(facts):

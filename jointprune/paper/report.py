@@ -331,13 +331,13 @@ def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
     return rows
 
 
-def with_results(text: str, results: dict[str, dict]) -> str:
-    """A README with a new block of results; ValueError without the two markers."""
-    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+def with_block(text: str, name: str, content: str) -> str:
+    """A README with a new generated block `name`; ValueError without its two markers."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if [found[0] for found in re.finditer(f"{begin}|{end}", text)] != [begin, end]:
         raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
     before, after = text.split(begin)[0], text.split(end)[1]
-    return f"{before}{begin}\n{headline(results)}\n{end}{after}"
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def joints_json(results: dict[str, dict]) -> str:
@@ -378,7 +378,8 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
-        texts[readme] = with_results(readme.read_text(encoding="utf-8"), results)
+        text = readme.read_text(encoding="utf-8")
+        texts[readme] = with_block(text, "results", headline(results))
     return texts
 
 
