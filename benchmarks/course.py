@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from jointprune.budget import PruneJoints, joints_to_keep
 from jointprune.data import load_dataset
-from jointprune.paper.results import write_facts
 from jointprune.paper.report import markdown_table, with_block
+from jointprune.paper.results import write_facts
 from jointprune.paper.synthetic import autsl_like
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
