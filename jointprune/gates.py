@@ -20,9 +20,9 @@ GAMMA, ZETA = -0.1, 1.1
 class JointPruningLayer(nn.Module):
     """One hard-concrete gate per joint, or per group of joints, multiplied onto the keypoints.
 
-    In training mode each call samples the gates once for the whole batch. In evaluation mode the
-    gates are the deterministic estimate of the distribution and can be exactly 0 or 1. The output
-    of a joint whose gate is 0 is 0, even if its keypoints are NaN or infinite.
+    In training mode each call samples the gates anew for each clip. In evaluation mode the gates
+    are the deterministic estimate of the distribution and can be exactly 0 or 1. The output of a
+    joint whose gate is 0 is 0, even if its keypoints are NaN or infinite.
 
     Parameters
     ----------
@@ -104,25 +104,27 @@ class JointPruningLayer(nn.Module):
                 f"{x.shape[2]}: flatten (joints, coordinates) with joints outermost"
             )
         each = x if x.ndim == 4 else x.unflatten(2, (joints, x.shape[2] // joints))
-        gates = self.gates()
-        return (hide_closed(each, gates) * gates[:, None]).reshape(x.shape)
+        gates = self.gates(x.shape[0]).unsqueeze(-2)  # (1, J) or (B, 1, J)
+        return (hide_closed(each, gates) * gates[..., None]).reshape(x.shape)
 
-    def gates(self, clips: int = 1) -> Tensor:
+    def gates(self, clips: int | None = None) -> Tensor:
         """Gate of each joint in [0, 1], shape (J,): sampled in training, else deterministic.
 
         Parameters
         ----------
         clips
-            Clips in the batch. It matters only to `gate_variants.RandomSubsets`, which samples
-            for each clip and returns (clips, J) in training.
+            Clips in the batch: in training each gets a sample of its own, shape (clips, J).
         """
         if self.frozen:
             return self.frozen_gates
-        gates = self._gates(self.joint_logits)
+        logits = self.joint_logits
+        if self.training and clips is not None:
+            logits = logits.expand(clips, -1)
+        gates = self._gates(logits)
         if self.hard:
             # In this order the sum is exactly 0 or 1.
             gates = (gates > 0.5).to(gates) + (gates - gates.detach())
-        return gates[self.gate_of]
+        return gates[..., self.gate_of]
 
     def keep_probability(self) -> Tensor:
         """P(gate > 0) of each joint, before `hard` rounds it; shape (J,)."""
