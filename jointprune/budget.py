@@ -7,7 +7,11 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets
 from jointprune.gates import JointPruningLayer
+
+# Layers that choose their joints in another way.
+UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 
 # Shares of the training between which the number of open joints falls from all to K. The last
 # quarter trains the classifier on its K joints.
@@ -56,8 +60,10 @@ class JointBudget:
     """
 
     def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
-        if not isinstance(layer, JointPruningLayer):
-            raise ValueError(f"expected a JointPruningLayer, got {type(layer).__name__}")
+        if not isinstance(layer, JointPruningLayer) or isinstance(layer, UNSUITED):
+            raise ValueError(
+                f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}"
+            )
         if layer.frozen:
             raise ValueError("expected gates that can learn, got a frozen layer: make a new one")
         if not isinstance(steps, Integral) or steps < 1:
@@ -66,8 +72,10 @@ class JointBudget:
         self.steps = int(steps)
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
-        self._scores = nn.Parameter(layer.joint_logits.detach().clone())
+        # They are float32, as steps are too small for half precision.
+        self._scores = nn.Parameter(layer.joint_logits.detach().float().clone())
         self._adam = torch.optim.Adam([self._scores], foreach=False)
+        self._hold()
 
     @property
     def done(self) -> bool:
@@ -96,7 +104,7 @@ class JointBudget:
         RuntimeError
             If there is no gradient: call it after `backward`, before `zero_grad`.
         """
-        self.advance(self.progress + 1 / self.steps)
+        self.advance((round(self.progress * self.steps) + 1) / self.steps)
 
     @torch.no_grad()
     def advance(self, progress: float) -> None:
@@ -110,7 +118,9 @@ class JointBudget:
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
                 "budget.step(), and optimizer.zero_grad() after it or before backward"
             )
-        progress = 1.0 if progress > 1 - 0.5 / self.steps else progress
+        self._hold()  # another optimiser may have moved the logits
+        # A training that is resumed with more steps has done a smaller share of them.
+        progress = min(1.0, max(progress, self.progress))
         share, self.progress = progress - self.progress, progress
         if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
             self._adam.param_groups[0]["lr"] = TRAVEL * share
@@ -122,17 +132,17 @@ class JointBudget:
         if self.done:
             self.finish()
         else:
-            logits.copy_(self._held())
+            self._hold()
 
     def finish(self) -> None:
         """Decide now: freeze the layer with the K gates that have the highest scores open."""
-        with torch.no_grad():
-            self.progress = 1.0
-            self.layer.joint_logits.copy_(self._held())
-            self.layer.freeze_top(self.keep)
+        self.progress = 1.0
+        self._hold()
+        self.layer.freeze_top(self.keep)
 
-    def _held(self) -> Tensor:
-        """Scores, held above the threshold for the gates that may be open, below it for others."""
+    @torch.no_grad()
+    def _hold(self) -> None:
+        """Set the layer's logits: scores, but above the threshold for open gates, else below."""
         margin = FINAL if self.progress >= END else MARGIN
         order = self._scores.argsort(descending=True, stable=True)
         joints = torch.bincount(self.layer.gate_of)[order].cumsum(0)
@@ -140,7 +150,9 @@ class JointBudget:
         above = torch.zeros_like(self._scores, dtype=torch.bool).index_fill(0, opened, True)
         threshold = self.layer.threshold
         high, low = threshold + margin, threshold - margin
-        return torch.where(above, self._scores.clamp(min=high), self._scores.clamp(max=low))
+        self.layer.joint_logits.copy_(
+            torch.where(above, self._scores.clamp(min=high), self._scores.clamp(max=low))
+        )
 
     def state_dict(self) -> dict:
         """What a resumed training needs; the layer's own state is saved with the model."""
@@ -163,6 +175,7 @@ class JointBudget:
         with torch.no_grad():
             self._scores.copy_(state["scores"])
         self._adam.load_state_dict(state["adam"])
+        self._hold()
 
 
 class PruneJoints(lightning.Callback):
@@ -199,8 +212,11 @@ class PruneJoints(lightning.Callback):
         self.budget: JointBudget | None = None
         self._resumed: dict | None = None
 
+    def setup(self, trainer, module, stage) -> None:
+        if stage == "fit":  # before a checkpoint is loaded
+            self.budget = self._resumed = None
+
     def on_train_start(self, trainer, module) -> None:
-        self.budget = None
         if self._resumed and self._resumed["progress"] >= 1:
             return  # the layer came frozen with the checkpoint
         self.budget = JointBudget(pruning_layer(module), self.keep, planned_steps(trainer))
