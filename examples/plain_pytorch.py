@@ -38,8 +38,8 @@ def train(model: SignGRU, loader, epochs: int, learning_rate: float, keep: float
             loss = functional.cross_entropy(model(poses), labels) + budget.penalty()
             optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
             budget.step()
+            optimizer.step()
         closed.append(model.pruning.get_summary()["pruning_ratio"])
     return closed
 

@@ -32,7 +32,8 @@ class JointBudget:
     target that falls from all joints to K (CoFiPruning: Xia et al. 2022, arXiv 2204.00408). In
     addition the gates with the lowest scores beyond the target are held closed and all others
     open; a closed gate that gains on the others opens again. After three quarters of the steps
-    the K joints are decided, and after the last step the layer is frozen.
+    the K joints are decided, and after the last step the layer is frozen. Where joints share
+    gates, the fewest gates stay open that hold K joints or more.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ class JointBudget:
     ...     loss = loss_fn(model(poses), labels) + budget.penalty()
     ...     optimizer.zero_grad()
     ...     loss.backward()
-    ...     optimizer.step()
     ...     budget.step()
+    ...     optimizer.step()
     """
 
     def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
@@ -138,7 +139,7 @@ class JointBudget:
         """Decide now: freeze the layer with the K gates that have the highest scores open."""
         self.progress = 1.0
         self._hold()
-        self.layer.freeze_top(self.keep)
+        self.layer.freeze(self.layer.kept_joints())
 
     @torch.no_grad()
     def _hold(self) -> None:
@@ -197,7 +198,7 @@ class PruneJoints(lightning.Callback):
     ------
     ValueError
         When the training starts: if the module holds no such layer, several, or a frozen one, for
-        an impossible `keep`, and if the length of the training is unknown.
+        an impossible `keep`, if the length of the training is unknown, and if it resumes another.
     RuntimeError
         After the first epoch, if no gradient reached the gates.
 
@@ -222,6 +223,11 @@ class PruneJoints(lightning.Callback):
         self.budget = JointBudget(pruning_layer(module), self.keep, planned_steps(trainer))
         if self._resumed:
             self.budget.load_state_dict(self._resumed)
+        elif trainer.global_step:
+            raise ValueError(
+                "expected the checkpoint of a training with PruneJoints, got one of a training "
+                "without: train from the beginning"
+            )
 
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
         budget = self.budget

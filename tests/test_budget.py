@@ -1,13 +1,26 @@
 """`JointBudget` and `PruneJoints` in a stranger's classifier, whatever trains it."""
 
-import warnings
 from fractions import Fraction
+from functools import partial
 
 import lightning
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
+from strangers import (
+    BATCHES,
+    DECISIVE,
+    JOINTS,
+    KEEP,
+    Batches,
+    Stranger,
+    Watch,
+    batches,
+    fit,
+    loop,
+    trainer_of,
+)
 from torch import nn
 from torch.nn import functional
 
@@ -16,12 +29,10 @@ from jointprune import budget as code
 from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
 from jointprune.gates import QuickStartMask
 
-JOINTS, KEEP = 8, 3
-DECISIVE = [2, 5, 6]  # the joints that the label depends on
-
-
-class Batches(list):
-    """Batches; Lightning takes a plain list for several loaders."""
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.max_epochs. was not set"),
+    pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -29,92 +40,21 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def batches(number: int = 12, clips: int = 16) -> Batches:
-    """Clips (B, 2, J, 2) whose label is the sign of a sum over the decisive joints."""
-    poses = torch.randn(number, clips, 2, JOINTS, 2, generator=torch.Generator().manual_seed(0))
-    labels = (poses[..., DECISIVE, :].sum((2, 3, 4)) > 0).long()
-    return Batches(zip(poses, labels, strict=True))
-
-
-class Stranger(lightning.LightningModule):
-    """Somebody's classifier; `gates_too` gives the gates to its optimiser as well."""
-
-    def __init__(self, optimizer=torch.optim.Adam, gates_too=False, layer=None, **settings):
-        super().__init__()
-        torch.manual_seed(0)
-        self.pruning = jp.JointPruningLayer(JOINTS) if layer is None else layer
-        self.head = nn.Linear(2 * JOINTS * 2, 2)
-        self.make = optimizer, gates_too, {"lr": 0.01, **settings}
-
-    def forward(self, poses):
-        return self.head(self.pruning(poses).flatten(1))
-
-    def training_step(self, batch, _):
-        return functional.cross_entropy(self(batch[0]), batch[1])
-
-    def configure_optimizers(self):
-        optimizer, gates_too, settings = self.make
-        return optimizer((self if gates_too else self.head).parameters(), **settings)
-
-
-class Watch(lightning.Callback):
-    """Records the number of open joints after each batch."""
-
-    def __init__(self):
-        self.open = []
-
-    def on_train_batch_start(self, trainer, module, *_):
-        torch.manual_seed(trainer.global_step)
-
-    def on_train_batch_end(self, trainer, module, *_):
-        self.open.append(len(module.pruning.kept_joints()))
-
-
-def trainer_of(*callbacks, **options) -> lightning.Trainer:
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    options = {"max_epochs": 2, "accelerator": "cpu", "devices": 1} | quiet | options
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*max_epochs. was not set")
-        return lightning.Trainer(callbacks=list(callbacks), **options)
-
-
-def fit(module, loader=None, keep=KEEP, **options) -> list[int]:
-    """Train with PruneJoints; return the number of open joints after each batch."""
-    watch = Watch()
-    trainer_of(watch, jp.PruneJoints(keep), **options).fit(module, loader or batches())
-    return watch.open
-
-
-def loop(module, loader, epochs=2, keep=KEEP) -> list[list[int]]:
-    """The plain PyTorch loop; returns the open joints after each step."""
-    optimizer, course, step = module.configure_optimizers(), [], 0
-    budget = jp.JointBudget(module.pruning, keep, steps=epochs * len(loader))
-    for batch in loader * epochs:
-        torch.manual_seed(step)
-        loss = module.training_step(batch, None) + budget.penalty()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        budget.step()
-        course.append(module.pruning.kept_joints())
-        step += 1
-    return course
-
-
 def same(one: nn.Module, other: nn.Module) -> bool:
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def assert_course(course: list[int], keep: int = KEEP, every: int = 1) -> None:
-    """The counts are the nearest to a straight line from all joints to K, and end at K."""
-    progress = np.arange(1, len(course) + 1) / len(course)
+def assert_course(course: list[list[int]], keep: int = KEEP, steps: list[int] | None = None):
+    """The counts are the nearest to a straight line from all joints to K, and end at K.
+
+    `steps` is the number of batches that the gates have learned from after each batch.
+    """
+    counts, total = np.array([len(joints) for joints in course]), len(course)
+    progress = np.array(steps or range(1, total + 1)) / total
     line = np.interp(progress, [code.START, code.END], [JOINTS, keep])
-    distance = np.abs(np.array(course) - line)[every - 1 :: every]
-    assert distance.max() <= 0.5 + 1e-6, (course, line)
-    assert min(course) == course[-1] == keep
+    assert np.abs(counts - line).max() <= 0.5 + 1e-6, (counts, line)
+    assert counts.min() == counts[-1] == keep
 
 
 SGD = {"optimizer": torch.optim.SGD, "momentum": 0.9, "weight_decay": 0.5}
@@ -133,9 +73,7 @@ ADAMW = {"optimizer": torch.optim.AdamW, "weight_decay": 0.5, "fused": True}
         ({}, (12, 16), {"max_epochs": None, "max_steps": 31}),
         ({}, (12, 16), {"max_epochs": 3, "limit_train_batches": 7}),
         ({}, (12, 16), {"fast_dev_run": True}),
-        ({}, (12, 16), {"precision": "bf16-mixed"}),
-        ({}, (12, 16), {"precision": "bf16-true"}),
-        ({}, (12, 16), {"precision": "64-true"}),
+        *(({}, (12, 16), {"precision": kind}) for kind in ("bf16-mixed", "bf16-true", "64-true")),
     ],
 )
 def test_open_joints_fall_in_a_straight_line_to_exactly_k_whatever_trains(module, loader, trainer):
@@ -147,45 +85,39 @@ def test_open_joints_fall_in_a_straight_line_to_exactly_k_whatever_trains(module
 
 @pytest.mark.parametrize(("number", "accumulate"), [(12, 3), (11, 4), (5, 4)])
 def test_accumulated_gradients_move_the_gates_once_a_step(number, accumulate):
-    """Also where the batches of an epoch do not divide; the epoch then ends with a shorter step."""
+    """Also where the batches of an epoch do not divide; its last step is then of fewer."""
     course = fit(Stranger(), batches(number), max_epochs=4, accumulate_grad_batches=accumulate)
-    for epoch in range(4):
-        of_epoch = course[epoch * number : (epoch + 1) * number]
-        before = ([JOINTS] + course)[epoch * number]
-        assert of_epoch[: accumulate - 1] == [before] * (accumulate - 1)
-    steps = [b for b in range(1, 4 * number + 1) if b % number % accumulate == 0 or not b % number]
-    line = np.interp(np.array(steps) / (4 * number), [code.START, code.END], [JOINTS, KEEP])
-    assert np.abs(np.array(course)[np.array(steps) - 1] - line).max() <= 0.5 + 1e-6
-    assert course[-2] >= course[-1] == KEEP
+    of_epoch = [b if b == number else b - b % accumulate for b in range(1, number + 1)]
+    assert_course(course, steps=[number * epoch + b for epoch in range(4) for b in of_epoch])
 
 
-@pytest.mark.parametrize(("keep", "expected"), [(0.55, 4), (0.01, 1), (1, 1), (np.int64(5), 5),
-                                                (np.float32(0.5), 4), (Fraction(1, 4), 2), (8, 8)])  # fmt: skip
-def test_keep_is_a_share_or_a_number(keep, expected):
-    course = loop(Stranger(), batches(), keep=keep)
-    assert_course([len(joints) for joints in course], expected)
+SHARES = [(0.55, 4), (0.01, 1), (np.float32(0.5), 4), (Fraction(1, 4), 2)]
+
+
+@pytest.mark.parametrize(("keep", "number"), [*SHARES, (1, 1), (np.int64(5), 5), (8, 8)])
+def test_keep_is_a_share_or_a_number(keep, number):
+    assert_course(loop(Stranger(), batches(), keep), number)
 
 
 @pytest.mark.parametrize(
     "keep", [True, np.True_, 0, 1.0, 43, -1, 0.0, float("nan"), np.float64(1), "3", None]
 )
 def test_an_impossible_keep_is_refused(keep):
-    with pytest.raises(
-        ValueError, match=r"expected a share .* number from 1 to 8, got .*keep=0.55"
-    ):
+    message = r"expected a share .* number from 1 to 8, got .*: keep=0.55"
+    with pytest.raises(ValueError, match=message):
         jp.JointBudget(jp.JointPruningLayer(JOINTS), keep, 10)
-    with pytest.raises(ValueError, match="expected a share"):
+    with pytest.raises(ValueError, match=message):
         fit(Stranger(), keep=keep)
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAMW, {"lr": 0.3}])
-@pytest.mark.parametrize("train", [fit, loop])
+@pytest.mark.parametrize("train", [partial(fit, gradient_clip_val=0.01), loop,
+                                   partial(loop, late=True)])  # fmt: skip
 def test_gates_in_the_users_optimiser_change_no_bit(train, optimizer):
     """Of the gates, the classifier and, under PruneJoints, the norm by which it is clipped."""
-    clip = {"gradient_clip_val": 0.01} if train is fit else {}
     one, other = Stranger(**optimizer), Stranger(**optimizer, gates_too=True)
-    train(one, batches(), **clip)
-    train(other, batches(), **clip)
+    train(one, batches())
+    train(other, batches())
     assert same(one, other)
 
 
@@ -193,12 +125,11 @@ def test_gates_in_the_users_optimiser_change_no_bit(train, optimizer):
 def test_the_callback_and_the_plain_loop_learn_the_same_joints_which_decide_the_label(layer):
     by_loop, by_callback = (Stranger(layer=layer(JOINTS)) for _ in range(2))
     course = loop(by_loop, batches(60))
-    fit(by_callback, batches(60))
+    assert fit(by_callback, batches(60)) == course
     assert same(by_loop, by_callback)
-    assert course[-1] == DECISIVE
-    # A joint without influence closes before one that decides the label.
-    for joints in course[len(course) // 4 :]:
+    for joints in course[len(course) // 4 :]:  # one without influence closes before these
         assert set(DECISIVE) <= set(joints)
+    assert course[-1] == DECISIVE
 
 
 def test_a_closed_gate_opens_again_when_it_gains_on_the_others():
@@ -224,9 +155,8 @@ def test_gates_move_by_the_share_of_the_training_whatever_the_gradients_size(siz
         layer.joint_logits.grad = torch.full_like(layer.joint_logits, -size)
         budget.step()
     moved = budget.state_dict()["scores"] - before
-    torch.testing.assert_close(
-        moved, torch.full((4,), code.TRAVEL * 100 / 20_000), rtol=1e-3, atol=0
-    )
+    expected = torch.full_like(moved, code.TRAVEL * 100 / 20_000)
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=0)
     assert layer.joint_logits.dtype == dtype
 
 
@@ -235,6 +165,13 @@ def test_every_joint_is_open_at_first_even_if_gates_start_closed():
     assert layer.kept_joints() == []
     jp.JointBudget(layer, KEEP, 100)
     assert len(layer.kept_joints()) == JOINTS
+
+
+def test_joints_that_share_a_gate_close_together_and_k_or_more_stay_open():
+    layer = jp.JointPruningLayer(JOINTS, tied=[0, 0, 1, 1, 1, 2, 2, 3])
+    *_, last = loop(Stranger(layer=layer), batches())
+    assert [2 in last, 5 in last] == [3 in last, 6 in last]
+    assert KEEP <= len(last) <= KEEP + 2
 
 
 @pytest.mark.parametrize("weight", [0.001, 100.0])
@@ -272,8 +209,7 @@ def test_the_quick_start_runs_as_printed_beside_the_callback(weight, tmp_path):
 
     logger = lightning.pytorch.loggers.CSVLogger(tmp_path)
     trainer = trainer_of(jp.PruneJoints(0.55), logger=logger, log_every_n_steps=1)
-    model = Printed()
-    trainer.fit(model, batches())
+    trainer.fit(model := Printed(), batches())
     assert model.joint_pruning.get_summary()["num_active"] == 4
     assert trainer.logged_metrics["num_active_joints"] == 4
     assert trainer.logged_metrics["pruning_ratio"] == 0.5
@@ -291,8 +227,7 @@ def test_scaled_gradients_of_half_precision_are_unscaled_once(gates_too, optimiz
 
     monkeypatch.setattr(jp.JointBudget, "advance", spy)
     fit(Stranger(**optimizer, gates_too=gates_too), max_steps=1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
-    half = MixedPrecision("16-mixed", "cpu", scaler)
+    half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**12))
     course = fit(Stranger(**optimizer, gates_too=gates_too), plugins=[half])
     torch.testing.assert_close(seen[1], seen[0], rtol=0.02, atol=1e-5)
     assert_course(course)
@@ -307,64 +242,56 @@ class TwoOptimisers(Stranger):
         self.other = nn.Linear(2 * JOINTS * 2, 2)
 
     def configure_optimizers(self):
-        parts = (self.head, self.other)
-        return [torch.optim.SGD(part.parameters(), lr=0.1) for part in parts]
+        return [torch.optim.SGD(part.parameters(), 0.1) for part in (self.head, self.other)]
 
     def training_step(self, batch, _):
-        losses = (super().training_step(batch, _),
-                  functional.cross_entropy(self.other(batch[0].flatten(1)), batch[1]))  # fmt: skip
-        pairs = zip(self.optimizers(use_pl_optimizer=not self.raw), losses, strict=True)
-        for optimizer, loss in pairs:
+        other = functional.cross_entropy(self.other(batch[0].flatten(1)), batch[1])
+        losses = (super().training_step(batch, _), other)
+        optimizers = self.optimizers(use_pl_optimizer=not self.raw)
+        for optimizer, loss in zip(optimizers, losses, strict=True):
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
 
 
-@pytest.mark.parametrize("options", [{}, {"max_epochs": None, "max_steps": 48}])
-def test_two_optimisers_under_manual_optimisation_count_one_training(options):
-    course = fit(TwoOptimisers(), **options)
-    assert course == sorted(course, reverse=True)
-    assert (len(course), course[-1]) == (24, KEEP)
+def test_two_optimisers_under_manual_optimisation_count_one_training():
+    assert_course(fit(TwoOptimisers()))
+    steps = fit(TwoOptimisers(), max_epochs=None, max_steps=48)  # two a batch, the first with gates
+    assert_course(steps, steps=[*np.arange(0.5, 23), 24])
 
 
-def test_raw_optimisers_are_told_to_go_through_lightning():
+def test_gates_that_get_no_gradient_are_told_after_the_first_epoch():
     with pytest.raises(RuntimeError, match=r"step the optimisers of self.optimizers\(\)"):
         fit(TwoOptimisers(raw=True))
-
-
-def test_a_layer_that_is_never_called_is_told_after_the_first_epoch():
     module = Stranger()
     module.forward = lambda poses: module.head(poses.flatten(1))
     with pytest.raises(RuntimeError, match="call the layer in the forward pass"):
         fit(module)
-    budget = jp.JointBudget(module.pruning, KEEP, 5)
-    with pytest.raises(RuntimeError, match="before budget.step"):
-        budget.step()
+    with pytest.raises(RuntimeError, match=r"call loss.backward\(\) before"):
+        jp.JointBudget(module.pruning, KEEP, 5).step()
 
 
 def test_a_training_that_stops_early_warns_and_still_ends_with_k():
-    class Stop(lightning.Callback):
+    class Stop(Watch):
         def on_train_epoch_end(self, trainer, module):
             trainer.should_stop = True
 
-    module = Stranger()
-    trainer = trainer_of(jp.PruneJoints(KEEP), Stop(), max_epochs=4)
     with pytest.warns(UserWarning, match="after 25% of the planned steps with [4-8] joints open"):
-        trainer.fit(module, batches())
+        fit(module := Stranger(), watch=Stop(), max_epochs=4)
     assert module.pruning.get_summary()["num_active"] == KEEP
 
 
-class Endless:
-    def __iter__(self):
-        return iter(batches())
+def test_a_training_of_unknown_length_is_refused():
+    class Endless:
+        def __iter__(self):
+            return iter(batches())
 
-
-@pytest.mark.parametrize(
-    ("loader", "epochs"), [(batches(), -1), (Endless(), 3)], ids=["endless", "no length"]
-)
-def test_a_training_of_unknown_length_is_refused(loader, epochs):
-    with pytest.raises(ValueError, match="expected a training of known length"):
-        fit(Stranger(), loader, max_epochs=epochs)
+    for loader, epochs in ((batches(), -1), (Endless(), 3)):
+        with pytest.raises(ValueError, match="expected a training of known length"):
+            fit(Stranger(), loader, max_epochs=epochs)
+    for steps in (0, 2.5, None):
+        with pytest.raises(ValueError, match="expected 1 step or more"):
+            jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps)
 
 
 def test_layers_that_a_budget_cannot_prune_are_refused_by_name():
@@ -382,66 +309,37 @@ def test_layers_that_a_budget_cannot_prune_are_refused_by_name():
     ):
         with pytest.raises(ValueError, match=message):
             fit(module)
-    for steps in (0, 2.5, None):
-        with pytest.raises(ValueError, match="expected 1 step or more"):
-            jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps)
 
 
-class Save(lightning.Callback):
-    def __init__(self, file, step):
-        self.file, self.step = file, step
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step and self.step % 12:
-            trainer.save_checkpoint(self.file)
-
-    def on_train_epoch_end(self, trainer, _):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.file)
-
-
-@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
 @pytest.mark.parametrize("step", [12, 29, 45])
 def test_a_resumed_training_ends_with_the_same_bits(step, tmp_path):
     """After an epoch, within one, and after the joints are decided."""
-    loader = Batches(batches(1) * 12)  # Lightning resumes within an epoch at its first batch
+    loader = Batches(batches(1) * BATCHES)  # Lightning resumes within an epoch at its first batch
     straight, resumed, file = Stranger(), Stranger(), tmp_path / "x.ckpt"
-    trainer = trainer_of(Watch(), jp.PruneJoints(KEEP), Save(file, step), max_epochs=4)
-    trainer.fit(straight, loader)
-    trainer = trainer_of(Watch(), jp.PruneJoints(KEEP), max_epochs=4)
-    trainer.fit(resumed, loader, ckpt_path=file, weights_only=True)
+    fit(straight, loader, watch=Watch(file, step), max_epochs=4)
+    fit(resumed, loader, resume=file, max_epochs=4)
     assert same(straight, resumed)
 
 
-def test_a_finished_training_goes_on_with_the_same_joints_and_a_longer_one_with_its_own_course(
-    tmp_path,
-):
-    module, trainer = Stranger(), trainer_of(jp.PruneJoints(KEEP), Save(tmp_path / "half.ckpt", 12))
-    trainer.fit(module, batches())
-    kept = module.pruning.kept_joints()
-    trainer.save_checkpoint(tmp_path / "x.ckpt")
-    more, callback = Stranger(), jp.PruneJoints(KEEP)
-    trainer = trainer_of(callback, max_epochs=4)
-    trainer.fit(more, batches(), ckpt_path=tmp_path / "x.ckpt", weights_only=True)
-    assert more.pruning.kept_joints() == kept
-    trainer.save_checkpoint(tmp_path / "x.ckpt")
-    trainer_of(jp.PruneJoints(KEEP), max_epochs=5).fit(
-        more, batches(), ckpt_path=tmp_path / "x.ckpt", weights_only=True
-    )
-    # Half of a training is a quarter of one that is twice as long: the gates wait.
-    watch = Watch()
-    trainer = trainer_of(watch, callback, max_epochs=4)
-    trainer.fit(
-        longer := Stranger(), batches(), ckpt_path=tmp_path / "half.ckpt", weights_only=True
-    )
-    assert len(set(watch.open[:12])) == 1
-    assert watch.open == sorted(watch.open, reverse=True)
-    assert longer.pruning.get_summary()["num_active"] == KEEP
+def test_a_finished_training_goes_on_with_its_joints(tmp_path):
+    """And its checkpoint can be resumed again; the callback starts anew with another module."""
+    file, again, callback = tmp_path / "x.ckpt", tmp_path / "y.ckpt", jp.PruneJoints(KEEP)
+    *_, kept = fit(Stranger(), watch=Watch(file, 24))
+    more = fit(Stranger(), keep=callback, watch=Watch(again, 36), resume=file, max_epochs=3)
+    assert more == [kept] * BATCHES
+    assert fit(Stranger(), resume=again, max_epochs=4) == [kept] * BATCHES
+    assert_course(fit(Stranger(), keep=callback))
+
+
+def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
+    """Half of a training is a quarter of one that is twice as long: meanwhile the gates wait."""
+    fit(Stranger(), watch=Watch(file := tmp_path / "half.ckpt", 12))
+    course = fit(Stranger(), resume=file, max_epochs=4)
+    counts = [len(joints) for joints in course]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == counts[11] > counts[-1] == KEEP
     with pytest.raises(ValueError, match="budget of 2 joints, got one of 3: resume with"):
-        trainer_of(jp.PruneJoints(2)).fit(
-            Stranger(), batches(), ckpt_path=tmp_path / "half.ckpt", weights_only=True
-        )
-    # The callback starts anew with another module.
-    fresh = Stranger()
-    trainer_of(watch := Watch(), callback).fit(fresh, batches())
-    assert_course(watch.open)
+        fit(Stranger(), keep=2, resume=file)
+    trainer_of(Watch(file, 12)).fit(Stranger(), batches())
+    with pytest.raises(ValueError, match="expected the checkpoint of a training with PruneJoints"):
+        fit(Stranger(), resume=file)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from test_budget import KEEP
+from strangers import KEEP
 
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.store import save_dataset

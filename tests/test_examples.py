@@ -3,7 +3,7 @@
 import importlib.util
 
 import pytest
-from test_budget import one_thread  # noqa: F401 (a fixture)
+import torch
 
 from jointprune.store import save_dataset
 from jointprune.workspace import ROOT
@@ -19,6 +19,7 @@ def test_an_example_trains_and_prints_the_joints_it_kept(
 ):
     if name == "bert_classifier":
         pytest.importorskip("transformers", reason="of the extra `bert`")
+    torch.set_num_threads(1)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # restored after it; Lightning sets it
     toy["clips"].loc[::2, "group"] += "-2"  # six groups, as the examples use four folds
     store = save_dataset(tmp_path / "toy", **toy)

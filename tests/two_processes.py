@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lightning
 import torch
-from test_budget import KEEP, Batches, Stranger, batches, trainer_of
+from strangers import KEEP, Batches, Stranger, batches, trainer_of
 
 from jointprune import PruneJoints, train, training
 from jointprune.config import TrainingConfig
@@ -36,7 +36,8 @@ class Notes(lightning.Callback):
     def on_train_epoch_start(self, trainer, model):
         if self.stop and trainer.current_epoch == 2:
             raise InterruptedError
-        self.gates = model.joint_pruning.gates().detach()
+        if trainer.current_epoch == 2:  # later ones are decided
+            self.gates = model.joint_pruning.gates().detach()
 
     def on_train_batch_end(self, trainer, model, outputs, batch, _):
         self.losses.append(outputs["loss"].item())
