@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from jointprune.budget import PruneJoints, joints_to_keep
+from jointprune.budget import PruneJoints, number_to_keep
 from jointprune.data import load_dataset
 from jointprune.paper.report import markdown_table, with_block
 from jointprune.paper.results import write_facts
@@ -127,7 +127,7 @@ def measure(names: list[str]) -> list[dict]:
             closed = np.array([shares for shares, _ in pruned])[:, np.array(REPORTED) - 1]
             rows.append({
                 **dict(zip(("dataset", "classifier", "learning_rate", "batch"), cell, strict=True)),
-                "keep": joints_to_keep(keep, len(load_dataset(cell[0]).joints)),
+                "keep": number_to_keep(keep, len(load_dataset(cell[0]).joints)),
                 "closed": {"low": closed.min(0).tolist(), "high": closed.max(0).tolist()},
                 "accuracy_without": plain,
                 "accuracy_with": [accuracy for _, accuracy in pruned],

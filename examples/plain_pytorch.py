@@ -38,8 +38,8 @@ def train(model: SignGRU, loader, epochs: int, learning_rate: float, keep: float
             loss = functional.cross_entropy(model(poses), labels) + budget.penalty()
             optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
             budget.step()
+            optimizer.step()
         closed.append(model.pruning.get_summary()["pruning_ratio"])
     return closed
 
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = SignGRU(len(data.joints), data.poses.shape[-1], len(data.classes))
     loader = ClipBatches(data, fit, FRAMES, 32, augmentation=Augmentation())
     closed = train(model, loader, options.epochs, 1e-3, options.keep)
-    print(f"closed after each tenth of the training: {[f'{c:.0%}' for c in closed[9::10]]}")
+    print(f"closed after every tenth epoch: {[f'{c:.0%}' for c in closed[9::10]]}")
     print(f"accuracy: {accuracy(model, ClipBatches(data, test, FRAMES, 32)):.1%}")
     print("kept:", ", ".join(data.joints[j] for j in model.pruning.kept_joints()))
 

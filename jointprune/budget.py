@@ -1,18 +1,25 @@
 """Close gates down to a number of joints, in any training: `JointBudget` and `PruneJoints`."""
 
 import warnings
+from itertools import accumulate
 from numbers import Integral, Real
 
 import lightning
 import torch
 from torch import Tensor, nn
 
+from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets
 from jointprune.gates import JointPruningLayer
+from jointprune.joint_groups import check_whole_groups, groups_of_k_joints
+
+# Layers that choose their joints in another way.
+UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 
 # Shares of the training between which the number of open joints falls from all to K. The last
 # quarter trains the classifier on its K joints.
 START, END = 0.05, 0.75
-TRAVEL = 14.0  # logits that a gate can move in a whole training; it closes after 3
+OPEN = 5.0  # logits from the threshold to the mean gate at the start: few samples disturb training
+TRAVEL = 28.0  # logits that a gate can move in a whole training
 MARGIN = 0.1  # logits between the threshold and the nearest gate
 FINAL = 12.0  # logits from the threshold to a decided gate, whose samples are then 0 or 1
 # Nats per unit of excess and whole training; weight of the quadratic penalty that damps it.
@@ -28,7 +35,8 @@ class JointBudget:
     target that falls from all joints to K (CoFiPruning: Xia et al. 2022, arXiv 2204.00408). In
     addition the gates with the lowest scores beyond the target are held closed and all others
     open; a closed gate that gains on the others opens again. After three quarters of the steps
-    the K joints are decided, and after the last step the layer is frozen.
+    the K joints are decided, and after the last step the layer is frozen. Joints that share a gate
+    close together; K joints have to be whole groups.
 
     Parameters
     ----------
@@ -51,23 +59,29 @@ class JointBudget:
     ...     loss = loss_fn(model(poses), labels) + budget.penalty()
     ...     optimizer.zero_grad()
     ...     loss.backward()
-    ...     optimizer.step()
     ...     budget.step()
+    ...     optimizer.step()
     """
 
     def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
-        if not isinstance(layer, JointPruningLayer):
-            raise ValueError(f"expected a JointPruningLayer, got {type(layer).__name__}")
+        if not isinstance(layer, JointPruningLayer) or isinstance(layer, UNSUITED):
+            raise ValueError(
+                f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}"
+            )
         if layer.frozen:
             raise ValueError("expected gates that can learn, got a frozen layer: make a new one")
         if not isinstance(steps, Integral) or steps < 1:
             raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
-        self.layer, self.keep = layer, joints_to_keep(keep, layer.num_joints)
+        self.layer, self.keep = layer, number_to_keep(keep, layer.num_joints)
+        check_whole_groups(self.keep, torch.bincount(layer.gate_of).tolist())
         self.steps = int(steps)
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
-        self._scores = nn.Parameter(layer.joint_logits.detach().clone())
+        # They are float32, as steps are too small for half precision.
+        logits = layer.joint_logits.detach().float()
+        self._scores = nn.Parameter(logits - logits.mean() + layer.open_above + OPEN)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
+        self._hold()
 
     @property
     def done(self) -> bool:
@@ -96,7 +110,7 @@ class JointBudget:
         RuntimeError
             If there is no gradient: call it after `backward`, before `zero_grad`.
         """
-        self.advance(self.progress + 1 / self.steps)
+        self.advance((round(self.progress * self.steps) + 1) / self.steps)
 
     @torch.no_grad()
     def advance(self, progress: float) -> None:
@@ -110,7 +124,9 @@ class JointBudget:
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
                 "budget.step(), and optimizer.zero_grad() after it or before backward"
             )
-        progress = 1.0 if progress > 1 - 0.5 / self.steps else progress
+        self._hold()  # another optimiser may have moved the logits
+        # A training that is resumed with more steps has done a smaller share of them.
+        progress = min(1.0, max(progress, self.progress))
         share, self.progress = progress - self.progress, progress
         if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
             self._adam.param_groups[0]["lr"] = TRAVEL * share
@@ -122,25 +138,32 @@ class JointBudget:
         if self.done:
             self.finish()
         else:
-            logits.copy_(self._held())
+            self._hold()
 
     def finish(self) -> None:
-        """Decide now: freeze the layer with the K gates that have the highest scores open."""
-        with torch.no_grad():
-            self.progress = 1.0
-            self.layer.joint_logits.copy_(self._held())
-            self.layer.freeze_top(self.keep)
+        """Decide now: freeze the layer with the K joints that have the highest scores open."""
+        self.progress = 1.0
+        self._hold()
+        self.layer.freeze_top(self.keep)
 
-    def _held(self) -> Tensor:
-        """Scores, held above the threshold for the gates that may be open, below it for others."""
+    @torch.no_grad()
+    def _hold(self) -> None:
+        """Set the layer's logits: scores, but above the threshold for open gates, else below."""
         margin = FINAL if self.progress >= END else MARGIN
-        order = self._scores.argsort(descending=True, stable=True)
-        joints = torch.bincount(self.layer.gate_of)[order].cumsum(0)
-        opened = order[: int((joints < round(self.target)).sum()) + 1]
-        above = torch.zeros_like(self._scores, dtype=torch.bool).index_fill(0, opened, True)
-        threshold = self.layer.threshold
-        high, low = threshold + margin, threshold - margin
-        return torch.where(above, self._scores.clamp(min=high), self._scores.clamp(max=low))
+        high, low = self.layer.open_above + margin, self.layer.open_above - margin
+        opened = torch.zeros_like(self._scores, dtype=torch.bool)
+        opened[self._opened()] = True
+        held = torch.where(opened, self._scores.clamp(min=high), self._scores.clamp(max=low))
+        self.layer.joint_logits.copy_(held)
+
+    def _opened(self) -> list[int]:
+        """Gates that are open now: the highest scores that hold as many joints as the target."""
+        order = self._scores.argsort(descending=True, stable=True).tolist()
+        sizes = torch.bincount(self.layer.gate_of)[order].tolist()
+        if self.progress >= END:
+            return [*groups_of_k_joints(order, sizes, self.keep)]
+        before = (total - size for total, size in zip(accumulate(sizes), sizes, strict=True))
+        return [g for g, joints in zip(order, before, strict=True) if joints < round(self.target)]
 
     def state_dict(self) -> dict:
         """What a resumed training needs; the layer's own state is saved with the model."""
@@ -163,6 +186,7 @@ class JointBudget:
         with torch.no_grad():
             self._scores.copy_(state["scores"])
         self._adam.load_state_dict(state["adam"])
+        self._hold()
 
 
 class PruneJoints(lightning.Callback):
@@ -184,7 +208,7 @@ class PruneJoints(lightning.Callback):
     ------
     ValueError
         When the training starts: if the module holds no such layer, several, or a frozen one, for
-        an impossible `keep`, and if the length of the training is unknown.
+        an impossible `keep`, if the length of the training is unknown, and if it resumes another.
     RuntimeError
         After the first epoch, if no gradient reached the gates.
 
@@ -199,13 +223,21 @@ class PruneJoints(lightning.Callback):
         self.budget: JointBudget | None = None
         self._resumed: dict | None = None
 
+    def setup(self, trainer, module, stage) -> None:
+        if stage == "fit":  # before a checkpoint is loaded
+            self.budget = self._resumed = None
+
     def on_train_start(self, trainer, module) -> None:
-        self.budget = None
         if self._resumed and self._resumed["progress"] >= 1:
             return  # the layer came frozen with the checkpoint
         self.budget = JointBudget(pruning_layer(module), self.keep, planned_steps(trainer))
         if self._resumed:
             self.budget.load_state_dict(self._resumed)
+        elif trainer.global_step:
+            raise ValueError(
+                "expected the checkpoint of a training with PruneJoints, got one of a training "
+                "without: train from the beginning"
+            )
 
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
         budget = self.budget
@@ -251,7 +283,7 @@ class PruneJoints(lightning.Callback):
         self._resumed = state_dict
 
 
-def joints_to_keep(keep: float, total: int) -> int:
+def number_to_keep(keep: float, total: int) -> int:
     """Number of joints for a share in (0, 1) of `total` or a number; ValueError otherwise."""
     if isinstance(keep, Integral) and not isinstance(keep, bool) and 1 <= keep <= total:
         return int(keep)

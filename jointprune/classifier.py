@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jointprune.budget import PruneJoints
+from jointprune.budget import PruneJoints, number_to_keep
 from jointprune.checks import indices
 from jointprune.config import TrainingConfig
 from jointprune.gate_variants import (
@@ -114,19 +114,31 @@ class SignClassificationLightning(lightning.LightningModule):
         loss = functional.cross_entropy(
             self(poses, present), labels, label_smoothing=self.config.label_smoothing
         )
-        if self.config.mask in PENALISED and not self.config.budget:
+        if self.config.mask in PENALISED and self._pruner() is None:
             loss = loss + self.gate_penalty()
         return loss
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """Prune to the budget, if there is one."""
-        if self.config.mask in PENALISED and self.config.budget:
-            return [PruneJoints(self.config.budget)]
+        """Prune to the budget, if there is one; ValueError if the trainer prunes to another."""
+        c, given = self.config, self._pruner()
+        if c.mask not in PENALISED or not c.budget:
+            return []
+        if given is None:
+            return [PruneJoints(c.budget)]
+        if number_to_keep(given.keep, c.num_pose_points) != c.budget:
+            raise ValueError(
+                f"expected one number of joints, got budget={c.budget} in the configuration and "
+                f"PruneJoints({given.keep}): leave one out"
+            )
         return []
 
+    def _pruner(self) -> PruneJoints | None:
+        """The trainer's callback that closes gates; without it the L0 penalty does."""
+        return next((c for c in self.trainer.callbacks if isinstance(c, PruneJoints)), None)
+
     def on_train_epoch_end(self) -> None:
-        """Log the gates' state after an epoch; with a budget, `PruneJoints` logs it."""
-        if self.config.mask != "open" and not self.configure_callbacks():
+        """Log the gates' state after an epoch; `PruneJoints` logs it by itself."""
+        if self.config.mask != "open" and self._pruner() is None:
             summary = self.joint_pruning.get_summary()
             self.log("pruning_ratio", summary["pruning_ratio"])
             self.log("num_active_joints", float(summary["num_active"]))

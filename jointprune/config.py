@@ -57,10 +57,10 @@ class TrainingConfig:
     mask: str = "open"  # kind of gates, one of MASKS
     gate_groups: str = "joint"  # joints that share a gate, a key of skeleton.GROUP_OF
     init_keep_prob: float = 0.9
-    gate_learning_rate: float = 0.06  # gates have a few hundred steps to travel 4 logits
+    gate_learning_rate: float = 0.06  # of the penalty's gates, which have a few hundred steps
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
     shrinkage: float = 0.35  # lambda of the group lasso, times the root of a block's size
-    ramp_end: float = 0.75  # share of training after which penalty or budget stays constant
+    ramp_end: float = 0.75  # share of training after which the penalty stays constant
     budget: int = 0  # joints to keep; 0: the penalty alone decides
     precision: str = "auto"  # of training, one of training.PRECISIONS
 

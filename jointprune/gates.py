@@ -136,8 +136,12 @@ class JointPruningLayer(nn.Module):
         """Indices of the joints whose gate is above 0 in evaluation."""
         if self.frozen:
             return self.frozen_gates.nonzero().flatten().tolist()
-        threshold = 0.0 if self.hard else self.threshold  # gates up to 1/2 are rounded to 0
-        return (self.joint_logits > threshold)[self.gate_of].nonzero().flatten().tolist()
+        return (self.joint_logits > self.open_above)[self.gate_of].nonzero().flatten().tolist()
+
+    @property
+    def open_above(self) -> float:
+        """The logit above which a gate is open in evaluation; `hard` rounds gates up to 1/2 to 0."""
+        return 0.0 if self.hard else self.threshold
 
     def anneal(self, progress: float) -> None:
         """Adapt to the share of training that is done; here the temperature stays constant."""

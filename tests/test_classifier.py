@@ -5,15 +5,17 @@ import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
 
+from jointprune.budget import PruneJoints
 from jointprune.classifier import SignClassificationLightning, one_cycle
 from jointprune.config import TrainingConfig
 from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.training import fit
+from jointprune.training import fit, without_noise
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
 GATED = replace(TINY, mask="hard-concrete")
@@ -141,23 +143,37 @@ def test_the_penalty_rises_linearly_until_ramp_end(progress, share, monkeypatch)
     assert model.gate_penalty().item() == pytest.approx(3.0 * share * 0.8, rel=1e-5)
 
 
-def test_the_lagrange_multiplier_rises_while_more_joints_are_open_than_the_budget_allows(
-    monkeypatch,
-):
-    """By the excess share at each step; not while the budget still allows all joints."""
-    model = model_of(replace(GATED, budget=12, init_keep_prob=0.9))
-    monkeypatch.setattr(model, "progress", lambda: 0.0)
-    assert model.gate_penalty().item() == 0
-    assert model.multiplier == 0
-    monkeypatch.setattr(model, "progress", lambda: 1.0)
-    excess = 0.9 - 12 / 42
-    for step in (1, 2, 3):
-        penalty = model.gate_penalty()
-        assert model.multiplier.item() == pytest.approx(step * excess, rel=1e-5)
-        assert penalty.item() == pytest.approx(step * excess * 0.9 + 50 * excess**2, rel=1e-5)
-    model.joint_pruning.joint_logits.data[10:] = -10
-    model.gate_penalty()
-    assert model.multiplier.item() < 3 * excess
+@pytest.mark.parametrize(
+    ("budget", "given", "kept"), [(12, None, 12), (12, 12, 12), (0, 20, 20), (0, 0.5, 21)]
+)
+def test_a_budget_or_the_trainers_callback_decides_the_number_of_joints(budget, given, kept):
+    """Lightning would replace the given callback by the configuration's without a word."""
+    callback = PruneJoints(given)
+    trainer = train_tiny(replace(GATED, budget=budget), [callback] if given else [])
+    assert trainer.lightning_module.joint_pruning.get_summary()["num_active"] == kept
+    assert trainer.callback_metrics["num_active_joints"] == kept
+    assert trainer.callbacks.count(callback) == (given is not None)
+
+
+def test_two_numbers_of_joints_are_refused():
+    with pytest.raises(ValueError, match=r"got budget=12 in the .* and PruneJoints\(0.5\): leave"):
+        train_tiny(replace(GATED, budget=12), [PruneJoints(0.5)])
+
+
+def train_tiny(config: TrainingConfig, callbacks) -> lightning.Trainer:
+    """Train for a step an epoch on random clips."""
+    poses, present = torch.randn(1, 8, 4, 42, 2), torch.ones(1, 8, 4, 42, dtype=torch.bool)
+    labels = torch.arange(8)[None]
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    trainer = lightning.Trainer(
+        max_epochs=config.epochs, accelerator="cpu", devices=1, callbacks=callbacks, **quiet
+    )
+    with without_noise():
+        loader = torch.utils.data.DataLoader([*zip(poses, present, labels, strict=True)], None)
+        trainer.fit(model_of(config), loader)
+    return trainer
 
 
 def test_the_learning_rate_rises_over_the_warmup_and_falls_to_0():
@@ -169,26 +185,29 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_to_0():
 
 @pytest.fixture
 def trained(toy_dataset) -> SignClassificationLightning:
-    """A tiny model trained towards a budget of 12 joints on two of the toy data set's groups."""
+    """A tiny model trained towards a budget of 12 joints."""
+    return train_toy(toy_dataset, replace(GATED, budget=12))
+
+
+def train_toy(data, config: TrainingConfig) -> SignClassificationLightning:
+    """Train on two of the toy data set's groups."""
     torch.set_num_threads(1)
-    train, test = toy_dataset.folds(3, seed=0)[0]
-    model, _ = fit(make_run(toy_dataset, train, test, 0, replace(GATED, budget=12)), toy_dataset)
+    model, _ = fit(make_run(data, *data.folds(3, seed=0)[0], 0, config), data)
     return model
 
 
-def test_the_gates_learn_at_their_own_rate_without_weight_decay(trained):
+def test_the_gates_of_the_penalty_learn_at_their_own_rate_without_weight_decay(toy_dataset):
+    trained = train_toy(toy_dataset, GATED)
     others, gates = trained.trainer.optimizers[0].param_groups
     assert gates["params"] == [trained.joint_pruning.joint_logits]
-    assert trained.multiplier > 0
-    assert trained.joint_pruning.keep_probability().mean() < 0.9  # they moved
     assert (gates["lr"], gates["weight_decay"]) == (GATED.gate_learning_rate, 0.0)
+    assert len(trained.joint_pruning.joint_logits.unique()) > 1  # they moved
     assert others["weight_decay"] == GATED.weight_decay
     assert others["lr"] == pytest.approx(0, abs=1e-6)  # one cycle has ended
     assert len(others["params"]) == len(list(trained.parameters())) - 1
 
 
 def test_a_checkpoint_needs_no_arguments_and_gives_the_same_model(trained, tmp_path):
-    trained.joint_pruning.freeze_top(12)
     trained.trainer.save_checkpoint(tmp_path / "x.ckpt")
     model = SignClassificationLightning.load_from_checkpoint(tmp_path / "x.ckpt").eval()
     assert model.config == trained.config

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from strangers import KEEP
 
 from jointprune.preprocessing import Augmentation, ClipBatches
 from jointprune.store import save_dataset
@@ -48,8 +49,10 @@ def test_two_processes_train_resume_and_end_with_the_same_model_of_12_joints(toy
     different = {key for key in first if not torch.equal(first[key], second[key])}
     assert different == {"losses", "gates"}
     assert len(first["losses"]) == 2 * 2  # the last two epochs, of two batches
-    assert first["multiplier"] > 0
     assert first["joint_pruning.frozen_gates"].sum() == 12
+    # A stranger's module, whose gates no optimiser of its own holds.
+    assert first["stranger.pruning.frozen_gates"].sum() == KEEP
+    assert len(first["scores"].unique()) > 1
 
     *_, kept, ratio, last = done.stdout.strip().splitlines()
     assert (kept, ratio) == ("Kept 12/42 joints", "Pruning ratio: 71.4%")

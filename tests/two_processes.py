@@ -1,4 +1,4 @@
-"""A training on two CPU processes (DDP), interrupted and resumed, and the command line.
+"""Trainings on two CPU processes (DDP): interrupted and resumed, a stranger's, the command line.
 
 `python two_processes.py FOLDER`: FOLDER is a workspace with the data set "toy".
 """
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import lightning
 import torch
+from strangers import KEEP, Batches, Stranger, batches, trainer_of
 
-from jointprune import train, training
+from jointprune import PruneJoints, train, training
 from jointprune.config import TrainingConfig
 from jointprune.runs import make_run
 from jointprune.store import open_dataset
@@ -35,7 +36,8 @@ class Notes(lightning.Callback):
     def on_train_epoch_start(self, trainer, model):
         if self.stop and trainer.current_epoch == 2:
             raise InterruptedError
-        self.gates = model.joint_pruning.gates().detach()
+        if trainer.current_epoch == 2:  # later ones are decided
+            self.gates = model.joint_pruning.gates().detach()
 
     def on_train_batch_end(self, trainer, model, outputs, batch, _):
         self.losses.append(outputs["loss"].item())
@@ -55,7 +57,13 @@ def main(folder: Path) -> None:
     model, _ = training.fit(run, data, [notes], **both)
     training.finalise(model, run, data)
     found = {"losses": torch.tensor(notes.losses), "gates": notes.gates, **model.state_dict()}
-    torch.save(found, folder / f"found-{torch.distributed.get_rank()}.pt")
+    rank, prune, module = torch.distributed.get_rank(), PruneJoints(KEEP), Stranger()
+    torch.manual_seed(rank)
+    own = Batches(batches(13)[rank : rank + 12])
+    trainer_of(prune, devices=2, strategy="ddp").fit(module, own)
+    found |= {f"stranger.{name}": part for name, part in module.state_dict().items()}
+    found["scores"] = prune.state_dict()["scores"]
+    torch.save(found, folder / f"found-{rank}.pt")
     options = {"dataset": "toy", "workspace": folder, "folds": 3, "epochs": 2, "devices": 2,
                "strategy": "ddp", "accelerator": "cpu", "precision": "bf16-mixed"}  # fmt: skip
     train.main([part for name, value in options.items() for part in (f"--{name}", str(value))])

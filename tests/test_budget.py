@@ -1,0 +1,345 @@
+"""`JointBudget` and `PruneJoints` in a stranger's classifier, whatever trains it."""
+
+from fractions import Fraction
+from functools import partial
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.plugins import MixedPrecision
+from strangers import (
+    BATCHES,
+    DECISIVE,
+    JOINTS,
+    KEEP,
+    Batches,
+    Stranger,
+    Watch,
+    batches,
+    fit,
+    loop,
+    trainer_of,
+)
+from torch import nn
+from torch.nn import functional
+
+import jointprune as jp
+from jointprune import budget as code
+from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
+from jointprune.gates import QuickStartMask
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.max_epochs. was not set"),
+    pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before"),
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def assert_course(course: list[list[int]], keep: int = KEEP, steps: list[int] | None = None):
+    """The counts are the nearest to a straight line from all joints to K, and end at K.
+
+    `steps` is the number of batches that the gates have learned from after each batch.
+    """
+    counts, total = np.array([len(joints) for joints in course]), len(course)
+    progress = np.array(steps or range(1, total + 1)) / total
+    line = np.interp(progress, [code.START, code.END], [JOINTS, keep])
+    assert np.abs(counts - line).max() <= 0.5 + 1e-6, (counts, line)
+    assert counts.min() == counts[-1] == keep
+
+
+SGD = {"optimizer": torch.optim.SGD, "momentum": 0.9, "weight_decay": 0.5}
+ADAMW = {"optimizer": torch.optim.AdamW, "weight_decay": 0.5, "fused": True}
+
+
+@pytest.mark.parametrize(
+    ("module", "loader", "trainer"),
+    [
+        ({"lr": 1e-6}, (12, 16), {}),
+        ({"lr": 1.0, "gates_too": True}, (30, 2), {}),
+        (SGD | {"gates_too": True}, (5, 64), {"max_epochs": 8}),
+        (ADAMW | {"gates_too": True}, (12, 16), {"gradient_clip_val": 1e-3}),
+        ({"optimizer": torch.optim.LBFGS}, (12, 16), {}),
+        ({}, (12, 16), {"max_epochs": 50, "max_steps": 31}),
+        ({}, (12, 16), {"max_epochs": None, "max_steps": 31}),
+        ({}, (12, 16), {"max_epochs": 3, "limit_train_batches": 7}),
+        ({}, (12, 16), {"fast_dev_run": True}),
+        *(({}, (12, 16), {"precision": kind}) for kind in ("bf16-mixed", "bf16-true", "64-true")),
+    ],
+)
+def test_open_joints_fall_in_a_straight_line_to_exactly_k_whatever_trains(module, loader, trainer):
+    stranger = Stranger(**module)
+    assert_course(fit(stranger, batches(*loader), **trainer))
+    assert stranger.pruning.frozen
+    assert sorted(stranger.pruning.gates().tolist()) == [0.0] * (JOINTS - KEEP) + [1.0] * KEEP
+
+
+@pytest.mark.parametrize(("number", "accumulate"), [(12, 3), (11, 4), (5, 4)])
+def test_accumulated_gradients_move_the_gates_once_a_step(number, accumulate):
+    """Also where the batches of an epoch do not divide; its last step is then of fewer."""
+    course = fit(Stranger(), batches(number), max_epochs=4, accumulate_grad_batches=accumulate)
+    of_epoch = [b if b == number else b - b % accumulate for b in range(1, number + 1)]
+    assert_course(course, steps=[number * epoch + b for epoch in range(4) for b in of_epoch])
+
+
+SHARES = [(0.55, 4), (0.01, 1), (np.float32(0.5), 4), (Fraction(1, 4), 2)]
+
+
+@pytest.mark.parametrize(("keep", "number"), [*SHARES, (1, 1), (np.int64(5), 5), (8, 8)])
+def test_keep_is_a_share_or_a_number(keep, number):
+    assert_course(loop(Stranger(), batches(), keep), number)
+
+
+@pytest.mark.parametrize(
+    "keep", [True, np.True_, 0, 1.0, 43, -1, 0.0, float("nan"), np.float64(1), "3", None]
+)
+def test_an_impossible_keep_is_refused(keep):
+    message = r"expected a share .* number from 1 to 8, got .*: keep=0.55"
+    with pytest.raises(ValueError, match=message):
+        jp.JointBudget(jp.JointPruningLayer(JOINTS), keep, 10)
+    with pytest.raises(ValueError, match=message):
+        fit(Stranger(), keep=keep)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAMW, {"lr": 0.3}])
+@pytest.mark.parametrize("train", [partial(fit, gradient_clip_val=0.01), loop,
+                                   partial(loop, late=True)])  # fmt: skip
+def test_gates_in_the_users_optimiser_change_no_bit(train, optimizer):
+    """Of the gates, the classifier and, under PruneJoints, the norm by which it is clipped."""
+    one, other = Stranger(**optimizer), Stranger(**optimizer, gates_too=True)
+    train(one, batches())
+    train(other, batches())
+    assert same(one, other)
+
+
+@pytest.mark.parametrize("layer", [jp.JointPruningLayer, StochasticGates])
+def test_the_callback_and_the_plain_loop_learn_the_same_joints_which_decide_the_label(layer):
+    by_loop, by_callback = (Stranger(layer=layer(JOINTS)) for _ in range(2))
+    course = loop(by_loop, batches(60))
+    assert fit(by_callback, batches(60)) == course
+    assert same(by_loop, by_callback)
+    for joints in course[len(course) // 4 :]:  # one without influence closes before these
+        assert set(DECISIVE) <= set(joints)
+    assert course[-1] == DECISIVE
+
+
+def test_a_closed_gate_opens_again_when_it_gains_on_the_others():
+    layer = jp.JointPruningLayer(4)
+    budget, seen = jp.JointBudget(layer, 2, steps=400), []
+    while budget.progress < code.END:
+        first = -1.0 if [1, 2, 3] in seen else 1.0  # falls until it is closed, then rises
+        layer.joint_logits.grad = torch.tensor([first, -first, -1.0, 0.0])
+        budget.step()
+        seen.append(layer.kept_joints())
+    assert [1, 2, 3] in seen
+    assert seen[-1] == [0, 2]
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_gates_move_by_the_share_of_the_training_whatever_the_gradients_size(size, dtype):
+    """Adam with a constant gradient moves by its step size; bfloat16 would round such steps off."""
+    layer = jp.JointPruningLayer(4).to(dtype)
+    budget = jp.JointBudget(layer, 4, steps=20_000)
+    before = budget.state_dict()["scores"]
+    for _ in range(100):
+        layer.joint_logits.grad = torch.full_like(layer.joint_logits, -size)
+        budget.step()
+    moved = budget.state_dict()["scores"] - before
+    expected = torch.full_like(moved, code.TRAVEL * 100 / 20_000)
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=0)
+    assert layer.joint_logits.dtype == dtype
+
+
+def test_every_joint_is_open_at_first_even_if_gates_start_closed():
+    layer = jp.JointPruningLayer(JOINTS, init_keep_prob=0.1)
+    assert layer.kept_joints() == []
+    jp.JointBudget(layer, KEEP, 100)
+    assert len(layer.kept_joints()) == JOINTS
+
+
+def test_joints_that_share_a_gate_close_together_and_k_or_more_stay_open():
+    layer = jp.JointPruningLayer(JOINTS, tied=[0, 0, 1, 1, 1, 2, 2, 3])
+    *_, last = loop(Stranger(layer=layer), batches())
+    assert [2 in last, 5 in last] == [3 in last, 6 in last]
+    assert KEEP <= len(last) <= KEEP + 2
+
+
+@pytest.mark.parametrize("weight", [0.001, 100.0])
+def test_the_quick_start_runs_as_printed_beside_the_callback(weight, tmp_path):
+    from jointprune import JointPruningLayer, l0_penalty
+
+    class Printed(Stranger):
+        def __init__(self):
+            super().__init__(layer=nn.Identity())
+            self.config = {"num_pose_points": JOINTS, "skel_learning_rate": 0.5}
+            self.joint_pruning = JointPruningLayer(
+                num_joints=self.config["num_pose_points"], init_keep_prob=0.9
+            )
+
+        def forward(self, skeleton_keypoints):
+            B, T, J, P = skeleton_keypoints.shape
+            skeleton_keypoints = self.joint_pruning(skeleton_keypoints)
+            return self.head(skeleton_keypoints.view(B, T, J * P).flatten(1))
+
+        def training_step(self, batch, _):
+            loss = super().training_step(batch, _)
+            loss = loss + l0_penalty(self.joint_pruning, weight=weight)
+            summary = self.joint_pruning.get_summary()
+            self.log("pruning_ratio", summary["pruning_ratio"], on_epoch=True)
+            self.log("num_active_joints", summary["num_active"], on_epoch=True)
+            return loss
+
+        def configure_optimizers(self):
+            group = {
+                "params": [self.joint_pruning.joint_logits],
+                "lr": self.config["skel_learning_rate"],
+                "weight_decay": 0.0,
+            }
+            return torch.optim.AdamW([{"params": self.head.parameters()}, group])
+
+    logger = lightning.pytorch.loggers.CSVLogger(tmp_path)
+    trainer = trainer_of(jp.PruneJoints(0.55), logger=logger, log_every_n_steps=1)
+    trainer.fit(model := Printed(), batches())
+    assert model.joint_pruning.get_summary()["num_active"] == 4
+    assert trainer.logged_metrics["num_active_joints"] == 4
+    assert trainer.logged_metrics["pruning_ratio"] == 0.5
+
+
+@pytest.mark.parametrize("optimizer", [{"optimizer": torch.optim.AdamW}, ADAMW])
+@pytest.mark.parametrize("gates_too", [True, False])
+def test_scaled_gradients_of_half_precision_are_unscaled_once(gates_too, optimizer, monkeypatch):
+    """A fused optimiser unscales inside its step, others before it, and foreign gradients never."""
+    seen, advance = [], jp.JointBudget.advance
+
+    def spy(budget, progress):
+        seen.append(budget.layer.joint_logits.grad.clone())
+        advance(budget, progress)
+
+    monkeypatch.setattr(jp.JointBudget, "advance", spy)
+    fit(Stranger(**optimizer, gates_too=gates_too), max_steps=1)
+    half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**12))
+    course = fit(Stranger(**optimizer, gates_too=gates_too), plugins=[half])
+    torch.testing.assert_close(seen[1], seen[0], rtol=0.02, atol=1e-5)
+    assert_course(course)
+
+
+class TwoOptimisers(Stranger):
+    """Manual optimisation: a second head, trained without the gates, has its own optimiser."""
+
+    def __init__(self, raw=False):
+        super().__init__()
+        self.automatic_optimization, self.raw = False, raw
+        self.other = nn.Linear(2 * JOINTS * 2, 2)
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(part.parameters(), 0.1) for part in (self.head, self.other)]
+
+    def training_step(self, batch, _):
+        other = functional.cross_entropy(self.other(batch[0].flatten(1)), batch[1])
+        losses = (super().training_step(batch, _), other)
+        optimizers = self.optimizers(use_pl_optimizer=not self.raw)
+        for optimizer, loss in zip(optimizers, losses, strict=True):
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+
+
+def test_two_optimisers_under_manual_optimisation_count_one_training():
+    assert_course(fit(TwoOptimisers()))
+    steps = fit(TwoOptimisers(), max_epochs=None, max_steps=48)  # two a batch, the first with gates
+    assert_course(steps, steps=[*np.arange(0.5, 23), 24])
+
+
+def test_gates_that_get_no_gradient_are_told_after_the_first_epoch():
+    with pytest.raises(RuntimeError, match=r"step the optimisers of self.optimizers\(\)"):
+        fit(TwoOptimisers(raw=True))
+    module = Stranger()
+    module.forward = lambda poses: module.head(poses.flatten(1))
+    with pytest.raises(RuntimeError, match="call the layer in the forward pass"):
+        fit(module)
+    with pytest.raises(RuntimeError, match=r"call loss.backward\(\) before"):
+        jp.JointBudget(module.pruning, KEEP, 5).step()
+
+
+def test_a_training_that_stops_early_warns_and_still_ends_with_k():
+    class Stop(Watch):
+        def on_train_epoch_end(self, trainer, module):
+            trainer.should_stop = True
+
+    with pytest.warns(UserWarning, match="after 25% of the planned steps with [4-8] joints open"):
+        fit(module := Stranger(), watch=Stop(), max_epochs=4)
+    assert module.pruning.get_summary()["num_active"] == KEEP
+
+
+def test_a_training_of_unknown_length_is_refused():
+    class Endless:
+        def __iter__(self):
+            return iter(batches())
+
+    for loader, epochs in ((batches(), -1), (Endless(), 3)):
+        with pytest.raises(ValueError, match="expected a training of known length"):
+            fit(Stranger(), loader, max_epochs=epochs)
+    for steps in (0, 2.5, None):
+        with pytest.raises(ValueError, match="expected 1 step or more"):
+            jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps)
+
+
+def test_layers_that_a_budget_cannot_prune_are_refused_by_name():
+    frozen, twice = jp.JointPruningLayer(JOINTS), Stranger()
+    frozen.freeze_top(KEEP)
+    twice.second = jp.JointPruningLayer(JOINTS)
+    for module, message in (
+        (Stranger(layer=nn.Identity()), "one JointPruningLayer in Stranger, got none: make one"),
+        (Stranger(layer=QuickStartMask(JOINTS)), "got none"),
+        (twice, "one JointPruningLayer in Stranger, got pruning, second: keep one"),
+        (Stranger(layer=frozen), "got a frozen layer: make a new one"),
+        (Stranger(layer=ConcreteSubset(JOINTS, 3)), "StochasticGates, got ConcreteSubset"),
+        (Stranger(layer=ProjectionLasso(JOINTS, 2)), "StochasticGates, got ProjectionLasso"),
+        (Stranger(layer=RandomSubsets(JOINTS)), "StochasticGates, got RandomSubsets"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(module)
+
+
+@pytest.mark.parametrize("step", [12, 29, 45])
+def test_a_resumed_training_ends_with_the_same_bits(step, tmp_path):
+    """After an epoch, within one, and after the joints are decided."""
+    loader = Batches(batches(1) * BATCHES)  # Lightning resumes within an epoch at its first batch
+    straight, resumed, file = Stranger(), Stranger(), tmp_path / "x.ckpt"
+    fit(straight, loader, watch=Watch(file, step), max_epochs=4)
+    fit(resumed, loader, resume=file, max_epochs=4)
+    assert same(straight, resumed)
+
+
+def test_a_finished_training_goes_on_with_its_joints(tmp_path):
+    """And its checkpoint can be resumed again; the callback starts anew with another module."""
+    file, again, callback = tmp_path / "x.ckpt", tmp_path / "y.ckpt", jp.PruneJoints(KEEP)
+    *_, kept = fit(Stranger(), watch=Watch(file, 24))
+    more = fit(Stranger(), keep=callback, watch=Watch(again, 36), resume=file, max_epochs=3)
+    assert more == [kept] * BATCHES
+    assert fit(Stranger(), resume=again, max_epochs=4) == [kept] * BATCHES
+    assert_course(fit(Stranger(), keep=callback))
+
+
+def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
+    """Half of a training is a quarter of one that is twice as long: meanwhile the gates wait."""
+    fit(Stranger(), watch=Watch(file := tmp_path / "half.ckpt", 12))
+    course = fit(Stranger(), resume=file, max_epochs=4)
+    counts = [len(joints) for joints in course]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == counts[11] > counts[-1] == KEEP
+    with pytest.raises(ValueError, match="budget of 2 joints, got one of 3: resume with"):
+        fit(Stranger(), keep=2, resume=file)
+    trainer_of(Watch(file, 12)).fit(Stranger(), batches())
+    with pytest.raises(ValueError, match="expected the checkpoint of a training with PruneJoints"):
+        fit(Stranger(), resume=file)
