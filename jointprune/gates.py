@@ -140,7 +140,7 @@ class JointPruningLayer(nn.Module):
 
     @property
     def open_above(self) -> float:
-        """The logit above which a gate is open in evaluation; `hard` rounds gates up to 1/2 to 0."""
+        """Logit above which a gate is open in evaluation; `hard` rounds gates up to 1/2 to 0."""
         return 0.0 if self.hard else self.threshold
 
     def anneal(self, progress: float) -> None:
