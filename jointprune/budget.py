@@ -19,7 +19,7 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 # quarter trains the classifier on its K joints.
 START, END = 0.05, 0.75
 OPEN = 5.0  # logits from the threshold to the mean gate at the start: few samples disturb training
-TRAVEL = 28.0  # logits that a gate can move in a whole training
+TRAVEL = 14.0  # logits that a gate can move in a whole training
 MARGIN = 0.1  # logits between the threshold and the nearest gate
 FINAL = 12.0  # logits from the threshold to a decided gate, whose samples are then 0 or 1
 # Nats per unit of excess and whole training; weight of the quadratic penalty that damps it.
