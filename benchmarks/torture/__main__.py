@@ -198,7 +198,7 @@ def forget_runs(workspace: Path, mode: int = 0o755) -> None:
 
 
 def remove_named_runs(workspace: Path, error: str) -> None:
-    for folder in set(re.findall(r"(\S+): expected a run's folder", error)):
+    for folder in set(re.findall(r"(/\S+): expected a run's folder", error)):
         shutil.rmtree(folder)
 
 
