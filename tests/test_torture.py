@@ -1,20 +1,32 @@
 """The harness that damages runs detects every loss that it is made to detect."""
 
-import importlib
-import sys
+import importlib.util
+import re
 
 import numpy as np
 import pytest
 
 from jointprune.workspace import PREFIX, ROOT
 
+FOLDER = ROOT / "benchmarks" / "torture"
+
+
+def script(name):
+    """A script of `make torture` as a module."""
+    spec = importlib.util.spec_from_file_location(f"torture.{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 @pytest.fixture(scope="module")
-def harness():
-    """The harness's modules, which are scripts beside one another."""
-    sys.path.insert(0, str(ROOT / "benchmarks" / "torture"))
-    yield {name: importlib.import_module(name) for name in ("harness", "faults", "fuzz")}
-    sys.path.remove(str(ROOT / "benchmarks" / "torture"))
+def torture():
+    return script("__main__")
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    return script("fuzz")
 
 
 def fill(workspace, commit="a"):
@@ -29,9 +41,8 @@ def fill(workspace, commit="a"):
     return workspace
 
 
-def test_workspaces_of_two_commits_are_the_same(harness, tmp_path):
-    one, other = fill(tmp_path / "one"), fill(tmp_path / "other", commit="b")
-    assert harness["harness"].differences(one, other) == []
+def test_workspaces_of_two_commits_are_the_same(torture, tmp_path):
+    torture.compare(fill(tmp_path / "one"), fill(tmp_path / "other", commit="b"))
 
 
 @pytest.mark.parametrize(
@@ -43,31 +54,30 @@ def test_workspaces_of_two_commits_are_the_same(harness, tmp_path):
         (f"data/runs/{PREFIX}x/lock", ""),
     ],
 )
-def test_differences_are_named(harness, tmp_path, name, content):
+def test_differences_are_named(torture, tmp_path, name, content):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / name).parent.mkdir(exist_ok=True)
     (other / name).write_text(content)
-    assert harness["harness"].differences(one, other, every_run=False) == [name]
+    with pytest.raises(AssertionError, match=re.escape(f"1 files differ: ['{name}']")):
+        torture.compare(one, other, every_run=False)
 
 
-def test_an_absent_run_passes_only_if_it_is_declared(harness, tmp_path):
+def test_an_absent_run_passes_only_if_it_is_declared(torture, tmp_path):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
     (other / "data/runs/0123456789abcdef/gates.csv").unlink()
-    assert len(harness["harness"].differences(one, other)) == 1
-    assert harness["harness"].differences(one, other, every_run=False) == []
+    with pytest.raises(AssertionError, match="1 files differ"):
+        torture.compare(one, other)
+    torture.compare(one, other, every_run=False)
 
 
-def test_a_seed_makes_the_same_damage_again(harness):
-    fuzz, raw = harness["fuzz"], bytes(range(256)) * 2
+def test_a_seed_makes_the_same_damage_again(fuzz):
+    raw = bytes(range(256)) * 2
     for damage in fuzz.BYTES.values():
         first, second = (damage(raw, np.random.default_rng(3)) for _ in range(2))
         assert first == second != raw
 
 
-def test_a_file_that_is_neither_read_nor_refused_by_name_is_reported(
-    harness, tmp_path, monkeypatch
-):
-    fuzz = harness["fuzz"]
+def test_a_file_that_is_neither_read_nor_refused_by_name_is_reported(fuzz, tmp_path, monkeypatch):
     fuzz.WRITERS["arrays"](tmp_path, fuzz.Motion())
     assert fuzz.ending(tmp_path) == "read"
     ends = {
@@ -84,55 +94,83 @@ def test_a_file_that_is_neither_read_nor_refused_by_name_is_reported(
         assert fuzz.ending(tmp_path) == end
 
 
-def test_a_kill_also_ends_the_processes_that_a_command_started(harness, tmp_path):
+def test_a_kill_also_ends_the_processes_that_a_command_started(torture, tmp_path):
     code = (
         "import subprocess, sys, time\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
         " start_new_session=True)\n"
         "print(1, flush=True); time.sleep(60)\n"
     )
-    child = harness["harness"].Child(("-c", code), tmp_path)
+    child = torture.Child(("-c", code), tmp_path)
     while not child.log.read_bytes():
         pass
     family = [child, *child.children(recursive=True)]
     assert len(family) == 2
-    harness["harness"].kill(child)
+    torture.kill(child)
     assert not any(process.is_running() for process in family)
 
 
 LOAD = "import sys, pathlib; assert (pathlib.Path(sys.argv[1]) / 'figures/fig1.pdf').read_text() =="
 WAYS = {
-    "caused and undone": ("rror", True, True),
-    "another error": ("not this one", True, False),
-    "not undone": ("rror", False, False),
+    "caused and undone": ("this error", "drawn", True),
+    "another error": ("not this one", "drawn", False),
+    "not undone": ("this error", "cut", False),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_fault_has_to_cause_its_error_and_be_gone_afterwards(harness, tmp_path, monkeypatch, way):
-    words, undone, passes = WAYS[way]
-    faults, reference = harness["faults"], fill(tmp_path / "reference")
-    monkeypatch.setattr(faults, "FOLDER", tmp_path)
-    monkeypatch.setattr(faults, "PAPER", tmp_path)
-    monkeypatch.setattr(harness["harness"], "left", lambda: 60)
-
-    def remedy(workspace, error):
-        if undone:
-            (workspace / "figures/fig1.pdf").write_text("drawn")
-
-    command = ("-c", f"{LOAD} 'drawn', 'this error'")
-    harm = faults.partial(faults.damage, "figures/*", faults.cut)
-    fault = faults.Fault(words, command, harm, remedy, command, of=reference)
-    assert fault.attempt(0)[2] is passes
+def test_a_fault_has_to_cause_its_error_and_be_gone_afterwards(torture, tmp_path, monkeypatch, way):
+    words, restored, passes = WAYS[way]
+    monkeypatch.setattr(torture, "FOLDER", tmp_path)
+    monkeypatch.setattr(torture, "REFERENCE", fill(tmp_path / "reference"))
+    trial = torture.fault(
+        words,
+        torture.damage("figures/*", lambda raw: raw[:2]),
+        lambda workspace, error: (workspace / "figures/fig1.pdf").write_text(restored),
+        ("-c", f"{LOAD} 'drawn', 'this error'"),
+    )
+    monkeypatch.setitem(torture.TRIALS, way, trial)
+    assert torture.attempt(way, 0)["ok"] is passes
 
 
-def test_limits_of_disk_and_of_root_bind_a_command(harness, tmp_path):
-    faults = harness["faults"]
+def test_a_fault_that_leaves_other_files_has_failed(torture, tmp_path, monkeypatch):
+    monkeypatch.setattr(torture, "REFERENCE", fill(tmp_path / "reference"))
+    trial = torture.fault(
+        "error",
+        lambda workspace: (workspace / "figures/fig1.pdf").write_text("drawn otherwise"),
+        lambda workspace, error: (workspace / "repaired").touch(),
+        ("-c", "import os, sys; assert os.path.exists(sys.argv[1] + '/repaired'), 'error'"),
+    )
+    with pytest.raises(AssertionError, match=r"1 files differ: \['figures/fig1.pdf'\]"):
+        trial(tmp_path / "copy", 0)
+
+
+def test_damage_that_changes_nothing_is_an_error(torture, tmp_path):
+    harm = torture.damage("figures/*", lambda raw: raw.replace(b"absent", b""))
+    with pytest.raises(AssertionError, match="nothing to change"):
+        harm(fill(tmp_path))
+
+
+def test_a_trial_leaves_no_process_and_its_error_is_recorded(torture, tmp_path, monkeypatch):
+    children = []
+
+    def trial(workspace, seed):
+        children.append(torture.Child(("-c", "import time; time.sleep(60)"), workspace))
+        raise KeyError("x")
+
+    monkeypatch.setattr(torture, "FOLDER", tmp_path)
+    monkeypatch.setitem(torture.TRIALS, "a trial", trial)
+    result = torture.attempt("a trial", 0)
+    assert (result["ok"], result["happened"]) == (False, "KeyError: 'x'")
+    assert children[0].poll() is not None
+
+
+def test_limits_of_disk_and_of_root_bind_a_command(torture, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
     code = "import sys; open(sys.argv[1] + '{}', 'wb').write(bytes(200_000))"
     for before, name, error in (
-        (faults.FULL_DISK, "/large", "File too large"),
-        (faults.NO_ROOT, "/locked/file", "Permission denied"),
+        (torture.FULL_DISK, "/large", "File too large"),
+        (torture.NO_ROOT, "/locked/file", "Permission denied"),
     ):
-        child = harness["harness"].Child(("-c", code.format(name)), tmp_path, before)
+        child = torture.Child(("-c", code.format(name)), tmp_path, before)
         assert error in child.ended()
