@@ -7,12 +7,12 @@ the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the
 About an hour on two cores; finished trainings are kept in `build/course`.
 """
 
+import json
 import logging
 import sys
 from functools import partial
 from itertools import product
 
-import joblib
 import lightning
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from jointprune.paper.results import write_facts
 from jointprune.paper.synthetic import autsl_like
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
+from jointprune.runs import content_name
 from jointprune.training import without_noise
 from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
@@ -84,6 +85,15 @@ def train(name, classifier, rate, batch, seed, keep, code) -> tuple[list[float],
     return closed, plain_pytorch.accuracy(model, ClipBatches(data, test, FRAMES, batch))
 
 
+def trained(*job) -> tuple[list[float], float]:
+    """The result of `train`, kept in a file so that an interrupted command resumes."""
+    file = ROOT / "build" / "course" / f"{content_name(job)}.json"
+    if not file.is_file():
+        with atomic_path(file) as temporary:
+            temporary.write_text(json.dumps(train(*job)))
+    return json.loads(file.read_text())
+
+
 def without_layer(model: torch.nn.Module, loader, epochs: int, rate: float) -> list[float]:
     """The loop of `examples/plain_pytorch.py` without a budget."""
     optimizer = torch.optim.AdamW(model.parameters(), rate)
@@ -117,8 +127,7 @@ def measure(names: list[str]) -> list[dict]:
         (*cell, seed, keep, code)
         for cell in grid for seed in SEEDS for keep in (None, *KEEP[cell[0]])
     ]  # fmt: skip
-    kept = joblib.Memory(ROOT / "build" / "course", verbose=0).cache(train)
-    found = dict(zip(map(str, jobs), on_every_core(kept, jobs, "course"), strict=True))
+    found = dict(zip(map(str, jobs), on_every_core(trained, jobs, "course"), strict=True))
     rows = []
     for cell in grid:
         plain = [found[str((*cell, seed, None, code))][1] for seed in SEEDS]
