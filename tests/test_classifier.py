@@ -111,6 +111,26 @@ def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):
 
 
 @torch.no_grad()
+def test_in_training_each_clip_of_a_batch_gets_gates_of_its_own_constant_over_its_frames():
+    """But the quick start's mask is one for the whole batch, and evaluation has one for all."""
+    for mask, expected in (
+        ("hard-concrete", 8), ("stg", 8), ("concrete", 8), ("any-subset", 8), ("quick-start", 1),
+        ("open", 1), ("group-lasso", 1),
+    ):  # fmt: skip
+        torch.manual_seed(0)
+        model = model_of(replace(TINY, mask=mask, budget=12 if mask == "concrete" else 0))
+        if mask in ("hard-concrete", "stg"):
+            model.joint_pruning.joint_logits.fill_(0.3)
+        seen = []
+        model.encoder.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[1]))
+        for training in (True, False):
+            model.train(training)(torch.ones(8, 4, 42, 2))
+        for weight, different in zip(seen, (expected, 1), strict=True):
+            assert torch.equal(weight, weight[:, :1].expand(8, 4, 42))
+            assert len(weight[:, 0].unique(dim=0)) == different, mask
+
+
+@torch.no_grad()
 def test_a_closed_joint_reaches_no_logit_and_every_open_one_does():
     """Not through a hand's centre or the clip's scale either."""
     torch.manual_seed(0)
