@@ -90,7 +90,7 @@ class RandomSubsets(JointPruningLayer):
     """
 
     def gates(self, clips: int = 1) -> Tensor:
-        """Random subsets (clips, J) in training; else all open, or the frozen gates, (J,)."""
+        """A random subset for each clip (clips, J) in training; else all open or frozen, (J,)."""
         if self.frozen or not self.training:
             return self.frozen_gates
         order = torch.rand(clips, self.num_joints, device=self.frozen_gates.device).argsort(1)
@@ -151,7 +151,7 @@ class QuickStartMask(nn.Module):
         self.joint_logits = nn.Parameter(torch.full((num_joints,), start))
 
     def gates(self, clips: int = 1) -> Tensor:
-        """The mask, shape (J,): sampled in evaluation as well."""
+        """One mask (J,) for all clips, as the quick start has it: sampled in evaluation as well."""
         return functional.gumbel_softmax(self.joint_logits, tau=self.temperature, dim=-1)
 
     def keep_probability(self) -> Tensor:

@@ -35,7 +35,7 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"num_pose_points": 21}, r"expected 21 joint names \(num_pose_points\), got 42"),
         ({"mask": "soft"}, "expected a mask, got 'soft': choose one of"),
         ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
-        ({"exemplars": -1}, "expected 0 exemplars or more, got -1"),
+        ({"exemplars": -1}, "expected 0 to 2147483647 as exemplars, got -1"),
         (
             {"gate_groups": "both-hands", "budget": 25},
             r"whole groups of gates add up to, got 25: use one of \[24, 26\]",
@@ -50,8 +50,8 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"heads": 0}, "expected hidden to be a multiple of 0 heads, got 256"),
         ({"epochs": 0}, "expected epochs above 0, got 0"),
         ({"num_classes": 0}, "expected num_classes above 0, got 0"),
-        ({"frames": 8.0}, "expected an integer for frames, got 8.0"),
-        ({"budget": True}, "expected an integer for budget, got True"),
+        ({"frames": 8.0}, "as frames, got 8.0: pass an integer"),
+        ({"budget": True}, "as budget, got True: pass an integer"),
         ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
         ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
         ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
@@ -108,6 +108,26 @@ def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):
         assert loaded.config == model.config
         assert loaded.joint_pruning.joint_logits.shape == (gates,)
         assert loaded.joint_pruning.kept_joints() == model.joint_pruning.kept_joints()
+
+
+@torch.no_grad()
+def test_in_training_each_clip_of_a_batch_gets_gates_of_its_own_constant_over_its_frames():
+    """But the quick start's mask is one for the whole batch, and evaluation has one for all."""
+    for mask, expected in (
+        ("hard-concrete", 8), ("stg", 8), ("concrete", 8), ("any-subset", 8), ("quick-start", 1),
+        ("open", 1), ("group-lasso", 1),
+    ):  # fmt: skip
+        torch.manual_seed(0)
+        model = model_of(replace(TINY, mask=mask, budget=12 if mask == "concrete" else 0))
+        if mask in ("hard-concrete", "stg"):
+            model.joint_pruning.joint_logits.fill_(0.3)
+        seen = []
+        model.encoder.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[1]))
+        for training in (True, False):
+            model.train(training)(torch.ones(8, 4, 42, 2))
+        for weight, different in zip(seen, (expected, 1), strict=True):
+            assert torch.equal(weight, weight[:, :1].expand(8, 4, 42))
+            assert len(weight[:, 0].unique(dim=0)) == different, mask
 
 
 @torch.no_grad()

@@ -50,12 +50,17 @@ def test_a_cold_concrete_sample_is_k_different_joints():
     assert ((draws > 0.5).sum(1) == 4).float().mean() > 0.65
 
 
-def test_the_first_selection_follows_the_softmax():
-    """With budget 1 a cold sample selects joint j with probability softmax(logits)_j."""
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_first_selection_follows_the_softmax(at_once):
+    """With budget 1 a cold sample selects joint j with probability softmax(logits)_j.
+
+    As well where each clip of a batch gets its own sample.
+    """
     torch.manual_seed(1)
     layer = logits_of(ConcreteSubset(3, 1), np.log([0.5, 0.3, 0.2])).train()
     layer.anneal(1.0)
-    picks = torch.stack([layer.gates().detach() for _ in range(4000)]).argmax(1)
+    gates = layer.gates(4000) if at_once else torch.stack([layer.gates() for _ in range(4000)])
+    picks = gates.argmax(1)
     shares = torch.bincount(picks, minlength=3) / 4000
     assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.035)
 

@@ -41,6 +41,49 @@ def test_sampled_gates_are_the_distribution_of_the_paper(logit, beta):
         assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / samples)
 
 
+@pytest.mark.parametrize("make", [JointPruningLayer, StochasticGates])
+def test_each_clip_of_a_batch_has_a_sample_of_its_own_with_the_papers_distribution(make):
+    """Across clips P(gate > 0) is `keep_probability`, and the gates of two clips do not correlate.
+
+    Within a clip the joint's gate is the same in every frame and coordinate.
+    """
+    torch.manual_seed(0)
+    clips = 40_000
+    layer = make(3, init_keep_prob=0.5).train()
+    layer.joint_logits.data += torch.tensor([-1.0, 0.0, 0.5])
+    y = layer(torch.ones(clips, 2, 3, 2)).detach()
+    gates = y[:, 0, :, 0]
+    assert torch.equal(y, gates[:, None, :, None].expand_as(y))
+    assert (gates[0] != gates[1]).any()
+    p = layer.keep_probability().detach()
+    error = (p * (1 - p) / clips).sqrt()
+    assert (((gates > 0).float().mean(0) - p).abs() < 4 * error).all()
+    alone = torch.stack([layer.gates().detach() for _ in range(2000)])  # one sample a call
+    assert alone.shape == (2000, 3)
+    for moment in (1, 2):
+        values, reference = gates**moment, alone**moment
+        spread = (values.var(0) / clips + reference.var(0) / 2000).sqrt()
+        assert ((values.mean(0) - reference.mean(0)).abs() < 4 * spread).all()
+    for one, other in ((gates[::2], gates[1::2]), (gates, gates.roll(1, 1))):
+        for j in range(3):  # neighbouring clips; two joints of a clip
+            r = torch.corrcoef(torch.stack([one[:, j], other[:, j]]))[0, 1]
+            assert abs(r) < 4 / math.sqrt(len(one))
+
+
+def test_gates_of_each_clip_follow_groups_and_are_one_set_in_evaluation_or_frozen():
+    torch.manual_seed(0)
+    layer = JointPruningLayer(4, init_keep_prob=0.5, gate_groups=[0, 1, 1, 0]).train()
+    gates = layer.gates(50)
+    assert gates.shape == (50, 4) and len(gates.unique(dim=0)) > 25
+    assert torch.equal(gates[:, :2], gates[:, [3, 2]])
+    assert not torch.equal(gates[:, 0], gates[:, 1])
+    gates.sum().backward()
+    assert layer.joint_logits.grad.shape == (2,) and (layer.joint_logits.grad > 0).all()
+    assert torch.equal(layer.eval().gates(50), layer.gates()) and layer.gates().shape == (4,)
+    layer.train().freeze([1, 2])
+    assert layer.gates(50).tolist() == [0, 1, 1, 0]
+
+
 def test_the_penaltys_gradient_is_weight_p_1_minus_p_over_joints():
     logits = torch.linspace(-4, 4, 21)
     layer = layer_with(logits)
@@ -225,23 +268,31 @@ def test_joints_to_freeze_may_be_indices_or_a_mask_of_any_type(kept):
     assert layer.gates().tolist() == [0, 1, 0, 1, 0]
 
 
+TYPES = r"expected indices of joints, got {}: pass a list of integers, or a bool mask of length 5"
+NONE, RANGE = "expected joints, got 0: pass at least 1", r"joints from 0 to 4, got \[{}\]"
+
+
 @pytest.mark.parametrize(
-    "kept",
+    ("kept", "message"),
     [
-        [], [1, 5], [-1], [1, 1], [1.0], [0.5], ["1"], "12", None, 1, torch.tensor(1), [[1, 2]],
-        [True, False], [True, 2], torch.zeros(5, dtype=torch.bool), np.ones(6, bool),
-        torch.ones(1, 5, dtype=torch.bool), torch.tensor([1.0, 2.0]), [float("nan")], [None],
+        ([], NONE), (torch.zeros(5, dtype=torch.bool), NONE), ([1, 5], RANGE.format(5)),
+        ([-1], RANGE.format(-1)), ([1, 1], r"without repetition, got \[1\] more than once"),
+        *((kept, TYPES.format(rf"float64 of shape \({n},\)"))
+          for kept, n in (([1.0], 1), ([0.5], 1), (torch.tensor([1.0, 2.0]), 2), ([math.nan], 1))),
+        *((kept, TYPES.format(rf"bool of shape \({shape}\)")) for kept, shape in (
+            ([True, False], "2,"), (np.ones(6, bool), "6,"),
+            (torch.ones(1, 5, dtype=torch.bool), "1, 5"))),
+        *((kept, TYPES.format(r"\S+ of shape \(.*\)"))
+          for kept in (["1"], "12", None, 1, torch.tensor(1), [[1, 2]], [None])),
     ],
 )  # fmt: skip
-def test_a_failing_freeze_says_what_it_expects_and_changes_nothing(kept):
+def test_a_failing_freeze_says_what_it_expects_and_changes_nothing(kept, message):
     layer = JointPruningLayer(5)
     for frozen in (False, True):
         if frozen:
             layer.freeze([0, 1])
         before = copy.deepcopy(layer.state_dict())
-        with pytest.raises(
-            ValueError, match=r"different joint indices within 0\.\.4, or a mask of 5"
-        ):
+        with pytest.raises(ValueError, match=message):
             layer.freeze(kept)
         after = layer.state_dict()
         assert all(torch.equal(after[name], before[name]) for name in before)
@@ -290,14 +341,14 @@ def test_hard_gates_rounded_to_0_keep_the_gradient_of_finite_keypoints():
     torch.manual_seed(0)
     layer, x = layer_with([-0.5] * 50, hard=True).train(), torch.rand(4, 2, 50, 2)
     torch.manual_seed(1)
-    closed = layer.gates() == 0
+    closed = (layer.gates(4) == 0).all(0)
     torch.manual_seed(1)
     layer(x).sum().backward()
     got = layer.joint_logits.grad.clone()
     layer.zero_grad()
     layer.hard = False
     torch.manual_seed(1)
-    (layer.gates() * x.sum((0, 1, 3))).sum().backward()
+    (layer.gates(4) * x.sum((1, 3))).sum().backward()
     torch.testing.assert_close(got, layer.joint_logits.grad)
     assert got[closed].any()
 
@@ -495,11 +546,11 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
         ("gate_groups", 3, "flat list of 4 labels, one per joint, got 3"),
         ("gate_groups", "finger", "42 joints for gate_groups='finger', got 4: pass a list"),
         ("gate_groups", "thumb", r"one of \['joint', 'finger', .* or a list, got 'thumb'"),
-        ("num_joints", 0, "integer of 1 or more as num_joints, got 0"),
-        ("num_joints", -3, "integer of 1 or more as num_joints, got -3"),
-        ("num_joints", 4.0, "integer of 1 or more as num_joints, got 4.0"),
-        ("num_joints", True, "integer of 1 or more as num_joints, got True"),
-        ("num_joints", None, "integer of 1 or more as num_joints, got None"),
+        ("num_joints", 0, "1 to 2147483647 as num_joints, got 0"),
+        ("num_joints", -3, "1 to 2147483647 as num_joints, got -3"),
+        ("num_joints", 4.0, "1 to 2147483647 as num_joints, got 4.0"),
+        ("num_joints", True, "1 to 2147483647 as num_joints, got True"),
+        ("num_joints", None, "1 to 2147483647 as num_joints, got None"),
     ):
         with pytest.raises(ValueError, match=message):
             JointPruningLayer(**{"num_joints": 4, name: value})

@@ -191,7 +191,7 @@ def test_the_joints_chosen_from_grouped_gates_are_those_that_training_kept(
     finalise = training.finalise
 
     def raise_the_wrist(model, *rest):
-        model.joint_pruning.joint_logits.data[0] = 9.0  # of joint 0, the left wrist
+        model.joint_pruning.joint_logits.data[0] = 99.0  # of joint 0, the left wrist
         finalise(model, *rest)
 
     monkeypatch.setattr(training, "finalise", raise_the_wrist)
