@@ -18,10 +18,11 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 # Shares of the training between which the number of open joints falls from all to K. The last
 # quarter trains the classifier on its K joints.
 START, END = 0.05, 0.75
-OPEN = 5.0  # logits from the threshold to the mean gate at the start: few samples disturb training
-TRAVEL = 14.0  # logits that a gate can move in a whole training
-MARGIN = 0.1  # logits between the threshold and the nearest gate
-FINAL = 12.0  # logits from the threshold to a decided gate, whose samples are then 0 or 1
+# Lengths in logits of hard-concrete gates; other gates have a `unit`.
+OPEN = 5.0  # from the threshold to the mean gate at the start: few samples disturb the training
+TRAVEL = 14.0  # that a gate can move in a whole training
+MARGIN = 0.1  # between the threshold and the nearest gate
+FINAL = 12.0  # from the threshold to a decided gate, whose samples are then 0 or 1
 # Nats per unit of excess and whole training; weight of the quadratic penalty that damps it.
 MULTIPLIER_RATE, DAMPING = 240.0, 50.0
 
@@ -79,7 +80,7 @@ class JointBudget:
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
         # They are float32, as steps are too small for half precision.
         logits = layer.joint_logits.detach().float()
-        self._scores = nn.Parameter(logits - logits.mean() + layer.open_above + OPEN)
+        self._scores = nn.Parameter(logits - logits.mean() + layer.threshold + OPEN * layer.unit)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
         self._hold()
 
@@ -129,7 +130,7 @@ class JointBudget:
         progress = min(1.0, max(progress, self.progress))
         share, self.progress = progress - self.progress, progress
         if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
-            self._adam.param_groups[0]["lr"] = TRAVEL * share
+            self._adam.param_groups[0]["lr"] = TRAVEL * self.layer.unit * share
             self._scores.grad = gradient.to(self._scores)
             self._adam.step()
             open_share = self.layer.keep_probability().mean().item()
@@ -149,11 +150,16 @@ class JointBudget:
     @torch.no_grad()
     def _hold(self) -> None:
         """Set the layer's logits: scores, but above the threshold for open gates, else below."""
-        margin = FINAL if self.progress >= END else MARGIN
-        high, low = self.layer.open_above + margin, self.layer.open_above - margin
-        opened = torch.zeros_like(self._scores, dtype=torch.bool)
+        scores, threshold, unit = self._scores, self.layer.open_above, self.layer.unit
+        opened = torch.zeros_like(scores, dtype=torch.bool)
         opened[self._opened()] = True
-        held = torch.where(opened, self._scores.clamp(min=high), self._scores.clamp(max=low))
+        if self.progress >= END:  # far from the threshold, in the order of the scores
+            far = FINAL * unit
+            above, below = far + scores - scores.min(), scores - scores.max() - far
+            held = threshold + torch.where(opened, above, below)
+        else:
+            high, low = threshold + MARGIN * unit, threshold - MARGIN * unit
+            held = torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
         self.layer.joint_logits.copy_(held)
 
     def _opened(self) -> list[int]:

@@ -23,6 +23,7 @@ class StochasticGates(JointPruningLayer):
 
     SIGMA = 0.5
     threshold = -0.5
+    unit = 0.2
 
     def _logit(self, keep: float) -> float:
         return self.SIGMA * STANDARD_NORMAL.icdf(torch.tensor(keep)).item() - 0.5

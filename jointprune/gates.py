@@ -60,6 +60,7 @@ class JointPruningLayer(nn.Module):
     """
 
     threshold = math.log(-GAMMA / ZETA)  # logit above which the estimate is positive
+    unit = 1.0  # length of the distribution's transition, in that of hard-concrete gates
 
     def __init__(
         self,

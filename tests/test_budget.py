@@ -126,15 +126,12 @@ def test_gates_in_the_users_optimiser_change_no_bit(train, optimizer):
     assert same(one, other)
 
 
-STG_FAULT = "OPEN is 10 sigma of StochasticGates: open gates get no gradient, the first K stay"
-
-
 @pytest.mark.parametrize(
     "layer",
     [
         jp.JointPruningLayer,
         partial(jp.JointPruningLayer, hard=True),
-        pytest.param(StochasticGates, marks=pytest.mark.xfail(strict=True, reason=STG_FAULT)),
+        StochasticGates,
     ],
 )
 def test_the_callback_and_the_plain_loop_learn_the_same_joints_which_decide_the_label(layer):
