@@ -174,13 +174,13 @@ def test_gates_move_by_the_share_of_the_training_whatever_the_gradients_size(siz
 
 @pytest.mark.parametrize("hard", [False, True])
 def test_every_joint_is_open_at_first_even_if_gates_start_closed(hard):
-    """The mean logit is `OPEN` above the one at which a gate opens; differences stay."""
+    """The mean logit is `OPEN` above the threshold; differences stay."""
     layer = jp.JointPruningLayer(JOINTS, init_keep_prob=0.1, hard=hard)
     layer.joint_logits.data += torch.linspace(-1, 1, JOINTS)
     assert layer.kept_joints() == []
     jp.JointBudget(layer, KEEP, 100)
     assert layer.kept_joints() == layer.eval().gates().nonzero().flatten().tolist() == [*range(8)]
-    edge = 0 if hard else np.log(0.1 / 1.1)
+    edge = np.log(0.1 / 1.1)
     expected = edge + code.OPEN + torch.linspace(-1, 1, JOINTS)
     torch.testing.assert_close(layer.joint_logits.detach(), expected)
 
