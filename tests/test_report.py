@@ -300,11 +300,16 @@ def test_results_of_two_runs_are_not_mixed_but_synthetic_data_has_its_own_checks
          ("data_sha256", "dataset.clips")),
         (lambda f: f["cost"]["rows"][0].update(latency_ms=1e3), ()),
         (lambda f: f["cost"]["rows"][0].update(flops=1), ("cost.transformer.2.flops",)),
-        (lambda f: f["ablation"]["paired"][0].update(p_holm=1.0), ()),
+        (lambda f: f["ablation"]["paired"][4].update(p=1.0), ("paired.learned-12.stratified-random-12.p",)),
+        (lambda f: f["ablation"]["paired"][4].update(difference=1.0), ("paired.learned-12.stratified-random-12.difference",)),
         (lambda f: f["ablation"]["stability"][0].update(index=0.9), ("stability.learned.2.index",)),
-        (lambda f: f["ablation"]["k_star"][0].update(k=2), ("kstar.42.2",)),
-        (lambda f: f["ablation"]["k_star"][0]["steps"][1].update(passes=True, p=0.9), ()),
-        (lambda f: f["ablation"]["calibration"].pop(0), ("calibration.full.42.ece",)),
+        (lambda f: f["ablation"]["k_star"][0].update(k=2),
+         ("verdict of kstar.42.2", "verdict of paper", "kstar.42.2")),
+        (lambda f: f["ablation"]["k_star"][0]["steps"][1].update(passes=True),
+         ("kstar.42.2.step.21.passes",)),
+        (lambda f: f["cost"]["rows"].pop(0), tuple(
+            f"cost.transformer.2.{field}" for field in
+            ("flops", "input-bytes", "latency-high", "latency-low", "latency-ms", "parameters"))),
     ],
 )  # fmt: skip
 def test_a_number_may_move_as_far_as_its_kind_allows(made, move, named):

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
+
 from jointprune.paper.claims import (
     all_claims,
     comparison_key,
@@ -33,14 +35,17 @@ from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
 PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
-# How much a number may change when everything is run again, by its kind; None: not compared.
+# How much a number may change when everything is run again, by its kind; None: not compared. K*
+# and the verdicts of claims have to stay the same.
 TOLERANCES = {
-    "count": 1e-9,  # facts of data and design
+    "count": 1e-9,  # facts of data and design; K*; which steps of its test passed
     "score": 0.03,  # on another machine a mean accuracy changes by about a point
+    "difference": 0.009,  # of two accuracies; less than half of the 2-point margin
     "agreement": 0.15,  # of selections: two of 12 joints differ
     "joints": 1.5,  # mean number of joints
-    "budget": 9.0,  # K*: a step of the curve, from 21 to 30
-    "free": None,  # times, p values and counts behind them, demonstrations
+    "spread": 9.0,  # of K* over resampled groups: a step of the curve, from 21 to 30
+    "p": 1.0,  # orders of magnitude of a p value
+    "free": None,  # times, demonstrations, and counts behind tests
 }
 
 
@@ -77,9 +82,9 @@ def _p(p: float) -> str:
 
 # Kind and printed form of a number. Percent and points are printed without the unit.
 COUNT, PART = ("count", "{:.10g}".format), ("count", percent)
-SCORE, DIFFERENCE = ("score", percent), ("score", points)
+SCORE, DIFFERENCE = ("score", percent), ("difference", points)
 SHARE, JOINTS = ("agreement", "{:.2f}".format), ("joints", "{:.1f}".format)
-BUDGET, FREE, P = ("budget", "{:g}".format), ("free", "{:.4g}".format), ("free", _p)
+SPREAD, FREE, P = ("spread", "{:g}".format), ("free", "{:.4g}".format), ("p", _p)
 
 CHANGE = {("free", points): "difference low high", P: "p_holm"}
 # Where the numbers are: (key, file, place in the file, columns that name a row of a list, fields
@@ -115,8 +120,9 @@ TABLES = (
 )  # fmt: skip
 COURSE = {SCORE: "accuracy.mean pruning_ratio.start pruning_ratio.quarter pruning_ratio.half "
                  "pruning_ratio.end"}  # fmt: skip
-K_STAR = {BUDGET: "k bootstrap.low bootstrap.median bootstrap.high", ("free", percent): "pruned"}
-STEP = {DIFFERENCE: "difference lower_bound crossed_bound", P: "p", FREE: "passes"}
+K_STAR = {COUNT: "k", SPREAD: "bootstrap.low bootstrap.median bootstrap.high",
+          ("count", percent): "pruned"}  # fmt: skip
+STEP = {DIFFERENCE: "difference lower_bound crossed_bound", P: "p", COUNT: "passes"}
 PAIRED = {DIFFERENCE: "difference low high lower_bound", COUNT: "runs",
           FREE: "mcnemar.only_a mcnemar.only_b", P: "mcnemar.p"}  # fmt: skip
 
@@ -401,30 +407,37 @@ def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
 
 
 def publish(results: dict[str, dict], workspace: Workspace) -> Path:
-    """Write published.json: every number with its kind and source, and the tolerances."""
+    """Write published.json: numbers with kind and source, their tolerances, the verdicts."""
     if results["dataset"]["smoke"]:
         raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
     found = {key: asdict(number) for key, number in numbers(results).items()}
-    facts = {"numbers": found, "tolerances": TOLERANCES}
+    facts = {"numbers": found, "tolerances": TOLERANCES, "verdicts": verdicts(results)}
     history = {"data_sha256": results["dataset"]["data_sha256"],
                "config": results["ablation"]["config"], "smoke": False}  # fmt: skip
     return write_facts(workspace, "published.json", facts, **history)
 
 
+def verdicts(results: dict[str, dict]) -> dict[str, str]:
+    """The verdict of each claim."""
+    return {claim.key: claim.verdict for claim in all_claims(results)}
+
+
 def differences(results: dict[str, dict], published: dict) -> list[str]:
-    """Numbers that differ from the published ones by more than their tolerance, one per line."""
-    found = []
-    if results["dataset"]["data_sha256"] != published["data_sha256"]:
-        found.append(f"data_sha256: published {published['data_sha256']}, "
-                     f"got {results['dataset']['data_sha256']}")  # fmt: skip
+    """What differs from the published results by more than its tolerance, one per line."""
     fresh, old = numbers(results), published["numbers"]
-    for key in sorted(set(fresh) ^ set(old)):
-        found.append(f"{key}: {'not published' if key in fresh else 'published, not found now'}")
+    found = [f"{key}: {'not published' if key in fresh else 'published, not found now'}"
+             for key in sorted(set(fresh) ^ set(old))]  # fmt: skip
+    exact = {"data_sha256": (published["data_sha256"], results["dataset"]["data_sha256"])}
+    now, before = verdicts(results), published["verdicts"]
+    exact |= {f"verdict of {key}": (before.get(key), now.get(key)) for key in now | before}
+    found += [f"{key}: published {a}, got {b}" for key, (a, b) in exact.items() if a != b]
     for key in (key for key in fresh if key in old):
-        allowed = published["tolerances"][fresh[key].kind]
-        if allowed is not None and abs(fresh[key].value - old[key]["value"]) > allowed:
-            found.append(f"{key}: published {old[key]['value']:g}, got {fresh[key].value:g}, "
-                         f"allowed {allowed:g} ({fresh[key].source})")  # fmt: skip
+        kind, value, was = fresh[key].kind, fresh[key].value, old[key]["value"]
+        allowed = published["tolerances"][kind]
+        change = np.log10(np.maximum([value, was], 1e-4)) if kind == "p" else [value, was]
+        if allowed is not None and abs(change[0] - change[1]) > allowed:
+            found.append(f"{key}: published {was:g}, got {value:g}, allowed {allowed:g} "
+                         f"({fresh[key].source})")  # fmt: skip
     return found
 
 
