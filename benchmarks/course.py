@@ -4,7 +4,7 @@ The classifiers of `examples/` (HuggingFace BERT in Lightning with `PruneJoints`
 loop with `JointBudget`) are trained for 20 epochs with and without a pruning layer, at several
 learning rates and batch sizes. `data/results/course.json` holds, for each data set that is there,
 the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the first test fold.
-About an hour on two cores; finished trainings are kept in `build/course`.
+About half an hour on two cores; finished trainings are kept in `build/course`.
 """
 
 import json
@@ -171,16 +171,18 @@ def summary(rows: list[dict]) -> list[dict]:
 def in_words(table: list[dict]) -> str:
     """The README's block: a table in Markdown, a row for each data set and K."""
     rows = [("data set", "joints kept", *(f"closed after {epoch}" for epoch in REPORTED),
-             "accuracy without layer", "change, points", "worst setting")]  # fmt: skip
+             "accuracy without layer", "change, points", "worst setting",
+             "within 2 points")]  # fmt: skip
     for row in table:
         closed = [
-            f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
+            " to ".join(dict.fromkeys((f"{low:.0%}", f"{high:.0%}")))
             for low, high in zip(row["closed_low"], row["closed_high"], strict=True)
         ]
         rows.append((
             NAMES[row["dataset"]], f"{row['keep']} of 42", *closed,
             f"{100 * row['accuracy_without']:.1f} %", f"{row['change']:+.1f}",
             f"{row['worst_setting']:+.1f}",
+            f"{row['settings_within_2_points']} of {row['settings']} settings",
         ))  # fmt: skip
     return (
         f"Share of joints closed after {', '.join(map(str, REPORTED[:-1]))} and {REPORTED[-1]} of "

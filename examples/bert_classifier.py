@@ -57,7 +57,7 @@ class SignBert(lightning.LightningModule):
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="fingerspelling")
-    parser.add_argument("--keep", type=float, default=0.55, help="share of the joints to keep")
+    parser.add_argument("--keep", type=float, default=0.55, help="joints: a share or a number")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--hidden", type=int, default=128)
     options = parser.parse_args(arguments)

@@ -34,6 +34,7 @@ def train(model: SignGRU, loader, epochs: int, learning_rate: float, keep: float
     budget = jp.JointBudget(model.pruning, keep, steps=epochs * len(loader))
     closed = []
     for _ in range(epochs):
+        model.train()
         for poses, _, labels in loader:
             loss = functional.cross_entropy(model(poses), labels) + budget.penalty()
             optimizer.zero_grad()
@@ -55,7 +56,7 @@ def accuracy(model: nn.Module, loader) -> float:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="fingerspelling")
-    parser.add_argument("--keep", type=int, default=12, help="number of joints to keep")
+    parser.add_argument("--keep", type=float, default=12, help="joints: a share or a number")
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args(arguments)
     torch.manual_seed(0)

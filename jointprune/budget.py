@@ -53,6 +53,10 @@ class JointBudget:
     ValueError
         For another kind of layer, a frozen one, and numbers that are impossible.
 
+    Notes
+    -----
+    Make the budget after copying the model. If you stop before the last step, call `finish`.
+
     Examples
     --------
     >>> budget = JointBudget(model.joint_pruning, keep=12, steps=epochs * len(loader))
@@ -67,11 +71,16 @@ class JointBudget:
     def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
         if not isinstance(layer, JointPruningLayer) or isinstance(layer, UNSUITED):
             raise ValueError(
-                f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}"
+                f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}: "
+                "other layers choose their joints by themselves"
             )
-        if layer.frozen:
-            raise ValueError("expected gates that can learn, got a frozen layer: make a new one")
-        if not isinstance(steps, Integral) or steps < 1:
+        logits = layer.joint_logits.detach().float()
+        if layer.frozen or not layer.joint_logits.requires_grad or not logits.isfinite().all():
+            raise ValueError(
+                "expected gates that can learn, got a frozen layer, joint_logits without a "
+                "gradient, or NaN: make a new layer, or fine-tune without a budget"
+            )
+        if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
             raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
         self.layer, self.keep = layer, number_to_keep(keep, layer.num_joints)
         check_whole_groups(self.keep, torch.bincount(layer.gate_of).tolist())
@@ -79,7 +88,6 @@ class JointBudget:
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
         # They are float32, as steps are too small for half precision.
-        logits = layer.joint_logits.detach().float()
         self._scores = nn.Parameter(logits - logits.mean() + layer.threshold + OPEN * layer.unit)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
         self._hold()
@@ -98,7 +106,7 @@ class JointBudget:
     def penalty(self) -> Tensor:
         """Penalty for open gates, a scalar in nats to add to the loss."""
         if self.done:
-            return self.layer.joint_logits.new_zeros(())
+            return 0.0 * self.layer.joint_logits.sum()  # DDP waits for a gradient
         share = self.layer.keep_probability().mean()
         excess = share - self.target / self.layer.num_joints
         return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
@@ -120,6 +128,10 @@ class JointBudget:
         gradient, logits.grad = logits.grad, None  # no other optimiser shall use it
         if self.done:
             return
+        if self.layer.frozen:
+            raise RuntimeError(
+                "expected gates that can learn, got a layer frozen by other code: drop the budget"
+            )
         if gradient is None:
             raise RuntimeError(
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
@@ -192,7 +204,7 @@ class JointBudget:
         with torch.no_grad():
             self._scores.copy_(state["scores"])
         self._adam.load_state_dict(state["adam"])
-        self._hold()
+        self.finish() if self.done else self._hold()
 
 
 class PruneJoints(lightning.Callback):
@@ -204,6 +216,9 @@ class PruneJoints(lightning.Callback):
     and `num_active_joints` are logged after each epoch.
 
     The gates are still open in checkpoints of earlier epochs, so use the last one, not the best.
+    After early stopping save the model again (`trainer.save_checkpoint`). Averaged copies of the
+    weights stay open: freeze them by `averaged.freeze(layer.kept_joints())`. A layer that is
+    frozen with this number of joints, as in fine-tuning, stays as it is.
 
     Parameters
     ----------
@@ -234,9 +249,11 @@ class PruneJoints(lightning.Callback):
             self.budget = self._resumed = None
 
     def on_train_start(self, trainer, module) -> None:
-        if self._resumed and self._resumed["progress"] >= 1:
-            return  # the layer came frozen with the checkpoint
-        self.budget = JointBudget(pruning_layer(module), self.keep, planned_steps(trainer))
+        layer = pruning_layer(module)
+        keep = number_to_keep(self.keep, layer.num_joints)
+        if layer.frozen and len(layer.kept_joints()) == keep:
+            return
+        self.budget = JointBudget(layer, keep, planned_steps(trainer))
         if self._resumed:
             self.budget.load_state_dict(self._resumed)
         elif trainer.global_step:
@@ -250,6 +267,9 @@ class PruneJoints(lightning.Callback):
         if budget is None or budget.layer.joint_logits.grad is None:
             return  # this one of several optimisers belongs to a loss without gates
         logits = budget.layer.joint_logits
+        if budget.done:
+            logits.grad = None
+            return
         logits.grad /= _loss_scale(trainer, optimizer, logits)
         with torch.enable_grad():
             budget.penalty().backward()
@@ -276,11 +296,14 @@ class PruneJoints(lightning.Callback):
             warnings.warn(
                 f"training stopped after {self.budget.progress:.0%} of the planned steps with "
                 f"{len(self.budget.layer.kept_joints())} joints open: all but "
-                f"{self.budget.keep} are closed now, without further training. Train to the end "
-                "(no early stopping) to let the classifier adapt",
+                f"{self.budget.keep} are closed now, without further training, and checkpoints "
+                "hold more. Train to the end (no early stopping), or save the model again",
                 stacklevel=2,
             )
             self.budget.finish()
+        if self.budget:
+            # DDP would wait for a gradient when the classifier is trained further.
+            self.budget.layer.joint_logits.requires_grad_(False)
 
     def state_dict(self) -> dict:
         return self.budget.state_dict() if self.budget else self._resumed or {}
@@ -291,9 +314,11 @@ class PruneJoints(lightning.Callback):
 
 def number_to_keep(keep: float, total: int) -> int:
     """Number of joints for a share in (0, 1) of `total` or a number; ValueError otherwise."""
-    if isinstance(keep, Integral) and not isinstance(keep, bool) and 1 <= keep <= total:
+    whole = isinstance(keep, Integral) and not isinstance(keep, bool)
+    parsed = isinstance(keep, float) and 1 < keep <= total and keep == int(keep)  # 12.0
+    if (whole and 1 <= keep <= total) or parsed:
         return int(keep)
-    if isinstance(keep, Real) and not isinstance(keep, Integral) and 0 < keep < 1:
+    if not whole and isinstance(keep, Real) and 0 < keep < 1:
         return max(1, round(float(keep) * total))
     raise ValueError(
         f"expected a share of joints above 0 and below 1, or a number from 1 to {total}, got "
@@ -308,7 +333,11 @@ def pruning_layer(module: nn.Module) -> JointPruningLayer:
         raise ValueError(
             f"expected one JointPruningLayer in {type(module).__name__}, got "
             f"{', '.join(found) or 'none'}: "
-            + ("keep one" if found else "make one in __init__ and call it in forward")
+            + (
+                "keep one, and copies of it in a list"
+                if found
+                else "make one in __init__ and call it in forward"
+            )
         )
     return next(iter(found.values()))
 

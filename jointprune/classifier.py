@@ -25,6 +25,7 @@ from jointprune.preprocessing import normalise
 
 # Masks whose open joints cost a penalty; concrete selects K joints by construction.
 PENALISED = ("hard-concrete", "stg", "quick-start")
+BUDGETED = ("hard-concrete", "stg", "concrete")
 
 
 class SignClassificationLightning(lightning.LightningModule):
@@ -121,7 +122,7 @@ class SignClassificationLightning(lightning.LightningModule):
     def configure_callbacks(self) -> list[lightning.Callback]:
         """Prune to the budget, if there is one; ValueError if the trainer prunes to another."""
         c, given = self.config, self._pruner()
-        if c.mask not in PENALISED or not c.budget:
+        if c.mask not in PENALISED or not c.budget or self.joint_pruning.frozen:
             return []
         if given is None:
             return [PruneJoints(c.budget)]
@@ -272,6 +273,10 @@ def slice_joints(
 
 def _mask(config: TrainingConfig) -> JointPruningLayer | QuickStartMask:
     joints, init = config.num_pose_points, config.init_keep_prob
+    if config.budget and config.mask not in BUDGETED:
+        raise ValueError(
+            f"expected a mask of {BUDGETED} for a budget, got {config.mask!r}: set budget=0"
+        )
     match config.mask:
         case "quick-start":
             return QuickStartMask(joints, init_keep_prob=init)

@@ -278,6 +278,6 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     of 13 words. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
     in a loop of your own: they bring the learning rate and end with exactly this number open.
     """
-    if isinstance(weight, int | float) and not 0 <= weight < math.inf:
-        raise ValueError(f"expected a finite weight of 0 or more, got {weight}")
+    if not 0 <= float(weight) < math.inf:
+        raise ValueError(f"expected a finite weight of 0 or more, got {weight}: 0.001, for example")
     return weight * pruning_layer.keep_probability().mean()

@@ -343,13 +343,13 @@ def test_a_training_of_unknown_length_is_refused():
 
 def test_layers_that_a_budget_cannot_prune_are_refused_by_name():
     frozen, twice = jp.JointPruningLayer(JOINTS), Stranger()
-    frozen.freeze_top(KEEP)
+    frozen.freeze_top(KEEP + 1)
     twice.second = jp.JointPruningLayer(JOINTS)
     for module, message in (
         (Stranger(layer=nn.Identity()), "one JointPruningLayer in Stranger, got none: make one"),
         (Stranger(layer=QuickStartMask(JOINTS)), "got none"),
         (twice, "one JointPruningLayer in Stranger, got pruning, second: keep one"),
-        (Stranger(layer=frozen), "got a frozen layer: make a new one"),
+        (Stranger(layer=frozen), "got a frozen layer, .*: make a new layer"),
         (Stranger(layer=ConcreteSubset(JOINTS, 3)), "StochasticGates, got ConcreteSubset"),
         (Stranger(layer=ProjectionLasso(JOINTS, 2)), "StochasticGates, got ProjectionLasso"),
         (Stranger(layer=RandomSubsets(JOINTS)), "StochasticGates, got RandomSubsets"),
@@ -390,3 +390,63 @@ def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
     trainer_of(Watch(file, 12)).fit(Stranger(), batches())
     with pytest.raises(ValueError, match="expected the checkpoint of a training with PruneJoints"):
         fit(Stranger(), resume=file)
+
+
+def test_a_pruned_classifier_can_be_trained_further_with_the_same_callback():
+    """Its layer stays frozen; another number of joints is refused."""
+    model = Stranger()
+    fit(model, batches())
+    kept = model.pruning.kept_joints()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(model, batches())
+    assert model.pruning.frozen and model.pruning.kept_joints() == kept
+    assert not all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not model.pruning.joint_logits.requires_grad  # DDP would wait for its gradient
+    with pytest.raises(ValueError, match="fine-tune without a budget"):
+        fit(model, batches(), keep=KEEP + 1)
+
+
+def test_after_the_last_step_the_penalty_is_0_and_still_has_a_gradient():
+    model = Stranger()
+    budget = jp.JointBudget(model.pruning, KEEP, steps=1)
+    for _ in range(3):
+        budget.penalty().backward()
+        assert model.pruning.joint_logits.grad is not None
+        budget.step()
+    assert budget.penalty() == 0 and len(model.pruning.kept_joints()) == KEEP
+
+
+def test_a_layer_that_other_code_freezes_during_training_is_not_changed():
+    layer = jp.JointPruningLayer(JOINTS)
+    budget = jp.JointBudget(layer, KEEP, steps=10)
+    budget.penalty().backward()
+    layer.freeze([0, 1])
+    with pytest.raises(RuntimeError, match="frozen by other code"):
+        budget.step()
+    assert layer.kept_joints() == [0, 1]
+
+
+@pytest.mark.parametrize("broken", [float("nan"), None])
+def test_gates_that_cannot_learn_are_refused_before_training(broken):
+    layer = jp.JointPruningLayer(JOINTS)
+    if broken is None:
+        layer.joint_logits.requires_grad_(False)
+    else:
+        layer.joint_logits.data[0] = broken
+    with pytest.raises(ValueError, match="expected gates that can learn"):
+        jp.JointBudget(layer, KEEP, steps=10)
+
+
+def test_a_finished_state_freezes_the_layer_it_is_loaded_for():
+    model = Stranger()
+    loop(model, batches())
+    done = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=1)
+    done.penalty().backward()
+    done.step()
+    other = jp.JointPruningLayer(JOINTS)
+    jp.JointBudget(other, KEEP, steps=1).load_state_dict(done.state_dict())
+    assert other.frozen and other.kept_joints() == done.layer.kept_joints()
+
+
+def test_a_number_may_come_from_a_parser_of_floats():
+    assert jp.JointBudget(jp.JointPruningLayer(JOINTS), 3.0, steps=1).keep == 3

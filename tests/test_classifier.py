@@ -256,3 +256,16 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         SignClassificationLightning.load_from_checkpoint(checkpoint)
     assert not marker.exists()
+
+
+def test_a_trained_classifier_can_be_fitted_again(trained, toy_dataset):
+    kept = trained.joint_pruning.kept_joints()
+    trained.trainer.fit_loop.max_epochs += 1
+    assert trained.joint_pruning.frozen and len(kept) == 12
+    assert trained.configure_callbacks() == []
+
+
+@pytest.mark.parametrize("mask", ["open", "any-subset", "quick-start", "group-lasso"])
+def test_a_budget_without_gates_that_learn_is_refused(mask):
+    with pytest.raises(ValueError, match="for a budget, got"):
+        model_of(replace(TINY, mask=mask, budget=12))
