@@ -324,9 +324,9 @@ def headline(results: dict[str, dict]) -> str:
     claims = (claim for claim in all_claims(results) if claim.key.startswith("kstar."))
     said = "\n".join(f"- {claim.sentence}" for claim in claims)
     return (
-        f"{said}\n\nWhy 2 points: the quick start expects a loss of 1 to 2 points; 2 points are one "
-        f"clip in 50.\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining on K "
-        f"joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
+        f"{said}\n\nWhy 2 points: the quick start expects a loss of 1 to 2 points. Two points are "
+        f"one clip in fifty.\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining "
+        f"on K joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
         f"{markdown_table(_curves(ablation['accuracy']))}\n\n"
         "`figures/claims.md` has every claim with its numbers and test, all methods at K = 12, and "
         "the limits."
