@@ -59,9 +59,9 @@ DECLARED = (
     "be shown that no results had been seen by then. The comparisons with anatomical order and "
     "greedy elimination, and the test of K*, were declared on the same day (b0bf9c1) after those "
     "results, which held learned and both kinds of random joints. They replaced a comparison with "
-    "fingertips and wrists (p = 0.31 in those results). The networks were changed and trained again "
-    "since. The family held tests of non-inferiority too; they left it after their results had been "
-    "seen, because K* tests the same."
+    "fingertips and wrists (p = 0.31 in those results). The networks were changed and trained "
+    "again since. The family held tests of non-inferiority too; they left it after their results "
+    "had been seen, because K* tests the same."
 )
 # A separate family: which selection to publish when the trainings chose different ones.
 ONE_SET = (
