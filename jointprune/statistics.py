@@ -195,36 +195,26 @@ def _rows(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
 
 
 def difference_of(
-    pairs: pd.DataFrame, margin: float = 0.0, *, test: str = "difference", clusters: str = "group"
+    pairs: pd.DataFrame, margin: float | None = None, *, clusters: str = "group"
 ) -> dict:
     """Accuracy of `a` minus that of `b` in `pairs`, as `pair` returns them, with its test.
 
-    `margin` is the accuracy that may be lost, a fraction. The test "non-inferiority" is one-sided
-    with the null hypothesis "a loses the margin or more"; any other test is two-sided with the
-    null hypothesis of no difference. Rows with the same value in the column `clusters` are
-    resampled and flipped together.
+    The test is two-sided with the null hypothesis of no difference. With `margin`, the accuracy
+    that may be lost (a fraction), it is one-sided with the null hypothesis "a loses the margin or
+    more". Rows with the same value in the column `clusters` are resampled and flipped together.
 
-    Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), margin, `noninferior`
-    (lower_bound > -margin), test and p by `sign_flip`. Non-inferiority also gives p_worse, whose
-    null hypothesis is "a loses the margin or less".
+    Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), and p by `sign_flip`.
     """
     difference, cluster = pairs["difference"], pairs[clusters]
     found = cluster_bootstrap(difference, cluster)
-    one_sided = test == "non-inferiority"
-    shifted = difference + (margin if one_sided else 0.0)
-    result = {
+    shifted = difference + (margin or 0.0)
+    return {
         "difference": found.mean,
         "low": found.low,
         "high": found.high,
         "lower_bound": found.lower_bound,
-        "margin": margin,
-        "noninferior": found.lower_bound > -margin,
-        "test": test,
-        "p": sign_flip(shifted, cluster, one_sided=one_sided),
+        "p": sign_flip(shifted, cluster, one_sided=margin is not None),
     }
-    if one_sided:
-        result["p_worse"] = sign_flip(-shifted, cluster, one_sided=True)
-    return result
 
 
 def mcnemar(pairs: pd.DataFrame) -> dict:

@@ -20,15 +20,16 @@ GROUPS, CLIPS = 8, 50
 
 
 def method(name, k, lost, seeds=2):
-    """Every clip right, except the first `lost(group, seed)` clips of each group."""
+    """Two labels in turn; every clip right, except the first `lost(group, seed)` of each group."""
     rows = [
-        (name, k, seed, f"{group}/{clip}", str(group), "B" if clip < lost(group, seed) else "A")
+        (name, k, seed, f"{group}/{clip}", str(group), "AB"[clip % 2],
+         "C" if clip < lost(group, seed) else "AB"[clip % 2])
         for group in range(GROUPS)
         for seed in range(seeds)
         for clip in range(CLIPS)
-    ]
-    table = pd.DataFrame(rows, columns=["method", "k", "seed", "clip", "group", "predicted"])
-    return table.assign(regime="retrained", fold=0, label="A")
+    ]  # fmt: skip
+    columns = ["method", "k", "seed", "clip", "group", "label", "predicted"]
+    return pd.DataFrame(rows, columns=columns).assign(regime="retrained", fold=0)
 
 
 def graded(losses):
@@ -44,9 +45,8 @@ def found(losses, margin):
 
 
 def family_predictions():
-    accuracy = {("full", 42): 0.66, ("learned", 12): 0.65, ("learned", 21): 0.66}
     others = ("stratified-random", "hand-matched-random", "anatomical", "greedy")
-    accuracy |= {(name, 12): 0.6 for name in others}
+    accuracy = {("learned", 12): 0.65} | {(name, 12): 0.6 for name in others}
     return paper_facts.predictions({(*key, "retrained"): share for key, share in accuracy.items()})
 
 
@@ -54,11 +54,8 @@ def test_the_family_is_the_declared_one_with_mcnemar_beside_each_test():
     table = family_predictions()
     records = compare_declared(table)
     assert [record["name"] for record in records] == [c.name for c in COMPARISONS]
-    assert [record["margin"] for record in records] == [0.02, 0.02, 0.01, 0.01, 0, 0, 0, 0]
-    for key in ("p", "p_worse"):  # where there is no opposite to test, p is used in its place
-        adjusted = holm([record.get(key, record["p"]) for record in records])
-        for record, p in zip(records, adjusted, strict=True):
-            assert key not in record or record[f"{key}_holm"] == pytest.approx(p)
+    adjusted = holm([record["p"] for record in records])
+    assert [record["p_holm"] for record in records] == pytest.approx(adjusted)
     assert all(record["runs"] == 20 for record in records)
     for record, terms in zip(records, COMPARISONS, strict=True):
         assert record["mcnemar"] == mcnemar(pair(table, terms.a, terms.b))
@@ -71,7 +68,8 @@ def test_k_star_is_the_last_budget_before_the_first_failure():
     assert [step["k"] for step in star["steps"]] == [30, 21, 12, 8, 4]
     assert [step["passes"] for step in star["steps"]] == [True, True, True, False, False]
     assert star["steps"][3]["difference"] == pytest.approx(-0.1)
-    assert star["by_seed"] == [12, 12]
+    assert star["by_seed"] == star["leave_one_seed_out"] == [12, 12]
+    assert (star["leave_one_group_out"], star["moved_by_one_group"]) == ([12] * GROUPS, 0)
     assert json.loads(json.dumps(star)) == star
     # Groups are all alike, so that resampling them changes nothing.
     assert star["bootstrap"] == {"low": 12, "median": 12, "high": 12}
@@ -92,6 +90,75 @@ def test_k_star_of_resampled_groups_depends_on_how_often_losing_groups_are_left_
     star = found({21: 0, 12: lambda group, seed: 40 * (group < losing)}, margin=0.02)
     assert star["k"] == 21
     assert star["bootstrap"] == {"low": low, "median": median, "high": 21}
+
+
+def test_k_star_without_a_group_or_seed_is_that_of_the_predictions_without_it():
+    """The first group and the first seed alone lose: K* is smaller without either."""
+    losses = {21: 0, 12: lambda group, seed: 20 * (group == 0) * (seed == 0)}
+    table = graded(losses)
+    star = found(losses, margin=0.02)
+    assert (star["k"], star["leave_one_seed_out"]) == (21, [12, 21])
+    assert (star["leave_one_group_out"], star["moved_by_one_group"]) == ([12] + [21] * 7, 1)
+    for column, names in (("group", "01234567"), ("seed", (0, 1))):
+        without = [k_star(table[table[column] != name], (21, 12), 0.02)["k"] for name in names]
+        assert star[f"leave_one_{column}_out"] == without
+
+
+def known(share, labels):
+    """Every method knows the same `share` of clips and guesses the others among the labels."""
+    rng = np.random.default_rng(3)
+    clips = [(group, label) for group in range(GROUPS) for label in labels for _ in range(4)]
+    parts = []
+    for name, k in (("full", 42), ("learned", 21), ("learned", 12)):
+        table = pd.DataFrame(clips, columns=["group", "label"]).astype(str)
+        table["predicted"] = rng.choice(labels, len(table)).astype(str)
+        right = np.arange(len(table)) % 100 < 100 * share
+        table["predicted"] = table["predicted"].mask(right, table["label"])
+        parts.append(table.assign(method=name, k=k, clip=table.index, regime="retrained"))
+    return pd.concat(parts, ignore_index=True).assign(fold=0, seed=0)
+
+
+def refused(star):
+    """No step passes, and nothing is said of how firm K* is."""
+    firm = ("by_seed", "leave_one_seed_out", "leave_one_group_out")
+    return (
+        not star["reference"]["works"]
+        and not any(step["passes"] for step in star["steps"])
+        and star["k"] == star["joints"]
+        and set(star["bootstrap"].values()) == {None}
+        and not any(star[name] for name in firm)
+    )
+
+
+def test_where_nothing_is_learned_no_budget_passes_and_with_a_working_reference_it_does():
+    """100 signs, random answers: no budget is worse than all joints, which are at chance."""
+    star = k_star(known(0, range(100)), (21, 12), 0.02)
+    assert all(step["p"] < 0.05 and step["lower_bound"] > -0.02 for step in star["steps"])
+    assert refused(star) and star["reference"]["chance"] == pytest.approx(0.01)
+    star = k_star(known(0.9, range(100)), (21, 12), 0.02)
+    assert star["reference"]["works"] and star["k"] == 12
+
+
+def test_one_class_or_one_group_has_no_reference_to_lose_against():
+    one = k_star(known(1, [7]), (21, 12), 0.02)
+    assert refused(one) and one["reference"]["accuracy"] == one["reference"]["chance"] == 1
+    table = known(0.9, range(100))
+    alone = k_star(table[table["group"] == "0"], (21, 12), 0.02)
+    assert refused(alone) and alone["reference"]["lower_bound"] is None
+
+
+@pytest.mark.parametrize(("above", "works"), [(0.01, False), (0.05, True)])
+def test_a_reference_works_if_its_lower_bound_exceeds_the_most_frequent_label_by_the_margin(
+    above, works
+):
+    """Three of four clips have label A; every group is right equally often."""
+    table = graded({12: 0})
+    table["label"] = np.where(table["clip"].str.split("/").str[1].astype(int) < 37, "A", "B")
+    right = table["clip"].str.split("/").str[1].astype(int) < (0.74 + above) * CLIPS
+    table["predicted"] = table["label"].where(right, "C")
+    reference = k_star(table, (12,), 0.02)["reference"]
+    assert reference["chance"] == pytest.approx(0.74)
+    assert (reference["lower_bound"] > 0.76, reference["works"]) == (works, works)
 
 
 def test_the_crossed_bound_equals_the_bootstrap_bound_if_seeds_agree_and_is_lower_if_not():

@@ -13,6 +13,7 @@ import pytest
 from matplotlib import font_manager
 
 from jointprune.paper import plots
+from jointprune.paper.comparisons import UNTESTED
 from jointprune.paper.plots import style
 from jointprune.paper.tables import by_group
 from jointprune.selection import METHODS, Method, curve_methods
@@ -160,8 +161,11 @@ def test_a_method_added_to_the_table_is_found_in_figure_2(facts, monkeypatch):
     assert "highest joints" in [label.get_text() for label in every.get_yticklabels()]
 
 
-def test_the_mark_at_k_star_says_when_no_smaller_set_is_shown(facts):
-    record = {"k": 42, "joints": 42, "bootstrap": {"low": 8, "median": 12, "high": 42}}
+@pytest.mark.parametrize(
+    "spread", [{"low": 8, "median": 12, "high": 42}, UNTESTED["bootstrap"]], ids=["tested", "not"]
+)
+def test_the_mark_at_k_star_says_when_no_smaller_set_is_shown(facts, spread):
+    record = {"k": 42, "joints": 42, "bootstrap": spread}
     ax = plots.plot_accuracy_against_k(facts["ablation"]["accuracy"], [record]).axes[0]
     assert [text.get_text().strip() for text in ax.texts] == ["K* = 42:\nno smaller set shown"]
 

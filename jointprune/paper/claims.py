@@ -6,7 +6,7 @@ Accuracies are printed in percent, differences in points (1 point = 0.01 accurac
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from jointprune.paper.comparisons import ALPHA
+from jointprune.paper.comparisons import ALPHA, DECLARED
 from jointprune.selection import METHODS
 from jointprune.workspace import DEFAULT_DATASET
 
@@ -40,12 +40,13 @@ class Claim:
 
 def all_claims(results: dict[str, dict]) -> list[Claim]:
     """Every claim in the order of claims.md; `results` as `report.load_results` returns them."""
-    ablation = results["ablation"]
+    ablation, group = results["ablation"], results["dataset"]["group_word"]
     claims = [
-        *(_k_star(record, results) for record in ablation["k_star"]),
+        *(_k_star(record, group) for record in ablation["k_star"]),
+        _step(ablation["k_star"][0], AT, group),
         _for_a_paper(results),
         _baseline(results),
-        *(_comparison(record, results) for record in ablation["paired"] + ablation["one_set"]),
+        *(_comparison(record, group) for record in ablation["paired"] + ablation["one_set"]),
         _methods(ablation["accuracy"]),
         _stability(ablation["stability"]),
         *(_changes(kind, results) for kind in ("sign", "group")),
@@ -124,53 +125,98 @@ def _listed(names: Iterable) -> str:
 # Claims that rest on a test.
 
 
-def _k_star(record: dict, results: dict) -> Claim:
+def _k_star(record: dict, group: str) -> Claim:
     """K*: the smallest K that costs less than the margin, or that there is none."""
-    k, joints, spread = record["k"], record["joints"], record["bootstrap"]
-    key, group, seeds = k_star_key(record), results["dataset"]["group_word"], record["by_seed"]
-    of = f"{joints} joints" + (" of the signing hand" if record["method"] == "signing-hand" else "")
-    if k < joints:
-        said = (
-            f"With {k} of {of} accuracy falls by less than {_points_of(record['margin'])} "
-            f"(fixed-sequence non-inferiority test, {p_value(one_row(record['steps'], k=k)['p'])})."
+    k, joints, margin, key = record["k"], record["joints"], record["margin"], k_star_key(record)
+    of = _all_joints(record)
+    verdict = VERDICTS[k < joints]
+    if at_chance := _at_chance(record, group):
+        sentence, verdict = f"No smaller number of joints is reported: {at_chance}.", "refused"
+    elif k < joints:
+        step = one_row(record["steps"], k=k)
+        sentence = (
+            f"With {k} of {of} accuracy falls by less than {_points_of(margin)} (fixed-sequence "
+            f"non-inferiority test, {p_value(step['p'])}; lower bound "
+            f"{points(step['lower_bound'])} points, with seeds redrawn "
+            f"{points(step['crossed_bound'])}). "
+            f"{_firmness(record, group)}"
         )
-        moved, last = "this number", _corrected(record, results["ablation"]["paired"])
     else:
         first = record["steps"][0]
-        said = (
-            f"With fewer than {of} non-inferiority at a {100 * record['margin']:g}-point margin is "
-            f"not established (fixed-sequence test, first step K = {first['k']}: "
-            f"{p_value(first['p'])})."
+        sentence = (
+            f"With fewer than {of} non-inferiority at a {100 * margin:g}-point margin is not "
+            f"established (fixed-sequence test, first step K = {first['k']}: "
+            f"{p_value(first['p'])}). {_firmness(record, group)}"
         )
-        moved, last = "the smallest K that passes", ""
-    alone = "One seed was trained."
-    if len(seeds) > 1:
-        alone = f"The {len(seeds)} seeds alone give {_listed(seeds)}."
     return Claim(
         key,
-        f"{said} Resampling the {group}s moves {moved} between {spread['low']:g} and "
-        f"{spread['high']:g}. {alone}{last}",
-        (key, f"{key}.step.**"),
-        "non-inferiority in fixed sequence from the largest K down, stopped at the first failure: "
+        sentence,
+        (key, f"{key}.step.**", *((f"{key}.leave-one-*",) if record["by_seed"] else ())),
+        "first, whether accuracy with all joints is above chance by more than the margin "
+        "(one-sided 95 % bound; chance: the most frequent label); then non-inferiority in fixed "
+        "sequence from the largest K down, stopped at the first failure: "
         "a smaller K never passes (0), whatever its p; each step one-sided at 5 %; bootstrap and "
         f"sign flips clustered by {group}; the crossed bound, which resamples seeds too, is not "
         "part of the test",
-        VERDICTS[k < joints],
+        verdict,
     )
 
 
-def _corrected(record: dict, paired: list[dict]) -> str:
-    """Whether the corrected family of declared comparisons establishes K* too."""
-    side = {"method": record["method"], "k": record["k"]}
-    tested = [other for other in paired if other["test"] == "non-inferiority"
-              and (other["a"], other["margin"]) == (side, record["margin"])]  # fmt: skip
-    if not tested:
-        return f" The declared comparisons do not test K = {record['k']}."
-    verb = "establishes it too" if _noninferior(tested[0]) else "does not establish it"
+def _all_joints(record: dict) -> str:
+    of = " of the signing hand" if record["method"] == "signing-hand" else ""
+    return f"{record['joints']} joints{of}"
+
+
+def _at_chance(record: dict, group: str) -> str:
+    """Why a K* is refused: its reference is not shown to be above chance; else ""."""
+    reference, bound = record["reference"], f"no lower bound from one {group}"
+    if reference["works"]:
+        return ""
+    if reference["lower_bound"] is not None:
+        bound = f"lower bound {percent(reference['lower_bound'])} %"
     return (
-        f" Holm's correction over the {len(paired)} declared comparisons {verb} "
-        f"({p_value(tested[0]['p_holm'])})."
+        f"with all {_all_joints(record)} accuracy ({percent(reference['accuracy'])} %, {bound})"
+        f" is not shown to be above chance ({percent(reference['chance'])} %) by more than "
+        f"{_points_of(record['margin'])}"
     )
+
+
+def _firmness(record: dict, group: str) -> str:
+    """How much K* depends on the groups and seeds."""
+    spread, seeds = record["bootstrap"], record["by_seed"]
+    without = record["leave_one_group_out"]
+    alone = "One seed was trained."
+    if len(seeds) > 1:
+        alone = (
+            f"The {len(seeds)} seeds alone give {_listed(seeds)}; without one of them K* is "
+            f"{_range(record['leave_one_seed_out'])}."
+        )
+    return (
+        f"Without one {group} K* is {_range(without)} ({record['moved_by_one_group']} of "
+        f"{len(without)} {group}s give another K*). Resampling the {group}s moves it between "
+        f"{spread['low']:g} and {spread['high']:g}. {alone}"
+    )
+
+
+def _range(ks: list[int]) -> str:
+    low, high = min(ks), max(ks)
+    return f"{low} to {high}" if low < high else f"{low}"
+
+
+def _step(record: dict, k: int, group: str) -> Claim:
+    """What K joints cost, by the step of the fixed sequence."""
+    step, margin = one_row(record["steps"], k=k), record["margin"]
+    sign = 1 if step["difference"] > 0 else -1
+    size, interval = _span(step, sign)
+    joints, verdict = METHODS[record["method"]].joints(k), VERDICTS[step["passes"]]
+    sentence = (
+        f"With {joints} accuracy {'rises' if sign > 0 else 'falls'} by {size} points ({interval}). "
+        f"Non-inferiority at a {100 * margin:g}-point margin is {verdict}."
+    )
+    if at_chance := _at_chance(record, group):
+        sentence, verdict = f"No loss with {joints} is reported: {at_chance}.", "refused"
+    key = k_star_key(record)
+    return Claim(f"{key}.step.{k}", sentence, (f"{key}.step.{k}",), f"that of {key}", verdict)
 
 
 def _for_a_paper(results: dict) -> Claim:
@@ -183,10 +229,10 @@ def _for_a_paper(results: dict) -> Claim:
         f"{percent(record['pruned'])} % spatial reduction in {data['description']}."
     )
     if k == joints:
-        sentence = (
-            f"Refused: non-inferiority of fewer than {joints} joints at a {margin} is not "
-            f"established in {data['description']}."
+        reason = _at_chance(record, data["group_word"]) or (
+            f"non-inferiority of fewer than {joints} joints at a {margin} is not established"
         )
+        sentence = f"Refused: {reason} in {data['description']}."
     key = k_star_key(record)
     test = f"that of {key}; it shows that joints suffice, never that they are necessary"
     return Claim("paper", sentence, (), test, "refused" if k == joints else VERDICTS[True])
@@ -205,58 +251,27 @@ def _baseline(results: dict) -> Claim:
     )
 
 
-def _comparison(record: dict, results: dict) -> Claim:
-    """One declared comparison."""
-    key, margin = comparison_key(record), ""
-    rows, worded = (key,), _difference
-    if record["test"] == "non-inferiority":
-        margin, worded = f" at a margin of {_points_of(record['margin'])}", _loss
-        key = f"{key}.{100 * record['margin']:g}"
-        rows = (*rows, key)
+def _comparison(record: dict, group: str) -> Claim:
+    """One declared comparison: a difference, or that none is established."""
+    key = comparison_key(record)
     a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
-    sentence, verdict = worded(record, a, b)
-    test = (
-        f"{record['test']}{margin}; bootstrap and sign flips clustered by "
-        f"{results['dataset']['group_word']}; Holm's correction over the declared comparisons; "
-        "McNemar's test beside it takes clips as independent"
-    )
-    return Claim(key, sentence, rows, test, verdict)
-
-
-def _noninferior(record: dict) -> bool:
-    return record["noninferior"] and record["p_holm"] < ALPHA
-
-
-def _loss(record: dict, a: str, b: str) -> tuple[str, str]:
-    """Sentence and verdict of a non-inferiority test."""
-    margin, rises = record["margin"], record["difference"] > 0
-    size, interval = _span(record, 1 if rises else -1)
-    against = "" if record["b"]["method"] == "full" else f" compared with {b}"
-    verb = "rises" if rises else "falls"
-    measured = f"With {a} accuracy {verb} by {size} points ({interval}){against}."
-    tested = f"{measured} Non-inferiority at a {100 * margin:g}-point margin is"
-    if _noninferior(record):
-        return f"{tested} established.", VERDICTS[True]
-    if record["high"] < -margin and record["p_worse_holm"] < ALPHA:
-        return f"{measured} A loss of more than {_points_of(margin)} is established.", OPPOSITE
-    if record["noninferior"] and record["p"] < ALPHA:
-        tested += " established by this test alone, but after Holm's correction it is"
-    return f"{tested} not established.", VERDICTS[False]
-
-
-def _difference(record: dict, a: str, b: str) -> tuple[str, str]:
-    """Sentence and verdict of a test of superiority or difference."""
     lower = record["difference"] < 0
     if record["p_holm"] >= ALPHA or record["low"] <= 0 <= record["high"]:
         size, interval = _span(record)
-        return (
+        verdict, sentence = VERDICTS[False], (
             f"A difference in accuracy between {a} and {b} is not established ({size} points, "
             f"{interval})."
-        ), VERDICTS[False]  # fmt: skip
-    size, interval = _span(record, -1 if lower else 1)
-    word = "lower" if lower else "higher"
-    sentence = f"Accuracy with {a} is {size} points {word} than with {b} ({interval})."
-    return sentence, OPPOSITE if lower and record["test"] == "superiority" else VERDICTS[True]
+        )  # fmt: skip
+    else:
+        size, interval = _span(record, -1 if lower else 1)
+        word = "lower" if lower else "higher"
+        sentence = f"Accuracy with {a} is {size} points {word} than with {b} ({interval})."
+        verdict = OPPOSITE if lower and record["test"] == "superiority" else VERDICTS[True]
+    test = (
+        f"{record['test']}; bootstrap and sign flips clustered by {group}; Holm's correction over "
+        "the declared comparisons; McNemar's test beside it takes clips as independent"
+    )
+    return Claim(key, sentence, (key,), test, verdict)
 
 
 def _stability(rows: list[dict]) -> Claim:
@@ -471,7 +486,7 @@ def limits(results: dict[str, dict]) -> list[str]:
     lexicon, group, groups = data["dataset"] == DEFAULT_DATASET, data["group_word"], data["groups"]
     left, right = (percent(data["missing"][hand]) for hand in ("left", "right"))
     family = len(results["ablation"]["paired"])
-    smallest = 0.5 ** power["groups"]  # p value of a sign flip: one pattern of signs out of all
+    smallest = 2 * 0.5 ** power["groups"]  # two-sided p value of a sign flip: two of all patterns
     no_power = family * smallest >= power["alpha"]
     # Counts of an import; the lexicon has none.
     left_out, leaks, by_palm, unseen = map(data.get, ("left_out", "leaks", "by_palm", "unseen"))
@@ -509,11 +524,14 @@ def limits(results: dict[str, dict]) -> list[str]:
          f"Power: with {power['groups']} {group}s no p value can be below {smallest:.3g}, so "
          f"Holm's correction over {family} comparisons rejects none of them, whatever the effect. "
          "A comparison that is not established means nothing here."),
+        (smallest / 2 >= power["alpha"],
+         f"With {power['groups']} {group}s no K can pass the test of K*, whatever its accuracy."),
         (not no_power,
          f"Power: with {power['clips']} clips x {power['seeds']} seeds in {power['groups']} "
          f"{group}s, an uncorrected one-sided {percent(power['alpha'])} % test of {AT} learned "
          f"joints against all {power['joints']} detects a true loss of {percent(power['loss'])} "
          f"points with {percent(power['power'])} % power. Smaller losses can go undetected."),
+        (lexicon, DECLARED),
         (True,
          "Joints are two-dimensional MediaPipe estimates, placed and scaled by the shoulders. The "
          "value of depth was not tested."),
