@@ -26,7 +26,7 @@ from jointprune.paper.synthetic import autsl_like
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.runs import content_name
-from jointprune.training import without_noise
+from jointprune.training import QUIET, without_noise
 from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -109,30 +109,25 @@ def without_layer(model: torch.nn.Module, loader, epochs: int, rate: float) -> l
 def with_lightning(model, loader, callbacks: list[lightning.Callback]) -> None:
     """Train a Lightning module on the CPU, without files and messages."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    trainer = lightning.Trainer(
-        max_epochs=EPOCHS, accelerator="cpu", devices=1, callbacks=callbacks, **quiet
-    )
+    trainer = lightning.Trainer(max_epochs=EPOCHS, callbacks=callbacks, **QUIET)
     with without_noise():
         trainer.fit(model, loader)
 
 
 def measure(names: list[str]) -> list[dict]:
     """A row for each data set, K, classifier, learning rate and batch size."""
-    code = [file_sha256(ROOT / file) for file in CODE]
+    code = tuple(file_sha256(ROOT / file) for file in CODE)
     grid = [*product(names, CLASSIFIERS, RATES, BATCHES)]
     jobs = [
         (*cell, seed, keep, code)
         for cell in grid for seed in SEEDS for keep in (None, *KEEP[cell[0]])
     ]  # fmt: skip
-    found = dict(zip(map(str, jobs), on_every_core(trained, jobs, "course"), strict=True))
+    found = dict(zip(jobs, on_every_core(trained, jobs, "course"), strict=True))
     rows = []
     for cell in grid:
-        plain = [found[str((*cell, seed, None, code))][1] for seed in SEEDS]
+        plain = [found[*cell, seed, None, code][1] for seed in SEEDS]
         for keep in KEEP[cell[0]]:
-            pruned = [found[str((*cell, seed, keep, code))] for seed in SEEDS]
+            pruned = [found[*cell, seed, keep, code] for seed in SEEDS]
             closed = np.array([shares for shares, _ in pruned])[:, np.array(REPORTED) - 1]
             rows.append({
                 **dict(zip(("dataset", "classifier", "learning_rate", "batch"), cell, strict=True)),

@@ -267,9 +267,6 @@ class PruneJoints(lightning.Callback):
         if budget is None or budget.layer.joint_logits.grad is None:
             return  # this one of several optimisers belongs to a loss without gates
         logits = budget.layer.joint_logits
-        if budget.done:
-            logits.grad = None
-            return
         logits.grad /= _loss_scale(trainer, optimizer, logits)
         with torch.enable_grad():
             budget.penalty().backward()

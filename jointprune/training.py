@@ -27,6 +27,10 @@ from jointprune.workspace import Workspace, atomic_path, file_sha256, scratch_fo
 
 SAVE_EVERY = 300  # seconds between two checkpoints, at least; short trainings save none
 
+# One CPU process that trains without logs, files and messages.
+QUIET = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False,
+         "enable_progress_bar": False, "enable_model_summary": False}  # fmt: skip
+
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")  # weights stay in 32 bits
 
 # Warnings of Lightning that do not apply: clips come from memory, values logged without
@@ -115,10 +119,7 @@ def fit(
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     path, batches = GatePath(), batches_of(run, data)
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    options = {"accelerator": "cpu", "devices": 1, **quiet, **trainer_options}
+    options = {**QUIET, **trainer_options}
     trainer = lightning.Trainer(
         max_epochs=run.config.epochs,
         gradient_clip_val=1.0,

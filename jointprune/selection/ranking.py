@@ -150,9 +150,11 @@ def rank_many(
         found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
         return dict(zip(cells, found, strict=True))
     row = method_of(method)
-    paths = [_kept_in(row, *_for_ranker(row, *job[1:])) for job in jobs]
-    missing = [job for job, path in zip(jobs, paths, strict=True) if not path.is_file()]
-    if row.trains and missing:
+    missing = [
+        job for job in jobs
+        if row.trains and not _kept_in(row, *_for_ranker(row, *job[1:])).is_file()
+    ]  # fmt: skip
+    if missing:
         done = len(jobs) - len(missing)
         list(on_every_core(rank_joints, missing, f"ranking, {method} {k or ''}", done=done))
     return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}
