@@ -42,10 +42,8 @@ def on_every_core(
     if jobs and address:
         results = _on_a_cluster(jobs, address, description)
     else:
-        # joblib replaces a worker that has grown between two jobs, and its own process that
-        # removes temporary files when something killed it; nothing is lost.
-        for replaced in ("A worker stopped while some jobs", "resource_tracker: process died"):
-            warnings.filterwarnings("ignore", message=replaced)
+        # joblib replaces a worker that has grown between two jobs; nothing is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         workers = Parallel(n_jobs=cpu_count(), return_as="generator")
         results = workers(delayed(job)() for job in jobs)
     return tqdm(results, total=done + len(jobs), initial=done, desc=description)

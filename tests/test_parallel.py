@@ -14,11 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from conftest import run_content, toy_content
-from joblib.externals.loky.backend.resource_tracker import _resource_tracker
 
 from jointprune import parallel, training
 from jointprune.config import TrainingConfig
@@ -98,13 +96,6 @@ def test_results_come_in_order_from_both_workers(cluster):
     processes = {process for _, process in found}
     assert len(processes) == 2
     assert os.getpid() not in processes
-
-
-def test_jobs_survive_the_death_of_joblibs_resource_tracker():
-    jobs = [(number,) for number in range(4)]
-    expected = list(on_every_core(abs, jobs, "before"))
-    psutil.Process(_resource_tracker._pid).kill()
-    assert list(on_every_core(abs, jobs, "after")) == expected
 
 
 def test_a_jobs_error_reaches_the_caller(cluster):

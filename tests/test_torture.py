@@ -152,6 +152,7 @@ def test_damage_that_changes_nothing_is_an_error(torture, tmp_path):
 
 
 def test_a_trial_leaves_no_process_and_its_error_is_recorded(torture, tmp_path, monkeypatch):
+    other = torture.Child(("-c", "import time; time.sleep(60)"), tmp_path)  # not the trial's
     children = []
 
     def trial(workspace, seed):
@@ -163,6 +164,8 @@ def test_a_trial_leaves_no_process_and_its_error_is_recorded(torture, tmp_path, 
     result = torture.attempt("a trial", 0)
     assert (result["ok"], result["happened"]) == (False, "KeyError: 'x'")
     assert children[0].poll() is not None
+    assert other.poll() is None
+    torture.kill(other)
 
 
 def test_limits_of_disk_and_of_root_bind_a_command(torture, tmp_path):

@@ -261,13 +261,15 @@ TRIALS: dict[str, Trial] = {
 def attempt(name: str, seed: int) -> dict:
     start, workspace = time.monotonic(), FOLDER / re.sub(r"\W+", "-", name)
     shutil.rmtree(workspace, ignore_errors=True)
+    before = psutil.Process().children()  # such as joblib's, which other work here needs
     try:
         happened, ok = TRIALS[name](workspace, seed), True
     except Exception as error:  # the trials after it still have to run
         happened, ok = f"{type(error).__name__}: {error}", False
     finally:
         for child in psutil.Process().children():
-            kill(child)
+            if child not in before:
+                kill(child)
     happened = happened.replace(f"{ROOT}/", "")  # the same on every machine
     seconds = round(time.monotonic() - start, 1)
     print(f"{'ok    ' if ok else 'FAILED'}  {name} ({seconds} s): {happened}", flush=True)
