@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from jointprune.checks import indices, integer, seed_of
 from jointprune.skeleton import HANDS, hand_index
 
-# A group signs with both hands if both are seen in more than this share of its frames.
+# A group or clip is two-handed if both hands are seen in more than this share of its frames.
 TWO_HANDED = 0.25
 
 
@@ -82,21 +83,37 @@ class SignDataset:
         """Whether the recordings come with a published split, which is then the only fold."""
         return "test" in set(self.clips["split"])
 
-    def hand_presence(self) -> pd.DataFrame:
-        """Share of a group's frames in which a hand is seen: index group; left, right, both."""
+    def hand_presence(self, parts: ArrayLike | None = None) -> pd.DataFrame:
+        """Share of a group's frames in which a hand is seen: index group; left, right, both.
+
+        `parts` (clips,), if given, are other parts of the data than the groups.
+        """
         hands = hand_index(self.joints)
         seen = {h: self.present[:, :, hands == i].any(axis=-1) for i, h in enumerate(HANDS)}
         seen["both"] = seen["left"] & seen["right"]
         # No hand is present in padding, so only the divisor has to exclude it.
         frames = pd.DataFrame({name: array.sum(axis=1) for name, array in seen.items()})
         frames["frames"] = self.lengths
-        totals = frames.groupby(self.groups).sum()
+        totals = frames.groupby(self.groups if parts is None else parts).sum()
         return totals[list(seen)].div(totals["frames"], axis=0).rename_axis("group")
 
     def two_handed(self) -> list[str]:
         """Groups that sign with both hands: both are seen in over a quarter of the frames."""
         both = self.hand_presence()["both"]
         return sorted(both.index[both > TWO_HANDED])
+
+    @property
+    def handedness(self) -> np.ndarray:
+        """Whether a clip is "one-handed" or "two-handed", str (clips,).
+
+        A letter is what its group's alphabet is (`two_handed`). Any other clip is two-handed if
+        both hands are seen in over a quarter of its own frames.
+        """
+        if self.translation_invariant:
+            both = np.isin(self.groups, self.two_handed())
+        else:
+            both = self.hand_presence(np.arange(len(self)))["both"] > TWO_HANDED
+        return np.where(both, "two-handed", "one-handed")
 
     def folds(self, n: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Split the clips into `n` pairs of training and test clips; no group is on both sides.

@@ -32,6 +32,7 @@ FIGURES = {
         facts["synthetic"]["recovery"], facts["synthetic"]["k"]
     ),
     "fig8_cost": lambda facts: plots.plot_cost(facts["cost"]),
+    "fig9_handedness": lambda facts: plots.plot_handedness(facts["ablation"]["strata"]),
     "changes": lambda facts: plots.plot_changes(facts["ablation"]["changes"]),
     "kept": lambda facts: plots.plot_kept_joints(facts["pruning"]["frequency"]["12"], 12),
 }
@@ -143,6 +144,22 @@ def test_every_curve_is_drawn_at_every_budget_in_a_colour_and_marker_of_its_own(
     drawn = [set(np.round(line.get_ydata(), 9)) for line in masked.get_lines()]
     for key in (("learned", "gated"), ("greedy", "masked"), ("greedy", "retrained")):
         assert means[key] in drawn
+
+
+def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
+    rows, panels = facts["ablation"]["strata"], drawn_once("fig9_handedness").axes
+    titles = ["one-handed: 13 languages, 332 clips", "two-handed: 3 languages, 78 clips"]
+    assert [ax.get_title() for ax in panels] == titles
+    for ax, stratum in zip(panels, ("one-handed", "two-handed"), strict=True):
+        means = {}
+        for row in rows:
+            if row["stratum"] == stratum:
+                means.setdefault(row["method"], set()).add(row["mean"])
+        for method, bars in zip(curve_methods(), ax.containers, strict=True):
+            assert set(bars[0].get_ydata()) == means[method]
+        assert {ax.get_lines()[0].get_ydata()[0]} == means["full"]
+    (alone,) = plots.plot_handedness([r for r in rows if r["stratum"] == "two-handed"]).axes
+    assert alone.get_title() == titles[1]
 
 
 def test_a_method_added_to_the_table_is_found_in_figure_2(facts, monkeypatch):

@@ -116,7 +116,8 @@ def test_every_source_points_at_its_value_and_every_row_has_a_number(facts):
         assert number.value == value_at(facts, number.source), number.source
     places = """ablation:accuracy ablation:paired ablation:one_set ablation:k_star cost:rows
         ablation:stability ablation:calibration ablation:hands ablation:leave_out failures:cases
-        ablation:encoders ablation:changes.sign ablation:changes.group synthetic:recovery"""
+        ablation:encoders ablation:changes.sign ablation:changes.group synthetic:recovery
+        ablation:strata ablation:reduction"""
     for place in places.split():
         source = f"data/results/{place.replace(':', '.json:')}"
         rows = {n.source.split("]")[0] for n in numbers if n.source.startswith(f"{source}[")}
@@ -172,11 +173,35 @@ def test_the_readme_shows_the_headline_and_the_curves_on_one_screen(facts):
     text = report.headline(facts)
     assert len(text.splitlines()) <= 30
     sentences = [line[2:] for line in text.splitlines() if line.startswith("- ")]
-    assert sentences == [found.sentence for found in all_claims(facts) if "kstar" in found.key]
+    claims = [c.sentence for c in all_claims(facts) if "kstar" in c.key or c.key == "strata"]
+    assert sentences == claims
     full = one_row(facts["ablation"]["accuracy"], method="full")
     assert f"| 42 | {percent(full['mean'])} [" in text
     rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
+
+
+def test_the_readme_has_columns_for_strata_only_if_there_are_two(facts):
+    def table():
+        lines = [line for line in report.headline(facts).splitlines() if line.startswith("|")]
+        return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+    def mean(method, k, stratum):
+        return percent(one_row(strata, method=method, k=k, stratum=stratum)["mean"])
+
+    strata = facts["ablation"]["strata"]
+    head, _, full, *rows = table()
+    assert head[:6] == ["K", "learned gates", "... one-handed", "... two-handed",
+                        "stratified random", "... two-handed"]  # fmt: skip
+    (twelve,) = (row for row in rows if row[0] == "12")
+    shown = {2: ("learned", "one-handed"), 3: ("learned", "two-handed"),
+             5: ("stratified-random", "two-handed")}  # fmt: skip
+    for column, (method, stratum) in shown.items():
+        assert twelve[column] == mean(method, 12, stratum)
+        assert full[column] == mean("full", 42, stratum)
+    facts["ablation"]["strata"] = [row for row in strata if row["stratum"] == "one-handed"]
+    assert not any(cell.startswith("...") for cell in table()[0])
+    assert len(table()[0]) == len(head) - 3
 
 
 def numbers_in(text):
@@ -207,6 +232,7 @@ def test_every_number_that_a_figure_prints_has_a_key(facts):
         plots.plot_stability(ablation["stability"]),
         plots.plot_synthetic(synthetic["recovery"], synthetic["k"]),
         plots.plot_cost(cost),
+        plots.plot_handedness(ablation["strata"]),
     )
     printed = set()
     for fig in drawn:
@@ -291,6 +317,14 @@ def test_results_of_two_runs_are_not_mixed_but_synthetic_data_has_its_own_checks
         report.load_results(own)
 
 
+def test_results_of_an_older_version_name_what_they_lack(own):
+    facts = read_facts(own, "ablation.json")
+    content = {key: facts[key] for key in facts.keys() - {*paper_facts.HISTORY, "strata"}}
+    write_facts(own, "ablation.json", content, data_sha256=paper_facts.SHA, config={}, smoke=False)
+    with pytest.raises(ValueError, match=r"expected strata in ablation.json.* run the notebooks"):
+        report.load_results(own)
+
+
 @pytest.mark.parametrize(
     ("move", "named"),
     [
@@ -305,7 +339,7 @@ def test_results_of_two_runs_are_not_mixed_but_synthetic_data_has_its_own_checks
         (lambda f: f["ablation"]["paired"][0].update(p=1.0), (f"{PAIR}.p",)),
         (lambda f: f["ablation"]["paired"][0].update(difference=1.0), (f"{PAIR}.difference",)),
         (lambda f: f["ablation"]["stability"][0].update(index=0.9), ("stability.learned.2.index",)),
-        (lambda f: f["ablation"]["k_star"][0].update(k=2),
+        (lambda f: f["ablation"]["k_star"][0].update(k=21),
          ("verdict of kstar.42.2", "verdict of paper", "kstar.42.2")),
         (lambda f: f["ablation"]["k_star"][0]["steps"][1].update(passes=True),
          ("kstar.42.2.step.21.passes",)),

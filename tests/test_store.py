@@ -133,6 +133,20 @@ def test_hand_presence_counts_frames_without_padding(toy_dataset):
     assert toy_dataset.two_handed() == ["both"]
 
 
+def test_letters_go_by_their_alphabet_and_signs_by_their_own_frames(toy, tmp_path):
+    """A clip of "one" shows both hands, and one of "both" a single hand."""
+    shows_both, shows_one = 8, 0  # clips
+    toy["present"][shows_both, :2] = True  # 2 of 5 frames, more than a quarter
+    toy["present"][shows_one, 1:, :21] = False  # 1 of 5 frames is not
+    toy["poses"][~toy["present"]] = 0
+    own = np.repeat(["two-handed", "one-handed", "one-handed"], 8)
+    data = save_dataset(tmp_path / "signs", **toy)
+    toy["meta"]["translation_invariant"] = True
+    assert save_dataset(tmp_path / "letters", **toy).handedness.tolist() == own.tolist()
+    own[[shows_both, shows_one]] = "two-handed", "one-handed"
+    assert data.handedness.tolist() == own.tolist()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_folds_keep_languages_apart_and_spread_the_two_handed(dataset, seed):
     folds = dataset.folds(4, seed)

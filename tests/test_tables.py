@@ -1,5 +1,7 @@
 """Tables of accuracy and of selections against cases with known counts."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import paper_facts
@@ -18,6 +20,8 @@ from jointprune.paper.tables import (
     joint_frequency,
     joints_by_hand,
     joints_by_level,
+    reduction_table,
+    strata_table,
 )
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.statistics import difference_of, holm, pair
@@ -62,6 +66,55 @@ def test_rows_of_a_confusion_sum_to_one_and_name_wrong_classes(table):
     assert list(shares.columns) == ["A", "B", "C"]
     assert shares.loc["A"].to_dict() == {"A": 0.5, "B": 0.0, "C": 0.5}
     assert shares.sum(axis=1).eq(1).all()
+
+
+def dataset_of(table, two_handed):
+    """What a table of strata reads of the data set with these predictions."""
+    clips = table.drop_duplicates("clip")
+    hands = np.where(clips["group"].isin(two_handed), "two-handed", "one-handed")
+    return SimpleNamespace(clips=clips[["clip"]], handedness=hands, joints=JOINT_NAMES)
+
+
+def test_a_stratum_is_a_table_of_its_clips_alone_on_shared_seeds():
+    """Of the two seeds of all joints, learned gates have the first alone."""
+    full, few = [("a/A", 0, 1), ("b/A", 0, 0), ("c/A", 1, 0)], [("a/A", 0), ("b/A", 1), ("c/A", 1)]
+    rows = [("full", 42, "retrained", 0, seed, clip, clip[0], "A", "BA"[right[seed]], 1, 1)
+            for clip, *right in full for seed in (0, 1)]  # fmt: skip
+    rows += [("learned", 12, regime, 0, 0, clip, clip[0], "A", "BA"[right], 1, 1)
+             for clip, right in few for regime in ("retrained", "gated")]  # fmt: skip
+    predictions = pd.DataFrame(rows, columns=list(COLUMNS))
+    data = dataset_of(predictions, ["c"])
+    found = {(row["stratum"], row["method"]): row for row in strata_table(predictions, data)}
+    assert len(found) == 4 and {row["regime"] for row in found.values()} == {"retrained"}
+    one, two = found["one-handed", "learned"], found["two-handed", "learned"]
+    assert (one["mean"], one["low"], one["high"], one["clips"], one["groups"]) == (0.5, 0, 1, 2, 2)
+    assert one["change"] == {"difference": 0.5, "low": 0.0, "high": 1.0}  # b alone, on seed 0
+    assert (two["mean"], two["clips"], two["groups"]) == (1.0, 1, 1)
+    assert two["change"]["difference"] == 0.0
+    assert found["one-handed", "full"]["mean"] == 0.25
+    assert set(found["one-handed", "full"]["change"].values()) == {0.0}
+
+
+def test_the_signing_hand_is_compared_with_all_joints_of_that_hand():
+    rates = {("full", 42, "retrained"): 0.9, ("anatomical-signing-hand", 21, "retrained"): 0.5,
+             ("signing-hand", 8, "retrained"): 0.5}  # fmt: skip
+    table = paper_facts.predictions(rates, seeds=1)
+    for row in strata_table(table, dataset_of(table, ["cse"])):
+        near = row["change"]["difference"] > -0.2
+        assert near == (row["method"] != "anatomical-signing-hand")
+
+
+def test_a_joint_that_is_never_observed_reduces_no_joint_frames():
+    present = np.zeros((3, 2, 4), bool)
+    present[:2, :, 0] = True  # 4 frames of the first two clips, the test clips of fold 0
+    present[0, 0, 1] = True
+    present[2, :, 2] = True
+    data = SimpleNamespace(present=present, joints=("a", "b", "c", "d"))
+    folds = [(np.array([2]), np.array([0, 1])), (np.array([0, 1]), np.array([2]))]
+    chosen = {("learned", 2): {(0, 0): (0, 3), (0, 1): (0, 1), (1, 0): (2, 3), (1, 1): (0, 1)}}
+    (row,) = reduction_table(chosen, data, folds)
+    assert (row["method"], row["k"], row["joints"]) == ("learned", 2, 0.5)
+    assert row["joint_frames"] == pytest.approx((1 / 5 + 0 + 0 + 1) / 4)
 
 
 def test_a_table_with_repeated_rows_is_refused(table):

@@ -42,9 +42,10 @@ def all_claims(results: dict[str, dict]) -> list[Claim]:
     """Every claim in the order of claims.md; `results` as `report.load_results` returns them."""
     ablation, group = results["ablation"], results["dataset"]["group_word"]
     claims = [
-        *(_k_star(record, group) for record in ablation["k_star"]),
-        _step(ablation["k_star"][0], AT, group),
+        *(_k_star(record, results) for record in ablation["k_star"]),
+        _step(ablation["k_star"][0], AT, results),
         _for_a_paper(results),
+        _strata(results),
         _baseline(results),
         *(_comparison(record, group) for record in ablation["paired"] + ablation["one_set"]),
         _methods(ablation["accuracy"]),
@@ -125,21 +126,24 @@ def _listed(names: Iterable) -> str:
 # Claims that rest on a test.
 
 
-def _k_star(record: dict, group: str) -> Claim:
+def _k_star(record: dict, results: dict) -> Claim:
     """K*: the smallest K that costs less than the margin, or that there is none."""
     k, joints, margin, key = record["k"], record["joints"], record["margin"], k_star_key(record)
-    of = _all_joints(record)
+    of, group = _all_joints(record), results["dataset"]["group_word"]
     verdict = VERDICTS[k < joints]
     if at_chance := _at_chance(record, group):
         sentence, verdict = f"No smaller number of joints is reported: {at_chance}.", "refused"
     elif k < joints:
-        step = one_row(record["steps"], k=k)
+        step, start = one_row(record["steps"], k=k), "With"
+        if contradiction := _contradiction(record, k, results):
+            start, verdict = f"Refused: {contradiction}. Over all clips, with", "refused"
+        dropped = _dropped(record, results)
         sentence = (
-            f"With {k} of {of} accuracy falls by less than {_points_of(margin)} (fixed-sequence "
+            f"{start} {k} of {of} accuracy falls by less than {_points_of(margin)} (fixed-sequence "
             f"non-inferiority test, {p_value(step['p'])}; lower bound "
             f"{points(step['lower_bound'])} points, with seeds redrawn "
-            f"{points(step['crossed_bound'])}). "
-            f"{_firmness(record, group)}"
+            f"{points(step['crossed_bound'])}). This drops {dropped['joints']} % of all joints and "
+            f"{dropped['joint_frames']} % of the observed joint-frames. {_firmness(record, group)}"
         )
     else:
         first = record["steps"][0]
@@ -151,15 +155,16 @@ def _k_star(record: dict, group: str) -> Claim:
     return Claim(
         key,
         sentence,
-        (key, f"{key}.step.**", *((f"{key}.leave-one-*",) if record["by_seed"] else ())),
+        (key, f"{key}.step.**", *((f"{key}.leave-one-*",) if record["by_seed"] else ()),
+         *_dropped_keys(record)),
         "first, whether accuracy with all joints is above chance by more than the margin "
         "(one-sided 95 % bound; chance: the most frequent label); then non-inferiority in fixed "
         "sequence from the largest K down, stopped at the first failure: "
         "a smaller K never passes (0), whatever its p; each step one-sided at 5 %; bootstrap and "
         f"sign flips clustered by {group}; the crossed bound, which resamples seeds too, is not "
-        "part of the test",
+        f"part of the test. {_rule_of_strata(results)}",
         verdict,
-    )
+    )  # fmt: skip
 
 
 def _all_joints(record: dict) -> str:
@@ -179,6 +184,55 @@ def _at_chance(record: dict, group: str) -> str:
         f" is not shown to be above chance ({percent(reference['chance'])} %) by more than "
         f"{_points_of(record['margin'])}"
     )
+
+
+def _contradiction(record: dict, k: int, results: dict) -> str:
+    """In which stratum K joints lose more than the margin, and how much; else ""."""
+    data, margin = results["dataset"], record["margin"]
+    for row in results["ablation"]["strata"]:
+        same = (row["method"], row["k"]) == (record["method"], k)
+        if same and row["change"]["difference"] < -margin:
+            size, interval = _span(row["change"], -1)
+            if row["groups"] == 1:
+                interval = f"no interval from one {data['group_word']}"
+            return (
+                f"in {_stratum(row['stratum'], data)} {k} joints lose {size} points ({interval}), "
+                f"more than the margin of {100 * margin:g}"
+            )
+    return ""
+
+
+def _rule_of_strata(results: dict) -> str:
+    """When a stratum contradicts K*, and why this is no test."""
+    rows, data = results["ablation"]["strata"], results["dataset"]
+    few, kind = min(row["groups"] for row in rows), _stratum("one-handed or two-handed", data)
+    rule = (
+        f"It is refused if in {kind} K* joints lose more than the margin on average: a rule for "
+        "the estimate, not a test"
+    )
+    if 0.5**few >= ALPHA:
+        rule += (
+            f", which would have no power ({data['group_word']}s in the smaller stratum: {few}; "
+            f"p is at least {0.5**few:g})"
+        )
+    return rule
+
+
+def _stratum(name: str, data: dict) -> str:
+    """The stratum in words: alphabets of the lexicon, else clips, whatever their group."""
+    return f"{name} {'alphabets' if data['dataset'] == DEFAULT_DATASET else 'clips'}"
+
+
+def _dropped(record: dict, results: dict) -> dict[str, str]:
+    """What K* joints drop, in percent: joints, and joint_frames in which a joint was observed."""
+    row = one_row(results["ablation"]["reduction"], method=record["method"], k=record["k"])
+    return {name: percent(row[name]) for name in ("joints", "joint_frames")}
+
+
+def _dropped_keys(record: dict) -> tuple[str, ...]:
+    """Keys of what K* joints drop, and of their accuracy by stratum; none without a K*."""
+    of = f"{record['method']}.{record['k']}"
+    return (f"reduction.{of}", f"strata.{of}.*") if record["k"] < record["joints"] else ()
 
 
 def _firmness(record: dict, group: str) -> str:
@@ -203,9 +257,10 @@ def _range(ks: list[int]) -> str:
     return f"{low} to {high}" if low < high else f"{low}"
 
 
-def _step(record: dict, k: int, group: str) -> Claim:
+def _step(record: dict, k: int, results: dict) -> Claim:
     """What K joints cost, by the step of the fixed sequence."""
     step, margin = one_row(record["steps"], k=k), record["margin"]
+    at_chance = _at_chance(record, results["dataset"]["group_word"])
     sign = 1 if step["difference"] > 0 else -1
     size, interval = _span(step, sign)
     joints, verdict = METHODS[record["method"]].joints(k), VERDICTS[step["passes"]]
@@ -213,29 +268,39 @@ def _step(record: dict, k: int, group: str) -> Claim:
         f"With {joints} accuracy {'rises' if sign > 0 else 'falls'} by {size} points ({interval}). "
         f"Non-inferiority at a {100 * margin:g}-point margin is {verdict}."
     )
-    if at_chance := _at_chance(record, group):
+    if at_chance:
         sentence, verdict = f"No loss with {joints} is reported: {at_chance}.", "refused"
+    elif step["passes"] and (contradiction := _contradiction(record, k, results)):
+        sentence, verdict = f"Refused: {contradiction}.", "refused"
     key = k_star_key(record)
-    return Claim(f"{key}.step.{k}", sentence, (f"{key}.step.{k}",), f"that of {key}", verdict)
+    shown = (f"{key}.step.{k}", f"strata.{record['method']}.{k}.*")
+    return Claim(f"{key}.step.{k}", sentence, shown, f"that of {key}", verdict)
 
 
 def _for_a_paper(results: dict) -> Claim:
     """The quick start's sentence for a paper, refused unless the first K* is established."""
     record, data = results["ablation"]["k_star"][0], results["dataset"]
     k, joints, margin = record["k"], record["joints"], f"{100 * record['margin']:g}-point margin"
-    sentence = (
-        f"We reduced data requirements by discovering that, on held-out {data['group_word']}s, "
-        f"only {k} of {joints} hand joints suffice at a {margin}, representing a "
-        f"{percent(record['pruned'])} % spatial reduction in {data['description']}."
-    )
     if k == joints:
-        reason = _at_chance(record, data["group_word"]) or (
+        refused = _at_chance(record, data["group_word"]) or (
             f"non-inferiority of fewer than {joints} joints at a {margin} is not established"
         )
-        sentence = f"Refused: {reason} in {data['description']}."
-    key = k_star_key(record)
-    test = f"that of {key}; it shows that joints suffice, never that they are necessary"
-    return Claim("paper", sentence, (), test, "refused" if k == joints else VERDICTS[True])
+    else:
+        refused = _contradiction(record, k, results)
+    if refused:
+        sentence, verdict = f"Refused: {refused}.", "refused"
+    else:
+        dropped, verdict = _dropped(record, results), VERDICTS[True]
+        sentence = (
+            f"We reduced data requirements by discovering that, on held-out {data['group_word']}s, "
+            f"only {k} of {joints} hand joints suffice at a {margin}, representing a "
+            f"{dropped['joints']} % reduction of joints and {dropped['joint_frames']} % of "
+            f"observed joint-frames in {data['description']}."
+        )
+    test = (
+        f"that of {k_star_key(record)}; it shows that joints suffice, never that they are necessary"
+    )
+    return Claim("paper", sentence, _dropped_keys(record), test, verdict)
 
 
 def _baseline(results: dict) -> Claim:
@@ -323,6 +388,22 @@ def _changes(kind: str, results: dict) -> Claim:
 
 
 # Claims that rest on no test.
+
+
+def _strata(results: dict) -> Claim:
+    """At which K learned gates are below a stratified random draw, in each stratum."""
+    rows, parts = results["ablation"]["strata"], []
+    for name in dict.fromkeys(row["stratum"] for row in rows):
+        means = {(row["method"], row["k"]): row["mean"] for row in rows if row["stratum"] == name}
+        below = sorted(k for (method, k), mean in means.items()
+                       if method == "learned" and mean < means["stratified-random", k])  # fmt: skip
+        at = f"K = {_listed(below)}" if below else "no K"
+        parts.append(f"in {_stratum(name, results['dataset'])} at {at}")
+    return Claim(
+        "strata",
+        f"Learned gates have a lower mean accuracy than stratified random joints {_listed(parts)}.",
+        ("strata.learned.**", "strata.stratified-random.**"),
+    )
 
 
 def _methods(accuracy: list[dict]) -> Claim:

@@ -116,7 +116,7 @@ def k_star(
     No step passes unless `full` works: the lower bound of its accuracy has to be above chance by
     more than the margin, for at chance every budget is non-inferior.
 
-    Returns method, margin, k (that of `full` if nothing passes), joints, pruned (1 - k / joints);
+    Returns method, margin, k (that of `full` if nothing passes), joints;
     `reference`, as `_reference` returns it; `steps`, one per budget, largest first: `passes` is
     False from the first failure on, and `crossed_bound` is the bound if seeds are resampled too
     (not part of the test, and wide for few seeds). How firm K* is, empty unless `full` works:
@@ -144,7 +144,6 @@ def k_star(
         "margin": margin,
         "k": k,
         "joints": full[1],
-        "pruned": 1 - k / full[1],
         "reference": reference,
         "steps": steps,
         **firmness,

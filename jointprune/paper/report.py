@@ -34,6 +34,8 @@ from jointprune.selection import METHODS, curve_methods, typical
 from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
+# Strata with a column of their own in the README, beside their method.
+BY_STRATUM = {"learned": ("one-handed", "two-handed"), "stratified-random": ("two-handed",)}
 PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
 # How much a number may change when everything is run again, by its kind; None: not compared. K*
 # and the verdicts of claims have to stay the same.
@@ -73,6 +75,12 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
                 f"expected results of one run, got {field} {found}: run the notebooks 01 to 04 "
                 "again with one profile"
             )
+    for _, file, place, *_ in TABLES:
+        if place and place.split(".")[0] not in results[file]:
+            raise ValueError(
+                f"expected {place} in {file}.json, which an older version wrote: run the notebooks "
+                "01 to 04 again"
+            )
     return results
 
 
@@ -107,6 +115,11 @@ TABLES = (
         SHARE: "precision recall low high stop_precision stop_recall", JOINTS: "stop_k"}),
     ("accuracy", "ablation", "accuracy", "regime method k", {
         SCORE: "mean low high", COUNT: "runs"}),
+    ("strata", "ablation", "strata", "regime method k stratum", {
+        SCORE: "mean low high", COUNT: "clips groups",
+        ("score", points): "change.difference change.low change.high"}),
+    ("reduction", "ablation", "reduction", "method k", {
+        PART: "joints", ("agreement", percent): "joint_frames"}),
     ("stability", "ablation", "stability", "method k", {SHARE: "index low high floor apart"}),
     ("calibration", "ablation", "calibration", "regime method k", {SCORE: "ece"}),
     ("hands", "ablation", "hands", "k", {JOINTS: "left right"}),
@@ -123,7 +136,7 @@ COURSE = {SCORE: "accuracy.mean pruning_ratio.start pruning_ratio.quarter prunin
 K_STAR = {
     COUNT: "k reference.works",
     SPREAD: "bootstrap.low bootstrap.median bootstrap.high",
-    PART: "pruned reference.chance",
+    PART: "reference.chance",
     SCORE: "reference.accuracy reference.lower_bound",
 }
 STEP = {DIFFERENCE: "difference low high lower_bound crossed_bound", P: "p", COUNT: "passes"}
@@ -321,29 +334,35 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, and accuracy by K."""
     dataset, ablation = results["dataset"], results["ablation"]
-    claims = (claim for claim in all_claims(results) if claim.key.startswith("kstar."))
+    claims = (c for c in all_claims(results) if c.key.startswith("kstar.") or c.key == "strata")
     said = "\n".join(f"- {claim.sentence}" for claim in claims)
     return (
         f"{said}\n\nWhy 2 points: the quick start expects a loss of 1 to 2 points. Two points are "
         f"one clip in fifty.\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining "
         f"on K joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
-        f"{markdown_table(_curves(ablation['accuracy']))}\n\n"
+        f"{markdown_table(_curves(ablation))}\n\n"
         "`figures/claims.md` has every claim with its numbers and test, all methods at K = 12, and "
         "the limits."
     )
 
 
-def _curves(accuracy: list[dict]) -> list[tuple[str, ...]]:
-    """One row per K, one column per curve method, the first with its interval."""
-    full, names = one_row(accuracy, method="full"), curve_methods()
-    found = {(row["method"], row["k"]): row for row in accuracy if row["regime"] == "retrained"}
-    rows = [("K", *(METHODS[name].label for name in names))]
-    for k in sorted({k for name, k in found if name in names} | {full["k"]}, reverse=True):
-        cells = [found.get((name, k), full if k == full["k"] else None) for name in names]
-        means = [percent(row["mean"]) if row else "" for row in cells]
-        if cells[0]:
-            means[0] += f" [{percent(cells[0]['low'])}, {percent(cells[0]['high'])}]"
-        rows.append((str(k), *means))
+def _curves(ablation: dict) -> list[tuple[str, ...]]:
+    """One row per K, one column per curve method, the first with its interval; two by stratum."""
+    parts = {"": [row for row in ablation["accuracy"] if row["regime"] == "retrained"]}
+    for row in ablation["strata"]:
+        parts.setdefault(row["stratum"], []).append(row)
+    columns, heads = [], ["K"]
+    for name in curve_methods():
+        for part in ("", *(BY_STRATUM.get(name, ()) if len(parts) > 2 else ())):
+            found = {row["k"]: row for row in parts[part] if row["method"] in (name, "full")}
+            columns.append(found)
+            heads.append(f"... {part}" if part else METHODS[name].label)
+    rows = [tuple(heads)]
+    for k in sorted(set().union(*columns), reverse=True):
+        cells = [percent(found[k]["mean"]) if k in found else "" for found in columns]
+        if first := columns[0].get(k):
+            cells[0] += f" [{percent(first['low'])}, {percent(first['high'])}]"
+        rows.append((str(k), *cells))
     return rows
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
 
+from jointprune.dataset import SignDataset
 from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
-from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair
+from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair, shared
 
 COLUMNS = (
     "method", "k", "regime", "fold", "seed", "clip", "group",
@@ -23,6 +24,8 @@ BINS = 15  # of equal width, as in Guo et al. 2017
 # Changes by sign or group: the column of the parts, and the one resampled within a part.
 PARTS = {"sign": ("label", "group"), "group": ("group", "clip")}
 
+# "All joints", where they are not all 42: those of the hand on which a method chooses.
+ALL_OF_ITS_HAND = {"signing-hand": ("anatomical-signing-hand", 21)}
 LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 
 # Joint indices by (method, K) and (fold, seed), as `select_all` returns them.
@@ -69,6 +72,30 @@ def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
     predictions = _checked(predictions)
     correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
     return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
+
+
+def strata_table(predictions: pd.DataFrame, data: SignDataset) -> list[dict]:
+    """Accuracy of retrained networks among the one-handed and among the two-handed clips.
+
+    Rows method, k, regime, stratum, mean, low, high, clips, groups, and `change`: accuracy minus
+    that with all joints on the folds and seeds that both have (difference, low, high).
+    """
+    stratum = dict(zip(data.clips["clip"], data.handedness, strict=True))
+    retrained = predictions[predictions["regime"] == "retrained"]
+    rows = []
+    for name, table in retrained.groupby(retrained["clip"].map(stratum)):
+        for key, part in _parts(table):
+            one = key["method"], key["k"]
+            full = ALL_OF_ITS_HAND.get(key["method"], ("full", len(data.joints)))
+            # Without repeats, because `full` is also compared with itself.
+            both = shared(table, one, full).drop_duplicates()
+            change = difference_of(pair(both, one, full))
+            rows.append({
+                **key, "stratum": name, **_interval(part, "group"),
+                "clips": part["clip"].nunique(), "groups": part["group"].nunique(),
+                "change": {end: change[end] for end in ("difference", "low", "high")},
+            })  # fmt: skip
+    return rows
 
 
 def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +160,24 @@ def selection_rows(selections: Selections, joints: tuple[str, ...]) -> list[dict
         for (method, k), chosen in selections.items()
         for (fold, seed), kept in chosen.items()
     ]
+
+
+def reduction_table(
+    selections: Selections, data: SignDataset, folds: list[tuple[np.ndarray, np.ndarray]]
+) -> list[dict]:
+    """What each method drops at each K: rows method, k, joints, joint_frames (shares).
+
+    `joint_frames` counts each frame in which a joint was observed, over the test clips of a fold:
+    a joint of a hand that is never seen was never data. It is the mean over folds and seeds.
+    """
+    seen = [data.present[test].sum(axis=(0, 1)) for _, test in folds]
+    shares = [frames / frames.sum() for frames in seen]
+    rows = []
+    for (method, k), chosen in selections.items():
+        kept = np.mean([shares[fold][list(joints)].sum() for (fold, _), joints in chosen.items()])
+        dropped = {"joints": 1 - k / len(data.joints), "joint_frames": 1 - float(kept)}
+        rows.append({"method": method, "k": k, **dropped})
+    return rows
 
 
 def joint_frequency(selections: Selections, method: str, joints: tuple[str, ...]) -> pd.DataFrame:

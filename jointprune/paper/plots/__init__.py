@@ -8,6 +8,7 @@ from jointprune.paper.plots.curves import (
     plot_accuracy_against_k,
     plot_cost,
     plot_gates,
+    plot_handedness,
     plot_stability,
 )
 from jointprune.paper.plots.hands import (

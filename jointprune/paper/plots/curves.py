@@ -71,6 +71,21 @@ def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
     accuracy_axis(ax, group)
 
 
+def plot_handedness(strata: list[dict], group: str = "language") -> Figure:
+    """fig9: accuracy of retrained networks against K, one-handed (left) and two-handed (right).
+
+    `strata` holds the rows of `tables.strata_table`; a stratum without clips has no panel.
+    """
+    parts = list(pd.DataFrame(strata).groupby("stratum"))
+    fig, axes = page(PAGE, 2.8, 1, len(parts), sharey=True, squeeze=False)
+    for ax, (name, table) in zip(axes[0], parts, strict=True):
+        draw_curves(ax, table, group)
+        ax.set_title("{}: {groups} {}s, {clips} clips".format(name, group, **table.iloc[0]))
+        ax.label_outer()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    return fig
+
+
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
     """K* as a line, its range over resampled groups as a bar at the foot."""
     k, joints = k_star["k"], k_star["joints"]
