@@ -83,9 +83,11 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
 
 
 def plot_groups(
-    table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language",
+    table: pd.DataFrame,
+    changes: dict[str, list[dict]],
+    group: str = "language",
     class_word: str = "letter",
-) -> Figure:  # fmt: skip
+) -> Figure:
     """fig5: accuracy by group and method (of `tables.by_group`), and below as `plot_changes`.
 
     Groups are ordered by accuracy with all joints.
