@@ -1,4 +1,4 @@
-"""How well selections agree beyond chance."""
+"""How well selections agree, beyond chance and beyond which hand they keep."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +9,10 @@ from scipy.stats import norm
 
 from jointprune.checks import indices
 from jointprune.selection import METHODS
+from jointprune.skeleton import hand_index
+
+MATCHED = 10_000  # draws matched by hand: their 95 % range is then exact to about 0.001
+MATCHED_KEYS = ("matched", "matched_low", "matched_high")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def stability(
             f"expected selections that leave out some joints and keep some, got {rows} that "
             f"keep {'all' if mean else 'none'}: the index is not defined for these"
         )
-    index = 1 - (rows / (rows - 1)) * (share * (1 - share)).mean() / chance
+    index = _index(share, rows)
     # Influence of each selection on the index; mean sizes here are fractions of all joints.
     pull = (kept * share).mean(axis=1) - size * mean
     pull = (pull + index / 2 * (2 * mean * size - size - mean + 1)) / chance
@@ -83,36 +87,60 @@ def stability(
 
 
 def stability_table(
-    selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]], num_joints: int
+    selections: dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]],
+    joints: Sequence[str],
 ) -> list[dict]:
     """One row for each K of each method whose selections depend on the seed.
 
     `selections` holds joint indices by (method, K) and (fold, seed), as `select_all` returns
-    them. Rows: method, k, index, low, high (None for a single selection), `selections` (how
-    many), chance, `floor` (mean index inside a fold, where runs differ by seed alone; None for
-    one seed) and `apart` (mean index of runs that share neither fold nor seed).
+    them. Rows: method, k, index, low, high, those of `_matched_by_hand` and `above_matched`
+    (whether the index lies above their range; all None for a single selection), `selections` (how
+    many), `floor` (mean index inside a fold, where runs differ by seed alone; None for one seed)
+    and `apart` (mean index of runs that share neither fold nor seed).
     """
-    rows = []
+    rows, hand = [], hand_index(joints)
     for (method, k), chosen in selections.items():
         if not METHODS[method].seeded:
             continue
-        kept = _indicators(list(chosen.values()), num_joints)
+        kept = _indicators(list(chosen.values()), len(joints))
         folds, seeds = np.array(list(chosen)).T
         inside = [kept[folds == fold] for fold in np.unique(folds)]
         several = len(kept) > len(inside)
-        found = asdict(stability(kept)) if len(kept) > 1 else {}
+        found = dict.fromkeys(("index", "low", "high", *MATCHED_KEYS, "above_matched"))
+        if len(kept) > 1:
+            found = asdict(stability(kept)) | _matched_by_hand(kept, hand)
+            found["above_matched"] = found["index"] > found["matched_high"]
         rows.append(
             {
                 "method": method,
                 "k": k,
-                **{key: found.get(key) for key in ("index", "low", "high")},
+                **found,
                 "selections": len(kept),
-                "chance": 0.0,
                 "floor": float(np.mean([stability(s).index for s in inside])) if several else None,
                 "apart": _agreement_apart(kept, folds, seeds),
             }
         )
     return rows
+
+
+def _matched_by_hand(kept: np.ndarray, hand: np.ndarray) -> dict[str, float]:
+    """Mean and 95 % range of the index of random selections with as many joints on each hand.
+
+    Each selection is replaced by a uniform draw of as many joints of each hand as it keeps.
+    """
+    generator, share = np.random.default_rng(0), np.empty((MATCHED, len(hand)))
+    for mine in (np.flatnonzero(hand == h) for h in np.unique(hand)):
+        drawn = np.broadcast_to(kept[:, mine], (MATCHED, len(kept), len(mine)))
+        share[:, mine] = generator.permuted(drawn, axis=-1).mean(axis=1)
+    index = _index(share, len(kept))
+    values = (index.mean(), *np.percentile(index, [2.5, 97.5]))
+    return dict(zip(MATCHED_KEYS, map(float, values), strict=True))
+
+
+def _index(share: np.ndarray, rows: int) -> np.ndarray:
+    """The index of `rows` selections from the share of them that keep each joint, (..., joints)."""
+    mean = share.mean(axis=-1)
+    return 1 - rows / (rows - 1) * (share * (1 - share)).mean(axis=-1) / (mean * (1 - mean))
 
 
 def _agreement_apart(kept: np.ndarray, folds: np.ndarray, seeds: np.ndarray) -> float | None:

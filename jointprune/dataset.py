@@ -1,4 +1,4 @@
-"""`SignDataset`: recordings of signs as arrays, and folds that keep their groups apart."""
+"""`SignDataset`: recordings as arrays, and folds that keep their groups apart."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ TWO_HANDED = 0.25
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SignDataset:
-    """Recordings of signs; the arrays may be memory-mapped and must not be written to.
+    """Recordings of signs or letters; the arrays may be memory-mapped and must not be written to.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class SignDataset:
     signers, groups : ndarray of str, shape (clips,)
         `folds` puts all clips of a group on the same side, training or test.
     classes, joints : tuple of str
-        Names of the signs, and of the joints, such as "left.index_tip".
+        Names of the signs or letters, and of the joints, such as "left.index_tip".
     clips : DataFrame
         A row for each clip, with the columns of `jointprune.store.COLUMNS`.
     meta : dict
@@ -75,7 +75,7 @@ class SignDataset:
 
     @property
     def translation_invariant(self) -> bool:
-        """Whether a sign is the same wherever the hands are held: True for letters, else False."""
+        """Whether a class is the same wherever the hands are held: True for letters, else False."""
         return self.meta.get("translation_invariant", False)
 
     @property

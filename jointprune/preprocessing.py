@@ -24,7 +24,7 @@ class Augmentation:
     crop: float = 0.4  # at most this share is cut off at each end of a clip
 
 
-# The shift where a sign's position carries no meaning (`SignDataset.translation_invariant`):
+# The shift where the place of the hands has no meaning (`SignDataset.translation_invariant`):
 # signers hold the same letter at different places.
 FREE_SHIFT = 0.8
 

@@ -203,7 +203,8 @@ def difference_of(
     that may be lost (a fraction), it is one-sided with the null hypothesis "a loses the margin or
     more". Rows with the same value in the column `clusters` are resampled and flipped together.
 
-    Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), and p by `sign_flip`.
+    Returns difference, low, high (95 % CI), lower_bound (one-sided 95 %), error (standard
+    error), and p by `sign_flip`.
     """
     difference, cluster = pairs["difference"], pairs[clusters]
     found = cluster_bootstrap(difference, cluster)
@@ -213,6 +214,7 @@ def difference_of(
         "low": found.low,
         "high": found.high,
         "lower_bound": found.lower_bound,
+        "error": found.error,
         "p": sign_flip(shifted, cluster, one_sided=margin is not None),
     }
 

@@ -24,7 +24,7 @@ from jointprune.workspace import Workspace, scratch_folder, sync
 VERSION = 2
 COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
-    "label": str,  # name of the sign, one of the classes
+    "label": str,  # name of the sign or letter, one of the classes
     "signer": str,
     "group": str,  # no group is on both sides of a fold: a signer or a language
     "split": str,  # the split its authors published, or ""
@@ -142,7 +142,7 @@ def _opened(folder: Path) -> SignDataset:
         )
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
-        # A sign may be called "NA" or "null".
+        # A class may be called "NA" or "null".
         clips = pd.read_csv(folder / "clips.csv", dtype=COLUMNS, keep_default_na=False)
         # Mapping fails at once where a header claims more than the file holds.
         poses, present = (

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from jointprune.paper.comparisons import ONE_SET, compare_declared, detectable_loss, k_star
+from jointprune.paper.comparisons import ONE_SET, compare_declared, k_star
 from jointprune.paper.results import write_facts, write_table
 from jointprune.paper.tables import accuracy_table, by_group, calibration, changes_by
 from jointprune.skeleton import FINGERS, HAND_OF, HANDS, JOINT_NAMES
@@ -127,14 +127,16 @@ def selections():
 
 
 def stabilities():
-    """Index by method and K: learned far from chance, random at it."""
+    """Index by method and K: learned far from chance and matched draws, random at both."""
     rows = []
     for method, start in (("learned", 0.62), ("greedy", 0.45), ("stratified-random", 0.005)):
         for step, k in enumerate(BUDGETS):
             index = start * (1 - 0.05 * step)
             rows.append({"method": method, "k": k, "index": index, "low": index - 0.04,
                          "high": index + 0.04, "selections": 12, "floor": 1.15 * index,
-                         "apart": 0.9 * index, "chance": 0.0})  # fmt: skip
+                         "apart": 0.9 * index, "matched": index / 2,
+                         "matched_low": index / 2 - 0.02, "matched_high": index / 2 + 0.02,
+                         "above_matched": index > 0.04})  # fmt: skip
     return rows
 
 
@@ -268,10 +270,9 @@ def _ablation():
         "strata": strata(), "reduction": reduction(),
         "stability": stabilities(),
         "calibration": calibration(pair).to_dict("records"),
-        "changes": {by: changes_by(pair, learned, full, by) for by in ("sign", "group")},
+        "changes": {by: changes_by(pair, learned, full, by) for by in ("class", "group")},
         "hands": [{"k": k, **row} for k, row in zip(BUDGETS, by_hand, strict=True)],
         "leave_out": left_out(), "encoders": encoders(),
-        "power": detectable_loss(table, learned, full),
     }  # fmt: skip
 
 

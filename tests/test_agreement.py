@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jointprune.agreement import stability, stability_table
+from jointprune.agreement import MATCHED_KEYS, stability, stability_table
+from jointprune.skeleton import JOINT_NAMES
 
 
 def draws(rows, size, joints, seed=0):
@@ -68,7 +69,7 @@ def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed()
         ("typical", 12): dict.fromkeys(cells, first),
         ("greedy", 12): {(0, 0): first},
     }
-    learned, alone = stability_table(chosen, 42)
+    learned, alone = stability_table(chosen, JOINT_NAMES)
     found = stability(sets, num_joints=42)
     assert (learned["method"], learned["k"], learned["selections"]) == ("learned", 12, 4)
     assert [learned[key] for key in ("index", "low", "high")] == [
@@ -82,7 +83,51 @@ def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed()
     assert found.index == pytest.approx((2 + 4 * three) / 6)
     assert (learned["floor"], learned["apart"]) == pytest.approx((1.0, three))
     assert alone["method"] == "greedy"
-    assert {alone[key] for key in ("index", "low", "high", "floor", "apart")} == {None}
+    unknown = ("index", "low", "high", "floor", "apart", *MATCHED_KEYS, "above_matched")
+    assert {alone[key] for key in unknown} == {None}
+
+
+def table_of(kept):
+    """The row of selections bool (runs, 42), each of its own seed."""
+    sets = {(0, seed): tuple(np.flatnonzero(row)) for seed, row in enumerate(kept)}
+    (row,) = stability_table({("learned", 12): sets}, JOINT_NAMES)
+    return row
+
+
+def by_hand(left, right, rows=20, seed=0):
+    """Random selections with `left` and `right` joints on the hands, bool (rows, 42)."""
+    hands = (draws(rows, left, 21, seed), draws(rows, right, 21, seed + 1000))
+    return np.concatenate(hands, axis=1)
+
+
+@pytest.mark.parametrize(("left", "right"), [(0, 12), (2, 10), (6, 6), (9, 21)])
+def test_draws_matched_by_hand_have_the_index_of_their_shares(left, right):
+    """A joint of a hand is kept with share n / 21, which gives the variance p (1 - p)."""
+    row = table_of(by_hand(left, right))
+    shares = np.repeat([left, right], 21) / 21
+    expected = 1 - (shares * (1 - shares)).mean() / (shares.mean() * (1 - shares.mean()))
+    assert row["matched"] == pytest.approx(expected, abs=0.002)
+    drawn = [stability(by_hand(left, right, seed=seed)).index for seed in range(1, 600)]
+    assert np.percentile(drawn, [2.5, 97.5]) == pytest.approx(
+        [row["matched_low"], row["matched_high"]], abs=0.008
+    )
+
+
+def test_selections_that_are_random_within_a_hand_agree_more_than_chance_but_not_than_matched():
+    rows = [table_of(by_hand(2, 10, seed=seed)) for seed in range(20)]
+    inside = [row["matched_low"] <= row["index"] <= row["matched_high"] for row in rows]
+    assert all(row["low"] > 0 for row in rows)
+    assert np.mean(inside) >= 0.85 and np.mean([row["above_matched"] for row in rows]) <= 0.1
+
+
+def test_identical_selections_and_fixed_joints_of_both_hands_lie_above_matched_draws():
+    same = np.tile(np.arange(42) >= 30, (20, 1))
+    row = table_of(same)
+    assert row["index"] == pytest.approx(1.0) and row["above_matched"]
+    # Of hands kept whole or dropped nothing is left to agree on.
+    whole = table_of(np.tile(np.arange(42) >= 21, (20, 1)))
+    assert whole["matched_low"] == whole["matched_high"] == pytest.approx(1.0)
+    assert not whole["above_matched"]
 
 
 @pytest.mark.parametrize(

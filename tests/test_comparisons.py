@@ -9,8 +9,8 @@ import pytest
 
 from jointprune.paper.comparisons import (
     COMPARISONS,
+    _power,
     compare_declared,
-    detectable_loss,
     k_star,
     noninferior,
 )
@@ -203,9 +203,28 @@ def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear
 
 def test_the_detectable_loss_is_two_and_a_half_standard_errors():
     """Eight groups losing 0 to 7 of 50 clips: the standard error of their mean is known."""
-    table = graded({12: lambda group, seed: group})
     error = np.std(np.arange(8) / 50) / np.sqrt(8)
-    found = detectable_loss(table)
-    assert found["loss"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
-    assert (found["clips"], found["seeds"], found["joints"]) == (400, 2, 42)
-    assert detectable_loss(table, power=0.9)["loss"] > found["loss"]
+    (step,) = found({12: lambda group, seed: group}, margin=0.02)["steps"]
+    assert step["detectable"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
+
+
+@pytest.mark.parametrize("error", [0.004, 0.008, 0.016])
+def test_the_power_is_how_often_simulated_steps_of_this_error_pass(error):
+    """16 groups of equal size; of the margin itself 5 % pass, whatever the error."""
+    noise = np.random.default_rng(9).normal(0, 4 * error, (1500, 16))
+    sizes = np.full((1500, 16), 120.0)
+    for margin, loss in ((0.02, 0), (0.02, 1), (0.01, 0), (0.01, 1)):
+        sums = 120 * (noise - loss / 100)
+        passing = noninferior(sums[..., None], sizes, margin, n=500, flips=500).mean()
+        power = _power(error, 16, margin)[f"power_at_{loss}"]
+        assert power == pytest.approx(passing, abs=0.05)
+    assert power == pytest.approx(0.05)
+    # 2^-4 is above 5 %: no step passes with four groups, whatever its bound.
+    assert _power(error, 4, 0.02)["power_at_0"] == 0 < _power(error, 5, 0.02)["power_at_0"]
+
+
+def test_groups_that_are_all_alike_leave_no_doubt():
+    (step,) = found({12: 1}, margin=0.02)["steps"]
+    assert (step["power_at_0"], step["power_at_1"]) == (1, 1)
+    (at_margin,) = found({12: 1}, margin=0.01)["steps"]
+    assert at_margin["power_at_1"] == pytest.approx(0.05)

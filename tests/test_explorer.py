@@ -95,7 +95,7 @@ def test_the_picture_is_of_this_method_at_this_k(results):
     ring = accuracy.get_lines()[-1]
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (k, row["mean"])
     assert f"{100 * row['mean']:.1f} % [{100 * row['low']:.1f}, " in accuracy.get_title()
-    rows = changes_by(results.with_full(method, k), (method, k), ("full", 42), "sign")
+    rows = changes_by(results.with_full(method, k), (method, k), ("full", 42), "class")
     names = [row["name"] for row in rows[:6] + rows[-6:]]
     assert [label.get_text() for label in signs.get_xticklabels()] == names
     drawn = [bars[0].get_xydata() for bars in signs.containers]

@@ -230,7 +230,7 @@ def test_the_command_lists_what_it_wrote(checkpoint, few, exported, tmp_path, mo
     arguments = [str(checkpoint), "--dataset", str(few.folder)]
     __main__.main([*arguments, "--out", str(tmp_path / "empty")])
     printed = capsys.readouterr().out
-    assert printed.startswith("12 joints, 3 signs\n")
+    assert printed.startswith("12 joints, 3 classes\n")
     assert all(f"{tmp_path / 'empty' / name} (" in printed for name in FILES)
     __main__.main(arguments)
     assert sorted(path.name for path in (checkpoint.parent / "export").iterdir()) == FILES
@@ -246,7 +246,7 @@ def test_a_data_set_of_other_labels_is_refused(checkpoint, toy, tmp_path, capsys
     save_dataset(tmp_path / "toy", **toy)
     out = ["--out", tmp_path / "out"]
     error = refused(capsys, checkpoint, tmp_path / "toy", *out)
-    assert "expected a data set of 3 signs in 2 coordinates" in error
+    assert "expected a data set of 3 classes in 2 coordinates" in error
     assert "of 4 in 2: name the one" in error  # no joint is lacking
     toy |= {key: toy[key][:, :, 1:] for key in ("poses", "present")}
     save_dataset(tmp_path / "fewer", **toy | {"joints": JOINT_NAMES[1:]})

@@ -349,7 +349,7 @@ def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, workspace,
     data, report = import_recordings(
         tmp_path / FOLDER, "lexicon", workspace,
         labels=[tmp_path / "labels.csv"], groups="pattern:^([a-z]+)/")  # fmt: skip
-    assert (report["clips"], report["signs"], report["signers"]) == (410, 26, 16)
+    assert (report["clips"], report["classes"], report["signers"]) == (410, 26, 16)
     assert report["missing"] == {"left": pytest.approx(0.791, abs=5e-4),
                                  "right": pytest.approx(0.081, abs=5e-4)}  # fmt: skip
     assert report["left_handed"] == dataset.meta["mirrored"] == ["ise"]

@@ -11,6 +11,7 @@ import numpy as np
 import paper_facts
 import pytest
 from matplotlib import font_manager
+from matplotlib.collections import FillBetweenPolyCollection
 
 from jointprune.paper import plots
 from jointprune.paper.comparisons import UNTESTED
@@ -194,10 +195,22 @@ def test_selections_of_one_seed_are_drawn_without_a_floor(facts):
     assert np.isnan(np.concatenate([line.get_ydata() for line in hollow])).all()
 
 
+def test_the_band_of_stability_is_the_range_of_draws_matched_by_hand(facts):
+    rows = facts["ablation"]["stability"]
+    ax = plots.plot_stability(rows).axes[0]
+    filled = [part for part in ax.collections if isinstance(part, FillBetweenPolyCollection)]
+    shown = [name for name in curve_methods() if METHODS[name].seeded]
+    bands = [part.get_datalim(ax.transData) for part in filled[: len(shown)]]
+    for band, method in zip(bands, shown, strict=True):
+        mine = [row for row in rows if row["method"] == method]
+        assert band.y0 == pytest.approx(min(row["matched_low"] for row in mine))
+        assert band.y1 == pytest.approx(max(row["matched_high"] for row in mine))
+
+
 def test_filled_marks_are_the_changes_that_remain_after_holms_correction():
     rows = [{"name": name, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": p}
             for name, p in (("A", 0.01), ("B", 0.5), ("C", 0.04))]  # fmt: skip
-    filled, hollow = plots.plot_changes({"sign": rows, "group": rows}).axes[1].containers
+    filled, hollow = plots.plot_changes({"class": rows, "group": rows}).axes[1].containers
     assert list(filled[0].get_xdata()) == [0, 2]
     assert list(hollow[0].get_xdata()) == [1]
     assert hollow[0].get_markerfacecolor() == "white" != filled[0].get_markerfacecolor()

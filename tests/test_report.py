@@ -81,17 +81,19 @@ def test_a_reader_can_guess_a_key(facts):
     assert {key: found[key].text for key in expected} == expected
 
 
-def test_signs_whose_names_differ_only_in_other_letters_keep_keys_of_their_own():
+def test_classes_whose_names_differ_only_in_other_letters_keep_keys_of_their_own():
     changed = paper_facts.results()
     names = ["a b", "a#b", "a.low", "a", "Ağaç", "go", "Go"]
-    rows = changed["ablation"]["changes"]["sign"][: len(names)]
+    rows = changed["ablation"]["changes"]["class"][: len(names)]
     for row, name in zip(rows, names, strict=True):
         row["name"] = name
-    changed["ablation"]["changes"]["sign"] = rows
+    changed["ablation"]["changes"]["class"] = rows
     found = report.numbers(changed)
-    keys = [key for key in found if key.startswith("changes.sign")]
+    keys = [key for key in found if key.startswith("changes.class")]
     assert len(keys) == 4 * len(names)
-    assert {"changes.sign.a-b.low", "changes.sign.a-b-2.low", "changes.sign.Ağaç.low"} < set(keys)
+    assert {"changes.class.a-b.low", "changes.class.a-b-2.low", "changes.class.Ağaç.low"} < set(
+        keys
+    )
     assert all(re.fullmatch(r"[\w.-]+", key) for key in found)  # what LaTeX takes in a name
 
 
@@ -116,7 +118,7 @@ def test_every_source_points_at_its_value_and_every_row_has_a_number(facts):
         assert number.value == value_at(facts, number.source), number.source
     places = """ablation:accuracy ablation:paired ablation:one_set ablation:k_star cost:rows
         ablation:stability ablation:calibration ablation:hands ablation:leave_out failures:cases
-        ablation:encoders ablation:changes.sign ablation:changes.group synthetic:recovery
+        ablation:encoders ablation:changes.class ablation:changes.group synthetic:recovery
         ablation:strata ablation:reduction"""
     for place in places.split():
         source = f"data/results/{place.replace(':', '.json:')}"
@@ -445,7 +447,7 @@ def inputs(tmp_path_factory):
         if name == "c":
             paper_facts.import_as_mine(facts)
             changes = {"name": "Ağaç_字 & ж", "low": 0.1, "p_holm": 0.001}
-            facts["ablation"]["changes"]["sign"][0] |= changes
+            facts["ablation"]["changes"]["class"][0] |= changes
         (folder / name).mkdir()
         for file, text in (("numbers", report.numbers_tex), ("claims", report.claims_tex)):
             (folder / name / f"{file}.tex").write_text(text(facts), encoding="utf-8")
@@ -458,7 +460,7 @@ def inputs(tmp_path_factory):
     [
         (
             r"\input{a/numbers}\num{\jp{dataset.clips}} \input{c/numbers}\jp{mine.dataset.clips} "
-            r"\jp{mine.changes.sign.Ağaç_字-ж.low} \input{c/claims}\jpclaim{mine.changes.sign}",
+            r"\jp{mine.changes.class.Ağaç_字-ж.low} \input{c/claims}\jpclaim{mine.changes.class}",
             "",
         ),
         (r"\input{a/numbers}\jpload{second}{b/numbers}\jp{kstar.42.2}\jp{second.kstar.42.2}", ""),

@@ -83,7 +83,7 @@ def test_a_method_added_in_one_place_is_ranked_planned_and_selected(
     assert plan[-2:] == [("typical", 12, 5), ("vote", 12, 5)]  # merged from others
     chosen = select_all(mine, toy_dataset, folds, TINY, workspace)
     assert chosen["movement", 4][0, 0] == top_joints(expected, 4)
-    assert [row["k"] for row in stability_table(chosen, 42)] == [4, 8]
+    assert [row["k"] for row in stability_table(chosen, JOINT_NAMES)] == [4, 8]
 
 
 def test_a_merged_selection_serves_all_seeds_of_a_fold_and_no_other_fold(

@@ -134,7 +134,7 @@ def test_calibration_error_is_that_of_the_top_label_of_all_classes():
     assert calibration(table)["ece"].iloc[0] == pytest.approx(float(expected), abs=1e-6)
 
 
-@pytest.mark.parametrize(("by", "count"), [("sign", 26), ("group", 16)])
+@pytest.mark.parametrize(("by", "count"), [("class", 26), ("group", 16)])
 def test_changes_average_to_the_whole_difference_and_are_corrected_together(by, count):
     table = paper_facts.predictions(TWO)
     rows = changes_by(table, LEARNED, FULL, by)

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError, ModuleNotFoundError) as error:
         parser.exit(1, f"{error}\n")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    print(f"{len(about['joints'])} joints, {len(about['labels'])} signs")
+    print(f"{len(about['joints'])} joints, {len(about['labels'])} classes")
     for file in sorted(folder.iterdir()):
         print(f"{file} ({file.stat().st_size / 1000:.0f} kB)")
     print(f"Largest difference from the model's probabilities: {difference:.1g} "

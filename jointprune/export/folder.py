@@ -21,7 +21,7 @@ FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, 
 def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tuple[Path, float]:
     """Export a checkpoint into a new folder, by default `export` beside it.
 
-    `dataset` is that of the training, as a checkpoint does not hold the names of its signs.
+    `dataset` is that of the training, as a checkpoint does not hold the names of its classes.
     Returns the folder and the largest difference between a probability that its files compute and
     the model's. Raises ValueError for another data set, a model whose gates cannot close joints
     and a difference above 1e-5; FileExistsError if `out` is not empty.
@@ -66,7 +66,7 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
 
 
 def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
-    """Open a checkpoint's data set; its signs, coordinates and joints must fit the model's."""
+    """Open a checkpoint's data set; its classes, coordinates and joints must fit the model's."""
     data = open_dataset(name)
     expected = (config.num_classes, config.coords)
     got = (len(data.classes), data.poses.shape[-1])
@@ -74,7 +74,7 @@ def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
     if expected != got or unknown:
         without = f", without {unknown[:3]}" if unknown else ""
         raise ValueError(
-            f"expected a data set of {expected[0]} signs in {expected[1]} coordinates with the "
+            f"expected a data set of {expected[0]} classes in {expected[1]} coordinates with the "
             f"model's joints, got {name!r} of {got[0]} in {got[1]}{without}: name the one of the "
             "training"
         )

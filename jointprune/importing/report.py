@@ -41,9 +41,9 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)
         unseen = sides["test"] - sides["train"]
-    else:  # a sign recorded in one group only is tested by a fold that does not train on it
-        of_sign = kept.groupby("label")["group"].nunique()
-        unseen = of_sign.index[of_sign == 1]
+    else:  # a class recorded in one group only is tested by a fold that does not train on it
+        of_class = kept.groupby("label")["group"].nunique()
+        unseen = of_class.index[of_class == 1]
 
     def files(which: pd.Series) -> list[str]:
         return kept.loc[which, "source_file"].tolist()
@@ -51,7 +51,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     return {
         "source": str(source),
         "clips": len(kept),
-        "signs": len(data.classes),
+        "classes": len(data.classes),
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
@@ -63,7 +63,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "picture_mirrored": files(kept["mirrored"].eq(True)),
         "left_handed": data.meta["mirrored"],
         "thinned": files(kept["thinned"] > 1),
-        "signs_lost": in_order(set(table["label"]) - set(data.classes)),
+        "classes_lost": in_order(set(table["label"]) - set(data.classes)),
         "copies": [[file for _, file in some] for some in copies],
         "leaks": [[file for _, file in some] for some in leaks],
         "rejected": rejected,
@@ -74,8 +74,9 @@ def import_summary(report: dict) -> str:
     """The report as text, one line per fact; lists are cut after their first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     lines = [
-        f"layout {report['layout']}, {report['clips']} clips, {report['signs']} signs, signers: "
-        f"{report['signers'] or 'unknown'}, groups: {report['groups']} (by {report['groups_by']})",
+        f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
+        f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
+        f"(by {report['groups_by']})",
         f"frames without a hand: {missing}",
     ]
     if report["splits"]:
@@ -94,8 +95,8 @@ def import_summary(report: dict) -> str:
     lists = {
         "left out": rejected,
         "labels without a recording": report["labels_unused"],
-        "signs without any clip left": report["signs_lost"],
-        "signs that some fold tests without training on them": report["unseen"],
+        "classes without any clip left": report["classes_lost"],
+        "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "left-handed signers, mirrored": report["left_handed"],

@@ -10,7 +10,6 @@ from scipy.stats import norm
 from jointprune.statistics import (
     DRAWS,
     FLIPS,
-    Key,
     cluster_bootstrap,
     difference_of,
     flip_p,
@@ -119,11 +118,11 @@ def k_star(
     Returns method, margin, k (that of `full` if nothing passes), joints;
     `reference`, as `_reference` returns it; `steps`, one per budget, largest first: `passes` is
     False from the first failure on, and `crossed_bound` is the bound if seeds are resampled too
-    (not part of the test, and wide for few seeds). How firm K* is, empty unless `full` works:
-    `bootstrap` (low, median, high: 95 % of the K* of resampled groups; this is not a confidence
-    interval, because resampling adds its own noise); the K* of each seed alone (`by_seed`), and
-    without each seed and group (`leave_one_seed_out`, `leave_one_group_out`; `moved_by_one_group`
-    counts the groups without which K* is another).
+    (not part of the test, and wide for few seeds); the power of each step is that of `_power`. How
+    firm K* is, empty unless `full` works: `bootstrap` (low, median, high: 95 % of the K* of
+    resampled groups; this is not a confidence interval, because resampling adds its own noise);
+    the K* of each seed alone (`by_seed`), and without each seed and group (`leave_one_seed_out`,
+    `leave_one_group_out`; `moved_by_one_group` counts the groups without which K* is another).
     """
     ks = tuple(sorted(set(ks), reverse=True))
     pairs = {k: pair(predictions, (method, k), full) for k in ks}
@@ -133,7 +132,8 @@ def k_star(
     for (k, table), bound in zip(pairs.items(), _crossed_bounds(sums, sizes), strict=True):
         found = difference_of(table, margin)
         passes = passes and found["lower_bound"] > -margin and found["p"] < ALPHA
-        steps.append({"k": k, **found, "passes": passes, "crossed_bound": float(bound)})
+        power = _power(found["error"], sizes.shape[1], margin)
+        steps.append({"k": k, **found, "passes": passes, "crossed_bound": float(bound), **power})
     k = int(_smallest(np.array([step["passes"] for step in steps]), ks, full[1]))
 
     firmness = UNTESTED
@@ -189,19 +189,21 @@ def _firmness(
     }
 
 
-def detectable_loss(
-    predictions: pd.DataFrame, a: Key = FEW, b: Key = FULL, power: float = 0.8
-) -> dict:
-    """The smallest true loss of `a` against `b` that a one-sided test at 5 % finds with `power`.
+def _power(error: float, groups: int, margin: float) -> dict[str, float]:
+    """Power of a step from the bootstrap standard error of its difference.
 
-    (z_0.95 + z_power) bootstrap standard errors of the paired difference (Cohen 1988, section
-    1.5). Returns loss (a fraction), power, alpha, groups, clips, seeds and joints (of `b`).
+    `power_at_0` and `power_at_1`: the probability to pass if the true loss is 0 or 1 point; 0 for
+    so few groups that no sign flips give p < 0.05. `detectable`: the smallest true loss that a
+    one-sided test of "no loss" at 5 % detects with a probability of 80 %. Both by the normal
+    approximation (Cohen 1988, section 1.5).
     """
-    pairs = pair(predictions, a, b)
-    error = cluster_bootstrap(pairs["difference"], pairs["group"]).error
-    counts = {f"{name}s": int(pairs[name].nunique()) for name in ("group", "clip", "seed")}
-    loss = (norm.ppf(1 - ALPHA) + norm.ppf(power)) * error
-    return {"loss": float(loss), "power": power, "alpha": ALPHA, **counts, "joints": b[1]}
+    z, error = norm.ppf(1 - ALPHA), max(error, 1e-12)  # 0 if all groups are alike
+    possible = 0.5**groups < ALPHA
+    power = {
+        f"power_at_{loss}": float(possible * norm.cdf((margin - loss / 100) / error - z))
+        for loss in (0, 1)
+    }
+    return {"detectable": float((z + norm.ppf(0.8)) * error), **power}
 
 
 def noninferior(

@@ -21,7 +21,7 @@ from jointprune.statistics import shared
 from jointprune.store import open_dataset
 from jointprune.workspace import Workspace
 
-SIGNS = 6  # shown among those that lose most, and among those that gain most
+CLASSES = 6  # shown among those that lose most, and among those that gain most
 FIRST = ("learned", 12)  # shown at first
 
 
@@ -34,7 +34,7 @@ class Results:
     predictions: pd.DataFrame
     selections: pd.DataFrame
     group: str  # word for a group: "language" or "signer"
-    sign: str  # word for a class: "letter" or "sign"
+    class_word: str  # word for a class: "letter" or "sign"
 
     @property
     def full(self) -> tuple[str, int]:
@@ -74,7 +74,7 @@ def load(workspace: Workspace) -> Results:
 
 
 def picture(found: Results, method: str, k: int) -> Figure:
-    """The joints kept on each hand, accuracy with its interval, signs that lose and gain."""
+    """The joints kept on each hand, accuracy with its interval, classes that lose and gain."""
     fig, axes = page(PAGE, 2.6, 1, 4, width_ratios=[3, 3, 5, 5])
     kept = of(found.selections, method, k)["joints"]
     shares = kept.explode().value_counts() / len(kept)
@@ -87,9 +87,9 @@ def picture(found: Results, method: str, k: int) -> Figure:
     axes[2].plot(k, row["mean"], "o", **ring)
     ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
     axes[2].set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
-    rows = changes_by(found.with_full(method, k), (method, k), found.full, "sign")
-    shown = rows if len(rows) <= 2 * SIGNS else rows[:SIGNS] + rows[-SIGNS:]
-    draw_changes(axes[3], shown, f"{found.sign}s that lose and gain most")
+    rows = changes_by(found.with_full(method, k), (method, k), found.full, "class")
+    shown = rows if len(rows) <= 2 * CLASSES else rows[:CLASSES] + rows[-CLASSES:]
+    draw_changes(axes[3], shown, f"{found.class_word}s that lose and gain most")
     fig.suptitle(f"{METHODS[method].label}, {k} of {len(found.data.joints)} joints")
     return fig
 

@@ -290,7 +290,7 @@ def joints_chosen_on_test_clips(
     every = np.tile(np.arange(len(data.joints)), (SUBSETS, 1))
     for subset in generator.permuted(every, axis=1)[:, :KEPT]:
         model.joint_pruning.freeze(subset.tolist())
-        right.append(torch.cat([model(p, seen).argmax(1) == sign for p, seen, sign in batches]))
+        right.append(torch.cat([model(p, seen).argmax(1) == label for p, seen, label in batches]))
     scores = [100 * score for score in best_on_half(torch.stack(right).numpy(), generator)]
     words = (
         f"Of {SUBSETS} random sets of {KEPT} joints, the best on a random half of {len(run.test)} "

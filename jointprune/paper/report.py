@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jointprune.agreement import MATCHED_KEYS
 from jointprune.paper.claims import (
     all_claims,
     comparison_key,
@@ -107,8 +108,6 @@ TABLES = (
         SCORE: "accuracy.mean accuracy.low accuracy.high"}),
     ("pruning", "pruning", "", "", {COUNT: "joints epochs"}),
     ("synthetic", "synthetic", "", "", {COUNT: "clips signs signers k trainings"}),
-    ("power", "ablation", "power", "", {
-        COUNT: "clips groups seeds", PART: "alpha power", SCORE: "loss"}),
     ("cost", "cost", "", "", {COUNT: "frames", PART: "projection_share"}),
     ("failures", "failures", "cases", "name", {FREE: "broken.value fixed.value"}),
     ("synthetic", "synthetic", "recovery", "method", {
@@ -120,10 +119,12 @@ TABLES = (
         ("score", points): "change.difference change.low change.high"}),
     ("reduction", "ablation", "reduction", "method k", {
         PART: "joints", ("agreement", percent): "joint_frames"}),
-    ("stability", "ablation", "stability", "method k", {SHARE: "index low high floor apart"}),
+    ("stability", "ablation", "stability", "method k", {
+        SHARE: "index low high matched matched_low matched_high floor apart",
+        FREE: "above_matched"}),
     ("calibration", "ablation", "calibration", "regime method k", {SCORE: "ece"}),
     ("hands", "ablation", "hands", "k", {JOINTS: "left right"}),
-    ("changes.sign", "ablation", "changes.sign", "name", CHANGE),
+    ("changes.class", "ablation", "changes.class", "name", CHANGE),
     ("changes.group", "ablation", "changes.group", "name", CHANGE),
     ("leave-out", "ablation", "leave_out", "name", {DIFFERENCE: "loss low high retrained_loss"}),
     ("encoders", "ablation", "encoders", "encoder joints k", {
@@ -139,7 +140,8 @@ K_STAR = {
     PART: "reference.chance",
     SCORE: "reference.accuracy reference.lower_bound",
 }
-STEP = {DIFFERENCE: "difference low high lower_bound crossed_bound", P: "p", COUNT: "passes"}
+STEP = {DIFFERENCE: "difference low high lower_bound crossed_bound", P: "p", COUNT: "passes",
+        ("free", percent): "detectable power_at_0 power_at_1"}  # fmt: skip
 PAIRED = {DIFFERENCE: "difference low high lower_bound", COUNT: "runs",
           FREE: "mcnemar.only_a mcnemar.only_b", P: "mcnemar.p p p_holm"}  # fmt: skip
 
@@ -212,6 +214,11 @@ def numbers(results: dict[str, dict]) -> dict[str, Number]:
 
 def _at(facts: dict | list, path: str):
     for step in filter(None, path.split(".")):
+        if isinstance(facts, dict) and step not in facts:
+            raise ValueError(
+                f"expected {path} in the results, got only {', '.join(facts)}: they are of other "
+                "code; run the notebooks 01 to 04 again"
+            )
         facts = facts[int(step)] if isinstance(facts, list) else facts[step]
     return facts
 
@@ -381,7 +388,7 @@ def joints_json(results: dict[str, dict]) -> str:
     Accuracy and stability are those of all runs, each with its own selection.
     """
     pruning, ablation = results["pruning"], results["ablation"]
-    selections = []
+    agreed, selections = ("index", "low", "high", *MATCHED_KEYS), []
     for k in sorted(map(int, pruning["frequency"])):
         runs = [row["joints"] for row in pruning["selections"] if row["k"] == k]
         indices = typical(map(JOINT_NAMES.index, joints) for joints in runs)
@@ -394,7 +401,7 @@ def joints_json(results: dict[str, dict]) -> str:
             "joints": names,
             "indices": list(indices),
             "hands": [HANDS[hand] for hand in hand_index(names)],
-            "stability": {key: stability[key] for key in ("index", "low", "high")},
+            "stability": {key: stability[key] for key in agreed},
             "accuracy": {key: accuracy[key] for key in ("mean", "low", "high")},
             "share": {name: share[name] for name in JOINT_NAMES},
         })  # fmt: skip

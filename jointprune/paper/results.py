@@ -14,7 +14,7 @@ import pandas as pd
 
 from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 
-# Columns that hold names are read as text: a sign may be called "NA", a signer "6".
+# Columns that hold names are read as text: a class may be called "NA", a signer "6".
 TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "joint")
 
 # No results file has two writers.

@@ -21,8 +21,8 @@ COLUMNS = (
 )  # fmt: skip
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
-# Changes by sign or group: the column of the parts, and the one resampled within a part.
-PARTS = {"sign": ("label", "group"), "group": ("group", "clip")}
+# Changes by class or group: the column of the parts, and the one resampled within a part.
+PARTS = {"class": ("label", "group"), "group": ("group", "clip")}
 
 # "All joints", where they are not all 42: those of the hand on which a method chooses.
 ALL_OF_ITS_HAND = {"signing-hand": ("anatomical-signing-hand", 21)}
@@ -116,9 +116,9 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]:
-    """Accuracy of `a` minus that of `b` in each sign or group, worst loss first.
+    """Accuracy of `a` minus that of `b` in each class or group, worst loss first.
 
-    `by` is "sign" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
+    `by` is "class" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
     difference, low, high, p, and p_holm over the rows.
     """
     column, clusters = PARTS[by]

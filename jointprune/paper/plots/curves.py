@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from jointprune.agreement import MATCHED_KEYS
 from jointprune.paper.claims import ENCODER_LABELS
 from jointprune.paper.plots.style import (
     COLUMN,
@@ -134,11 +135,15 @@ def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
 def plot_stability(rows: list[dict]) -> Figure:
     """fig6: agreement of selections over folds and seeds against K, 95 % CI; 0 is chance.
 
-    Hollow: `floor` of the rows, the index between seeds on the same clips.
+    Bands: 95 % range of random selections with as many joints on each hand. Hollow: `floor` of
+    the rows, the index between seeds on the same clips.
     """
     fig, ax = page(COLUMN, 2.6)
-    table = pd.DataFrame(rows).astype(dict.fromkeys(("index", "low", "high", "floor"), float))
+    values = ("index", "low", "high", "floor", *MATCHED_KEYS)
+    table = pd.DataFrame(rows).astype(dict.fromkeys(values, float))
     for method, part in curves(table).items():
+        band = {"color": look(method)["color"], "alpha": 0.2, "linewidth": 0}
+        ax.fill_between(part["x"], part["matched_low"], part["matched_high"], **band)
         interval(ax, part["x"], part, "index", **look(method), label=method_of(method).label)
         same_clips = {**look(method), "linestyle": ":", "linewidth": 0.5}
         ax.plot(part["x"], part["floor"], markerfacecolor="white", **same_clips)
@@ -146,6 +151,8 @@ def plot_stability(rows: list[dict]) -> Figure:
     ax.annotate("chance", (2.7, 0), (0, -2), textcoords="offset points", va="top")
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
             linewidth=0.5, label="same clips, other seed")  # fmt: skip
+    ax.fill_between([], [], color="#555555", alpha=0.2, linewidth=0,
+                    label="random, as many a hand")  # fmt: skip
     budget_axis(ax, table["k"])
     ax.set_ylabel("stability index")
     grid_lines(ax)

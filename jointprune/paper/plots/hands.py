@@ -104,8 +104,8 @@ def _steps(results: dict[str, dict], k: int) -> list[tuple[str, str]]:
     rows = {(row["method"], row["k"], row["regime"]): row
             for row in results["ablation"]["accuracy"]}  # fmt: skip
     learned, full = rows["learned", k, "retrained"], rows["full", total, "retrained"]
-    group, sign = data["group_word"], data["class_word"]
-    clips = f"{data['clips']} clips,\n{data['classes']} {sign}s,\n{data['groups']} {group}s"
+    group, word = data["group_word"], data["class_word"]
+    clips = f"{data['clips']} clips,\n{data['classes']} {word}s,\n{data['groups']} {group}s"
     accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %)"
     return [
         ("recordings", clips),

@@ -1,4 +1,4 @@
-"""Accuracy lost and gained by joint, finger, hand, group and sign; informative joints found."""
+"""Accuracy lost and gained by joint, finger, hand, group and class; informative joints found."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ PARTS = {
     **{hand: (hand, "hand") for hand in HANDS},
 }
 STEP = 5  # points; the colours of losses end at a multiple of it
-SHOWN = 30  # signs in a panel of changes
+SHOWN = 30  # classes in a panel of changes
 GROUP_CODES = {"language": " (ISO 639-3)"}
 
 
@@ -83,7 +83,10 @@ def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
 
 
 def plot_groups(
-    table: pd.DataFrame, changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
+    table: pd.DataFrame,
+    changes: dict[str, list[dict]],
+    group: str = "language",
+    class_word: str = "letter",
 ) -> Figure:
     """fig5: accuracy by group and method (of `tables.by_group`), and below as `plot_changes`.
 
@@ -101,32 +104,32 @@ def plot_groups(
     name_ticks(top, order)
     accuracy_axis(top, group)
     top.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    _changes(below, changes, order, group, sign)
+    _changes(below, changes, order, group, class_word)
     return fig
 
 
 def plot_changes(
-    changes: dict[str, list[dict]], group: str = "language", sign: str = "sign"
+    changes: dict[str, list[dict]], group: str = "language", class_word: str = "letter"
 ) -> Figure:
-    """Accuracy with 12 learned joints minus that with 42, by group and by sign.
+    """Accuracy with 12 learned joints minus that with 42, by group and by class.
 
-    Filled marks differ from 0 after Holm's correction over the panel. Of many signs, the 30 that
-    change most are shown. `group` and `sign` are the words for both, such as "letter".
+    Filled marks differ from 0 after Holm's correction over the panel. Of many classes, the 30 that
+    change most are shown. `group` and `class_word` are the words for both, such as "letter".
     """
     fig, axes = page(PAGE, 3.0, 2, 1)
-    _changes(axes, changes, [row["name"] for row in changes["group"]], group, sign)
+    _changes(axes, changes, [row["name"] for row in changes["group"]], group, class_word)
     return fig
 
 
 def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, label) -> None:
-    """Groups in the order given, signs by their difference."""
-    signs = changes["sign"]
-    if len(signs) > SHOWN:
-        label += f" ({SHOWN} that change most, of {len(signs)})"
-        signs = sorted(signs, key=lambda row: -abs(row["difference"]))[:SHOWN]
+    """Groups in the order given, classes by their difference."""
+    classes = changes["class"]
+    if len(classes) > SHOWN:
+        label += f" ({SHOWN} that change most, of {len(classes)})"
+        classes = sorted(classes, key=lambda row: -abs(row["difference"]))[:SHOWN]
     by_group = sorted(changes["group"], key=lambda row: groups.index(row["name"]))
     draw_changes(axes[0], by_group, group + GROUP_CODES.get(group, ""))
-    draw_changes(axes[1], sorted(signs, key=lambda row: -row["difference"]), label)
+    draw_changes(axes[1], sorted(classes, key=lambda row: -row["difference"]), label)
 
 
 def draw_changes(ax: Axes, rows: list[dict], label: str) -> None:
