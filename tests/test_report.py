@@ -277,6 +277,10 @@ def test_a_published_set_holds_the_test_of_these_joints_or_says_why_there_is_non
         assert (test["method"], test["typical"]["method"]) == ("one-set", "typical")
         assert test["test_clips_seen"] and not test["typical"]["test_clips_seen"]
         assert test["note"].endswith("the choice is the same in 2 of 4 folds.")
+    one_fold = [row for row in ablation["selections"] if row["fold"] == 3]
+    facts["ablation"]["selections"] = one_fold  # of a published split, whose test clips stay unseen
+    rows = json.loads(report.joints_json(facts))["selections"]
+    assert not one_row(rows, k=12)["test"]["test_clips_seen"]
 
 
 def test_a_published_set_is_never_given_the_test_of_another(facts):

@@ -405,12 +405,18 @@ def _test_of_set(names: list[str], k: int, ablation: dict) -> dict:
         )
     folds = {row["fold"]: row["joints"] for row in sets["typical"]}
     same = sum(joints == names for joints in folds.values())
-    note = (
-        "Retrained with these joints in every fold. Trainings of other folds, which saw a fold's "
-        "test clips, had a part in the choice. Without them (`typical`: chosen in each fold from "
-        f"its training clips alone) the choice is the same in {same} of {len(folds)} folds."
+    seen, note = (
+        len(folds) > 1,
+        "Retrained with these joints. No test clip had a part in the choice.",
     )
-    return {"test": _tested("one-set", k, ablation) | {"test_clips_seen": True, "note": note,
+    if seen:
+        note = (
+            "Retrained with these joints in every fold. Trainings of other folds, which saw a "
+            "fold's test clips, had a part in the choice. Without them (`typical`: chosen in each "
+            "fold from its training clips alone) the choice is the same in "
+            f"{same} of {len(folds)} folds."
+        )
+    return {"test": _tested("one-set", k, ablation) | {"test_clips_seen": seen, "note": note,
             "typical": _tested("typical", k, ablation) | {"test_clips_seen": False}}}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ FARS = ("index_dip", "middle_dip", "ring_dip", "pinky_dip")
 ANATOMY = (*TIPS, "wrist", *KNUCKLES, *MIDDLES, "thumb_cmc", *FARS)
 RIGHT_FIRST = HANDS[::-1]
 # The hand joints among the ten best of 543 landmarks in others' gates, the leading hand as the
-# right (AUTSL's all lie on the left hand and are mirrored; of GSL's ten one is the elbow).
+# right (AUTSL's all lie on the left, which moves more there: mirrored; one of GSL's is an elbow).
 # Source: github hatch5o6/asl_classification at 635aba6, `top_selection_summary.json` in
 # data/**/informed_selection/topk: hands begin at landmark 501, left first. It gives no order.
 _LEADING = {

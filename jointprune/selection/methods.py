@@ -253,7 +253,7 @@ _ROWS = (
         "of the learned selections of all folds and seeds, the one that shares most joints with "
         "the others; trainings of other folds saw a fold's test clips",
         seeded=False, merged_over="all",
-        phrase="one set of {k} joints for all folds (chosen with test clips seen)",
+        phrase="one set of {k} joints for all folds",
         budgets=(12, 21), all_seeds=True, synthetic=False,
     ),
 )  # fmt: skip
