@@ -119,7 +119,7 @@ def test_every_source_points_at_its_value_and_every_row_has_a_number(facts):
     places = """ablation:accuracy ablation:paired ablation:one_set ablation:k_star cost:rows
         ablation:stability ablation:calibration ablation:hands ablation:leave_out failures:cases
         ablation:encoders ablation:changes.class ablation:changes.group synthetic:recovery
-        ablation:strata ablation:reduction"""
+        ablation:strata ablation:reduction ablation:overlap"""
     for place in places.split():
         source = f"data/results/{place.replace(':', '.json:')}"
         rows = {n.source.split("]")[0] for n in numbers if n.source.startswith(f"{source}[")}
@@ -284,6 +284,37 @@ def test_a_published_selection_is_a_run_s_own_and_not_a_vote(facts):
     assert four["hands"] == ["left", "right", "right", "right"]
     accuracy = one_row(facts["ablation"]["accuracy"], method="learned", k=4, regime="retrained")
     assert four["accuracy"]["mean"] == accuracy["mean"]
+
+
+def test_a_published_set_holds_the_test_of_these_joints_or_says_why_there_is_none(facts):
+    found = {row["k"]: row for row in json.loads(report.joints_json(facts))["selections"]}
+    for k, row in found.items():
+        assert (row["test"] is None) == (k not in (12, 21)) == ("reason" in row)
+    ablation = facts["ablation"]
+    for k in (12, 21):
+        row, test = found[k], found[k]["test"]
+        retrained = one_row(ablation["selections"], method="one-set", k=k, fold=0, seed=0)
+        assert row["joints"] == retrained["joints"]
+        for tested in (test, test["typical"]):
+            where = {"method": tested["method"], "k": k, "regime": "retrained"}
+            accuracy = one_row(ablation["accuracy"], **where)
+            assert tested["accuracy"]["mean"] == accuracy["mean"] and tested["runs"] == 12
+            change = one_row(ablation["one_set"], name=f"{tested['method']}-{k} vs full")
+            assert tested["difference"]["low"] == change["low"]
+        assert (test["method"], test["typical"]["method"]) == ("one-set", "typical")
+        assert test["test_clips_seen"] and not test["typical"]["test_clips_seen"]
+        assert test["note"].endswith("the choice is the same in 2 of 4 folds.")
+    one_fold = [row for row in ablation["selections"] if row["fold"] == 3]
+    facts["ablation"]["selections"] = one_fold  # of a published split, whose test clips stay unseen
+    rows = json.loads(report.joints_json(facts))["selections"]
+    assert not one_row(rows, k=12)["test"]["test_clips_seen"]
+
+
+def test_a_published_set_is_never_given_the_test_of_another(facts):
+    rows = facts["ablation"]["selections"]
+    rows[0] = rows[0] | {"joints": [*rows[0]["joints"][:-1], "left.wrist"]}
+    with pytest.raises(ValueError, match="expected the 12 joints to publish to be those that were"):
+        report.joints_json(facts)
 
 
 def test_a_selection_is_applied_with_the_lines_of_figures_readme(made):

@@ -206,7 +206,7 @@ def test_one_hand_is_ranked_by_its_names():
 WRONG = {
     "expected 1 to 42 joints to keep, got 43": {"k": 43},
     "expected 1 to 42 joints to keep, got 2.5": {"k": 2.5},
-    "expected a method that ranks joints, got 'vote'": {"method": "vote"},
+    "expected a method that ranks joints, got 'typical'": {"method": "typical"},
     "expected a method that ranks joints, got 'full'": {"method": "full"},
     "expected a method, got 'oracle'": {"method": "oracle"},
     "expected 42 different names": {"joints": ["a", "b"]},

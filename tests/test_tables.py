@@ -1,5 +1,6 @@
 """Tables of accuracy and of selections against cases with known counts."""
 
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from jointprune.paper import tables
 from jointprune.paper.tables import (
     COLUMNS,
     accuracy_table,
@@ -20,6 +22,7 @@ from jointprune.paper.tables import (
     joint_frequency,
     joints_by_hand,
     joints_by_level,
+    overlap_with_published,
     reduction_table,
     strata_table,
 )
@@ -155,3 +158,26 @@ def test_joints_are_counted_over_the_runs_of_one_method():
     assert levels[levels > 0].to_dict() == {
         ("left", "0 base"): 0.5, ("right", "0 base"): 2.0, ("right", "1 middle"): 0.5
     }  # fmt: skip
+
+
+def test_overlap_with_a_published_selection_is_tested_by_counting_all_draws(monkeypatch):
+    """A hand of 7 joints: of all draws of as many joints, those that share as many or more."""
+    hand = JOINT_NAMES[21:28]
+    joints = (*JOINT_NAMES[:7], *hand)
+    published = {"few": [*hand[:3], "left.wrist"], "more": [*hand[3:], *joints[:5]]}
+    monkeypatch.setattr(tables, "PUBLISHED", published)
+    ours = (0, 1, 7, 8, 9, 10)  # two on the left hand, and the first four of this hand
+    runs = {(0, 0): ours, (0, 1): ours, (1, 0): tuple(range(6))}
+    rows = overlap_with_published({("learned", 12): runs, ("greedy", 10): runs}, joints)
+    assert [(row["source"], row["k"], row["shared"]) for row in rows] == [
+        ("few", 12, 3), ("more", 12, 1)
+    ]  # fmt: skip
+    for row in rows:
+        theirs = set(published[row["source"]]) & set(hand)
+        shared = np.array([len(theirs & set(draw)) for draw in combinations(hand, 4)])
+        assert (row["ours"], row["theirs"]) == (4, len(theirs))
+        assert row["p"] == pytest.approx((shared >= row["shared"]).mean())
+        assert row["expected"] == pytest.approx(shared.mean())
+    assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p"] for row in rows]))
+    # In anatomical order: the tips of index, thumb, little and middle finger; the thumb's is here.
+    assert [row["anatomical"] for row in rows] == [0, 1]

@@ -5,7 +5,7 @@ import numpy as np
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
-from jointprune.selection import METHODS, choose_k, rank_joints, select_many, top_joints
+from jointprune.selection import METHODS, choose_k, rank_joints, select_many, top_joints, typical
 from jointprune.workspace import Workspace
 
 MEANS = ("precision", "recall", "stop_k", "stop_precision", "stop_recall")
@@ -31,11 +31,11 @@ def recovery_table(
         for data in datasets
     ]
     rows = list(on_every_core(_ranked, jobs, "synthetic data"))
-    merged = [method for method in compared if method.merge]
+    merged = [method for method in compared if method.merged_over]
     for data in datasets if merged else ():
         k, fold = int(data.informative.sum()), data.folds(4, 0)[0]
         chosen = select_many("learned", k, data, [fold], range(seeds), config, workspace).values()
-        rows += [_row(method.name, method.merge(chosen, k), data) for method in merged]
+        rows += [_row(method.name, typical(chosen), data) for method in merged]
     names = dict.fromkeys(row["method"] for row in rows)
     table = [_mean_row([row for row in rows if row["method"] == name]) for name in names]
     return sorted(table, key=lambda row: -row["precision"])

@@ -9,9 +9,12 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import hypergeom
 from torchmetrics.functional.classification import binary_calibration_error
 
 from jointprune.dataset import SignDataset
+from jointprune.selection import typical
+from jointprune.selection.baselines import ANATOMY, PUBLISHED
 from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
 from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair, shared
 
@@ -26,6 +29,7 @@ PARTS = {"class": ("label", "group"), "group": ("group", "clip")}
 
 # "All joints", where they are not all 42: those of the hand on which a method chooses.
 ALL_OF_ITS_HAND = {"signing-hand": ("anatomical-signing-hand", 21)}
+COMPARED = (10, 12)  # K of the selections that are compared with published ones
 LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 
 # Joint indices by (method, K) and (fold, seed), as `select_all` returns them.
@@ -211,3 +215,36 @@ def joints_by_level(frequency: pd.DataFrame) -> pd.DataFrame:
     hand = frequency.index.map(HAND_OF).rename("hand")
     level = frequency.index.map(lambda name: f"{LEVEL_OF[name]} {LEVELS[LEVEL_OF[name]]}")
     return frequency.groupby([hand, level.rename("level")]).sum()
+
+
+def overlap_with_published(selections: Selections, joints: tuple[str, ...]) -> list[dict]:
+    """The most typical learned selections of 10 and 12 joints beside those that others published.
+
+    Only the leading (right) hand counts: `ours` and `theirs` are numbers of its joints, `shared`
+    those in both, `expected` their mean if ours were drawn at random, and p the chance that such
+    a draw shares as many (hypergeometric). Rows: source, k, these, `anatomical` (shared with as
+    many joints in anatomical order, which no training chose), and p_holm over the rows.
+    """
+    hand = {name for name in joints if HAND_OF[name] == "right"}
+    rows = []
+    for k in (k for k in COMPARED if ("learned", k) in selections):
+        ours = hand & {joints[j] for j in typical(selections["learned", k].values())}
+        by_anatomy = {f"right.{joint}" for joint in ANATOMY[: len(ours)]}
+        for source, names in PUBLISHED.items():
+            theirs = hand & set(names)
+            shared = len(ours & theirs)
+            rows.append(
+                {
+                    "source": source,
+                    "k": k,
+                    "ours": len(ours),
+                    "theirs": len(theirs),
+                    "shared": shared,
+                    "expected": len(ours) * len(theirs) / len(hand),
+                    "anatomical": len(by_anatomy & theirs),
+                    "p": float(hypergeom.sf(shared - 1, len(hand), len(theirs), len(ours))),
+                }
+            )
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = float(p)
+    return rows

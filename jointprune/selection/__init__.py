@@ -20,7 +20,6 @@ _MODULES = {
     "select_many": "ranking",
     "top_joints": "methods",
     "typical": "methods",
-    "voted": "methods",
 }
 
 

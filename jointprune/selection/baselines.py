@@ -14,6 +14,23 @@ FARS = ("index_dip", "middle_dip", "ring_dip", "pinky_dip")
 # Fixed before any result: fingertips, the wrist, knuckles where fingers begin, then the rest.
 ANATOMY = (*TIPS, "wrist", *KNUCKLES, *MIDDLES, "thumb_cmc", *FARS)
 RIGHT_FIRST = HANDS[::-1]
+# The hand joints among the ten best of 543 landmarks in others' gates, the leading hand as the
+# right (AUTSL's all lie on the left, which moves more there: mirrored; one of GSL's is an elbow).
+# Source: github hatch5o6/asl_classification at 635aba6, `top_selection_summary.json` in
+# data/**/informed_selection/topk: hands begin at landmark 501, left first. It gives no order.
+_LEADING = {
+    "autsl": "wrist thumb_cmc thumb_mcp thumb_ip thumb_tip index_dip index_tip middle_tip "
+             "ring_tip pinky_tip",
+    "asl-citizen": "wrist thumb_ip thumb_tip index_tip middle_tip ring_tip pinky_pip pinky_tip",
+    "gsl": "wrist thumb_ip thumb_tip index_dip index_tip middle_tip ring_tip pinky_pip pinky_tip",
+    "multilingual": "wrist thumb_tip index_dip index_tip middle_tip ring_tip pinky_pip pinky_tip",
+}  # fmt: skip
+_OTHER = {"asl-citizen": "thumb_tip index_tip", "multilingual": "index_tip middle_tip"}
+PUBLISHED = {
+    name: [f"right.{joint}" for joint in joints.split()]
+    + [f"left.{joint}" for joint in _OTHER.get(name, "").split()]
+    for name, joints in _LEADING.items()
+}
 
 READ_AT_ONCE = 256  # clips; bounds the memory
 
@@ -54,6 +71,10 @@ def _in_order(names: list[str]):
 
 anatomical = _in_order([f"{hand}.{joint}" for joint in ANATOMY for hand in RIGHT_FIRST])
 right_hand_first = _in_order([f"{hand}.{joint}" for hand in RIGHT_FIRST for joint in ANATOMY])
+published_autsl = _in_order(PUBLISHED["autsl"])
+published_asl_citizen = _in_order(PUBLISHED["asl-citizen"])
+published_gsl = _in_order(PUBLISHED["gsl"])
+published_multilingual = _in_order(PUBLISHED["multilingual"])
 knuckles = _in_order([f"{hand}.{joint}" for joint in ("wrist", *KNUCKLES) for hand in RIGHT_FIRST])
 
 

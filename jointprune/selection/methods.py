@@ -35,8 +35,8 @@ class Method:
     seeded: bool = True  # another seed may choose other joints, so stability is of interest
     # (data, train_clips, seed, config, workspace) -> joints, if it can choose K itself.
     chooses_k: Callable | str | None = None
-    # (selections, k) -> joints, merging the `learned` selections of a fold's seeds.
-    merge: Callable | None = None
+    # No ranking: the most typical of the `learned` selections of each "fold", or of "all" folds.
+    merged_over: str | None = None
     phrase: str = "{k} joints chosen by {label}"  # in a sentence
     color: str = "#555555"  # in figures; a grey dot for methods without a curve
     marker: str = "o"
@@ -84,21 +84,16 @@ def top_joints(scores: np.ndarray, k: int) -> tuple[int, ...]:
 def typical(selections: Iterable[Iterable[int]]) -> tuple[int, ...]:
     """The selection that shares most joints with all the others; among equals the first.
 
-    One training chose these joints as a set. This is not true of a vote: see `voted`.
+    One training chose these joints as a set. The joints that occur in most selections need not
+    work together: if each selection holds another one of several that can replace each other,
+    none of these may occur often.
     """
     sets = [frozenset(joints) for joints in selections]
     shared = [sum(len(one & other) for other in sets) for one in sets]
     return tuple(sorted(sets[int(np.argmax(shared))]))
 
 
-def voted(selections: Iterable[Iterable[int]], k: int) -> tuple[int, ...]:
-    """The `k` joints that occur in most selections; of equal counts the lower index.
-
-    Joints that can replace each other split the vote, so that it may keep none of them.
-    """
-    return top_joints(np.bincount([joint for joints in selections for joint in joints]), k)
-
-
+STUDY = "github hatch5o6/asl_classification at 635aba6, leading hand as the right"
 L0_PAPER = "Louizos, Welling and Kingma 2018, arXiv 1712.01312"
 GATES = {"mask": "hard-concrete"}
 OPEN = {"mask": "open"}
@@ -147,7 +142,8 @@ _ROWS = (
         "hand-matched-random", "hand-matched random",
         "a stratified random draw with as many joints on each hand as the learned gates keep",
         "gated:hand_matched", GATES, for_one_k=True,
-        phrase="{k} hand-matched random joints", all_seeds=True, synthetic=False,
+        phrase="{k} hand-matched random joints",
+        budgets=(10, 12), all_seeds=True, synthetic=False,
     ),
     Method(
         "l0-penalty", "L0 penalty",
@@ -227,21 +223,38 @@ _ROWS = (
         "gated:signing_hand", GATES, for_one_k=True, budgets=(4, 8, 12), synthetic=False,
     ),
     Method(
-        "anatomical-signing-hand", "anatomical order, signing hand",
-        "the anatomical order, with all joints of the right hand first",
-        "baselines:right_hand_first", trains=False, seeded=False, budgets=(12, 21),
+        "anatomical-signing-hand", "signing hand, untrained",
+        "the anatomical order, with the right hand first: at K = 21 all joints of this hand",
+        "baselines:right_hand_first", trains=False, seeded=False,
+        phrase="{k} of 21 joints of the signing hand, untrained", budgets=(12, 21),
+    ),
+    *(
+        Method(
+            f"published-{name}", f"published, {words}",
+            f"the ten best of 543 landmarks on {words} that lie on a hand; {STUDY}",
+            f"baselines:published_{name.replace('-', '_')}", trains=False, seeded=False,
+            phrase=f"{{k}} joints published for {words}",
+            budgets=(k,), all_seeds=True, synthetic=False,
+        )
+        for name, words, k in (
+            ("autsl", "AUTSL", 10), ("asl-citizen", "ASL Citizen", 10),
+            ("gsl", "GSL", 9), ("multilingual", "several languages", 10),
+        )
     ),
     Method(
         "typical", "most typical selection",
         "of the learned selections of a fold's seeds, the one that shares most joints with the "
         "others",
-        seeded=False, merge=lambda selections, k: typical(selections),
-        phrase="the most typical selection of {k} joints", all_seeds=True,
+        seeded=False, merged_over="fold",
+        phrase="the most typical selection of {k} joints", budgets=(12, 21), all_seeds=True,
     ),
     Method(
-        "vote", "vote of the selections",
-        "the joints that most of the learned selections of a fold's seeds hold",
-        seeded=False, merge=voted, phrase="the {k} joints of a vote", all_seeds=True,
+        "one-set", "one set, test clips seen",
+        "of the learned selections of all folds and seeds, the one that shares most joints with "
+        "the others; trainings of other folds saw a fold's test clips",
+        seeded=False, merged_over="all",
+        phrase="one set of {k} joints for all folds",
+        budgets=(12, 21), all_seeds=True, synthetic=False,
     ),
 )  # fmt: skip
 
@@ -268,4 +281,4 @@ def retraining_plan(curve: list[int], seeds: int, few_seeds: int) -> list[tuple[
         for method in METHODS.values()
         for k in (curve if method.budgets is None else method.budgets)
     ]
-    return sorted(plan, key=lambda entry: METHODS[entry[0]].merge is not None)
+    return sorted(plan, key=lambda entry: METHODS[entry[0]].merged_over is not None)

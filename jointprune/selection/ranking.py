@@ -12,7 +12,7 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.runs import Trial, content_name, make_run
-from jointprune.selection.methods import Method, Ranker, method_of, top_joints
+from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
 from jointprune.workspace import Workspace, atomic_path
 
 # The joints chosen in each (fold, seed).
@@ -171,19 +171,23 @@ def select_all(
 ) -> dict[tuple[str, int], Chosen]:  # fmt: skip
     """The joints chosen for each (method, K) of a `retraining_plan`, by (fold, seed).
 
-    A merged selection needs the `learned` ones at its K, and serves all seeds of its fold.
+    A merged selection needs the `learned` ones at its K. It serves all seeds of its fold, or of
+    all folds.
     """
     chosen = {}
     for name, k, seeds in plan:
-        merge = method_of(name).merge
-        if merge is None:
+        over = method_of(name).merged_over
+        if over is None:
             chosen[name, k] = select_many(name, k, data, folds, range(seeds), config, workspace)
             continue
-        of_fold = {}
-        for (fold, _), kept in chosen["learned", k].items():
-            of_fold.setdefault(fold, []).append(kept)
-        merged = {fold: merge(selections, k) for fold, selections in of_fold.items()}
-        chosen[name, k] = {cell: merged[cell[0]] for cell in chosen["learned", k]}
+        learned = chosen["learned", k]
+        merged = {
+            fold: typical(
+                kept for cell, kept in learned.items() if over == "all" or cell[0] == fold
+            )
+            for fold, _ in learned
+        }
+        chosen[name, k] = {cell: merged[cell[0]] for cell in learned}
     return chosen
 
 
