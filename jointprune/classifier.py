@@ -8,12 +8,14 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from jointprune.budget import PruneJoints, number_to_keep
 from jointprune.checks import indices
 from jointprune.config import TrainingConfig
 from jointprune.gate_variants import (
     ConcreteSubset,
+    InputScale,
     ProjectionLasso,
     QuickStartMask,
     RandomSubsets,
@@ -62,6 +64,9 @@ class SignClassificationLightning(lightning.LightningModule):
             # The loss does not depend on these logits, and DDP would wait for their gradient.
             self.joint_pruning.joint_logits.requires_grad_(False)
         self.encoder = ENCODERS[c.encoder](c)
+        if c.mask == "group-lasso":
+            scale = InputScale(c.num_pose_points, c.coords, rest=2 * c.coords + 2)
+            parametrize.register_parametrization(self.encoder.project, "weight", scale)
 
     def forward(self, skeleton_keypoints: Tensor, present: Tensor | None = None) -> Tensor:
         """Logits (B, classes) of clips (B, T, J, P), in shoulder widths, in the model's precision.
@@ -149,18 +154,20 @@ class SignClassificationLightning(lightning.LightningModule):
         ramp = min(1.0, self.progress() / self.config.ramp_end)
         return l0_penalty(self.joint_pruning, self.config.penalty * ramp)
 
-    def on_train_batch_start(self, batch, _) -> None:
-        """Standardise the group lasso by the first batch."""
+    def on_train_start(self) -> None:
+        """Standardise the inputs of the group lasso by one pass over the training clips."""
         if self.config.mask == "group-lasso" and self.trainer.global_step == 0:
-            poses, present, _ = batch
-            self.joint_pruning.standardise(normalise(poses, present.float(), self.encoder.hand))
+            self.encoder.project.parametrizations.weight[0].standardise(
+                normalise(poses.to(self.device), present.to(self.device).float(), self.encoder.hand)
+                for poses, present, _ in self.trainer.train_dataloader
+            )
 
     def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure=None) -> None:
         """Take the optimiser's step, then the proximal step of the group lasso."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self.config.mask == "group-lasso":
             ramp = min(1.0, self.progress() / self.config.ramp_end)
-            weight = self.encoder.project.weight
+            weight = self.encoder.project.parametrizations.weight.original
             # Scaled by the root of a block's size, as wider networks have larger norms.
             penalty = self.config.shrinkage * (len(weight) * self.config.coords) ** 0.5
             step = optimizer.param_groups[0]["lr"] * ramp * penalty

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +104,9 @@ class ProjectionLasso(JointPruningLayer):
     """Group lasso on the input projection: a joint is dropped when its block of weights is zero.
 
     After each step a proximal operator shrinks all blocks (Yuan and Lin 2006; Parikh and Boyd
-    2014, section 6.5.1). The logits hold the norms of the blocks, each times the root mean square
-    of its joint's features, so that far-reaching fingertips have no advantage.
+    2014, section 6.5.1). The inputs are standardised (`InputScale`), so that far-reaching
+    fingertips have no advantage. The other steps are Adam's, so that the penalty weighs normalised
+    gradients. The logits hold the norms of the blocks.
     """
 
     threshold = 0.0
@@ -113,21 +115,13 @@ class ProjectionLasso(JointPruningLayer):
         super().__init__(num_joints)
         self.coords = coords
         self.joint_logits.requires_grad_(False)
-        self.register_buffer("scale", torch.ones(num_joints))
-
-    @torch.no_grad()
-    def standardise(self, features: Tensor) -> None:
-        """Set each joint's scale from normalised `features` (B, T, J*P + rest)."""
-        shape = features[..., : self.num_joints * self.coords]
-        squares = shape.unflatten(-1, (self.num_joints, self.coords)).square()
-        self.scale.copy_(squares.flatten(0, -3).mean((0, 2)).sqrt().clamp(min=1e-6))
 
     @torch.no_grad()
     def shrink(self, weight: Tensor, step: float) -> None:
         """Apply the proximal operator of size `step` to `weight` (hidden, J*P + rest) in place."""
         columns = self.num_joints * self.coords
         blocks = weight[:, :columns].unflatten(1, (self.num_joints, self.coords))
-        norms = blocks.square().sum((0, 2)).sqrt() * self.scale
+        norms = blocks.square().sum((0, 2)).sqrt()
         blocks *= (1 - step / norms.clamp(min=1e-12)).clamp(min=0)[:, None]
         self.joint_logits.copy_((norms - step).clamp(min=0))
 
@@ -136,6 +130,36 @@ class ProjectionLasso(JointPruningLayer):
 
     def _keep(self, logits: Tensor) -> Tensor:
         return (logits > 0).to(logits)
+
+
+class InputScale(nn.Module):
+    """Divides a linear layer's inputs by the standard deviation of their joint.
+
+    It is a parametrization of the layer's weight, which then is the trained weight divided by the
+    same numbers. The last inputs, which belong to no joint, are not divided.
+    """
+
+    def __init__(self, num_joints: int, coords: int, rest: int):
+        super().__init__()
+        self.shape = (num_joints, coords)
+        self.register_buffer("scale", torch.ones(num_joints * coords + rest))
+
+    @torch.no_grad()
+    def standardise(self, batches: Iterable[Tensor]) -> None:
+        """Set the scales from `batches` of features (B, T, J*P + rest)."""
+        joints, coords = self.shape
+        count, total, square = 0, 0.0, 0.0
+        for batch in batches:
+            columns = batch[..., : joints * coords].flatten(0, -2).double()
+            count += len(columns)
+            total, square = total + columns.sum(0), square + columns.square().sum(0)
+        variance = (square / count - (total / count).square()).view(joints, coords).mean(1)
+        deviation = variance.clamp(min=0).sqrt()
+        deviation[deviation < 1e-6] = 1.0  # a joint that never moves has nothing to scale
+        self.scale[: joints * coords] = deviation.repeat_interleave(coords)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / self.scale
 
 
 class QuickStartMask(nn.Module):

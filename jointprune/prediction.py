@@ -68,7 +68,7 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     -------
     pandas.DataFrame
         One row per trial and test clip, with the columns method, k, regime, fold, seed, clip,
-        group, label, predicted, p_true and p_predicted (probabilities).
+        group, label, predicted and p_predicted (its probability, float32).
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.D
 def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) -> pd.DataFrame:
     """Rows of the predictions table from one trial's probabilities (test clips, classes)."""
     clips = np.array(trial.run.test, dtype=np.int64)
-    labels, classes = np.asarray(data.labels)[clips], np.array(data.classes)
+    classes = np.array(data.classes)
     return pd.DataFrame(
         {
             "method": trial.method,
@@ -125,9 +125,8 @@ def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) 
             "seed": trial.run.seed,
             "clip": data.clips["clip"].to_numpy()[clips],
             "group": np.asarray(data.groups)[clips],
-            "label": classes[labels],
+            "label": classes[np.asarray(data.labels)[clips]],
             "predicted": classes[probabilities.argmax(1)],
-            "p_true": probabilities[np.arange(len(clips)), labels].round(4),
-            "p_predicted": probabilities.max(1).round(4),
+            "p_predicted": probabilities.max(1),  # unrounded, as bins of calibration need it
         }
     )

@@ -63,7 +63,7 @@ def predictions(accuracy=None, groups=GROUPS, letters=LETTERS, seeds=5):
     ease = dict(zip(groups, rng.normal(0, 0.08, len(groups)), strict=True))
     luck = rng.random(len(clips)) - clips["group"].map(ease)
     wrong = clips["label"].map(dict(zip(letters, (*letters[1:], letters[0]), strict=True)))
-    clips = clips.assign(p_true=0.5, p_predicted=0.5)
+    clips = clips.assign(p_predicted=0.5)
     parts = []
     for (method, k, regime), share in (accuracy or ACCURACY).items():
         # Nine in ten clips are equally hard for all methods, as with real networks.

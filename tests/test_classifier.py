@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from jointprune.budget import PruneJoints
-from jointprune.classifier import SignClassificationLightning, one_cycle
+from jointprune.classifier import SignClassificationLightning, one_cycle, slice_joints
 from jointprune.config import TrainingConfig
+from jointprune.preprocessing import normalise
 from jointprune.runs import make_run
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.training import fit, without_noise
+from jointprune.training import batches_of, fit, without_noise
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
 GATED = replace(TINY, mask="hard-concrete")
@@ -225,6 +226,28 @@ def test_the_gates_of_the_penalty_learn_at_their_own_rate_without_weight_decay(t
     assert others["weight_decay"] == GATED.weight_decay
     assert others["lr"] == pytest.approx(0, abs=1e-6)  # one cycle has ended
     assert len(others["params"]) == len(list(trained.parameters())) - 1
+
+
+def test_the_group_lasso_reads_inputs_of_unit_deviation_and_can_be_sliced(toy_dataset):
+    """Sliced, it is the plain projection of the same outputs, also as a checkpoint holds it."""
+    config = replace(TINY, mask="group-lasso", shrinkage=0.9, epochs=3)
+    torch.set_num_threads(1)
+    run = make_run(toy_dataset, *toy_dataset.folds(3, seed=0)[0], 0, config)
+    model = fit(run, toy_dataset)[0].eval()
+    features = torch.cat([
+        normalise(poses, present.float(), model.encoder.hand).flatten(0, 1)[:, :84]
+        for poses, present, _ in batches_of(run, toy_dataset)  # the first pass, from the same seed
+    ])  # fmt: skip
+    deviation = features.view(-1, 42, 2).var(0, correction=0).mean(1).sqrt()
+    assert (deviation[:21] == 0).all()  # no left hand in these clips: not scaled
+    deviation[:21] = 1
+    found = model.encoder.project.parametrizations.weight[0].scale[:84].view(42, 2)
+    torch.testing.assert_close(found, deviation[:, None].expand(42, 2))
+    model.joint_pruning.freeze(range(21, 42))
+    small, poses = slice_joints(model), torch.randn(3, 4, 42, 2)
+    assert "project.weight" in small.encoder.state_dict()
+    with torch.no_grad():
+        torch.testing.assert_close(small(poses[:, :, 21:]), model(poses))
 
 
 def test_a_checkpoint_needs_no_arguments_and_gives_the_same_model(trained, tmp_path):

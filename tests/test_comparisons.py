@@ -1,20 +1,37 @@
 """The declared family and K* on predictions whose verdict is known beforehand."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import paper_facts
 import pytest
 
+from jointprune import statistics
+from jointprune.paper import comparisons
 from jointprune.paper.comparisons import (
     COMPARISONS,
+    FULL,
     _power,
     compare_declared,
     k_star,
     noninferior,
 )
-from jointprune.statistics import cluster_bootstrap, holm, mcnemar, pair, sign_flip
+from jointprune.paper.results import read_table
+from jointprune.paper.tables import accuracy_table
+from jointprune.statistics import (
+    cluster_bootstrap,
+    cluster_draws,
+    difference_of,
+    holm,
+    mcnemar,
+    pair,
+    shared,
+    sign_flip,
+    whole_steps,
+)
+from jointprune.workspace import ROOT, Workspace
 
 GROUPS, CLIPS = 8, 50
 
@@ -104,6 +121,39 @@ def test_k_star_without_a_group_or_seed_is_that_of_the_predictions_without_it():
         assert star[f"leave_one_{column}_out"] == without
 
 
+@pytest.fixture(scope="module")
+def committed():
+    """The retrained predictions of data/results."""
+    names = ("baseline_predictions.csv", "ablation_predictions.csv")
+    table = pd.concat([read_table(Workspace(ROOT), name) for name in names])
+    return table[table["regime"] == "retrained"]
+
+
+def test_no_interval_or_p_value_of_the_committed_predictions_is_drawn_at_random(
+    committed, monkeypatch
+):
+    """So all their digits are exact: that of each method, and of its difference from all joints."""
+    monkeypatch.setattr(statistics, "cluster_draws", None)
+    methods = accuracy_table(committed)[["method", "k"]].itertuples(index=False, name=None)
+    for key in set(methods) - {FULL}:
+        found = difference_of(pair(shared(committed, key, FULL), key, FULL), 0.02)
+        assert found["low"] <= found["lower_bound"] <= found["difference"] <= found["high"]
+        assert 0 < found["p"] <= 1
+
+
+def test_the_spread_of_k_star_and_the_crossed_bounds_hardly_change_with_the_seed(
+    committed, monkeypatch
+):
+    stars = []
+    for seed in (0, 1):
+        monkeypatch.setattr(comparisons, "cluster_draws", partial(cluster_draws, seed=seed))
+        stars.append(k_star(committed, (30, 21, 16, 12), 0.02))
+    assert stars[0]["bootstrap"] == stars[1]["bootstrap"]
+    for first, second in zip(*(star["steps"] for star in stars), strict=True):
+        assert first["crossed_bound"] == pytest.approx(second["crossed_bound"], abs=3e-4)
+        assert first["lower_bound"] == second["lower_bound"] and first["p"] == second["p"]
+
+
 def known(share, labels):
     """Every method knows the same `share` of clips and guesses the others among the labels."""
     rng = np.random.default_rng(3)
@@ -172,31 +222,48 @@ def test_the_crossed_bound_equals_the_bootstrap_bound_if_seeds_agree_and_is_lowe
 
 
 def test_many_tests_at_once_give_the_results_of_single_tests():
-    """Except for a bound within the Monte Carlo error of the margin, as draws differ."""
-    rng = np.random.default_rng(5)
-    values = rng.choice([-1.0, 0.0, 1.0], p=[0.07, 0.87, 0.06], size=(40, 16, 3, 60))
-    many = noninferior(values.sum(axis=-1).reshape(40, 16, 3), np.full((40, 16), 60.0), 0.02)
-    clusters = np.repeat(np.arange(16), 60)
-    clear = 0
-    for which in np.ndindex(40, 3):
-        flat = values[which[0], :, which[1]].ravel()
-        bound = cluster_bootstrap(flat, clusters).lower_bound
-        p = sign_flip(flat + 0.02, clusters, one_sided=True)
-        if abs(bound + 0.02) > 0.001:
-            clear += 1
-            assert many[which] == (bound > -0.02 and p < 0.05)
-    assert clear > 100 and 0 < many.mean() < 1
+    """Samples that hold groups several times or not at all, tested group by group."""
+    draw = np.random.default_rng(5)
+    counts = draw.multinomial(16, np.full(16, 1 / 16), size=40)
+    sizes, passed = draw.integers(50, 70, 16), []
+    for _ in range(3):
+        sums = draw.binomial(sizes, 0.06) - draw.binomial(sizes, 0.06)
+        many = noninferior(whole_steps(sums, sizes, 0.02), counts)
+        for sample, verdict in zip(counts, many, strict=True):
+            groups = np.repeat(np.arange(16), sample)
+            clusters = np.repeat(np.arange(16), sizes[groups])
+            first = np.concatenate([[0], sizes[groups].cumsum()[:-1]])
+            values = np.zeros(len(clusters))
+            values[first] = sums[groups]
+            bound = cluster_bootstrap(values, clusters).lower_bound
+            p = sign_flip(values, clusters, 0.02)
+            assert verdict == (bound > -0.02 and p < 0.05)
+        passed.extend(many)
+    assert 0.1 < np.mean(passed) < 0.9
 
 
-def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear_it():
+def test_steps_rounded_in_a_large_table_change_few_verdicts(monkeypatch):
+    draw = np.random.default_rng(5)
+    counts = draw.multinomial(16, np.full(16, 1 / 16), size=400)
+    sums, sizes = draw.integers(-90, 60, 16), draw.integers(700, 900, 16)
+    steps = whole_steps(sums, sizes, 0.05)
+    exact = noninferior(steps, counts)
+    monkeypatch.setattr(comparisons, "SAMPLED", 400 * 3000)
+    assert 0.1 < exact.mean() < 0.9 and np.mean(noninferior(steps, counts) != exact) < 0.01
+
+
+def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear_it(
+    monkeypatch,
+):
     """16 groups of unlike sizes; 12 %, as `k_star` says, for losses of exponential size."""
-    sizes = np.tile(np.random.default_rng(6).integers(100, 140, 16).astype(float), (1500, 1))
+    monkeypatch.setattr(comparisons, "SAMPLED", 2000)  # coarse steps: 3000 tests in seconds
+    sizes = np.random.default_rng(6).integers(100, 140, 16)
     normal = np.random.default_rng(7).normal(0, 0.05, (1500, 16))
     exponential = 0.05 - np.random.default_rng(8).exponential(0.05, (1500, 16))
-    rates = [
-        noninferior((sizes * (effects - 0.02))[..., None], sizes, 0.02, n=500, flips=500).mean()
-        for effects in (normal, exponential)  # of mean 0
-    ]
+    once, rates = np.ones((1, 16)), []
+    for effects in (normal, exponential):  # of mean 0
+        sums = (sizes * (effects - 0.02)).round()
+        rates.append(np.mean([noninferior(whole_steps(s, sizes, 0.02), once) for s in sums]))
     assert 0.02 <= rates[0] <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
     assert rates[1] == pytest.approx(0.12, abs=0.025)
 

@@ -5,10 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import parametrize
 
 from jointprune.classifier import BUDGETED, SignClassificationLightning
 from jointprune.config import MASKS
-from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets, StochasticGates
+from jointprune.gate_variants import (
+    ConcreteSubset,
+    InputScale,
+    ProjectionLasso,
+    RandomSubsets,
+    StochasticGates,
+)
 from jointprune.skeleton import JOINT_NAMES
 
 
@@ -102,14 +109,61 @@ def test_the_proximal_step_solves_its_problem():
     assert layer.kept_joints() == [0, 2]
 
 
-def test_the_group_lasso_does_not_favour_joints_of_large_features():
-    """Features 10 times larger and weights 10 times smaller give equal norms."""
-    layer = ProjectionLasso(2, coords=1)
-    layer.standardise(torch.tensor([[[1.0, 10.0, 5.0]], [[-1.0, -10.0, 5.0]]]))
-    weight = torch.tensor([[2.0, 0.2, 7.0]])
-    layer.shrink(weight, 0.5)
-    assert layer.joint_logits.tolist() == pytest.approx([1.5, 1.5])
-    assert weight[0].tolist() == pytest.approx([1.5, 0.15, 7.0])
+def optimum_of_the_group_lasso(features, target, coords, penalty):
+    """Blocks (joints, coords) that least squares with proximal steps ends at, on scaled inputs."""
+    joints = features.shape[-1] // coords
+    layer, project = ProjectionLasso(joints, coords), torch.nn.Linear(joints * coords, 1)
+    scale = InputScale(joints, coords, rest=0)
+    parametrize.register_parametrization(project, "weight", scale)
+    scale.standardise(features[None].split(50, dim=1))
+    trained = project.parametrizations.weight.original
+    for _ in range(600):
+        project.zero_grad()
+        ((project(features).squeeze(-1) - target) ** 2).mean().div(2).backward()
+        with torch.no_grad():
+            for weight in (trained, project.bias):
+                weight -= 0.2 * weight.grad
+        layer.shrink(trained.data, 0.2 * penalty)
+    blocks = trained.detach().view(joints, coords)
+    assert layer.joint_logits.tolist() == pytest.approx(blocks.norm(dim=1).tolist(), abs=1e-6)
+    effective = project.weight.detach().view(joints, coords)
+    np.testing.assert_allclose(effective * scale.scale.view(joints, coords), blocks, atol=1e-6)
+    return blocks
+
+
+def waves(count):
+    """Orthogonal columns of mean 0 and variance 1, (100, count)."""
+    angle = torch.arange(100) * 2 * math.pi / 100
+    return torch.stack([(angle * (1 + wave)).sin() * 2**0.5 for wave in range(count)], -1)
+
+
+@pytest.mark.parametrize(("penalty", "each"), [(0.3, 0.35), (0.99, 0.005), (1.1, 0.0)])
+def test_the_group_lasso_treats_two_equal_features_alike_whatever_their_scale(penalty, each):
+    """The second is three times the first and shifted; only their sum matters: 1 - penalty."""
+    wave = waves(1)
+    found = optimum_of_the_group_lasso(torch.cat([wave, 3 * wave + 2], -1), wave[:, 0], 1, penalty)
+    # Their start decides how they share; a difference between them stays as it was.
+    assert found.sum().item() == pytest.approx(2 * each, abs=1e-3)
+    assert (found == 0).all() == (each == 0)
+
+
+def test_the_group_lasso_ends_at_the_known_optimum_of_orthonormal_features():
+    """Blocks shrink to (1 - penalty / norm) of least squares (Yuan and Lin 2006, eq. 2.4)."""
+    columns = waves(6)
+    slopes = torch.tensor([[0.6, 0.8], [0.3, 0.0], [-0.24, 0.32]])
+    scales = torch.tensor([0.2, 1.0, 5.0]).repeat_interleave(2)
+    found = optimum_of_the_group_lasso(columns * scales, columns @ slopes.flatten(), 2, 0.35)
+    kept = (1 - 0.35 / slopes.norm(dim=1)).clamp(min=0)
+    np.testing.assert_allclose(found, slopes * kept[:, None], atol=1e-4)
+    assert (found[1] == 0).all() and not (found[[0, 2]] == 0).any()
+
+
+def test_a_joint_that_never_moves_is_not_scaled_and_the_last_inputs_never_are():
+    scale = InputScale(2, coords=1, rest=1)
+    scale.standardise([torch.tensor([[[1.0, 5.0, 4.0]], [[3.0, 5.0, 0.0]]])])
+    assert scale.scale.tolist() == [1.0, 1.0, 1.0]
+    scale.standardise([torch.tensor([[[0.0, 5.0, 4.0]]]), torch.tensor([[[6.0, 5.0, 0.0]]])])
+    assert scale.scale.tolist() == [3.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("mask", [mask for mask in MASKS if mask != "quick-start"])

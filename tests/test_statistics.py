@@ -1,10 +1,12 @@
 """Intervals and tests against closed forms and hand-made cases."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import paper_facts
 import pytest
-from scipy.stats import permutation_test
+from scipy.stats import binom, permutation_test
 
 from jointprune import statistics
 from jointprune.statistics import (
@@ -32,22 +34,41 @@ def few(a=(1, 1, 0, 1), b=(1, 0, 0, 0), groups=("x", "x", "y", "y")):
 
 
 def test_one_cluster_a_value_gives_the_interval_of_the_plain_bootstrap_and_of_normal_theory():
-    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    values = np.random.default_rng(0).normal(300, 200, 400).round()
     found = cluster_bootstrap(values, np.arange(400))
     error = values.std() / np.sqrt(400)
     assert (found.mean, found.error) == pytest.approx((values.mean(), error), rel=0.05)
     assert found.lower_bound == pytest.approx(values.mean() - 1.645 * error, abs=0.1 * error)
     plain = np.random.default_rng(2).choice(values, (10_000, 400)).mean(axis=1)
-    assert (found.low, found.high) == pytest.approx(np.percentile(plain, [2.5, 97.5]), abs=0.02)
+    assert (found.low, found.high) == pytest.approx(np.percentile(plain, [2.5, 97.5]), abs=2)
 
 
-def test_the_bootstrap_of_unequal_clusters_is_the_mean_over_the_rows_of_the_drawn_ones():
-    values = np.array([1.0, 1.0, 1.0, 0.0])
-    found = cluster_bootstrap(values, ["x", "x", "x", "y"], n=1000)
-    assert (found.mean, found.low, found.high) == (0.75, 0.0, 1.0)
-    drawn = np.random.default_rng(0).integers(2, size=(4000, 2))
-    sums, sizes = np.array([3.0, 0.0])[drawn].sum(1), np.array([3.0, 1.0])[drawn].sum(1)
-    assert found.error == pytest.approx((sums / sizes).std(), rel=0.05)
+@pytest.mark.parametrize(("groups", "seed"), [(4, 0), (4, 1), (5, 2), (5, 3), (6, 4)])
+def test_the_bootstrap_is_that_of_all_samples_of_clusters_of_unequal_size(groups, seed):
+    """All G^G samples, each by its mean over the rows of the clusters in it."""
+    draw = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(groups), draw.integers(1, 5, groups) * draw.integers(1, 4))
+    values = draw.integers(-1, 2, len(clusters))
+    sums, sizes = np.bincount(clusters, values), np.bincount(clusters)
+    every = np.array(list(product(range(groups), repeat=groups)))
+    means = sums[every].sum(axis=1) / sizes[every].sum(axis=1)
+    ends = np.quantile(means, [0.025, 0.05, 0.975], method="inverted_cdf")
+    found = cluster_bootstrap(values, clusters)
+    assert (found.low, found.lower_bound, found.high) == tuple(ends)
+    assert (found.mean, found.error) == pytest.approx((values.mean(), means.std()))
+
+
+def test_where_the_exact_distribution_is_too_large_random_samples_come_close(monkeypatch):
+    draw = np.random.default_rng(1)
+    values, clusters = draw.integers(-1, 2, 400), draw.integers(20, size=400)
+    exact = cluster_bootstrap(values, clusters)
+    monkeypatch.setattr(statistics, "GRID", 0)
+    whole = cluster_bootstrap(values, clusters)
+    for end in ("low", "lower_bound", "high", "error"):
+        assert getattr(whole, end) == pytest.approx(getattr(exact, end), abs=0.02 * exact.error)
+    monkeypatch.setattr(statistics, "CELLS", 20 * 999)
+    assert max(len(rows) for (rows,) in statistics.cluster_draws(20)) == 999
+    assert cluster_bootstrap(values, clusters).low == whole.low
 
 
 def test_identical_clusters_and_a_single_one_leave_no_width():
@@ -68,37 +89,44 @@ def test_the_interval_covers_the_truth_in_nearly_95_percent():
     rng = np.random.default_rng(4)
     hits = 0
     for _ in range(300):
-        means = np.repeat(rng.normal(0, 1, 30), 4)
-        found = cluster_bootstrap(means + rng.normal(0, 1, 120), np.arange(120) // 4, n=500)
+        values = np.repeat(rng.normal(0, 1, 30), 4) + rng.normal(0, 1, 120)
+        found = cluster_bootstrap((100 * values).round(), np.arange(120) // 4)
         hits += found.low <= 0 <= found.high
     assert 0.90 <= hits / 300 <= 0.98
 
 
 @pytest.mark.parametrize("gain", [0.0, 1.0])
 def test_sign_flips_are_scipys_permutation_test(gain):
+    """One cluster a value; a margin is added to each value."""
     values = np.random.default_rng(5).choice([-1.0, 0.0, 1.0], 11) + gain
-    for one_sided, alternative in ((True, "greater"), (False, "two-sided")):
+    for margin, alternative in ((None, "two-sided"), (0, "greater"), (0.25, "greater")):
         expected = permutation_test(
-            (values,), np.sum, permutation_type="samples", alternative=alternative
+            (values + (margin or 0),), np.sum, permutation_type="samples", alternative=alternative
         )
-        assert sign_flip(values, np.arange(11), one_sided=one_sided) == expected.pvalue
+        assert sign_flip(values, np.arange(11), margin) == expected.pvalue
 
 
-def test_more_than_16_clusters_are_flipped_at_random_and_the_observed_pattern_is_added():
-    values = np.random.default_rng(8).normal(0.4, 1.0, 17)
-    every = 1.0 - 2.0 * (np.arange(2**17)[:, None] >> np.arange(17) & 1)
-    exact = np.mean(np.abs(every @ values) >= abs(values.sum()) - 1e-9)
-    assert sign_flip(values, np.arange(17)) == pytest.approx(exact, abs=0.01)
-    assert sign_flip(np.full(40, 1.0), np.arange(40), one_sided=True) == 1 / (1 + 2**16)
+@pytest.mark.parametrize("margin", [0.02, 0.015, 1 / 3])
+def test_sign_flips_of_unequal_clusters_are_all_patterns_counted(margin):
+    draw = np.random.default_rng(2)
+    clusters = draw.integers(12, size=300)
+    values = draw.choice([-1, 0, 1], 300, p=[0.1, 0.86, 0.04])
+    totals = np.bincount(clusters, values + margin)
+    every = 1.0 - 2.0 * (np.arange(2**12)[:, None] >> np.arange(12) & 1)
+    exact = np.mean(every @ totals >= totals.sum() - 1e-9)
+    assert 0 < exact < 1 and sign_flip(values, clusters, margin) == exact
 
 
-def test_thousands_of_clusters_are_resampled_in_blocks_that_change_nothing(monkeypatch):
-    rng = np.random.default_rng(5)
-    right, clip = rng.random(300) < 0.6, rng.integers(20, size=300)
-    whole = cluster_bootstrap(right, clip), sign_flip(right - 0.55, clip)
-    monkeypatch.setattr(statistics, "CELLS", 20 * 999)
-    assert (cluster_bootstrap(right, clip), sign_flip(right - 0.55, clip)) == whole
-    assert max(len(block) for block in statistics._blocks_of_signs(20)) == 999
+def test_sign_flips_of_many_clusters_are_exact_and_fractions_are_refused():
+    """Thousands of values of 1 or -1 that flip alone: the tails of a fair coin."""
+    values = np.repeat([1, -1], [1050, 950])
+    tail = binom(2000, 0.5).sf(1049)
+    clusters = np.arange(2000)
+    assert sign_flip(values, clusters) == pytest.approx(2 * tail, rel=1e-9)
+    assert sign_flip(values, clusters, 0) == pytest.approx(tail, rel=1e-9)
+    assert sign_flip(np.ones(40), np.arange(40), 0) == 2.0**-40
+    with pytest.raises(ValueError, match="expected whole numbers, got fractions"):
+        sign_flip([0.5, 0.3], [0, 1])
 
 
 def test_a_margin_makes_the_test_one_sided():

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from jointprune.config import TrainingConfig
 from jointprune.paper import tables
+from jointprune.paper.results import read_table, write_table
 from jointprune.paper.tables import (
     COLUMNS,
     accuracy_table,
@@ -26,6 +28,8 @@ from jointprune.paper.tables import (
     reduction_table,
     strata_table,
 )
+from jointprune.prediction import prediction_rows
+from jointprune.runs import Run, Trial
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.statistics import difference_of, holm, pair
 
@@ -41,10 +45,10 @@ CHOSEN = {
 def table():
     """Two groups, letters A and B, one run of one method: 3 of 4 right."""
     rows = [
-        ("full", 42, "retrained", 0, 0, "x/A", "x", "A", "A", 0.9, 0.9),
-        ("full", 42, "retrained", 0, 0, "x/B", "x", "B", "B", 0.8, 0.8),
-        ("full", 42, "retrained", 0, 0, "y/A", "y", "A", "C", 0.1, 0.7),
-        ("full", 42, "retrained", 0, 0, "y/B", "y", "B", "B", 0.6, 0.6),
+        ("full", 42, "retrained", 0, 0, "x/A", "x", "A", "A", 0.9),
+        ("full", 42, "retrained", 0, 0, "x/B", "x", "B", "B", 0.8),
+        ("full", 42, "retrained", 0, 0, "y/A", "y", "A", "C", 0.7),
+        ("full", 42, "retrained", 0, 0, "y/B", "y", "B", "B", 0.6),
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -125,16 +129,36 @@ def test_a_table_with_repeated_rows_is_refused(table):
         by_group(pd.concat([table, table.iloc[:1]]))
 
 
-def test_calibration_error_is_that_of_the_top_label_of_all_classes():
-    rng = np.random.default_rng(0)
-    chances = torch.tensor(rng.dirichlet(np.full(5, 0.5), 300))
-    truth = torch.tensor(rng.integers(5, size=300))
-    expected = multiclass_calibration_error(chances, truth, num_classes=5, n_bins=15)
-    top, called = chances.max(dim=1)
-    table = pd.DataFrame(
-        {"clip": range(300), "label": truth, "predicted": called, "p_predicted": top}
-    ).assign(**dict.fromkeys(set(COLUMNS) - {"clip", "label", "predicted", "p_predicted"}, 0))
-    assert calibration(table)["ece"].iloc[0] == pytest.approx(float(expected), abs=1e-6)
+def test_calibration_error_is_that_of_the_top_label_of_all_classes_also_near_edges(
+    toy_dataset, workspace
+):
+    """The networks' probabilities, through the table that is written and read again.
+
+    One of three is within 1e-7 of an edge of the 15 bins, where rounding would change its bin.
+    """
+    draw, clips = np.random.default_rng(0), range(1, len(toy_dataset))
+    top = draw.random((12, len(clips))) * 0.6 + 0.4
+    near = draw.integers(6, 15, (4, len(clips))) / 15
+    top[:4] = near + draw.choice([-1e-7, 0, 1e-7], near.shape)
+    chances = np.repeat((1 - top[..., None]) / 3, 4, axis=-1)
+    right = draw.random(top.shape) < top  # so that gaps are small and of both signs
+    called = (toy_dataset.labels[1:] + np.where(right, 0, 1)) % 4
+    np.put_along_axis(chances, called[..., None], top[..., None], axis=-1)
+    chances = chances.astype(np.float32)
+
+    runs = [Run(TrainingConfig(), (0,), tuple(clips), seed) for seed in range(12)]
+    trials = [Trial("full", 42, 0, run) for run in runs]
+    rows = map(prediction_rows, trials, chances, [toy_dataset] * 12)
+    write_table(workspace, "baseline_predictions.csv", pd.concat(rows))
+    found = calibration(read_table(workspace, "baseline_predictions.csv"))["ece"].iloc[0]
+
+    def reference(chances):
+        labels = torch.tensor(toy_dataset.labels[1:]).repeat(12)
+        every = torch.tensor(chances.reshape(-1, 4)), labels
+        return float(multiclass_calibration_error(*every, num_classes=4, n_bins=15))
+
+    assert found == pytest.approx(reference(chances), abs=1e-6)
+    assert found != pytest.approx(reference(chances.round(4)), abs=1e-4)
 
 
 @pytest.mark.parametrize(("by", "count"), [("class", 26), ("group", 16)])

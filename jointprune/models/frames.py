@@ -23,11 +23,14 @@ class FrameEncoder(Encoder):
         return self.project(normalise(poses, weight, self.hand))
 
     def copy_kept(self, small: "FrameEncoder", kept: list[int]) -> None:
-        state, columns = self.state_dict(), torch.arange(self.project.in_features)
+        columns = torch.arange(self.project.in_features)
         joints, hands = columns.split([len(self.hand) * self.coords, 2 * self.coords + 2])
         read = torch.cat([joints.view(-1, self.coords)[kept].flatten(), hands])
-        state |= {"project.weight": self.project.weight[:, read], "hand": self.hand[kept]}
-        small.load_state_dict(state)
+        state = self.state_dict() | {
+            "project.weight": self.project.weight[:, read], "hand": self.hand[kept]
+        }  # fmt: skip
+        # Without the parts of a weight that the group lasso has standardised.
+        small.load_state_dict({name: state[name] for name in small.state_dict()})
 
 
 class SkeletonTransformer(FrameEncoder):

@@ -20,7 +20,7 @@ from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, p
 
 COLUMNS = (
     "method", "k", "regime", "fold", "seed", "clip", "group",
-    "label", "predicted", "p_true", "p_predicted",
+    "label", "predicted", "p_predicted",
 )  # fmt: skip
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
@@ -105,13 +105,13 @@ def strata_table(predictions: pd.DataFrame, data: SignDataset) -> list[dict]:
 def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
     """Expected calibration error of the predicted class: columns method, k, regime, ece.
 
-    The mean gap between probability and accuracy over 15 bins of p_predicted of equal width,
-    each weighted by its clips; seeds are pooled, 0 is calibrated. Source: Guo et al. 2017, by
-    torchmetrics.
+    The mean gap between probability and accuracy over 15 bins of p_predicted of equal width, each
+    weighted by its clips; seeds are pooled, 0 is calibrated. A probability on an edge is in the
+    bin above. Source: Guo et al. 2017, by torchmetrics, on the network's float32 probabilities.
     """
     rows = []
     for key, part in _parts(predictions):
-        probability = torch.tensor(part["p_predicted"].to_numpy())
+        probability = torch.tensor(part["p_predicted"].to_numpy(np.float32))
         right = torch.tensor((part["predicted"] == part["label"]).to_numpy())
         rows.append(
             {**key, "ece": float(binary_calibration_error(probability, right, n_bins=BINS))}

@@ -164,7 +164,7 @@ _ROWS = (
     Method(
         "group-lasso", "group lasso",
         "each joint's block of the input projection shrinks to 0; Yuan and Lin 2006",
-        "gated:under_penalty", {"mask": "group-lasso"}, chooses_k="gated:kept",
+        "gated:under_penalty", {"mask": "group-lasso", "shrinkage": 0.6}, chooses_k="gated:kept",
     ),
     Method(
         "lassonet", "LassoNet",
