@@ -121,11 +121,12 @@ class SignDataset:
         A published split is the only fold, whatever `n` and `seed`; clips of other parts, such as
         "val", are then on neither side. Otherwise groups are assigned to folds whose sizes differ
         by at most one group, the two-handed groups first, so that these are spread evenly. Raises
-        ValueError for fewer groups than folds, and for a published split with a group on both
-        sides. Training and test clips are int arrays of indices.
+        ValueError for fewer groups than folds, for a published split with a group on both sides,
+        and for a fold that trains one class only or tests none that it trains. Training and test
+        clips are int arrays of indices.
         """
         if self.official_split:
-            return [self._published_fold()]
+            return [self._checked(*self._published_fold())]
         names = sorted(set(self.groups))
         n = integer(n, 2, len(names), f"folds for {len(names)} groups")
         rng = np.random.default_rng(seed_of(seed))
@@ -135,7 +136,20 @@ class SignDataset:
         for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
             min(folds, key=len).append(str(name))
         tests = [np.isin(self.groups, groups) for groups in folds]
-        return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
+        return [self._checked(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
+
+    def _checked(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The fold itself; ValueError if nothing can be recognised in it."""
+        trained = set(self.labels[train])
+        known = trained & set(self.labels[test])
+        if len(trained) < 2 or not known:
+            raise ValueError(
+                "expected a fold to train 2 classes or more and to test one of them, got "
+                f"{len(trained)} trained, {len(known)} of them in the test groups "
+                f"{sorted(set(self.groups[test].tolist()))[:5]}: record each class in several "
+                "groups, or name other groups (--groups at import)"
+            )
+        return train, test
 
     def _published_fold(self) -> tuple[np.ndarray, np.ndarray]:
         train, test = (np.flatnonzero(self.clips["split"] == part) for part in ("train", "test"))

@@ -250,6 +250,11 @@ def _check_structure(
     ):
         if wanted != got:
             raise ValueError(f"{folder}: expected {what} to be {wanted}, got {got}")
+    if len(found := sorted(set(clips["label"]))) < 2:
+        raise ValueError(
+            f"{folder}: expected clips of 2 classes or more, got {found}: record another class and "
+            "import again"
+        )
     hand_index(meta["joints"])
     problems = {
         "a clip name that occurs once": clips["clip"].duplicated(),

@@ -14,6 +14,7 @@ from jointprune.paper.comparisons import (
     COMPARISONS,
     FULL,
     _power,
+    above_chance,
     compare_declared,
     k_star,
     noninferior,
@@ -209,6 +210,16 @@ def test_a_reference_works_if_its_lower_bound_exceeds_the_most_frequent_label_by
     reference = k_star(table, (12,), 0.02)["reference"]
     assert reference["chance"] == pytest.approx(0.74)
     assert (reference["lower_bound"] > 0.76, reference["works"]) == (works, works)
+
+
+@pytest.mark.parametrize(("groups", "p", "works"), [(4, 1 / 16, False), (5, 1 / 32, True)])
+def test_fewer_than_five_groups_never_show_more_than_chance(groups, p, works):
+    """All answers are right; of 2^groups sign patterns only the observed one reaches this."""
+    table = method("full", 42, lambda group, seed: 0)
+    table = table[table["group"].astype(int) < groups]
+    found = above_chance(table["predicted"] == table["label"], table, 0.02)
+    assert (found["lower_bound"], found["chance"]) == (1, 0.5)
+    assert (found["p"], found["works"]) == (p, works)
 
 
 def test_the_crossed_bound_equals_the_bootstrap_bound_if_seeds_agree_and_is_lower_if_not():

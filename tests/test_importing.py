@@ -266,10 +266,26 @@ def test_too_few_signers_are_refused_before_any_recording_is_read(source, worksp
         import_recordings(source, "mine", workspace, groups="blocks:6")
 
 
+def test_one_sign_is_refused_before_any_recording_is_read(source, workspace, monkeypatch):
+    shutil.rmtree(source / SIGNS[1])
+    monkeypatch.setattr(importer, "read_chunks", stop)
+    with pytest.raises(ValueError, match=rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"):
+        import_recordings(source, "mine", workspace)
+
+
+def test_one_sign_that_can_be_read_is_refused(source, workspace):
+    """Of the other sign only the sequence without any hand is left."""
+    for sequence in range(6):
+        shutil.rmtree(source / SIGNS[1] / str(sequence))
+    with pytest.raises(ValueError, match=rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"):
+        import_recordings(source, "mine", workspace)
+
+
 def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, workspace):
     for split in ("train", "test"):
         for sequence in range(4):
-            write_mp_data(tmp_path / "s" / split / "a" / str(sequence), motion(4, seed=sequence))
+            for sign in SIGNS:
+                write_mp_data(tmp_path / "s" / split / sign / str(sequence), motion(4))
     with pytest.raises(ValueError, match=r"\['signer 1', 'signer 2', .* in both"):
         import_recordings(tmp_path / "s", "mine", workspace, groups="blocks:1")
 

@@ -93,6 +93,7 @@ REFUSED = {
         r"no joint present after its last frame.*both/hello-0",
     ),
     "an unknown label": (_edit(2, "label", "goodbye"), r"label out of 4 classes.*goodbye"),
+    "one class": (_replace("clips", lambda c: c.assign(label="yes")), r"2 classes .*got \['yes'\]"),
     "a clip twice": (_edit(1, "clip", "both/hello-0"), r"name that occurs once.*both/hello-0"),
     "a missing column": (
         _replace("clips", lambda clips: clips.drop(columns="fps")),
@@ -169,6 +170,27 @@ def test_a_seed_fixes_the_folds_and_another_changes_them(dataset):
 def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
     with pytest.raises(ValueError, match=f"2 to 3 folds for 3 groups, got {n}"):
         toy_dataset.folds(n, 0)
+
+
+def only_in(toy, *labels):
+    """The toy data with the classes that each group may hold; all its clips have the first one."""
+    for group, label in zip(("both", "one", "two"), labels, strict=True):
+        toy["clips"].loc[toy["clips"]["group"] == group, "label"] = label
+    return toy
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [(("no", "yes", "hello"), "2 trained, 0 of them"), (("no", "no", "yes"), "1 trained, ")],
+)
+def test_folds_in_which_nothing_can_be_recognised_are_refused(toy, tmp_path, labels, got):
+    """Each class in one group only; two groups of one class."""
+    data = save_dataset(tmp_path / "apart", **only_in(toy, *labels))
+    with pytest.raises(ValueError, match=rf"train 2 classes or more .*got {got}.*--groups"):
+        data.folds(3, seed=0)
+    data.clips["split"] = ["train"] * 16 + ["test"] * 8
+    with pytest.raises(ValueError, match=rf"got {got}"):
+        data.folds(3, seed=0)
 
 
 def test_informative_joints_are_those_of_synthetic_data(toy, toy_dataset, tmp_path):

@@ -50,8 +50,8 @@ def import_recordings(
     unknown, taken as square). An unusable clip is left out and reported.
 
     Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
-    together show wrong units, swapped hands or too few groups; ModuleNotFoundError for videos
-    without MediaPipe; BlockingIOError while another process imports under the same name.
+    together show wrong units, swapped hands, one sign only or too few groups; ModuleNotFoundError
+    for videos without MediaPipe; BlockingIOError while another process imports under the same name.
     """
     if not re.fullmatch(r"[\w-]+", name, re.ASCII) or name.lower().startswith(RESERVED):
         raise ValueError(
@@ -72,7 +72,7 @@ def import_recordings(
         )
     group_of, rule = group(clips)
     known = _known(clips, group_of, rule, source)
-    _check_groups(known, rule)  # before `extract`, which takes hours for videos
+    _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
         if layout == "video":
@@ -82,7 +82,7 @@ def import_recordings(
         table = known.join(pd.DataFrame(rows))
         kept = table[table["reason"] == ""]
         _check_source(kept, table, source)
-        _check_groups(kept, rule)
+        _check_enough(kept, rule)
         facts = {"layout": layout, "groups_by": rule}
         data = _store(kept, chunks, folder, facts)
         report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
@@ -150,8 +150,13 @@ def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None
             )
 
 
-def _check_groups(kept: pd.DataFrame, rule: str) -> None:
-    """Raise ValueError if there are too few groups to train, to choose joints and to test."""
+def _check_enough(kept: pd.DataFrame, rule: str) -> None:
+    """Raise ValueError for one sign only, or too few groups to train, choose joints and test."""
+    if len(signs := sorted(set(kept["label"]))) < 2:
+        raise ValueError(
+            f"expected at least 2 signs to tell apart, got {signs}: record another sign, or name "
+            "the signs with --labels"
+        )
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
         cure = (

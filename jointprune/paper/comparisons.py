@@ -16,6 +16,7 @@ from jointprune.statistics import (
     holm,
     mcnemar,
     pair,
+    sign_flip,
     whole_steps,
 )
 
@@ -114,11 +115,11 @@ def k_star(
     With few groups, of which some lose far more than the others gain, a step errs more often: 12 %
     in a simulation with 16 exponential losses (tests/test_comparisons.py).
 
-    No step passes unless `full` works: the lower bound of its accuracy has to be above chance by
-    more than the margin, for at chance every budget is non-inferior.
+    No step passes unless `full` works: its accuracy has to be shown to be above chance by more than
+    the margin, for at chance every budget is non-inferior.
 
     Returns method, margin, k (that of `full` if nothing passes), joints;
-    `reference`, as `_reference` returns it; `steps`, one per budget, largest first: `passes` is
+    `reference`, as `above_chance` returns it; `steps`, one per budget, largest first: `passes` is
     False from the first failure on, and `crossed_bound` is the bound if seeds are resampled too
     (not part of the test, and wide for few seeds); the power of each step is that of `_power`. How
     firm K* is, empty unless `full` works: `bootstrap` (low, median, high: 95 % of the K* of
@@ -128,7 +129,8 @@ def k_star(
     """
     ks = tuple(sorted(set(ks), reverse=True))
     pairs = {k: pair(predictions, (method, k), full) for k in ks}
-    reference = _reference(pairs[ks[0]], margin)
+    first = pairs[ks[0]]
+    reference = above_chance(first["right_b"], first, margin)
     sums, sizes = _totals(pairs)
     steps, passes = [], reference["works"]
     for (k, table), bound in zip(pairs.items(), _crossed_bounds(sums, sizes), strict=True):
@@ -153,18 +155,26 @@ def k_star(
     }
 
 
-def _reference(pairs: pd.DataFrame, margin: float) -> dict:
-    """Whether `b` is shown to be above chance by more than the margin.
+def above_chance(right: pd.Series, rows: pd.DataFrame, margin: float = 0.0) -> dict:
+    """Whether predictions (`rows`, correct where `right`) are above chance by more than the margin.
 
     Chance is the share of the most frequent label among the tested clips: at least 1 / classes.
-    Returns accuracy, lower_bound (one-sided 95 %; None for one group), chance, works.
+    Returns accuracy, lower_bound (one-sided 95 %; None for one group), chance, p (one-sided sign
+    flips) and works: whether both the bound and p show it, so never with fewer than five groups.
     """
-    found = cluster_bootstrap(pairs["right_b"], pairs["group"])
-    labels = pairs.drop_duplicates("clip")["label"]
+    found = cluster_bootstrap(right, rows["group"])
+    labels = rows.drop_duplicates("clip")["label"]
     chance = float(labels.value_counts(normalize=True).max())
-    bound = found.lower_bound if pairs["group"].nunique() > 1 else None
-    works = bound is not None and bound > chance + margin
-    return {"accuracy": found.mean, "lower_bound": bound, "chance": chance, "works": works}
+    bound = found.lower_bound if rows["group"].nunique() > 1 else None
+    p = sign_flip(right, rows["group"], -chance - margin)
+    works = bound is not None and bound > chance + margin and p < ALPHA
+    return {
+        "accuracy": found.mean,
+        "lower_bound": bound,
+        "chance": chance,
+        "p": p,
+        "works": works,
+    }
 
 
 def _firmness(

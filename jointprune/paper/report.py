@@ -104,8 +104,9 @@ TABLES = (
                "frames.max missing.stored.never_left",
         PART: "missing.stored.left missing.stored.right"}),
     ("baseline", "baseline", "", "", {
-        COUNT: "runs seeds folds parameters", PART: "chance",
+        COUNT: "runs seeds folds parameters", PART: "chance", P: "p",
         SCORE: "accuracy.mean accuracy.low accuracy.high"}),
+    ("control", "ablation", "control", "", {COUNT: "works", PART: "chance"}),
     ("pruning", "pruning", "", "", {COUNT: "joints epochs"}),
     ("synthetic", "synthetic", "", "", {COUNT: "clips signs signers k trainings"}),
     ("cost", "cost", "", "", {COUNT: "frames", PART: "projection_share"}),
@@ -114,6 +115,8 @@ TABLES = (
         SHARE: "precision recall low high stop_precision stop_recall", JOINTS: "stop_k"}),
     ("accuracy", "ablation", "accuracy", "regime method k", {
         SCORE: "mean low high", COUNT: "runs"}),
+    ("control", "ablation", "control.rows", "method k", {
+        SCORE: "mean low high", COUNT: "runs leaks"}),
     ("strata", "ablation", "strata", "regime method k stratum", {
         SCORE: "mean low high", COUNT: "clips groups",
         ("score", points): "change.difference change.low change.high"}),
@@ -142,6 +145,7 @@ K_STAR = {
     SPREAD: "bootstrap.low bootstrap.median bootstrap.high",
     PART: "reference.chance",
     SCORE: "reference.accuracy reference.lower_bound",
+    P: "reference.p",
 }
 STEP = {DIFFERENCE: "difference low high lower_bound crossed_bound", P: "p", COUNT: "passes",
         ("free", percent): "detectable power_at_0 power_at_1"}  # fmt: skip
@@ -342,9 +346,10 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
 
 
 def headline(results: dict[str, dict]) -> str:
-    """The README's results in Markdown: K* with its fragility, and accuracy by K."""
+    """The README's results in Markdown: K* with its fragility, the control, accuracy by K."""
     dataset, ablation = results["dataset"], results["ablation"]
-    claims = (c for c in all_claims(results) if c.key.startswith("kstar.") or c.key == "strata")
+    keys = ("strata", "control")
+    claims = (c for c in all_claims(results) if c.key.startswith("kstar.") or c.key in keys)
     said = "\n".join(f"- {claim.sentence}" for claim in claims)
     return (
         f"{said}\n\nWhy 2 points: the quick start expects a loss of 1 to 2 points. Two points are "

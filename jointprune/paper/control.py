@@ -1,0 +1,72 @@
+"""A control: with shuffled labels nothing can be learned, so accuracy has to be that of chance."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from jointprune.config import TrainingConfig
+from jointprune.dataset import SignDataset
+from jointprune.paper.comparisons import ALPHA, k_star
+from jointprune.paper.tables import accuracy_table
+from jointprune.prediction import predictions
+from jointprune.runs import trials_of
+from jointprune.selection import retraining_trials, select_many
+from jointprune.statistics import sign_flip
+from jointprune.training import run_many
+from jointprune.workspace import Workspace
+
+
+def shuffled(data: SignDataset, seed: int) -> SignDataset:
+    """`data` with its labels shuffled among the clips of each group, and a checksum of its own."""
+    rng, order = np.random.default_rng(seed), np.arange(len(data))
+    for group in sorted(set(data.groups)):
+        clips = np.flatnonzero(data.groups == group)
+        order[clips] = rng.permutation(clips)
+    labels = data.labels[order]
+    content = data.sha256.encode() + labels.astype("<i8").tobytes()
+    clips = data.clips.assign(label=data.clips["label"].to_numpy()[order])
+    meta = data.meta | {"sha256": hashlib.sha256(content).hexdigest()}
+    return replace(data, labels=labels, clips=clips, meta=meta)
+
+
+def control(
+    data: SignDataset, folds, seeds, config: TrainingConfig, workspace: Workspace,
+    k: int = 12, margin: float = 0.02,
+) -> dict:  # fmt: skip
+    """Train, select and test with shuffled labels, shuffled anew for each seed; see `reading`."""
+    parts = []
+    for seed in seeds:
+        mixed = shuffled(data, seed)
+        where = (mixed, folds, [seed], config)
+        chosen = select_many("learned", k, *where, workspace)
+        trials = trials_of("full", *where)
+        trials += retraining_trials("learned", chosen, mixed, folds, config)
+        run_many([trial.run for trial in trials], mixed, workspace, "labels shuffled")
+        parts.append(predictions(trials, mixed, workspace))
+    return reading(pd.concat(parts, ignore_index=True), margin)
+
+
+def reading(table: pd.DataFrame, margin: float) -> dict:
+    """What predictions of shuffled labels read, with all joints ("full") and "learned" ones.
+
+    Returns margin, chance (the share of the most frequent label), works (whether a K* would be
+    reported) and rows: those of `accuracy_table` with `leaks`, whether more is right than if the
+    most frequent label of every group were known, which is all that can be known without the
+    test labels.
+    """
+    few, full = ((name, int(table.loc[table["method"] == name, "k"].iloc[0]))
+                 for name in ("learned", "full"))  # fmt: skip
+    reference = k_star(table, (few[1],), margin, few[0], full)["reference"]
+    shares = table.groupby("group")["label"].value_counts(normalize=True)
+    known = table["group"].map(shares.groupby("group").max())
+    rows = accuracy_table(table).to_dict("records")
+    for row in rows:
+        own = table["method"] == row["method"]
+        right = (table["predicted"] == table["label"])[own]
+        more = (right - known[own]).groupby(table["group"][own]).sum().round()  # whole numbers
+        p = sign_flip(more, more.index)
+        row["leaks"] = bool(row["low"] > known[own].mean() and p < ALPHA)
+    facts = {name: reference[name] for name in ("chance", "works")}
+    return {"margin": margin, **facts, "rows": rows}
