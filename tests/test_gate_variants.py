@@ -16,6 +16,7 @@ from jointprune.gate_variants import (
     RandomSubsets,
     StochasticGates,
 )
+from jointprune.gates import JointPruningLayer, l0_penalty
 from jointprune.skeleton import JOINT_NAMES
 
 
@@ -164,6 +165,28 @@ def test_a_joint_that_never_moves_is_not_scaled_and_the_last_inputs_never_are():
     assert scale.scale.tolist() == [1.0, 1.0, 1.0]
     scale.standardise([torch.tensor([[[0.0, 5.0, 4.0]]]), torch.tensor([[[6.0, 5.0, 0.0]]])])
     assert scale.scale.tolist() == [3.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [JointPruningLayer(6, init_keep_prob=0.5), StochasticGates(6), ConcreteSubset(6, 3)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_trained_gates_keep_exactly_the_joints_that_are_worth_the_penalty(layer):
+    """Closing joint j costs its worth, keeping it costs 1; the concrete top-K keeps the best 3."""
+    torch.manual_seed(0)
+    worth = torch.tensor([2.5, 0.0, 0.3, 2.0, 0.5, 3.0])
+    optimizer = torch.optim.Adam([layer.joint_logits], 0.06)
+    for step in range(400):
+        layer.anneal(step / 400)
+        cost = (worth * (1 - layer.gates(64)) ** 2).sum(1).mean()
+        if not isinstance(layer, ConcreteSubset):
+            cost = cost + l0_penalty(layer, weight=6)
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+    assert layer.kept_joints() == [0, 3, 5]
+    assert layer.eval().gates().detach().tolist() == [1, 0, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("mask", [mask for mask in MASKS if mask != "quick-start"])

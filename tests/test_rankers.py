@@ -10,8 +10,10 @@ from lassonet.model import LassoNet
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.prediction import evaluation_batches
-from jointprune.selection import importance, lassonet, rank_joints
+from jointprune.selection import METHODS, importance, lassonet, rank_joints
 from jointprune.selection.importance import HeldOut
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.store import save_dataset
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8)
 SCORES = (
@@ -209,3 +211,39 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
 def test_lassonet_chooses_some_joints_by_itself(toy_dataset, short):
     kept = lassonet.kept(toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, TINY, None)
     assert 0 < len(set(kept)) < 42 and set(kept) < set(range(42))
+
+
+BITS = ("left.index_tip", "right.thumb_tip")
+
+
+@pytest.fixture
+def two_bits(toy, tmp_path):
+    """Four signs that two joints tell apart, each by going one way or the other; 4 signers."""
+    draw = np.random.default_rng(0)
+    signer, sign, _ = np.indices((4, 4, 5)).reshape(3, -1)
+    poses = draw.normal(0, 0.5, (42, 2)) + draw.normal(0, 0.05, (len(sign), 6, 42, 2))
+    for bit, name in enumerate(BITS):
+        poses[:, :, JOINT_NAMES.index(name), 0] += 0.6 * (sign >> bit & 1)[:, None] - 0.3
+    names, groups = np.array(toy["classes"])[sign], np.array([*"abcd"])[signer]
+    clips = toy["clips"].iloc[[0] * len(sign)].assign(
+        clip=np.arange(len(sign)).astype(str), label=names, signer=groups, group=groups,
+        frames=6, original_frames=6,
+    )  # fmt: skip
+    present = np.ones(poses.shape[:3], dtype=bool)
+    content = {"poses": poses.astype(np.float32), "present": present, "clips": clips}
+    return save_dataset(tmp_path / "bits", **(toy | content))
+
+
+TRAINED = [
+    method.name for method in METHODS.values() if method.rank and method.trains and method.synthetic
+]
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_after_training_every_method_finds_the_two_joints_that_carry_the_sign(
+    two_bits, workspace, short, method
+):
+    """Among its first four of 42, as a draw would with a chance of 6 / 861."""
+    config = TrainingConfig(hidden=32, frames=4, epochs=80, batch_size=12)
+    scores = rank_joints(method, two_bits, range(60), 0, 4, config, workspace)
+    assert {two_bits.joints[j] for j in np.argsort(-scores)[:4]} > set(BITS)
