@@ -175,7 +175,8 @@ def test_the_readme_shows_the_headline_and_the_curves_on_one_screen(facts):
     text = report.headline(facts)
     assert len(text.splitlines()) <= 30
     sentences = [line[2:] for line in text.splitlines() if line.startswith("- ")]
-    claims = [c.sentence for c in all_claims(facts) if "kstar" in c.key or c.key == "strata"]
+    shown = ("strata", "control")
+    claims = [c.sentence for c in all_claims(facts) if "kstar" in c.key or c.key in shown]
     assert sentences == claims
     full = one_row(facts["ablation"]["accuracy"], method="full")
     assert f"| 42 | {percent(full['mean'])} [" in text

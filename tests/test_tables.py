@@ -85,9 +85,9 @@ def dataset_of(table, two_handed):
 def test_a_stratum_is_a_table_of_its_clips_alone_on_shared_seeds():
     """Of the two seeds of all joints, learned gates have the first alone."""
     full, few = [("a/A", 0, 1), ("b/A", 0, 0), ("c/A", 1, 0)], [("a/A", 0), ("b/A", 1), ("c/A", 1)]
-    rows = [("full", 42, "retrained", 0, seed, clip, clip[0], "A", "BA"[right[seed]], 1, 1)
+    rows = [("full", 42, "retrained", 0, seed, clip, clip[0], "A", "BA"[right[seed]], 1)
             for clip, *right in full for seed in (0, 1)]  # fmt: skip
-    rows += [("learned", 12, regime, 0, 0, clip, clip[0], "A", "BA"[right], 1, 1)
+    rows += [("learned", 12, regime, 0, 0, clip, clip[0], "A", "BA"[right], 1)
              for clip, right in few for regime in ("retrained", "gated")]  # fmt: skip
     predictions = pd.DataFrame(rows, columns=list(COLUMNS))
     data = dataset_of(predictions, ["c"])
