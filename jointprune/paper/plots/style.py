@@ -103,8 +103,11 @@ def grid_lines(ax: Axes, color: str = "#e5e5e5") -> None:
 
 def budget_axis(ax: Axes, budgets) -> None:
     """K from left to right, on a logarithmic scale."""
-    ticks = sorted(set(budgets))
+    ticks, shown = sorted(set(budgets)), []
+    for k in reversed(ticks):  # 10 has no room beside 12
+        if not shown or shown[-1] / k > 1.22:
+            shown.append(k)
     ax.set_xscale("log", base=2)
-    ax.set_xticks(ticks, ticks)
+    ax.set_xticks(ticks, [k if k in shown else "" for k in ticks])
     ax.minorticks_off()
     ax.set_xlabel("joints kept, K")
