@@ -104,7 +104,7 @@ def test_the_first_page_shows_the_results_and_offers_the_downloads(site):
 def test_each_figure_has_its_caption_and_its_pdf_and_each_notebook_a_download(site):
     figures = (site / "figures.html").read_text(encoding="utf-8")
     pdfs = {Path(link).name for link in links(site / "figures.html")[0]}
-    assert len(FIGURES) == 8 and {f"{stem}.pdf" for stem in FIGURES} <= pdfs
+    assert len(FIGURES) == 9 and {f"{stem}.pdf" for stem in FIGURES} <= pdfs
     assert "Figure 8: cost" in figures and "Time, floating-point operations" in figures
     assert f"_sources/{STEMS[0]}.ipynb" in links(site / f"{STEMS[0]}.html")[0]
 

@@ -156,8 +156,9 @@ def test_only_a_hands_own_confidence_says_that_it_is_missing():
 
 def test_edges_without_a_hand_are_cut_and_gaps_inside_are_kept(lexicon, tmp_path):
     file = pose_bytes(signed(right=(1, 3, 4)))
-    data = prepare(lexicon({"ase/a.pose": ("A", file)}), tmp_path / "store")
-    assert data.lengths.tolist() == [4] and data.clips["original_frames"].tolist() == [6]
+    entries = {f"ase/{letter}.pose": (letter.upper(), file) for letter in "ab"}
+    data = prepare(lexicon(entries), tmp_path / "store")
+    assert data.lengths.tolist() == [4, 4] and data.clips["original_frames"].tolist() == [6, 6]
     assert data.present[0, :, 21].tolist() == [True, False, True, True]
 
 
