@@ -436,10 +436,8 @@ def _test_of_set(names: list[str], k: int, ablation: dict) -> dict:
         )
     folds = {row["fold"]: row["joints"] for row in sets["typical"]}
     same = sum(joints == names for joints in folds.values())
-    seen, note = (
-        len(folds) > 1,
-        "Retrained with these joints. No test clip had a part in the choice.",
-    )
+    seen = len(folds) > 1
+    note = "Retrained with these joints. No test clip had a part in the choice."
     if seen:
         note = (
             "Retrained with these joints in every fold. Trainings of other folds, which saw a "

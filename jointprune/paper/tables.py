@@ -93,11 +93,12 @@ def strata_table(predictions: pd.DataFrame, data: SignDataset) -> list[dict]:
             full = ALL_OF_ITS_HAND.get(key["method"], ("full", len(data.joints)))
             # Without repeats, because `full` is also compared with itself.
             both = shared(table, one, full).drop_duplicates()
-            change = difference_of(pair(both, one, full))
+            pairs = pair(both, one, full)
+            change = cluster_bootstrap(pairs["difference"], pairs["group"])
             rows.append({
                 **key, "stratum": name, **_interval(part, "group"),
                 "clips": part["clip"].nunique(), "groups": part["group"].nunique(),
-                "change": {end: change[end] for end in ("difference", "low", "high")},
+                "change": {"difference": change.mean, "low": change.low, "high": change.high},
             })  # fmt: skip
     return rows
 
@@ -232,17 +233,17 @@ def overlap_with_published(selections: Selections, joints: tuple[str, ...]) -> l
         by_anatomy = {f"right.{joint}" for joint in ANATOMY[: len(ours)]}
         for source, names in PUBLISHED.items():
             theirs = hand & set(names)
-            shared = len(ours & theirs)
+            common = len(ours & theirs)
             rows.append(
                 {
                     "source": source,
                     "k": k,
                     "ours": len(ours),
                     "theirs": len(theirs),
-                    "shared": shared,
+                    "shared": common,
                     "expected": len(ours) * len(theirs) / len(hand),
                     "anatomical": len(by_anatomy & theirs),
-                    "p": float(hypergeom.sf(shared - 1, len(hand), len(theirs), len(ours))),
+                    "p": float(hypergeom.sf(common - 1, len(hand), len(theirs), len(ours))),
                 }
             )
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):

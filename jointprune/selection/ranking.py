@@ -185,7 +185,7 @@ def select_all(
             fold: typical(
                 kept for cell, kept in learned.items() if over == "all" or cell[0] == fold
             )
-            for fold, _ in learned
+            for fold in dict.fromkeys(fold for fold, _ in learned)
         }
         chosen[name, k] = {cell: merged[cell[0]] for cell in learned}
     return chosen
