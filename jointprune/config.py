@@ -59,9 +59,10 @@ class TrainingConfig:
     init_keep_prob: float = 0.9
     gate_learning_rate: float = 0.06  # of the penalty's gates, which have a few hundred steps
     penalty: float = 1.0  # nats for keeping all joints open; not used with a budget
-    shrinkage: float = 0.35  # lambda of the group lasso, times the root of a block's size
+    shrinkage: float = 0.6  # lambda of the group lasso, times the root of a block's size
     ramp_end: float = 0.75  # share of training after which the penalty stays constant
     budget: int = 0  # joints to keep; 0: the penalty alone decides
+    balanced: bool = False  # half of the clips drawn in training are two-handed, if any are
     precision: str = "auto"  # of training, one of training.PRECISIONS
 
     def __post_init__(self):

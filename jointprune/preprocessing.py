@@ -30,6 +30,8 @@ FREE_SHIFT = 0.8
 
 # Letters are held in the middle of a clip: evaluation leaves this share off at each end.
 EVALUATION_CROP = 0.15
+# A clip of a rare stratum is drawn at most this many times as often as one of the largest.
+AT_MOST = 8
 
 
 def resample(
@@ -132,12 +134,25 @@ def as_given(device: torch.device) -> AbstractContextManager:
     return nullcontext()
 
 
+def balanced_weights(strata: np.ndarray) -> Tensor | None:
+    """Weights (clips,) by which all strata are drawn equally often; None for a single stratum.
+
+    A stratum so rare that its clips would be drawn over AT_MOST times as often as those of the
+    largest is drawn less.
+    """
+    _, stratum, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    if len(sizes) == 1:
+        return None
+    return torch.from_numpy(np.minimum(sizes.max() / sizes, AT_MOST)[stratum])
+
+
 class ClipBatches:
     """Batches `(poses, present, labels)` of a data set's clips, resampled to `frames` frames.
 
     With `augmentation`, each pass shuffles, crops and augments the clips from one seed and drops
     the last short batch. Without it, all clips come in order, EVALUATION_CROP cut off at each end.
-    `joints` holds the indices of the joints to read, None for all.
+    `joints` holds the indices of the joints to read, None for all. With `strata`, one name per
+    clip of `clips`, a pass draws as many clips with replacement, by `balanced_weights`.
     """
 
     def __init__(
@@ -149,6 +164,7 @@ class ClipBatches:
         joints: list[int] | None = None,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        strata: np.ndarray | None = None,
     ):
         self.data, self.clips, self.frames = data, np.asarray(clips), frames
         self.joints = np.arange(len(data.joints)) if joints is None else np.asarray(joints)
@@ -156,6 +172,7 @@ class ClipBatches:
         self.batch_size = min(batch_size, len(self.clips))
         self.lengths = np.asarray(data.lengths)
         self.generator = torch.Generator().manual_seed(seed)
+        self.weights = None if strata is None else balanced_weights(strata)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.clips), self.batch_size)
@@ -163,7 +180,10 @@ class ClipBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         order = self.clips
-        if self.augmentation is not None:
+        if self.weights is not None:
+            drawn = self.weights.multinomial(len(order), True, generator=self.generator)
+            order = order[drawn.numpy()]
+        elif self.augmentation is not None:
             order = order[torch.randperm(len(order), generator=self.generator).numpy()]
         for batch in range(len(self)):
             yield self._batch(order[batch * self.batch_size : (batch + 1) * self.batch_size])

@@ -14,12 +14,12 @@ from jointprune.dataset import SignDataset
 from jointprune.workspace import Workspace, file_sha256
 
 # Raise it when training code changes what a run with the same configuration would learn.
-CONTRACT = 8
+CONTRACT = 9
 
 EXPERIMENTS = {
     "baseline": TrainingConfig(),
-    "pruning_experiment": TrainingConfig(mask="hard-concrete", budget=12),
-    "l0_penalty": TrainingConfig(mask="hard-concrete"),
+    "pruning_experiment": TrainingConfig(mask="hard-concrete", balanced=True, budget=12),
+    "l0_penalty": TrainingConfig(mask="hard-concrete", balanced=True),
     "quick_start": TrainingConfig(mask="quick-start", penalty=0.001),
     "recurrent": TrainingConfig(encoder="recurrent", hidden=96, layers=2),
     "graph": TrainingConfig(

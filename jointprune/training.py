@@ -182,8 +182,9 @@ def batches_of(run: Run, data: SignDataset) -> ClipBatches:
     """The run's training batches, of its own joints."""
     c = run.config
     changes = Augmentation(shift=FREE_SHIFT if data.translation_invariant else 0.0)
+    strata = data.handedness[list(run.train)] if c.balanced else None
     return ClipBatches(
-        data, run.train, c.frames, c.batch_size, joint_indices(c, data), changes, run.seed
+        data, run.train, c.frames, c.batch_size, joint_indices(c, data), changes, run.seed, strata
     )
 
 

@@ -71,9 +71,8 @@ def test_k_star_is_claimed_only_if_the_sequence_of_tests_reaches_it(facts, metho
         rates = {(*full, "retrained"): 0.60}
         rates |= {(method, k, "retrained"): accuracy for k in (12, 6)}
         table = paper_facts.predictions(rates, seeds=2)
-        facts["ablation"]["k_star"] = [k_star(table, (6, 12), 0.02, method, full)]
-        for row in facts["ablation"]["strata"]:
-            row["change"] = dict.fromkeys(row["change"], accuracy - 0.60)
+        record = k_star(table, (6, 12), 0.02, method, full, paper_facts.STRATA)
+        facts["ablation"]["k_star"] = [record]
         return claim(facts, f"kstar.{full[1]}.2"), claim(facts, "paper")
 
     star, paper = claims(0.66)
@@ -148,13 +147,13 @@ def test_the_headline_says_how_fragile_it_is(facts):
 def test_no_sentence_says_that_joints_suffice_where_a_stratum_loses_more(
     facts, loss, groups, verdict
 ):
-    ablation = facts["ablation"]
-    star, where = ablation["k_star"][0], {"method": "learned", "stratum": "two-handed"}
+    star = facts["ablation"]["k_star"][0]
     star["k"] = 21
     one_row(star["steps"], k=12)["passes"] = True
     for k in (21, 12):
-        row = one_row(ablation["strata"], k=k, **where)
-        row |= {"groups": groups, "change": {"difference": -loss, "low": -0.07, "high": 0.001}}
+        one_handed, two_handed = one_row(star["steps"], k=k)["strata"]
+        one_handed |= {"difference": 0.01}
+        two_handed |= {"groups": groups, "difference": -loss, "low": -0.07, "high": 0.001}
     found = {key: claim(facts, key) for key in ("kstar.42.2", "kstar.42.2.step.12", "paper")}
     assert {record.verdict for record in found.values()} == {verdict}
     interval = "95 % CI -0.1 to 7.0" if groups > 1 else "no interval from one language"
@@ -309,15 +308,21 @@ def test_letters_are_named_only_where_their_test_bears_it(facts, p_of_a, of_b, s
 
 
 def test_every_method_at_12_is_counted_and_the_best_and_worst_are_named(facts):
+    """Methods that hold out training clips are apart, and no claim's table mixes both."""
     at_12 = [row for row in facts["ablation"]["accuracy"]
              if row["k"] == 12 and row["regime"] == "retrained"
              and row["method"] != "one-set"]  # fmt: skip
     one_row(at_12, method="stg")["mean"] = 0.9
+    apart = claim(facts, "methods.held-out")
+    importance = {"greedy", "permutation", "integrated-gradients", "any-subset"}
+    assert {key.split(".")[1] for key in apart.numbers} == importance
+    assert apart.sentence.startswith("4 methods that hold out a quarter of the training groups")
+    assert apart.sentence.endswith(f"by {METHODS['integrated-gradients'].label}.")
     said = claim(facts, "methods").sentence
-    assert said.startswith(f"{len(at_12)} methods were retrained on 12 joints.")
+    assert said.startswith(f"{len(at_12) - 4} methods that choose by all training clips were")
     assert "accuracy is 90.0 % (95 % CI" in said
     assert f"by {METHODS['stg'].label}, and the lowest" in said
-    assert said.endswith(f"by {METHODS['knuckles'].label}.")
+    assert said.endswith(f"by {METHODS['variance'].label}.")
 
 
 def test_gates_that_close_nothing_miss_the_quick_start_s_expectation(facts):

@@ -28,7 +28,6 @@ from jointprune.statistics import (
     holm,
     mcnemar,
     pair,
-    shared,
     sign_flip,
     whole_steps,
 )
@@ -110,6 +109,27 @@ def test_k_star_of_resampled_groups_depends_on_how_often_losing_groups_are_left_
     assert star["bootstrap"] == {"low": low, "median": median, "high": 21}
 
 
+def test_a_step_holds_the_change_of_each_stratum_alone():
+    """Groups 0 and 1 lose 2 and 4 of 50 clips, the others nothing."""
+    table = graded({21: lambda group, seed: 2 * (group + 1) * (group < 2)})
+    strata = {clip: "two" if clip[0] in "01" else "one" for clip in table["clip"]}
+    (step,) = k_star(table, (21,), 0.02, strata=strata)["steps"]
+    one, two = step["strata"]
+    assert one == {"stratum": "one", "groups": 6, "difference": 0.0, "low": 0.0, "high": 0.0}
+    assert (two["stratum"], two["groups"]) == ("two", 2)
+    assert two["difference"] == pytest.approx(-0.06)
+    assert (two["low"], two["high"]) == (pytest.approx(-0.08), pytest.approx(-0.04))
+    assert step["difference"] == pytest.approx(2 / 8 * two["difference"])
+
+
+def test_all_that_a_test_decides_on_is_retrained_with_most_seeds():
+    plan = comparisons.deciding_plan([12, 30], 10)
+    cells = [cell[:2] for cell in plan]
+    assert {("learned", 30), ("concrete", 12)} < set(cells) and len(set(cells)) == len(cells)
+    assert all({terms.a, terms.b} <= set(cells) for terms in COMPARISONS)
+    assert {seeds for *_, seeds in plan} == {10}
+
+
 def test_k_star_without_a_group_or_seed_is_that_of_the_predictions_without_it():
     """The first group and the first seed alone lose: K* is smaller without either."""
     losses = {21: 0, 12: lambda group, seed: 20 * (group == 0) * (seed == 0)}
@@ -130,6 +150,12 @@ def committed():
     return table[table["regime"] == "retrained"]
 
 
+@pytest.fixture(scope="module")
+def deciding():
+    """Those of the tests of K*, with most seeds."""
+    return read_table(Workspace(ROOT), "deciding_predictions.csv")
+
+
 def test_no_interval_or_p_value_of_the_committed_predictions_is_drawn_at_random(
     committed, monkeypatch
 ):
@@ -137,18 +163,18 @@ def test_no_interval_or_p_value_of_the_committed_predictions_is_drawn_at_random(
     monkeypatch.setattr(statistics, "cluster_draws", None)
     methods = accuracy_table(committed)[["method", "k"]].itertuples(index=False, name=None)
     for key in set(methods) - {FULL}:
-        found = difference_of(pair(shared(committed, key, FULL), key, FULL), 0.02)
+        found = difference_of(pair(committed, key, FULL), 0.02)
         assert found["low"] <= found["lower_bound"] <= found["difference"] <= found["high"]
         assert 0 < found["p"] <= 1
 
 
 def test_the_spread_of_k_star_and_the_crossed_bounds_hardly_change_with_the_seed(
-    committed, monkeypatch
+    deciding, monkeypatch
 ):
     stars = []
     for seed in (0, 1):
         monkeypatch.setattr(comparisons, "cluster_draws", partial(cluster_draws, seed=seed))
-        stars.append(k_star(committed, (30, 21, 16, 12), 0.02))
+        stars.append(k_star(deciding, (30, 21, 16, 12), 0.02))
     assert stars[0]["bootstrap"] == stars[1]["bootstrap"]
     for first, second in zip(*(star["steps"] for star in stars), strict=True):
         assert first["crossed_bound"] == pytest.approx(second["crossed_bound"], abs=3e-4)

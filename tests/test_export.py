@@ -41,7 +41,7 @@ for name in ("onnx", "onnxruntime", "onnxscript"):
 TINY = TrainingConfig(
     hidden=16, frames=4, layers=1, epochs=2, batch_size=8, mask="hard-concrete", budget=12,
     num_classes=3, precision="32-true")  # fmt: skip
-FILES = ["model.json", "model.onnx", "model.pt2", "read_a_sign.py"]
+FILES = ["model.json", "model.onnx", "model.pt2", "read_a_clip.py"]
 LANGUAGES, LETTERS = ("ase", "ise", "tsm"), ("A", "B", "C")  # a signer each; ise is left-handed
 
 
@@ -187,7 +187,7 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the
         hand = ["left"] * (clip.signer == "ise")
         file = str(recordings / clip.source_file)
         monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), file, *hand])
-        variables = runpy.run_path(str(exported / "read_a_sign.py"))
+        variables = runpy.run_path(str(exported / "read_a_clip.py"))
         assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
@@ -204,7 +204,7 @@ def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):
 def test_a_file_with_other_probabilities_is_refused(exported, model, few):
     config = Recogniser(model).config
     with torch.no_grad():
-        model.encoder.head.signs[0, 0] += 0.01  # too little to change a sign
+        model.encoder.head.class_vectors[0, 0] += 0.01  # too little to change a sign
     with pytest.raises(ValueError, match=r"model.pt2: expected the model's probabilities within"):
         largest_difference(exported, config, model, few)
 

@@ -73,7 +73,7 @@ def gated_model(**settings) -> SignClassificationLightning:
     for name, learned in model.encoder.named_parameters():
         if name.endswith("closeness"):
             torch.nn.init.uniform_(learned, -2, 1)
-    remembered = torch.randn(7, model.encoder.head.signs.shape[1])
+    remembered = torch.randn(7, model.encoder.head.class_vectors.shape[1])
     model.encoder.head.remember(functional.normalize(remembered), torch.arange(7) % 3)
     return model.eval()
 
@@ -273,7 +273,7 @@ def test_a_class_is_recognised_by_its_vector_and_its_exemplars():
     """Against the sum written out; without exemplars, and in training, the vector alone counts."""
     torch.manual_seed(0)
     head, tokens = Head(8, 3, exemplars=4), torch.randn(5, 6, 8)
-    vectors, clips = functional.normalize(head.signs, dim=-1), head.embed(tokens)
+    vectors, clips = functional.normalize(head.class_vectors, dim=-1), head.embed(tokens)
     by_vector = SHARPNESS * clips @ vectors.T
     torch.testing.assert_close(head.eval()(tokens), by_vector)
     for labels in ([0, 0, 0, 0], [0, 0, 0, 2]):  # the second call replaces the first

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from jointprune.preprocessing import Augmentation, ClipBatches, augment, normalise, resample
+from jointprune.preprocessing import (
+    Augmentation,
+    ClipBatches,
+    augment,
+    balanced_weights,
+    normalise,
+    resample,
+)
 from jointprune.skeleton import JOINT_NAMES, hand_index
 
 HAND = torch.eye(2)[torch.as_tensor(hand_index(JOINT_NAMES))]
@@ -213,3 +220,23 @@ def test_a_third_coordinate_is_scaled_by_the_size_and_never_rotated():
     assert z.std() > 0.05 and not moved[~present].any()
     turned = augment(poses, present, replace(STILL, rotation=90, shear=0.1), generator)
     torch.testing.assert_close(turned[..., 2], poses[..., 2])
+
+
+def test_strata_are_drawn_equally_often_unless_one_is_very_rare(toy_dataset):
+    """A rare clip would otherwise fill half of an epoch."""
+    two, rare = ["two"] * 20 + ["one"] * 80, ["two"] * 4 + ["one"] * 96
+    weights = balanced_weights(np.array(two))
+    assert weights[:20].sum() == weights[20:].sum()
+    weights = balanced_weights(np.array(rare))
+    assert (weights[:4] == 8 * weights[-1]).all()
+    assert balanced_weights(np.array(["one"] * 9)) is None
+
+    clips = np.arange(6, 24)  # of the groups both (2), one and two (8 each)
+    strata = np.where(toy_dataset.groups[clips] == "both", "two", "one")
+    batches = ClipBatches(toy_dataset, clips, 4, 18, None, Augmentation(), 0, strata)
+    drawn = []
+    batches._batch = lambda clips: drawn.extend(clips) or clips
+    for _ in range(300):
+        (batch,) = batches
+        assert len(batch) == 18 and set(batch) <= set(clips)
+    assert np.mean(toy_dataset.groups[drawn] == "both") == pytest.approx(0.5, abs=0.02)

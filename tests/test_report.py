@@ -119,7 +119,7 @@ def test_every_source_points_at_its_value_and_every_row_has_a_number(facts):
     places = """ablation:accuracy ablation:paired ablation:one_set ablation:k_star cost:rows
         ablation:stability ablation:calibration ablation:hands ablation:leave_out failures:cases
         ablation:encoders ablation:changes.class ablation:changes.group synthetic:recovery
-        ablation:strata ablation:reduction ablation:overlap"""
+        ablation:strata ablation:reduction ablation:overlap ablation:deciding"""
     for place in places.split():
         source = f"data/results/{place.replace(':', '.json:')}"
         rows = {n.source.split("]")[0] for n in numbers if n.source.startswith(f"{source}[")}

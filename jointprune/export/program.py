@@ -128,7 +128,7 @@ def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
     as_onnx.model.metadata_props["model.json"] = text
     as_onnx.save(folder / "model.onnx", external_data=False)
     (folder / "model.json").write_text(text, encoding="utf-8")
-    shutil.copy(Path(__file__).with_name("read_a_sign.py"), folder)
+    shutil.copy(Path(__file__).with_name("read_a_clip.py"), folder)
 
 
 def largest_difference(

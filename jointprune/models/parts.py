@@ -52,7 +52,7 @@ class Head(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attend = nn.Linear(width, 1)
-        self.signs = nn.Parameter(torch.randn(classes, width))
+        self.class_vectors = nn.Parameter(torch.randn(classes, width))
         none = torch.zeros(classes, exemplars, width)
         self.exemplars = nn.Parameter(none, requires_grad=False)
         # Log weights of the class vector, which comes first, and of the exemplars.
@@ -62,16 +62,17 @@ class Head(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         with as_given(tokens.device):  # bfloat16 would leave a cosine two or three digits
-            clips, signs = self.embed(tokens), functional.normalize(self.signs, dim=-1)
+            clips, vectors = self.embed(tokens), functional.normalize(self.class_vectors, dim=-1)
             if self.training:
-                return SHARPNESS * functional.linear(clips, signs)
-            known = torch.cat([signs[:, None], self.exemplars], 1)
+                return SHARPNESS * functional.linear(clips, vectors)
+            known = torch.cat([vectors[:, None], self.exemplars], 1)
             near = SHARPNESS * functional.linear(clips, known.flatten(0, 1))
             return (near.unflatten(-1, self.share.shape) + self.share).logsumexp(-1)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """L2-normalised clip embeddings, shape (B, width)."""
-        tokens = self.norm(tokens.to(self.signs.dtype))  # mixed precision has shortened them
+        # Mixed precision has shortened the tokens.
+        tokens = self.norm(tokens.to(self.class_vectors.dtype))
         return functional.normalize((tokens * self.attend(tokens).softmax(1)).sum(1), dim=-1)
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """The declared comparisons, and K*: the smallest budget that is non-inferior to all joints."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,12 +65,24 @@ DECLARED = (
     "again since. The family held tests of non-inferiority too; they left it after their results "
     "had been seen, because K* tests the same."
 )
+# Retrained with most seeds beside those that decide.
+ALSO = ("concrete", 12)
 # A separate family: the sets to publish, and the same choice made without a fold's test clips.
 ONE_SET = tuple(
     Comparison(f"{method}-{k} vs full", (method, k), FULL, "difference")
     for method in ("one-set", "typical")
     for k in (12, 21)
 )
+
+
+def deciding_plan(tested: list[int], seeds: int) -> list[tuple[str, int, int]]:
+    """What is retrained with most seeds, (method, K, seeds), because a test decides on it.
+
+    The learned joints at each K at which K* is `tested`, and the methods of the declared tests.
+    """
+    sides = [side for terms in COMPARISONS for side in (terms.a, terms.b)]
+    cells = dict.fromkeys([*(("learned", k) for k in tested), *sides, ALSO])
+    return [(*cell, seeds) for cell in cells]
 
 
 def compare_declared(
@@ -105,6 +118,7 @@ def k_star(
     margin: float,
     method: str = "learned",
     full: tuple[str, int] = FULL,
+    strata: Mapping[str, str] | None = None,
 ) -> dict:
     """The smallest budget of a method that is non-inferior to all joints, the method `full`.
 
@@ -121,7 +135,8 @@ def k_star(
     Returns method, margin, k (that of `full` if nothing passes), joints;
     `reference`, as `above_chance` returns it; `steps`, one per budget, largest first: `passes` is
     False from the first failure on, and `crossed_bound` is the bound if seeds are resampled too
-    (not part of the test, and wide for few seeds); the power of each step is that of `_power`. How
+    (not part of the test, and wide for few seeds); the power of each step is that of `_power`, and
+    its `strata` those of `changes_by_stratum`, if `strata` says which one a clip is in. How
     firm K* is, empty unless `full` works: `bootstrap` (low, median, high: 95 % of the K* of
     resampled groups; this is not a confidence interval, because resampling adds its own noise);
     the K* of each seed alone (`by_seed`), and without each seed and group (`leave_one_seed_out`,
@@ -137,7 +152,9 @@ def k_star(
         found = difference_of(table, margin)
         passes = passes and found["lower_bound"] > -margin and found["p"] < ALPHA
         power = _power(found["error"], sizes.shape[1], margin)
-        steps.append({"k": k, **found, "passes": passes, "crossed_bound": float(bound), **power})
+        parts = [] if strata is None else changes_by_stratum(table, strata)
+        steps.append({"k": k, **found, "passes": passes, "crossed_bound": float(bound), **power,
+                      "strata": parts})  # fmt: skip
     k = min([full[1], *(step["k"] for step in steps if step["passes"])])
 
     firmness = UNTESTED
@@ -153,6 +170,18 @@ def k_star(
         **firmness,
         "moved_by_one_group": sum(other != k for other in firmness["leave_one_group_out"]),
     }
+
+
+def changes_by_stratum(pairs: pd.DataFrame, strata: Mapping[str, str]) -> list[dict]:
+    """The difference in each stratum, `strata` by clip: stratum, groups, difference, low, high."""
+    rows = []
+    for name, part in pairs.groupby(pairs["clip"].map(strata)):
+        found = cluster_bootstrap(part["difference"], part["group"])
+        rows.append({
+            "stratum": name, "groups": part["group"].nunique(),
+            "difference": found.mean, "low": found.low, "high": found.high,
+        })  # fmt: skip
+    return rows
 
 
 def above_chance(right: pd.Series, rows: pd.DataFrame, margin: float = 0.0) -> dict:

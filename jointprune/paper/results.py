@@ -29,6 +29,7 @@ WRITERS = {
     "synthetic.json": "notebooks/03_pruning_training.ipynb",
     "ablation.json": "notebooks/04_joint_ablation.ipynb",
     "ablation_predictions.csv": "notebooks/04_joint_ablation.ipynb",
+    "deciding_predictions.csv": "notebooks/04_joint_ablation.ipynb",
     "cost.json": "notebooks/04_joint_ablation.ipynb",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",

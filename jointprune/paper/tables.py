@@ -16,7 +16,7 @@ from jointprune.dataset import SignDataset
 from jointprune.selection import typical
 from jointprune.selection.baselines import ANATOMY, PUBLISHED
 from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
-from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair, shared
+from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair
 
 COLUMNS = (
     "method", "k", "regime", "fold", "seed", "clip", "group",
@@ -27,8 +27,6 @@ BINS = 15  # of equal width, as in Guo et al. 2017
 # Changes by class or group: the column of the parts, and the one resampled within a part.
 PARTS = {"class": ("label", "group"), "group": ("group", "clip")}
 
-# "All joints", where they are not all 42: those of the hand on which a method chooses.
-ALL_OF_ITS_HAND = {"signing-hand": ("anatomical-signing-hand", 21)}
 COMPARED = (10, 12)  # K of the selections that are compared with published ones
 LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 
@@ -81,24 +79,16 @@ def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
 def strata_table(predictions: pd.DataFrame, data: SignDataset) -> list[dict]:
     """Accuracy of retrained networks among the one-handed and among the two-handed clips.
 
-    Rows method, k, regime, stratum, mean, low, high, clips, groups, and `change`: accuracy minus
-    that with all joints on the folds and seeds that both have (difference, low, high).
+    Rows method, k, regime, stratum, mean, low, high, clips, groups.
     """
     stratum = dict(zip(data.clips["clip"], data.handedness, strict=True))
     retrained = predictions[predictions["regime"] == "retrained"]
     rows = []
     for name, table in retrained.groupby(retrained["clip"].map(stratum)):
         for key, part in _parts(table):
-            one = key["method"], key["k"]
-            full = ALL_OF_ITS_HAND.get(key["method"], ("full", len(data.joints)))
-            # Without repeats, because `full` is also compared with itself.
-            both = shared(table, one, full).drop_duplicates()
-            pairs = pair(both, one, full)
-            change = cluster_bootstrap(pairs["difference"], pairs["group"])
             rows.append({
                 **key, "stratum": name, **_interval(part, "group"),
                 "clips": part["clip"].nunique(), "groups": part["group"].nunique(),
-                "change": {"difference": change.mean, "low": change.low, "high": change.high},
             })  # fmt: skip
     return rows
 

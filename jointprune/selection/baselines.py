@@ -75,7 +75,6 @@ published_autsl = _in_order(PUBLISHED["autsl"])
 published_asl_citizen = _in_order(PUBLISHED["asl-citizen"])
 published_gsl = _in_order(PUBLISHED["gsl"])
 published_multilingual = _in_order(PUBLISHED["multilingual"])
-knuckles = _in_order([f"{hand}.{joint}" for joint in ("wrist", *KNUCKLES) for hand in RIGHT_FIRST])
 
 
 def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:

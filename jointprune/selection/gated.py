@@ -15,8 +15,6 @@ from jointprune.selection.methods import top_joints
 from jointprune.skeleton import hand_index
 from jointprune.training import train
 
-ROUNDS = (21, 12, 6)  # budgets of the cascade
-
 
 def down_to_k(data, train_clips, seed, k, config, workspace, joints=None) -> np.ndarray:
     """Logits of gates that are trained down to K joints, by default a quarter of all."""
@@ -35,17 +33,6 @@ def under_penalty(data, train_clips, seed, k, config, workspace) -> np.ndarray:
     """Logits of gates under a fixed penalty, without a budget."""
     every_joint = range(len(data.joints))
     return _scores(data, train_clips, seed, replace(config, budget=0), workspace, every_joint)
-
-
-def cascade(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Prune in rounds: train gates down to each budget on the joints that the last round kept."""
-    scores, left = np.zeros(len(data.joints)), list(range(len(data.joints)))
-    for survived, budget in enumerate(ROUNDS, start=1):
-        found = _scores(data, train_clips, seed, replace(config, budget=budget), workspace, left)
-        left = list(top_joints(found, budget))
-        order = np.argsort(np.argsort(found[left], kind="stable"), kind="stable")
-        scores[left] = survived + order / len(left)
-    return scores
 
 
 def hand_matched(data, train_clips, seed, k, config, workspace) -> np.ndarray:

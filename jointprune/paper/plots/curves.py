@@ -119,8 +119,15 @@ def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
-    """Every method at one K, sorted; all joints and the stratified random draw as lines."""
-    rows = table[table["k"] == k].sort_values("mean")
+    """Every method at one K, sorted; all joints and the stratified random draw as lines.
+
+    Methods that hold out training clips stand apart, below a line.
+    """
+    rows = table[table["k"] == k]
+    held_out = rows["method"].map(lambda name: method_of(name).holds_out)
+    rows = rows.assign(all_clips=~held_out).sort_values(["all_clips", "mean"])
+    if held_out.any():
+        ax.axhline(held_out.sum() - 0.5, color="0.6", linewidth=0.6)
     for lines in (table[table["method"] == "full"], rows[rows["method"] == "stratified-random"]):
         style = {**look(lines["method"].iloc[0]), "marker": "none"}
         ax.axvline(lines["mean"].iloc[0], linewidth=0.8, zorder=0, **style)

@@ -1,4 +1,4 @@
-"""Print the class of a `.pose` file. Usage: python read_a_sign.py model.onnx CLIP.pose [left]
+"""Print the class of a `.pose` file. Usage: python read_a_clip.py model.onnx CLIP.pose [left]
 
 Needs only numpy, onnxruntime and pose-format; "left" is for a left-handed signer. The file holds
 MediaPipe Holistic's components of one person, in pixels, the picture not mirrored. Make one from
