@@ -73,6 +73,8 @@ class TrainingConfig:
                 object.__setattr__(self, field.name, number)
             if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
                 raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
+        if not isinstance(self.balanced, bool):
+            raise ValueError(f"expected True or False for balanced, got {self.balanced!r}")
         hand_index(self.joints)  # refuses names of other joints, which no encoder can read
         if self.mask not in MASKS:
             raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")

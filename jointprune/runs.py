@@ -13,7 +13,7 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.workspace import Workspace, file_sha256
 
-# Raise it when training code changes what a run with the same configuration would learn.
+# Raise it when training code, or a default of TrainingConfig, changes what a run would learn.
 CONTRACT = 9
 
 EXPERIMENTS = {
@@ -32,6 +32,12 @@ def content_name(*content) -> str:
     """Name for the inputs of a training: the first 16 hex digits of their checksum."""
     text = json.dumps([CONTRACT, *content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def changed(config: TrainingConfig) -> dict:
+    """Hyperparameters unlike the defaults: a new one renames no run that leaves it alone."""
+    default = asdict(TrainingConfig())
+    return {name: value for name, value in asdict(config).items() if value != default[name]}
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Run:
 
     def name(self, data_sha256: str) -> str:
         """Name of the run on the data set with this checksum; its content decides it."""
-        return content_name(data_sha256, asdict(self))
+        return content_name(data_sha256, asdict(self) | {"config": changed(self.config)})
 
     def folder(self, data: SignDataset, workspace: Workspace) -> Path:
         """Folder of the trained run."""

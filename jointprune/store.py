@@ -21,13 +21,14 @@ from jointprune.dataset import SignDataset
 from jointprune.skeleton import hand_index
 from jointprune.workspace import Workspace, scratch_folder, sync
 
-VERSION = 2
+VERSION = 3
 COLUMNS = {
     "clip": str,  # unique name, such as "ase/A"
     "label": str,  # name of the sign or letter, one of the classes
     "signer": str,
     "group": str,  # no group is on both sides of a fold: a signer or a language
     "split": str,  # the split its authors published, or ""
+    "leading_hand": str,  # as recorded; the store has it on the right; "" if it is not known
     "source_file": str,
     "frames": int,  # frames in the store, before padding
     "original_frames": int,  # frames as recorded

@@ -55,6 +55,7 @@ def toy_content() -> dict:
         "signer": [g for g, _, _ in rows],
         "group": [g for g, _, _ in rows],
         "split": "",
+        "leading_hand": "right",
         "source_file": [f"{g}/{classes[c]}-{i}.pose" for g, c, i in rows],
         "frames": lengths,
         "original_frames": lengths,

@@ -55,6 +55,7 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"budget": True}, "as budget, got True: pass an integer"),
         ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
         ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
+        ({"balanced": 1}, "expected True or False for balanced, got 1"),
         ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
     ],
 )

@@ -42,8 +42,9 @@ def dataset_in(folder):
     poses[~present] = 0
     clips = pd.DataFrame({
         "clip": [f"{group}/{letter}" for group, letter in rows], "label": letters,
-        "signer": groups, "group": groups, "split": "", "source_file": "made up",
-        "frames": 4, "original_frames": 4, "fps": 25.0,
+        "signer": groups, "group": groups, "split": "",
+        "leading_hand": "", "source_file": "made up", "frames": 4, "original_frames": 4,
+        "fps": 25.0,
     })  # fmt: skip
     return save_dataset(folder, poses=poses, present=present, clips=clips, classes=LETTERS,
                         joints=JOINT_NAMES, meta={"name": "made up"})  # fmt: skip

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
@@ -21,7 +22,7 @@ from jointprune.importing.reading import load_recordings, load_rows, read_chunks
 from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import mirror
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.store import arrays_on_disk, save_dataset
+from jointprune.store import COLUMNS, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path, held
 
 # A signer's left hand leads if it is seen in this many times the frames of the right one.
@@ -201,8 +202,8 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
             "sources": {"clips": content},
             **facts,
         }
-        clips = kept[["clip", "label", "signer", "group", "split", "source_file", "frames",
-                      "original_frames", "fps"]]  # fmt: skip
+        leads = np.where(flip, "left", "right") if facts["groups_by"] == "signer" else ""
+        clips = kept.assign(leading_hand=leads)[list(COLUMNS)]
         classes = tuple(in_order(set(kept["label"])))
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta,
                             classes=classes, joints=JOINT_NAMES)  # fmt: skip

@@ -77,6 +77,7 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
             for file in clips["source_file"]
         ]
     mirrored = _left_handed(clips, recordings)
+    clips["leading_hand"] = np.where(clips["group"].isin(mirrored), "left", "right")
     clips["original_frames"] = [len(recording.present) for recording in recordings]
     recordings = [
         trim(mirror(recording) if clip.group in mirrored else recording, clip.source_file)

@@ -257,7 +257,8 @@ def _clip_table(p: SyntheticParameters, rows: pd.DataFrame, lengths: np.ndarray)
     return pd.DataFrame({
         "clip": [f"{s}/{c}/{t}" for s, c, t in zip(signers, labels, takes, strict=True)],
         "label": labels, "signer": signers, "group": signers,
-        "split": rows["split"].to_numpy(), "source_file": "", "fps": 25.0,
+        "split": rows["split"].to_numpy(), "leading_hand": "right", "source_file": "",
+        "fps": 25.0,
         "frames": lengths, "original_frames": lengths,
     })  # fmt: skip
 

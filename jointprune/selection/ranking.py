@@ -1,7 +1,7 @@
 """Rankings of joints: made once for each training set, kept on disk, turned into selections."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -11,7 +11,7 @@ from jointprune.checks import indices, joints_to_keep, seed_of
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
-from jointprune.runs import Trial, content_name, make_run
+from jointprune.runs import Trial, changed, content_name, make_run
 from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
 from jointprune.workspace import Workspace, atomic_path
 
@@ -120,7 +120,7 @@ def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> t
 
 def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
     """The file of a learned ranking, named by all that decides it; arguments as the ranker's."""
-    decides = train_clips.tolist(), seed, k, asdict(config)
+    decides = train_clips.tolist(), seed, k, changed(config)
     return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npy"
 
 

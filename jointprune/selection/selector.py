@@ -178,6 +178,7 @@ def _data_set(X, labels, classes, groups, joints: tuple[str, ...]) -> SignDatase
             "signer": groups,
             "group": groups,
             "split": "",
+            "leading_hand": "",
             "source_file": "",
             "frames": np.where(seen.any(1), seen.shape[1] - seen[:, ::-1].argmax(1), 1),
             "original_frames": X.shape[1],
