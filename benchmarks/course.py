@@ -58,10 +58,10 @@ class Closed(lightning.Callback):
         self.shares.append(module.joint_pruning.get_summary()["pruning_ratio"])
 
 
-def train(name, classifier, rate, batch, seed, keep, code) -> tuple[list[float], float]:
+def train(name, classifier, rate, batch, seed, keep, inputs) -> tuple[list[float], float]:
     """Share of joints closed after each epoch, and accuracy; without a layer if `keep` is None.
 
-    `code`, the checksums of CODE, only tells kept trainings of other code apart.
+    `inputs`, checksums of CODE and of the data, only tell kept trainings apart.
     """
     import plain_pytorch
     from bert_classifier import FRAMES, SignBert
@@ -116,18 +116,20 @@ def with_lightning(model, loader, callbacks: list[lightning.Callback]) -> None:
 
 def measure(names: list[str]) -> list[dict]:
     """A row for each data set, K, classifier, learning rate and batch size."""
-    code = tuple(file_sha256(ROOT / file) for file in CODE)
+    code = [file_sha256(ROOT / file) for file in CODE]
+    inputs = {name: (*code, load_dataset(name).sha256) for name in names}
     grid = [*product(names, CLASSIFIERS, RATES, BATCHES)]
     jobs = [
-        (*cell, seed, keep, code)
+        (*cell, seed, keep, inputs[cell[0]])
         for cell in grid for seed in SEEDS for keep in (None, *KEEP[cell[0]])
     ]  # fmt: skip
     found = dict(zip(jobs, on_every_core(trained, jobs, "course"), strict=True))
     rows = []
     for cell in grid:
-        plain = [found[*cell, seed, None, code][1] for seed in SEEDS]
+        of_cell = inputs[cell[0]]
+        plain = [found[*cell, seed, None, of_cell][1] for seed in SEEDS]
         for keep in KEEP[cell[0]]:
-            pruned = [found[*cell, seed, keep, code] for seed in SEEDS]
+            pruned = [found[*cell, seed, keep, of_cell] for seed in SEEDS]
             closed = np.array([shares for shares, _ in pruned])[:, np.array(REPORTED) - 1]
             rows.append({
                 **dict(zip(("dataset", "classifier", "learning_rate", "batch"), cell, strict=True)),

@@ -1,6 +1,7 @@
 """Open a data set by its name, or make one from the command line.
 
 `python -m jointprune.data fetch fingerspelling` fetches and prepares the default recordings,
+`fetch ksl13` (or another of `importing/public/data_sets.toml`) public recordings of words,
 `import SRC --name NAME` makes a data set from the recordings in a folder, and
 `synthetic --like autsl` generates a synthetic data set of AUTSL's size.
 """
@@ -10,6 +11,7 @@ import math
 from pathlib import Path
 
 from jointprune.dataset import SignDataset
+from jointprune.recordings import LEADING
 from jointprune.store import open_dataset
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace
 
@@ -63,12 +65,15 @@ def load_dataset(
 def main(arguments: list[str] | None = None) -> None:
     """Make a data set; print what was found and where the files are."""
     from jointprune.importing.layouts import LAYOUTS
+    from jointprune.importing.public import public_data_sets
 
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
     fetch = commands.add_parser("fetch", help="fetch a public data set and prepare it")
-    fetch.add_argument("name", choices=[DEFAULT_DATASET])
+    fetch.add_argument("name", choices=[DEFAULT_DATASET, *public_data_sets()])
+    fetch.add_argument("--archive", type=Path, metavar="FILE",
+                       help="the publisher's archive, already downloaded")  # fmt: skip
     fetch.set_defaults(make=_fetch)
 
     add = commands.add_parser("import", help="make a data set from the recordings in a folder")
@@ -78,6 +83,12 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
                      help="table of clip,label; repeat it for each file")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
+    add.add_argument("--group-word", default="", metavar="WORD",
+                     help="what a group is, in results: person, session")  # fmt: skip
+    add.add_argument("--leading-hand", default="clip", choices=LEADING,
+                     help="how the hand is found that is put on the right")  # fmt: skip
+    add.add_argument("--keep-contradictions", action="store_true",
+                     help="keep recordings that occur under several labels")  # fmt: skip
     add.add_argument(
         "--aspect", type=_aspect, default=0.0, help="width:height of the image, such as 16:9"
     )
@@ -102,7 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
 
-def _fetch(workspace: Workspace, name: str) -> str:
+def _fetch(workspace: Workspace, name: str, archive: Path | None) -> str:
+    if name != DEFAULT_DATASET:
+        return _fetch_public(workspace, name, archive)
     from jointprune.paper import fingerspelling
 
     folder = workspace.processed / name
@@ -110,6 +123,21 @@ def _fetch(workspace: Workspace, name: str) -> str:
     data = fingerspelling.prepare(wheel, folder)  # an identical store stays
     counts = f"{len(data)} clips, {len(data.classes)} letters, {len(set(data.groups))} languages"
     return f"{name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
+
+
+def _fetch_public(workspace: Workspace, name: str, archive: Path | None) -> str:
+    from jointprune.importing.public import fetch
+    from jointprune.importing.report import import_summary
+
+    data, report = fetch(name, workspace, archive)
+    origin = data.meta["origin"]
+    folders = (
+        f"data set: {_short(workspace.processed / name)}; files: {_short(workspace.raw / name)}"
+    )
+    return (
+        f"{import_summary(report)}\n{folders}\n{origin['title']}: cite {origin['source']}, licence "
+        f"{origin['licence']}"
+    )
 
 
 def _import(workspace: Workspace, source: Path, name: str, **options) -> str:

@@ -9,6 +9,7 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 from pose_format.utils.reader import BufferReader
@@ -18,6 +19,10 @@ from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 # Shoulder widths; hands at rest are 1.5 below the shoulders. In one frame of bzs/W the joints lie
 # outside the canvas.
 LIMIT = 2.5
+# A hand leads if it is seen in over MORE_SEEN times the frames of the other, or moves over FARTHER
+# times as far. In clips of two hands motion decides less surely (benchmarks/README.md).
+MORE_SEEN, FARTHER = 1.5, 3.0
+LEADING = ("clip", "signer", "recorded")  # ways to find the leading hand
 # The names of a hand's points in `.pose` files: INDEX_FINGER_MCP for index_mcp.
 HAND_POINTS = [re.sub("^(index|middle|ring)_", r"\1_finger_", joint).upper() for joint in JOINTS]
 
@@ -37,6 +42,49 @@ def mirror(recording: Recording) -> Recording:
     return recording._replace(
         points=points, present=np.roll(recording.present, len(JOINTS), axis=1)
     )
+
+
+def leading_hand(recording: Recording) -> str:
+    """The hand that leads in a clip: "left", "right", or "" where neither does clearly.
+
+    It is seen in more frames than the other one, or else moves farther (the path of the mean of
+    its joints).
+    """
+    seen = recording.present[:, [0, len(JOINTS)]]
+    frames = seen.sum(axis=0)
+    hands = recording.points.reshape(len(seen), len(HANDS), len(JOINTS), 2).mean(axis=2)
+    steps = np.linalg.norm(np.diff(hands, axis=0), axis=-1)
+    paths = np.where(seen[1:] & seen[:-1], steps, 0).sum(axis=0)
+    for ratio, (left, right) in ((MORE_SEEN, frames), (FARTHER, paths)):
+        if left > ratio * right or right > ratio * left:
+            return HANDS[int(right > left)]
+    return ""
+
+
+def leading_hands(clips: pd.DataFrame, by: str = "clip") -> pd.DataFrame:
+    """The hand that leads in each clip ("left", "right" or "") and what it is known `by`.
+
+    Columns of `clips`: signer ("unknown" if not known), left and right (frames in which the hand is
+    seen) and leads (what the clip shows, see `leading_hand`). By the "clip" where it shows a hand,
+    else by what most other clips of its signer show; by the "signer", in whose clips one hand is
+    seen more; or as "recorded". What stays open is left as recorded.
+    """
+    if by not in LEADING:
+        raise ValueError(f"expected a way to find the leading hand, got {by!r}: one of {LEADING}")
+    found = pd.DataFrame({"leads": "", "by": "recorded"}, index=clips.index)
+    if by == "recorded":
+        return found
+    known, signers = clips["signer"] != "unknown", clips.groupby("signer")
+    if by == "signer":
+        more = signers["left"].transform("sum") > signers["right"].transform("sum")
+        return found.mask(known, pd.DataFrame({"leads": np.where(more, "left", "right"),
+                                               "by": "signer"}, clips.index))  # fmt: skip
+    counts = pd.DataFrame({h: (clips["leads"] == h).groupby(clips["signer"]).transform("sum")
+                           for h in HANDS})  # fmt: skip
+    majority = np.where(counts["left"] > counts["right"], "left", "right")
+    decided = known & (counts["left"] != counts["right"])
+    found = found.mask(decided, pd.DataFrame({"leads": majority, "by": "signer"}, clips.index))
+    return found.mask(clips["leads"] != "", clips[["leads"]].assign(by="clip"))
 
 
 def trim(recording: Recording, name: str) -> Recording:

@@ -1,11 +1,15 @@
 """A folder becomes a data set whose values are known, and a report that hides nothing."""
 
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from itertools import product
+from pathlib import Path, PurePath
 
 import numpy as np
+import pandas as pd
 import pytest
 from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
 
@@ -13,10 +17,11 @@ from jointprune import data as command
 from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, reading
 from jointprune.importing.importer import import_recordings
-from jointprune.importing.layouts.clips import Clip, Raw
+from jointprune.importing.layouts.clips import Clip, Raw, clips_at
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
 from jointprune.paper.fingerspelling import FOLDER
+from jointprune.recordings import leading_hands
 
 pytestmark = pytest.mark.usefixtures("alone")
 SIGNS = ("merhaba", "çok güzel")
@@ -244,11 +249,166 @@ def test_two_imports_under_one_name_exclude_each_other(source, workspace):
 
 
 def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace):
-    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
+    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[0] / "7")
     _, report = import_recordings(source, "mine", workspace)
     (leak,) = report["leaks"]
-    assert set(leak) == {"merhaba/0", "çok güzel/7"} and report["copies"] == [leak]
+    assert set(leak) == {"merhaba/0", "merhaba/7"} and report["copies"] == [leak]
     assert "A LEAK" in import_summary(report).upper()
+
+
+def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspace):
+    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
+    data, report = import_recordings(source, "mine", workspace)
+    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
+    assert len(data) == 11 and set(reasons) == {"merhaba/0", "çok güzel/6", "çok güzel/7"}
+    assert reasons["çok güzel/7"] == f"the same recording has the labels {sorted(SIGNS)}"
+    where = data.clips["clip"].tolist().index("çok güzel/0")  # behind the clip that left
+    expected = in_shoulder_widths(motion(12, seed=10, missing=MISSING))
+    np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
+    data, report = import_recordings(source, "mine", workspace, keep_contradictions=True)
+    assert len(data) == 13 and set(report["leaks"][0]) == {"merhaba/0", "çok güzel/7"}
+
+
+def lead(hand, seed, still=None):
+    """A motion in which a hand is seen alone, or in which the other one, `still`, hardly moves."""
+    hands = motion(12, seed=seed)
+    side = slice(21, 42) if hand == "left" else slice(0, 21)
+    hands[:, side] = np.nan if still is None else hands[:1, side]
+    return hands
+
+
+def test_the_leading_hand_is_put_on_the_right_clip_by_clip(tmp_path, workspace):
+    """By presence or by motion; a clip that shows neither follows its signer's other clips."""
+    known = {
+        "signer1_0": (lead("right", 0), "right"), "signer1_1": (lead("left", 1), "left"),
+        "signer1_2": (lead("left", 2, still=True), "left"),
+        "signer2_0": (lead("right", 3, still=True), "right"),
+        "signer3_0": (lead("right", 4), "right"),
+    }  # fmt: skip
+    for sign in SIGNS:
+        for name, (hands, _) in known.items():
+            write_mp_data(tmp_path / "s" / sign / name, hands * (1.01 if sign == SIGNS[0] else 1))
+    where = {"groups": r"pattern:(signer\d)"}
+    data, report = import_recordings(tmp_path / "s", "mine", workspace, **where)
+    found = dict(zip(data.clips["clip"], data.clips["leading_hand"], strict=True))
+    for name, (hands, leading) in known.items():
+        assert found[f"{SIGNS[0]}/{name}"] == leading
+        clip = data.clips["clip"].tolist().index(f"{SIGNS[0]}/{name}")
+        seen = np.isfinite(hands[:, ::21, 0]).mean(0)
+        assert (
+            data.present[clip, :12, ::21].mean(0).tolist()
+            == (seen[::-1] if leading == "left" else seen).tolist()
+        )
+    assert report["leading_hand"] == {"clip": 10} and report["mirrored"] == 4
+    as_it_is, report = import_recordings(
+        tmp_path / "s", "mine", workspace, leading_hand="recorded", **where
+    )
+    assert set(as_it_is.clips["leading_hand"]) == {""} and report["mirrored"] == 0
+    assert "leading hand: 10 by recorded" in import_summary(report)
+
+
+def test_a_clip_that_shows_no_leading_hand_follows_its_signer():
+    clips = pd.DataFrame({
+        "signer": ["a", "a", "a", "b", "b", "unknown", "unknown"], "left": 1, "right": 1,
+        "leads": ["left", "left", "", "right", "left", "left", ""],
+    })  # fmt: skip
+    found = leading_hands(clips)
+    assert found["leads"].tolist() == ["left", "left", "left", "right", "left", "left", ""]
+    assert found["by"].tolist() == ["clip", "clip", "signer", "clip", "clip", "clip", "recorded"]
+    by_signer = leading_hands(clips.assign(left=[3, 0, 1, 1, 1, 9, 9]), "signer")
+    assert by_signer["leads"].tolist() == ["left"] * 3 + ["right"] * 2 + ["", ""]
+    with pytest.raises(ValueError, match="way to find the leading hand, got 'hand'"):
+        leading_hands(clips, "hand")
+
+
+def test_a_folder_above_the_sign_is_the_group(source, workspace, tmp_path):
+    """In a project's folder, beside a README, a script and a model; of sessions if called so."""
+    project = tmp_path / "project"
+    for i in range(4):
+        shutil.copytree(source, project / "data" / f"day {i}")
+        for file in (project / "data" / f"day {i}").glob("*/*/*.npy"):
+            np.save(file, np.load(file) * (1 + 0.01 * i))
+    for name in ("README.md", "train.py", "models/weights.npy"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_bytes(b"")
+    data, report = import_recordings(project, "mine", workspace, group_word="session")
+    assert set(data.groups) == {f"day {i}" for i in range(4)} and set(data.signers) == {"unknown"}
+    assert report["groups_by"] == data.meta["groups_by"] == "session"
+    assert [row["source_file"] for row in report["unmatched"]] == ["models/weights.npy"]
+    assert set(data.classes) == set(SIGNS) and len(data) == 48
+
+
+def test_kinds_of_signs_above_the_signs_are_no_groups():
+    places = {PurePath(f"{kind}/{sign}/{i}"): [Path("x")]
+              for kind, sign in (("food", "tea"), ("food", "milk"), ("home", "door"))
+              for i in range(3)}  # fmt: skip
+    assert {clip.group for clip in clips_at(places)} == {""}
+    people = {PurePath(f"{who}/{sign}/0"): [Path("x")] for who in "ab" for sign in "xy"}
+    assert {(clip.group, clip.label) for clip in clips_at(people)} == {*product("ab", "xy")}
+
+
+@pytest.mark.parametrize("other", ["dev", "extra"])
+def test_a_published_split_is_seen_under_other_names(other):
+    parts = ("Training", "TEST", other)
+    places = {PurePath(f"{p}/{s}/{p}"): [Path("x")] for p in parts for s in "ab"}
+    found = clips_at(places)
+    splits = {"train", "test", "val" if other == "dev" else other}
+    assert {clip.split for clip in found} == splits and {clip.label for clip in found} == {*"ab"}
+
+
+def test_groups_that_separate_a_known_signers_clips_are_refused():
+    some = [*clips("a/1", "a/2", signer="ann"), *clips("b/1", signer="bo")]
+    with pytest.raises(ValueError, match=r"together, got signer 'ann' in \['1', '2'\]: leave out"):
+        annotations.group_rule("pattern:/(.)")(some)
+
+
+def test_what_belongs_to_no_clip_is_listed(source, workspace):
+    """Folders made beforehand, a video in another format, an odd file among the sequences."""
+    (source / SIGNS[0] / "9").mkdir()
+    (source / "take.MOV").write_bytes(b"x")
+    (source / SIGNS[0] / "mean.npy").write_bytes(b"x")
+    (source / "notes.txt").write_bytes(b"x")
+    _, report = import_recordings(source, "mine", workspace)
+    assert {row["source_file"]: row["reason"] for row in report["unmatched"]} == {
+        "merhaba/9": "is an empty folder",
+        "merhaba/mean.npy": "is not where the layout mp-data expects recordings",
+        "take.MOV": "is not where the layout mp-data expects recordings",
+    }
+    assert "not read, as they belong to no clip: 3" in import_summary(report)
+
+
+def test_missing_frames_keep_their_time_and_are_listed(source, workspace):
+    (source / SIGNS[0] / "0" / "5.npy").unlink()
+    data, report = import_recordings(source, "mine", workspace)
+    where = data.clips["clip"].tolist().index("merhaba/0")
+    assert report["gaps"] == ["merhaba/0"] and data.lengths[where] == 12
+    assert not data.present[where, 5].any() and data.present[where, 6].any()
+
+
+def test_an_error_of_any_library_leaves_one_clip_out(source, workspace, monkeypatch):
+    read = reading.judge
+
+    def judge(raw, aspect):
+        if len(raw.hands) == 11:
+            raise ZeroDivisionError("by zero")
+        return read(raw, aspect)
+
+    monkeypatch.setattr(reading, "judge", judge)
+    monkeypatch.setattr(reading, "on_every_core", lambda f, jobs, *_: [f(*job) for job in jobs])
+    (source / SIGNS[0] / "0" / "11.npy").unlink()
+    data, report = import_recordings(source, "mine", workspace)
+    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
+    assert len(data) == 11
+    assert (
+        reasons["merhaba/0"] == "expected a file that can be read, got ZeroDivisionError: by zero"
+    )
+
+
+def test_names_in_other_bytes_and_with_line_breaks_are_readable(tmp_path):
+    place = PurePath(os.fsdecode(b"g\xfcn\nler/0"))
+    (clip,) = clips_at({place: [Path("x")]})
+    assert clip.label == r"g\xfcn ler"
+    clip.name.encode()
 
 
 def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
@@ -364,11 +524,14 @@ def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, workspace,
     table[["clip", "label"]].to_csv(tmp_path / "labels.csv", index=False)
     data, report = import_recordings(
         tmp_path / FOLDER, "lexicon", workspace,
-        labels=[tmp_path / "labels.csv"], groups="pattern:^([a-z]+)/")  # fmt: skip
+        labels=[tmp_path / "labels.csv"], groups="pattern:^([a-z]+)/",
+        leading_hand="signer")  # fmt: skip
     assert (report["clips"], report["classes"], report["signers"]) == (410, 26, 16)
     assert report["missing"] == {"left": pytest.approx(0.791, abs=5e-4),
                                  "right": pytest.approx(0.081, abs=5e-4)}  # fmt: skip
-    assert report["left_handed"] == dataset.meta["mirrored"] == ["ise"]
+    left = set(data.groups[data.clips["leading_hand"] == "left"])
+    assert left == set(dataset.meta["mirrored"]) == {"ise"} and report["mirrored"] == 26
+    assert report["leading_hand"] == {"signer": 410}
     own = data.clips.reset_index().set_index("source_file").loc[dataset.clips["source_file"]]
     where = own["index"].to_numpy()
     assert np.array_equal(data.present[where], dataset.present)

@@ -11,7 +11,8 @@ from jointprune.importing.layouts.clips import Clip, nfc
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
-# Takes clips; returns the group of each by its name, and what a group is: "signer" or "part".
+# Takes clips; returns the group of each by its name, and what a group is: "signer", "folder" (above
+# the sign) or "part".
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
@@ -64,10 +65,11 @@ def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
 def group_rule(groups: str) -> GroupRule:
     """The rule that groups clips; `groups` is checked before any clip is read.
 
-    `groups` is "" for the signers that the layout gives (parts if it gives none); a CSV file of
-    clip,signer; "blocks:N" for numbered recordings, N in a row by each signer; or
-    "pattern:REGEX", whose first bracket matches the signer in a clip's name. The rule raises
-    ValueError for clips without a signer.
+    `groups` is "" for the signers that the layout gives, else the folders above the signs, else
+    parts; a CSV file of clip,signer; "blocks:N" for numbered recordings, N in a row by each
+    signer; or "pattern:REGEX", whose first bracket matches the signer in a clip's name. The rule
+    raises ValueError for clips without a signer, and for groups that separate clips of a signer
+    whom the layout gives.
     """
     signers_of = _signer_rule(groups)
 
@@ -75,12 +77,24 @@ def group_rule(groups: str) -> GroupRule:
         signers = signers_of(clips)
         without = [name for name, signer in signers.items() if not signer]
         if not groups and len(without) == len(clips):
+            if all(clip.group for clip in clips):
+                return {clip.name: clip.group for clip in clips}, "folder"
             return parts(clips), "part"
         if without:
             raise ValueError(
                 f"expected a signer for every clip, by --groups {groups!r}, got {len(without)} "
                 f"without, such as {without[0]!r}: name them in a CSV file of clip,signer"
             )
+        groups_of = defaultdict(set)
+        for clip in clips:
+            groups_of[clip.signer or signers[clip.name]].add(signers[clip.name])
+        for signer, several in groups_of.items():
+            if len(several) > 1:
+                raise ValueError(
+                    f"expected --groups {groups!r} to keep the clips of a signer together, got "
+                    f"signer {signer!r} in {sorted(several)[:5]}: leave out --groups, whose "
+                    "signers the recordings' names give, or correct it"
+                )
         return signers, "signer"
 
     return rule

@@ -6,29 +6,30 @@ with the reason, and everything else that a reader must know to trust results on
 
 import hashlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing.annotations import group_rule, read_names, with_labels, without_clip
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.clips import Clip, in_order
+from jointprune.importing.layouts.clips import Clip, in_order, nfc
 from jointprune.importing.reading import load_recordings, load_rows, read_chunks
 from jointprune.importing.report import report_of, report_path
-from jointprune.recordings import mirror
+from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import COLUMNS, arrays_on_disk, save_dataset
 from jointprune.workspace import Workspace, atomic_path, held
 
-# A signer's left hand leads if it is seen in this many times the frames of the right one.
-LEFT_LEADS = 1.5
 # Names of other data sets, and of profiles of the notebooks.
 RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
+# Suffixes of files that hold recordings, in this package's layouts or others.
+RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
+              ".webm", ".mkv", ".m4v")  # fmt: skip
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
 
@@ -41,14 +42,21 @@ def import_recordings(
     layout: str = "auto",
     labels: Sequence[Path] = (),
     groups: str = "",
+    group_word: str = "",
     aspect: float = 0.0,
+    leading_hand: str = "clip",
+    keep_contradictions: bool = False,
+    origin: Mapping[str, str] | None = None,
 ) -> tuple[SignDataset, dict]:
     """Make the data set `name` from the recordings in a folder; returns it and its report.
 
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
     `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says how to find
-    signers (see `annotations.group_rule`), `aspect` is the image's width over its height (0:
-    unknown, taken as square). An unusable clip is left out and reported.
+    signers (see `annotations.group_rule`), `group_word` what a group is ("session"), `aspect` is
+    the image's width over its height (0: unknown, taken as square). `leading_hand` is one of
+    `recordings.LEADING`: how the hand is found that is put on the right. An unusable clip is left
+    out and reported, and so is a recording under several labels, unless `keep_contradictions`.
+    `origin` is noted in `meta.json`: title, source and licence of a public data set.
 
     Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
     together show wrong units, swapped hands, one sign only or too few groups; ModuleNotFoundError
@@ -72,6 +80,7 @@ def import_recordings(
             "--labels"
         )
     group_of, rule = group(clips)
+    rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
@@ -81,12 +90,22 @@ def import_recordings(
         chunks = read_chunks(layout, clips, aspect or 1.0, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
         table = known.join(pd.DataFrame(rows))
+        read = table["reason"] == ""
+        table.loc[read, "place"] = range(read.sum())  # among the recordings that were read
+        if not keep_contradictions:
+            contradicted(table)
         kept = table[table["reason"] == ""]
         _check_source(kept, table, source)
         _check_enough(kept, rule)
-        facts = {"layout": layout, "groups_by": rule}
-        data = _store(kept, chunks, folder, facts)
+        facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
+        hand = leading_hands(
+            kept.join(pd.DataFrame(kept["seen"].tolist(), kept.index)), leading_hand
+        )
+        data = _store(kept, hand["leads"], chunks, folder, facts)
         report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
+                  "leading_hand": hand["by"].value_counts().to_dict(),
+                  "mirrored": int((hand["leads"] == "left").sum()),
+                  "unmatched": unmatched(source, found, layout),
                   "labels_unused": without_clip(found, named)}  # fmt: skip
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -117,7 +136,7 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
             "signer": clip.signer or (group_of[clip.name] if rule == "signer" else "unknown"),
             "group": group_of[clip.name],
             "split": clip.split,
-            "source_file": str(clip.place.relative_to(source)),
+            "source_file": nfc(str(clip.place.relative_to(source))),
         }
         for clip in clips
     ]
@@ -178,18 +197,46 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
         )
 
 
-def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) -> SignDataset:
+def contradicted(table: pd.DataFrame) -> None:
+    """Give recordings that occur under several labels a reason to be left out."""
+    for _, same in table[table["reason"] == ""].groupby("content"):
+        if len(names := sorted(set(same["label"]))) > 1:
+            table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
+
+
+def unmatched(source: Path, clips: list[Clip], layout: str) -> list[dict]:
+    """Files that hold recordings but belong to no clip, and empty folders, with the reason."""
+    used = {str(file) for clip in clips for file in clip.files}
+    rows = []
+    for folder, inner, names in os.walk(source):
+        inner[:] = in_order(name for name in inner if name[0] != ".")
+        place = Path(folder)
+        astray = [
+            (place / name, f"is not where the layout {layout} expects recordings")
+            for name in in_order(names)
+            if Path(name).suffix.lower() in RECORDINGS and str(place / name) not in used
+        ]
+        if not inner and not names:
+            astray.append((place, "is an empty folder"))
+        rows += [
+            {"source_file": nfc(str(path.relative_to(source))), "reason": reason}
+            for path, reason in astray
+            if path.name[0] != "."
+        ]
+    return rows
+
+
+def _store(
+    kept: pd.DataFrame, leading: pd.Series, chunks: list[Path], folder: Path, facts: dict
+) -> SignDataset:
     """The data set of the usable clips; poses are gathered on disk, not in memory."""
-    left_handed = []
-    if facts["groups_by"] == "signer":
-        seen = pd.DataFrame(kept["seen"].tolist(), index=kept.index).groupby(kept["signer"]).sum()
-        left_handed = sorted(seen.index[seen["left"] > LEFT_LEADS * seen["right"]])
-    flip = kept["signer"].isin(left_handed).to_numpy()
+    use = dict(zip(kept["place"], leading, strict=True))  # a clip's place among all that were read
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
         recordings = (recording for path in chunks for recording in load_recordings(path))
-        for i, recording in enumerate(recordings):
-            recording = mirror(recording) if flip[i] else recording
+        wanted = ((use[i], recording) for i, recording in enumerate(recordings) if i in use)
+        for i, (hand, recording) in enumerate(wanted):
+            recording = mirror(recording) if hand == "left" else recording
             own = slice(len(recording.present))
             poses[i, own], present[i, own] = recording.points, recording.present
         content = hashlib.sha256("".join(kept["content"]).encode()).hexdigest()
@@ -197,13 +244,12 @@ def _store(kept: pd.DataFrame, chunks: list[Path], folder: Path, facts: dict) ->
             "name": folder.name,
             "units": "shoulder widths, origin midway between the shoulders, y down",
             "normalisation": "by the shoulders, or by palms where none are seen; x and y only",
-            "mirrored": left_handed,
+            "mirrored": "clips in which the left hand leads, so that the right one does in all",
             "trimmed": "leading and trailing frames without any hand",
             "sources": {"clips": content},
             **facts,
         }
-        leads = np.where(flip, "left", "right") if facts["groups_by"] == "signer" else ""
-        clips = kept.assign(leading_hand=leads)[list(COLUMNS)]
+        clips = kept.assign(leading_hand=leading)[list(COLUMNS)]
         classes = tuple(in_order(set(kept["label"])))
         return save_dataset(folder, poses=poses, present=present, clips=clips, meta=meta,
                             classes=classes, joints=JOINT_NAMES)  # fmt: skip

@@ -13,12 +13,12 @@ import numpy as np
 from jointprune.importing.layouts import LAYOUTS
 from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
 from jointprune.parallel import on_every_core
-from jointprune.recordings import LIMIT, Recording, trim
+from jointprune.recordings import LIMIT, Recording, leading_hand, trim
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 1
+VERSION = 2
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -55,9 +55,13 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path) -> Non
     for clip in clips:
         try:
             row, recording = _read(layout, clip, aspect)
-        except (ValueError, FileNotFoundError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # of any library: one odd file must not end an import
             # Messages put the clip's path before the reason: only the name of a frame remains.
             reason = str(error).removeprefix(f"{clip.place}: ").removeprefix(f"{clip.place}/")
+            if not isinstance(error, (ValueError, FileNotFoundError)):
+                reason = f"expected a file that can be read, got {type(error).__name__}: {reason}"
             rows.append({"reason": reason})
             continue
         rows.append(row)
@@ -88,7 +92,8 @@ def load_recordings(path: Path) -> list[Recording]:
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
     """One clip's row and its recording, without the frames at its ends that show no hand."""
-    whole, judged = judge(LAYOUTS[layout].read(clip), aspect)
+    raw = LAYOUTS[layout].read(clip)
+    whole, judged = judge(raw, aspect)
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
     recording = Recording(points[::step], present[::step], fps / step)
@@ -99,6 +104,8 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
         "original_frames": len(whole.present),
         "fps": recording.fps,
         "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
+        "leads": leading_hand(whole),
+        "gaps": raw.gaps,
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
         **judged,

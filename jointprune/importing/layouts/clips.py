@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -19,7 +19,10 @@ from numpy.lib import format as npy_format
 
 from jointprune.skeleton import HANDS, JOINTS
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
+    "valid": "val", "validation": "val", "dev": "val", "development": "val",
+}  # fmt: skip
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 
@@ -34,9 +37,10 @@ class Clip(NamedTuple):
     name: str  # unique in its source: the path below it without suffix, such as "test/signer6_1"
     label: str  # the sign
     signer: str
-    split: str  # "train", "val" or "test", as published
+    split: str  # "train", "val", "test" or another name, as published
     files: tuple[Path, ...]  # one; or one per frame, in order; or a video and its .pose
     folder: Path | None = None  # of its frames, if it has a file for each
+    group: str = ""  # the folder above the sign, of a person or a session
 
     @property
     def place(self) -> Path:
@@ -45,8 +49,17 @@ class Clip(NamedTuple):
 
 
 def nfc(text: str) -> str:
-    """Text with each accented letter as one character; some file systems store two."""
-    return unicodedata.normalize("NFC", text)
+    r"""Text with each accented letter as one character; some file systems store two.
+
+    Bytes of a file's name that are not UTF-8 are written as numbers, "\\xe9".
+    """
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", readable)
+
+
+def one_line(text: str) -> str:
+    """A label with single spaces in place of line breaks and other white space."""
+    return " ".join(nfc(text).split())
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -78,29 +91,52 @@ def split_of(place: PurePath) -> str:
     return SPLITS.get(place.parts[0].lower(), "") if len(place.parts) > 1 else ""
 
 
-def clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
-    """The clip at a path relative to its source, without suffix.
+def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
+    """The clips at paths relative to their source, without suffix, each with its files.
 
-    The innermost folder is the sign. With `splits` the first folder is the split, not the sign.
-    AUTSL's file names hold the signer: "signer3_sample1_color" is by signer "3".
+    A path is `[<split>/][<group>/]<sign>/<clip>`. The first folders are splits if all have names
+    of splits, or if training and test are among them and a sign is below. A sign may also be
+    called "train". The group is that of the first folders above the signs that differ, if at
+    least half of the signs are found in several of them: else they are kinds of signs.
     """
-    split = split_of(place) if splits else ""
+    inner = [place for place in places if len(place.parts) > 1]
+    named = {split_of(place) for place in inner}
+    above = bool(inner) and all(len(place.parts) > 2 for place in inner)
+    splits = "" not in named or (above and {"train", "test"} <= named)
+    clips = named_once(_clip_at(place, files, splits) for place, files in places.items())
+    return _with_groups(clips, splits)
+
+
+def _clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
+    """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
+    split = split_of(place) or nfc(place.parts[0]).lower() if splits and place.parts[1:] else ""
     folders = place.parts[1 if split else 0 : -1]
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
         name=nfc(place.as_posix().removesuffix("_color")),
-        label=nfc(folders[-1]) if folders else "",
+        label=one_line(folders[-1]) if folders else "",
         signer=nfc(signer[1]) if signer else "",
         split=split,
         files=tuple(files),
     )
 
 
+def _with_groups(clips: list[Clip], splits: bool) -> list[Clip]:
+    """The clips with the folder above their sign as group, where such folders are groups."""
+    above = [clip.name.split("/")[1 if splits else 0 : -2] for clip in clips]
+    if len({len(folders) for folders in above}) != 1:
+        return clips
+    for level in zip(*above, strict=True):
+        found = {(clip.label, folder) for clip, folder in zip(clips, level, strict=True)}
+        per_sign = Counter(label for label, _ in found)
+        if len(set(level)) > 1 and 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign):
+            return [clip._replace(group=name) for clip, name in zip(clips, level, strict=True)]
+    return clips
+
+
 def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
-    """One clip per file; the first folders are splits if all have names of splits."""
-    places = {path: path.relative_to(source).with_suffix("") for path in paths}
-    splits = all(split_of(place) for place in places.values() if len(place.parts) > 1)
-    return named_once(clip_at(place, [path], splits) for path, place in places.items())
+    """One clip per file."""
+    return clips_at({path.relative_to(source).with_suffix(""): [path] for path in paths})
 
 
 def named_once(clips: Iterable[Clip]) -> list[Clip]:
@@ -123,6 +159,7 @@ class Raw(NamedTuple):
     confidence: np.ndarray | None  # float32 (frames, 42), 0 where missing; None if not given
     body: np.ndarray | None  # float32 (frames, 4, 2): left, right shoulder, left, right wrist
     fps: float  # 0 if not known
+    gaps: int = 0  # frames that are missing between others, here without hands
 
 
 def to_float32(values: np.ndarray) -> np.ndarray:
@@ -234,6 +271,6 @@ def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:
     for path in paths[:: -(-len(paths) // 5)]:
         try:
             shapes.add(npy_shape(path))
-        except ValueError:
+        except (ValueError, OSError):
             continue
     return shapes

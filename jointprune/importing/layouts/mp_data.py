@@ -15,13 +15,11 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
-    clip_at,
+    clips_at,
     files_below,
     hands_seen,
     load_npy,
-    named_once,
     some_shapes,
-    split_of,
     without_wrist,
 )
 
@@ -32,29 +30,28 @@ ORDERS = {
     258: ((132, 195, 0), (0, 63, 126)),
     126: ((0, 63, None),),
 }
+MOST_GAPS = 2  # frames, those that are missing included, for each file
 WIDTHS = ", ".join(map(str, ORDERS))
 
 
 def find(source: Path) -> list[Clip]:
-    """Every folder of numbered frames; the first folder of four in a path is the split."""
+    """Every folder of numbered frames that lies in the folder of its sign."""
     frames = files_below(source, ".npy")
     folders = defaultdict(list)
     for path in frames:
         place = path.relative_to(source)
-        # A sign may also be called "train": only a folder above the sign is a split.
-        deep = len(place.parts) == 3 or (len(place.parts) == 4 and split_of(place))
-        if not (deep and path.stem.isascii() and path.stem.isdecimal()):
-            raise NotThisLayout(f"expected <sign>/<sequence>/<frame number>.npy, got {place}")
-        folders[place.parent].append(path)
-    shapes = some_shapes(frames)
+        if len(place.parts) > 2 and path.stem.isascii() and path.stem.isdecimal():
+            folders[place.parent].append(path)
+    if not folders:
+        raise NotThisLayout(
+            f"expected <sign>/<sequence>/<frame number>.npy, got {frames[0].relative_to(source)}"
+        )
+    shapes = some_shapes([path for files in folders.values() for path in files])
     if not shapes & {(width,) for width in ORDERS}:
         raise NotThisLayout(
             f"expected vectors of {WIDTHS} values, got shapes {sorted(shapes) or 'none readable'}"
         )
-    return named_once(
-        clip_at(place, files, splits=len(place.parts) == 3)._replace(folder=files[0].parent)
-        for place, files in folders.items()
-    )
+    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
 
 
 def read(clip: Clip) -> Raw:
@@ -71,12 +68,14 @@ def read(clip: Clip) -> Raw:
             found, best = (hands, pose), fit
     hands, pose = found
     body = None if pose is None else frames[:, pose : pose + 132].reshape(len(frames), 33, 4)
-    return checked(clip.place, hands, None if body is None else body_of(body))
+    raw = checked(clip.place, hands, None if body is None else body_of(body))
+    return raw._replace(gaps=len(frames) - len(clip.files))
 
 
 def _frames(clip: Clip) -> np.ndarray:
-    """The vectors of all frames, float32 (frames, width)."""
-    number, count = Counter(int(path.stem) for path in clip.files).most_common(1)[0]
+    """The vectors of all frames, float32 (frames, width); 0 for a missing number."""
+    numbers = [int(path.stem) for path in clip.files]
+    number, count = Counter(numbers).most_common(1)[0]
     if count > 1:
         raise ValueError(
             f"{clip.place}: expected one file per frame, got several for frame {number}: "
@@ -93,4 +92,9 @@ def _frames(clip: Clip) -> np.ndarray:
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "
                 f"{frame.size}: extract the sequence again"
             )
-    return np.stack(frames)
+    span = 1 + max(numbers) - min(numbers)
+    if span > MOST_GAPS * len(frames):  # other numbers than those of frames, such as times
+        return np.stack(frames)
+    whole = np.zeros((span, frames[0].size), np.float32)
+    whole[np.array(numbers) - min(numbers)] = frames
+    return whole

@@ -1,0 +1,196 @@
+"""Public data sets: archives are checked before anything is kept, and become data sets."""
+
+import hashlib
+import io
+import tarfile
+import urllib.error
+
+import numpy as np
+import pytest
+from recordings import motion, write_mp_data
+
+from jointprune import data as command
+from jointprune.importing import public
+from jointprune.importing.layouts import hand_tables, recognise
+from jointprune.importing.public import address, download, fetch, public_data_sets
+
+pytestmark = pytest.mark.usefixtures("alone")
+ABOUT = {
+    "title": "two signs", "repository": "ann/signs", "commit": "0" * 40, "licence": "MIT",
+    "folder": "MP_Data", "suffix": ".npy", "classes": ["hello", "no"], "layout": "mp-data",
+    "groups": "", "group_word": "session", "sha256": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch, workspace):
+    """An archive of four sessions with three signs, one of which is not kept; its record."""
+    root = tmp_path / "signs-0000"
+    kept = []
+    for session in range(4):
+        for i, sign in enumerate(("hello", "no", "idle")):
+            folder = root / "MP_Data" / f"day {session}" / sign / "0"
+            write_mp_data(folder, motion(6, seed=10 * session + i))
+            kept += [*folder.iterdir()] if sign != "idle" else []
+    (root / "model.npy").write_bytes(b"a model")
+    paths = {file.relative_to(root).as_posix(): file.read_bytes() for file in kept}
+    lines = [f"{hashlib.sha256(paths[path]).hexdigest()}  {path}\n"
+             for path in sorted(paths, key=str.encode)]  # fmt: skip
+    about = ABOUT | {"sha256": hashlib.sha256("".join(lines).encode()).hexdigest()}
+    monkeypatch.setattr(public, "public_data_sets", lambda: {"two": about})
+    monkeypatch.setattr(type(workspace), "raw", property(lambda self: self.path / "data" / "raw"))
+    return packed(root, tmp_path / "a.tar.gz"), about
+
+
+def packed(root, file):
+    with tarfile.open(file, "w:gz") as tar:
+        tar.add(root, root.name)
+    return file
+
+
+def test_an_archive_becomes_a_data_set_of_the_classes_kept(archive, workspace):
+    file, about = archive
+    data, report = fetch("two", workspace, file)
+    assert set(data.classes) == {"hello", "no"} and report["unmatched"] == []
+    assert set(data.groups) == {f"day {i}" for i in range(4)}
+    assert data.meta["groups_by"] == "session"
+    origin = f"https://github.com/ann/signs at {'0' * 40}"
+    assert data.meta["origin"] == {"title": "two signs", "licence": "MIT", "source": origin}
+    file.unlink()  # a second time the files are there
+    assert fetch("two", workspace)[0].sha256 == data.sha256
+    assert address(about) == f"https://codeload.github.com/ann/signs/tar.gz/{'0' * 40}"
+
+
+def added(file, *members):
+    """The archive with further members: (name, content), or (name, target) of a link."""
+    with tarfile.open(file, "r:gz") as old:
+        content = [(m, old.extractfile(m).read() if m.isreg() else b"") for m in old]
+    with tarfile.open(file, "w:gz") as new:
+        for member, text in content:
+            new.addfile(member, io.BytesIO(text))
+        for name, text in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(text, str):
+                info.type, info.linkname = tarfile.SYMTYPE, text
+                new.addfile(info)
+            else:
+                info.size = len(text)
+                new.addfile(info, io.BytesIO(text))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("s/MP_Data/day 0/no/0/99.npy", b"more")], "expected files of checksum"),
+        ([("s/../../evil.npy", b"x")], r"paths inside a folder, got s/\.\./"),
+        ([("/evil.npy", b"x")], "paths inside a folder, got /evil"),
+        ([("s/MP_Data/day 0/no/0/99.npy", "/etc/passwd")], "plain files .* a link"),
+    ],
+)
+def test_other_content_links_and_paths_out_of_the_folder_are_refused(
+    archive, workspace, members, message
+):
+    file, _ = archive
+    added(file, *members)
+    with pytest.raises(ValueError, match=message):
+        fetch("two", workspace, file)
+    assert not (workspace.raw / "two").exists()
+    assert not list(workspace.path.rglob("evil.npy"))
+
+
+def test_a_cut_archive_an_absent_one_and_one_too_large_are_refused(archive, workspace, monkeypatch):
+    file, _ = archive
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no archive"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"expected a whole \.tar\.gz of ann/signs"):
+            fetch("two", workspace, file)
+    file.write_bytes(whole)
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="or more bytes"):
+        patch.setattr(public, "MOST_BYTES", 100)
+        fetch("two", workspace, file)
+    file.unlink()
+    with pytest.raises(ValueError, match="No such file"):
+        fetch("two", workspace, file)
+    assert not (workspace.raw / "two").exists()
+
+
+def test_without_a_network_the_error_says_how_to_go_on(tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(public.urllib.request, "urlopen", offline)
+    with pytest.raises(RuntimeError, match=r"no network.*pass --archive FILE"):
+        download("https://example.org/a.tar.gz", tmp_path / "a")
+
+
+def test_the_command_says_source_and_licence(archive, workspace, monkeypatch, capsys):
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    monkeypatch.setattr(command, "ROOT", workspace.path)
+    command.main(["fetch", "two", "--archive", str(archive[0])])
+    said = capsys.readouterr().out
+    assert "8 clips, 2 classes, signers: unknown, groups: 4 (by session)" in said
+    assert said.endswith(f"cite https://github.com/ann/signs at {'0' * 40}, licence MIT\n")
+
+
+def test_every_record_is_complete():
+    for about in public_data_sets().values():
+        assert set(about) == set(ABOUT)
+        assert len(about["commit"]) == 40 and len(about["sha256"]) == 64
+        assert not about["groups"] or (public.HERE / about["groups"]).is_file()
+
+
+# Hands in the order they were detected
+
+
+def table(hands, face=0.5):
+    """The rows of (T, 2, 21, 3) hands, NaN where missing."""
+    values = np.concatenate([np.full((len(hands), 2), face), hands.reshape(len(hands), -1)], 1)
+    cells = [";".join("" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
+    return "\n".join([";".join(hand_tables.COLUMNS), *cells, ""])
+
+
+def two_hands(frames=12):
+    """The right hand's wrist at 0.3 from the picture's left, the left one's at 0.7; at depth 0."""
+    hands = motion(frames).reshape(frames, 2, 21, 3).astype(np.float32)
+    hands[..., 0] += 0.7 - hands[:, :1, :1, 0]
+    hands[:, 1, :, 0] += 0.3 - hands[:, 1, :1, 0]
+    return hands
+
+
+def test_hands_in_any_order_are_told_apart_by_their_place_and_continuity(tmp_path):
+    """Blocks change places from frame to frame; for some frames one hand is alone, once crossed."""
+    hands = two_hands()
+    hands[3, 0] = np.nan  # the left hand is missing
+    hands[5:7, 1] = np.nan
+    detected, rng = hands.copy(), np.random.default_rng(0)
+    for frame in range(len(hands)):
+        seen = np.isfinite(hands[frame, :, 0, 0])
+        if not seen.all():  # a lone hand is in the first block
+            detected[frame] = hands[frame][np.argsort(~seen, kind="stable")]
+        elif rng.random() < 0.5:
+            detected[frame] = hands[frame, ::-1]
+    path = tmp_path / "s" / "Bär" / "0.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(table(detected), encoding="utf-8")
+    layout, (clip,) = recognise(tmp_path / "s")
+    assert (layout, clip.label) == ("hand-tables", "Bär")
+    raw = hand_tables.read(clip)
+    np.testing.assert_allclose(raw.hands.reshape(hands.shape), hands, atol=1e-6)
+    assert raw.body is None
+
+
+def test_hands_that_cross_stay_the_same_hands():
+    """The left hand moves past the right one in small steps and comes back."""
+    x = np.stack([0.7 - 0.5 * np.sin(np.linspace(0, np.pi, 40)), np.full(40, 0.35)], axis=1)
+    wrists = np.stack([x, np.stack([np.full(40, 0.2), np.full(40, 0.6)], 1)], axis=-1)
+    assert (x[:, 0] < x[:, 1]).any()
+    assert not hand_tables.second_is_left(x, np.full(40, 0.5), wrists).any()
+    swapped = hand_tables.second_is_left(x[:, ::-1], np.full(40, 0.5), wrists[:, ::-1])
+    assert swapped.all()
+
+
+def test_other_tables_are_no_recordings_of_hands(tmp_path):
+    (tmp_path / "labels.csv").write_text("clip,label\na,b\n")
+    with pytest.raises(ValueError, match="hand-tables: expected tables of 128 columns face_x"):
+        recognise(tmp_path)
