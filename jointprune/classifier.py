@@ -45,6 +45,8 @@ class SignClassificationLightning(lightning.LightningModule):
         The gates, a `JointPruningLayer` or a variant of it.
     encoder
         One of `models.ENCODERS`.
+    trained_on
+        Name, checksum (`sha256`) and classes of the data set, kept in checkpoints; {} if unknown.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class SignClassificationLightning(lightning.LightningModule):
         c = self.config
         # Only types that torch accepts when it loads a checkpoint with weights_only=True.
         self.save_hyperparameters({"config": asdict(c) | {"joints": list(c.joints)}})
+        self.trained_on: dict = {}
         self.joint_pruning = _mask(c)
         if c.mask in ("open", "any-subset"):
             # The loss does not depend on these logits, and DDP would wait for their gradient.
@@ -202,6 +205,12 @@ class SignClassificationLightning(lightning.LightningModule):
             optimizer, [lambda step: one_cycle(step / steps), lambda step: 1.0]
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["trained_on"] = self.trained_on
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        self.trained_on = checkpoint.get("trained_on", {})
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path, **kwargs):

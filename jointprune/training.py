@@ -118,6 +118,8 @@ def fit(
         logging.getLogger(name).setLevel(logging.ERROR)  # which name devices once per run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
+    name = str(data.meta.get("name", "unknown"))
+    model.trained_on = {"name": name, "sha256": data.sha256, "classes": list(data.classes)}
     path, batches = GatePath(), batches_of(run, data)
     options = {**QUIET, **trainer_options}
     trainer = lightning.Trainer(

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
@@ -67,7 +69,8 @@ def workspace(tmp_path_factory) -> Workspace:
 @pytest.fixture(scope="module")
 def few(recordings, workspace) -> SignDataset:
     """The recordings as the importer reads them."""
-    data, _ = import_recordings(recordings, "few", workspace, groups="pattern:([a-z]+)")
+    data, _ = import_recordings(
+        recordings, "few", workspace, groups="pattern:([a-z]+)", leading_hand="signer")  # fmt: skip
     assert len(data) == 9 and data.classes == LETTERS
     return data
 
@@ -180,7 +183,7 @@ def test_no_file_names_a_path_of_this_machine(exported):
 def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the_package(
     exported, recordings, few, model, monkeypatch, capsys
 ):
-    assert few.meta["mirrored"] == ["ise"]
+    assert set(few.groups[few.clips["leading_hand"] == "left"]) == {"ise"}
     expected = predict(model, few, np.arange(len(few)))
     monkeypatch.setitem(sys.modules, "jointprune", None)  # it cannot be imported
     for clip, own in zip(few.clips.itertuples(), expected, strict=True):
@@ -190,6 +193,23 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the
         variables = runpy.run_path(str(exported / "read_a_clip.py"))
         assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
+
+
+def test_the_example_refuses_two_people_and_a_file_without_a_body(
+    exported, recordings, tmp_path, monkeypatch
+):
+    whole = Pose.read(next(recordings.rglob("*.pose")).read_bytes())
+    hands = [c.name for c in whole.header.components if "HAND" in c.name]
+    nobody = whole.get_components(hands)
+    twice = (np.repeat(part, 2, axis=1) for part in (whole.body.data, whole.body.confidence))
+    two = NumPyPoseBody(whole.body.fps, *twice)
+    for name, pose in (("nobody", nobody), ("two", Pose(whole.header, two))):
+        with (tmp_path / f"{name}.pose").open("wb") as file:
+            pose.write(file)
+        arguments = ["", str(exported / "model.onnx"), str(tmp_path / f"{name}.pose")]
+        monkeypatch.setattr("sys.argv", arguments)
+        with pytest.raises(SystemExit, match="expected one person with POSE_LANDMARKS"):
+            runpy.run_path(str(exported / "read_a_clip.py"))
 
 
 def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):
@@ -242,7 +262,25 @@ def refused(capsys, checkpoint, dataset, *options) -> str:
     return capsys.readouterr().err
 
 
+def test_another_data_set_with_as_many_classes_is_refused(checkpoint, few, tmp_path, capsys):
+    """Its labels would be given to the classes of the training."""
+    clips = few.clips.assign(label=few.clips["label"].map(dict(zip("ABC", "XYZ", strict=True))))
+    meta = {key: value for key, value in few.meta.items() if key != "sha256"}
+    arrays = {"poses": few.poses, "present": few.present, "joints": few.joints}
+    where = tmp_path / "other"
+    other = save_dataset(where, **arrays, clips=clips, classes=("X", "Y", "Z"), meta=meta)
+    error = refused(capsys, checkpoint, other.folder, "--out", tmp_path / "out")
+    assert f"data set of the training, 'few' of checksum {few.sha256[:12]}, got" in error
+    known = torch.load(checkpoint, weights_only=True)["trained_on"]
+    assert known == {"name": "few", "sha256": few.sha256, "classes": ["A", "B", "C"]}
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_data_set_of_other_labels_is_refused(checkpoint, toy, tmp_path, capsys):
+    """Also by a checkpoint of older code, which does not know its data set."""
+    content = torch.load(checkpoint, weights_only=True)
+    del content["trained_on"]
+    torch.save(content, checkpoint := tmp_path / "old.ckpt")
     save_dataset(tmp_path / "toy", **toy)
     out = ["--out", tmp_path / "out"]
     error = refused(capsys, checkpoint, tmp_path / "toy", *out)

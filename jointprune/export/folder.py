@@ -7,7 +7,6 @@ from zipfile import is_zipfile
 import torch
 
 from jointprune.classifier import SignClassificationLightning
-from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.export.program import Recogniser, description, largest_difference, write
 from jointprune.extras import require
@@ -21,7 +20,7 @@ FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, 
 def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tuple[Path, float]:
     """Export a checkpoint into a new folder, by default `export` beside it.
 
-    `dataset` is that of the training, as a checkpoint does not hold the names of its classes.
+    `dataset` is that of the training, with which the files are tried.
     Returns the folder and the largest difference between a probability that its files compute and
     the model's. Raises ValueError for another data set, a model whose gates cannot close joints
     and a difference above 1e-5; FileExistsError if `out` is not empty.
@@ -31,7 +30,7 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
     model = load_checkpoint(checkpoint)
-    data = dataset_named(dataset, model.config)
+    data = dataset_named(dataset, model)
     with scratch_folder(out.parent) as scratch:
         recogniser = Recogniser(model).eval()
         write(recogniser, description(recogniser.config, data, checkpoint), scratch)
@@ -65,9 +64,15 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
         raise ValueError(refusal.format(reason)) from error
 
 
-def dataset_named(name: str, config: TrainingConfig) -> SignDataset:
-    """Open a checkpoint's data set; its classes, coordinates and joints must fit the model's."""
-    data = open_dataset(name)
+def dataset_named(name: str, model: SignClassificationLightning) -> SignDataset:
+    """Open the data set that a model was trained on; ValueError for another one."""
+    data, config, known = open_dataset(name), model.config, model.trained_on
+    if known and known["sha256"] != data.sha256:
+        raise ValueError(
+            f"expected the data set of the training, {known['name']!r} of checksum "
+            f"{known['sha256'][:12]}, got {name!r} of {data.sha256[:12]}: name that one, or train "
+            "on this one"
+        )
     expected = (config.num_classes, config.coords)
     got = (len(data.classes), data.poses.shape[-1])
     unknown = sorted(set(config.joints) - set(data.joints))

@@ -23,6 +23,8 @@ if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
 model = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
 pose = Pose.read(Path(sys.argv[2]).read_bytes())
+if pose.body.data.shape[1] != 1 or "POSE_LANDMARKS" not in [c.name for c in pose.header.components]:
+    sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
 xy = pose.body.data.data[:, 0, :, :2]
 seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
 find, mirror = pose.header.get_point_index, sys.argv[3:] == ["left"]
