@@ -1,6 +1,7 @@
 """One hand motion, written in every layout by the layout's own library."""
 
 import io
+import json
 import pickle
 import tracemalloc
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from recordings import write_frames
 
 from jointprune.importing.layouts import pose
 from jointprune.recordings import HAND_POINTS
+from jointprune.skeleton import JOINT_NAMES
 
 BODY = [11, 12, 15, 16]
 SIZE = np.float32([640, 480])
@@ -35,6 +37,7 @@ class Motion:
         self.pose = rng.uniform(0.2, 0.8, size=(FRAMES, 33, 3)).astype(np.float32)
         self.pose_seen = np.ones((FRAMES, 33), dtype=bool)
         self.pose_seen[4] = False
+        self.pose[:, 15:17, :2] = self.hands[:, [0, 21], :2] + 0.01  # the arms end at the hands
 
     def filled(self, nothing):
         """Hands and pose with `nothing` where they were not seen."""
@@ -91,6 +94,46 @@ def stack(motion, columns=3):
     return np.concatenate([points, np.zeros((FRAMES, 543, 1))], axis=2)[..., :columns]
 
 
+def tssi(motion):
+    """An array whose pose comes before the face, a missing hand's wrist repeated."""
+    hands, body = motion.filled(np.nan)
+    wrists = np.repeat(np.random.default_rng(0).random((FRAMES, 2, 3)), 21, axis=1)
+    hands = np.where(motion.seen[..., None], hands, wrists)
+    return np.concatenate([body, np.full((FRAMES, 468, 3), 0.5), hands], axis=1)
+
+
+def whole_body(motion, more=0):
+    """COCO-WholeBody in pixels with scores; `more` points behind."""
+    points = np.zeros((FRAMES, 133 + more, 3))
+    points[:, 91:133, :2] = motion.hands[..., :2] * SIZE
+    points[:, 91:133, 2] = np.where(motion.seen, 0.8, 0.1)
+    points[:, [5, 6, 9, 10], :2] = motion.pose[:, BODY, :2] * SIZE
+    points[:, [5, 6, 9, 10], 2] = np.where(motion.pose_seen[:, BODY], 0.9, 0.0)
+    return points
+
+
+def write_openpose(source, motion):
+    points = whole_body(motion)
+    for frame in range(FRAMES):
+        hands = np.where(motion.seen[frame, :, None], points[frame, 91:133], 0)
+        pose = np.zeros((25, 3))
+        pose[[5, 2, 7, 4]] = points[frame, [5, 6, 9, 10]]
+        person = {"pose_keypoints_2d": pose.ravel().tolist(),
+                  "hand_left_keypoints_2d": hands[:21].ravel().tolist(),
+                  "hand_right_keypoints_2d": hands[21:].ravel().tolist()}  # fmt: skip
+        file = source / "hello" / "1" / f"x_{frame:012d}_keypoints.json"
+        write(file, json.dumps({"version": 1.3, "people": [person]}))
+
+
+def long_table(motion):
+    """A row for each joint seen, in another order, frames from 5."""
+    rows = [(5 + frame, JOINT_NAMES[joint] if joint % 2 else joint, *map(float, point))
+            for frame in range(FRAMES) for joint, point in enumerate(motion.hands[frame])
+            if motion.seen[frame, joint]]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["frame", "landmark", "x", "y", "z"])
+    return table.sample(frac=1, random_state=0).to_csv(index=False)
+
+
 def table(motion):
     """The long table of `asl-signs`, its rows shuffled; frames start at 20."""
     hands, body = motion.filled(np.nan)
@@ -145,6 +188,13 @@ WRITERS = {
     "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),
+    "arrays in TSSI's order": lambda s, m: write(s / "hello" / "1.npy", tssi(m)),
+    "arrays of COCO-WholeBody": lambda s, m: write(s / "hello" / "1.npy", whole_body(m)),
+    "arrays of COCO-WholeBody and more": lambda s, m: write(
+        s / "hello" / "1.npy", whole_body(m, 3)
+    ),
+    "openpose": write_openpose,
+    "hand-tables in long form": lambda s, m: write(s / "hello" / "1.csv", long_table(m)),
     "asl-signs": write_asl,
     "openhands": lambda s, m: write(s / "hello" / "1.pkl", keypoints(m)),
     "openhands with a person's axis": lambda s, m: write(s / "hello" / "1.pkl", keypoints(m, True)),

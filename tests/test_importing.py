@@ -7,11 +7,13 @@ import sys
 import zipfile
 from itertools import product
 from pathlib import Path, PurePath
+from types import SimpleNamespace
 
+import layout_sources as sources
 import numpy as np
 import pandas as pd
 import pytest
-from recordings import SHOULDERS, in_shoulder_widths, motion, write_mp_data
+from recordings import SHOULDERS, body_of, in_shoulder_widths, motion, write_mp_data
 
 from jointprune import data as command
 from jointprune.data import load_dataset
@@ -536,3 +538,59 @@ def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, workspace,
     where = own["index"].to_numpy()
     assert np.array_equal(data.present[where], dataset.present)
     assert np.abs(data.poses[where] - dataset.poses)[dataset.present].mean() < 0.04
+
+
+# AUTSL as people have it: splits, names and labels of each release, on made-up motion
+
+PUBLISHED = ["train", "val", "test"]
+LABELS = "".join(f"signer{10 * p + s}_sample{c},{c}\n" for p in range(3) for s in range(2)
+                 for c in range(2))  # fmt: skip
+
+
+def release(root, form):
+    """Two signs by two signers in each part of the split, in the form of a release."""
+    for part, split in enumerate(PUBLISHED):
+        for signer, sign in product(range(2), range(2)):
+            made = SimpleNamespace(hands=motion(6, seed=100 * part + 10 * signer + sign))
+            made.seen = np.ones((6, 42), bool)
+            made.pose, made.pose_seen = body_of(made.hands)[..., :3], np.ones((6, 33), bool)
+            made.filled = lambda _, made=made: (made.hands, made.pose)
+            name = f"signer{10 * part + signer}_sample{sign}"
+            files = {
+                "openhands": (f"{split}_poses/{name}_color.pkl", sources.keypoints),
+                "sign-language-datasets": (
+                    f"{split.replace('val', 'validation')}/{name}.pose", sources.pose_bytes),
+                "study": (f"{split}_skel/{name}_color_landmarks.npy", sources.stack),
+                "TSSI": (f"pose_{split}/{name}.npy", sources.tssi),
+                "SAM-SLR": (f"{split}/{name}_color.mp4.npy", sources.whole_body),
+            }  # fmt: skip
+            place, form_of = files[form]
+            sources.write(root / place, form_of(made))
+    labels = root.parent / "labels.csv"
+    if form == "study":
+        rows = ["rgb_path,depth_path,skel_path,label"]
+        rows += [f"a/{name}_color.mp4,b,c/{name}_color_landmarks.npy,{label}"
+                 for name, label in (line.split(",") for line in LABELS.split())]  # fmt: skip
+        labels.write_text("\n".join(rows))
+    else:
+        labels.write_bytes(LABELS.replace("\n", "\r\n").encode())
+    return labels
+
+
+@pytest.mark.parametrize(
+    "form", ["openhands", "sign-language-datasets", "study", "TSSI", "SAM-SLR"]
+)
+def test_every_release_of_autsl_is_one_import(tmp_path, workspace, form):
+    labels = release(tmp_path / "AUTSL", form)
+    data, report = import_recordings(tmp_path / "AUTSL", "autsl", workspace, labels=[labels])
+    assert data.official_split and report["splits"] == {"test": 4, "train": 4, "val": 4}
+    assert data.classes == ("0", "1") and len(set(data.signers)) == 6
+    assert report["labels_unused"] == report["rejected"] == report["unmatched"] == []
+    where = data.clips["clip"].str.endswith("signer11_sample1").to_numpy().argmax()
+    leads = data.clips["leading_hand"][where]
+    expected = in_shoulder_widths(motion(6, seed=111))
+    if leads == "left":
+        expected = np.roll(expected, 21, axis=1) * [-1, 1]
+    # Pixels of a picture of 640 x 480, in which y is as much shorter.
+    squeezed = 480 / 640 if form in ("sign-language-datasets", "SAM-SLR") else 1
+    np.testing.assert_allclose(data.poses[where], expected * [1, squeezed], atol=0.02)

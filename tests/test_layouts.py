@@ -38,17 +38,18 @@ def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
     name, clips = recognise(tmp_path)
     assert writer.startswith(name) and [clip.label for clip in clips] == ["hello"]
     raw = LAYOUTS[name].read(clips[0])
-    scale = SIZE if name == "pose" else 1
+    pixels = name in ("pose", "openpose") or "COCO" in writer
+    scale = SIZE if pixels else 1
     assert raw.hands.shape == (FRAMES, 42, 3) and raw.hands.dtype == np.float32
     np.testing.assert_allclose(
         raw.hands[motion.seen, :2] / scale, motion.hands[motion.seen, :2], 1e-6
     )
-    flat = name == "pose" or writer.endswith("without depth")
+    flat = pixels or writer.endswith("without depth")
     depth = np.full_like(motion.hands[..., 2], np.nan) if flat else motion.hands[..., 2]
     np.testing.assert_array_equal(raw.hands[motion.seen, 2], depth[motion.seen])
     missing = ~hands_seen(raw.hands[..., :2], raw.confidence)
     np.testing.assert_array_equal(missing, ~motion.seen[:, ::21])
-    if writer.endswith("126"):
+    if writer.endswith(("126", "long form")):
         assert raw.body is None
     else:
         body = np.where(motion.pose_seen[:, BODY, None], motion.pose[:, BODY, :2] * scale, np.nan)
@@ -215,7 +216,9 @@ def read_array(folder, values):
 
 def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, motion):
     for shape in ((6, 543), (6, 543, 5), (6, 553, 3)):
-        with pytest.raises(ValueError, match=r"expected an array \(frames, 543, 2 to 4\), got"):
+        with pytest.raises(
+            ValueError, match=r"expected an array \(frames, 543 or 133, 2 to 4\), got"
+        ):
             read_array(tmp_path, np.zeros(shape))
     for row, value in ((540, 1e300), (468 + 11, np.inf)):  # of a hand, of the body
         values = stack(motion)
@@ -330,3 +333,47 @@ def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):
         recognise(tmp_path / "nowhere")
     with pytest.raises(NotThisLayout, match=r"expected \.pkl files, got 1 \.(npy|pose), 1 "):
         recognise(tmp_path, "openhands")
+
+
+# hand-tables and openpose
+
+
+@pytest.mark.parametrize(
+    ("row", "got"),
+    [("5,left.wrist,0.1,0.1,0", "left.wrist"), ("6,elbow,0.1,0.1,0", "elbow"),
+     ("x,3,0.1,0.1,0", "'x'"), ("99999,3,0.1,0.1,0", r"\[\]")],
+)  # fmt: skip
+def test_a_long_table_names_the_row_that_is_repeated_or_unknown(tmp_path, motion, row, got):
+    lines = ["frame,landmark,x,y,z", "5,left.wrist,0.2,0.2,0", row]
+    file = write(tmp_path / "x.csv", "\n".join(lines))
+    with pytest.raises(ValueError, match=rf"x.csv: expected one row .* got .*{got}"):
+        LAYOUTS["hand-tables"].read(Clip("x", "", "", "", (file,)))
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [('{"people": [{}, {}]}', "2 people"), ('{"people": [{}]}', "hand_left_keypoints_2d"),
+     ("[", "Expecting value"), ("[]", "list indices"), ('{"people": 3}', "object of type 'int'"),
+     ('{"people": [{"hand_left_keypoints_2d": [1, 2, 3], "hand_right_keypoints_2d": []}]}',
+      "1 points of hands")],
+)  # fmt: skip
+def test_a_frame_of_openpose_without_one_persons_hands_is_named(tmp_path, content, got):
+    file = write(tmp_path / "0_keypoints.json", content)
+    with pytest.raises(ValueError, match=rf"0_keypoints.json: expected one person .*{got}"):
+        LAYOUTS["openpose"].read(Clip("x", "", "", "", (file,)))
+
+
+def test_frames_in_which_openpose_saw_nobody_are_without_hands(tmp_path, motion):
+    WRITERS["openpose"](tmp_path, motion)
+    file = next((tmp_path / "hello" / "1").glob("*_000000000002_keypoints.json"))
+    file.write_text('{"people": []}')
+    _, (clip,) = recognise(tmp_path)
+    raw = LAYOUTS["openpose"].read(clip)
+    assert not hands_seen(raw.hands[..., :2], raw.confidence)[2].any()
+    assert np.isnan(raw.body[2]).all() and np.isfinite(raw.body[1]).all()
+
+
+def test_sam_slrs_packed_form_is_refused_with_the_reason(tmp_path):
+    write(tmp_path / "train" / "1_color.mp4.npy", np.ones((5, 27, 3)))
+    with pytest.raises(ValueError, match="27 of the body and hands, the packed form of SAM-SLR"):
+        recognise(tmp_path)

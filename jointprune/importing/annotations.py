@@ -5,19 +5,25 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from jointprune.importing.layouts.clips import Clip, nfc
+from jointprune.importing.layouts.clips import Clip, bare, nfc
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
+# Names of a column that holds clips, the first one found counts.
+CLIPS = ("clip", "skel_path", "path", "file", "filename", "rgb_path", "video")
 # Takes clips; returns the group of each by its name, and what a group is: "signer", "folder" (above
 # the sign) or "part".
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
 def read_names(paths: list[Path], column: str) -> dict[str, str]:
-    """Label or signer (the `column`) by clip, from CSV files; a row "clip,..." is a header."""
+    """Label or signer (the `column`) by clip, from CSV files of two columns.
+
+    A first row is a header if it begins with "clip", or if it names the column and one of CLIPS
+    among others.
+    """
     found = {}
     for path in paths:
         try:
@@ -27,7 +33,13 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
             raise ValueError(
                 f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
             ) from error
-        header = bool(rows) and [cell.lower() for cell in rows[0][:1]] == ["clip"]
+        names = [cell.lower() for cell in rows[0]] if rows else []
+        if column in names and (of_clip := [name for name in CLIPS if name in names]):
+            places = names.index(of_clip[0]), names.index(column)
+            rows = [[row[i] for i in places] if len(row) == len(names) else row for row in rows]
+            rows[1:] = [[_clip_name(row[0]), *row[1:]] for row in rows[1:] if row]
+            names = ["clip"]
+        header = names[:1] == ["clip"]
         if not any(rows[header:]):
             raise ValueError(f"{path}: expected rows of clip,{column}, got none: add them")
         for number, row in enumerate(rows[header:], start=1 + header):
@@ -41,6 +53,12 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
                     f"{found[row[0]]!r} and {row[1]!r}: remove one"
                 )
     return found
+
+
+def _clip_name(path: str) -> str:
+    """A clip's name from the path of a file that was made of it."""
+    name = PurePosixPath(path.replace("\\", "/")).name
+    return bare(name.removesuffix(Path(name).suffix)) if Path(name).suffix else name
 
 
 def with_labels(clips: list[Clip], labels: dict[str, str]) -> list[Clip]:

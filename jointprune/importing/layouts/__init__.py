@@ -15,6 +15,7 @@ from jointprune.importing.layouts import (
     hand_tables,
     mp_data,
     openhands,
+    openpose,
     pose,
     video,
 )
@@ -28,6 +29,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "asl-signs": asl_signs,
     "openhands": openhands,
     "hand-tables": hand_tables,
+    "openpose": openpose,
     "video": video,
 }
 

@@ -1,10 +1,14 @@
-"""`.npy` files of shape (frames, 543, 2 to 4), one per clip: `<anything>/<clip>.npy`.
+"""`.npy` files of shape (frames, points, 2 to 4), one per clip: `<anything>/<clip>.npy`.
 
-Coordinates are image fractions, NaN where missing. A fourth column, visibility, is ignored: it
-is 0 for hands that are present.
+543 points are MediaPipe Holistic's, in image fractions: face, pose, left and right hand, or (TSSI)
+pose, face, hands; where the pose is, its wrists tell. A missing hand is NaN, or its wrist repeated.
+A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
+COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score.
 """
 
 from pathlib import Path
+
+import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
@@ -17,34 +21,64 @@ from jointprune.importing.layouts.clips import (
     load_npy,
     some_shapes,
 )
+from jointprune.skeleton import JOINTS
 
-POINTS = 543  # 468 of the face, 33 of the pose, 21 of each hand
-POSE, HANDS = slice(468, 501), slice(501, 543)
+HOLISTIC, WHOLE_BODY = 543, 133
+HANDS = {HOLISTIC: slice(501, 543), WHOLE_BODY: slice(91, 133)}
+POSES = (slice(468, 501), slice(0, 33))  # of Holistic: behind the face, or before it
+COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
+SEEN = 0.3  # mean score of a hand, from which mmpose draws it
+SAM_SLR_PACKED = 27
 
 
 def find(source: Path) -> list[Clip]:
     """Every `.npy` file below a folder, if some of them have this shape."""
     paths = files_below(source, ".npy")
     shapes = some_shapes(paths)
-    if not any(_fits(shape) for shape in shapes):
+    if not any(points_of(shape) for shape in shapes):
+        if any(len(shape) > 1 and SAM_SLR_PACKED in shape for shape in shapes):
+            raise NotThisLayout(
+                f"expected all points of a hand, got {SAM_SLR_PACKED} of the body and hands, the "
+                "packed form of SAM-SLR, which leaves joints out: use its arrays of 133 points"
+            )
         raise NotThisLayout(
-            f"expected arrays (frames, {POINTS}, 2 to 4), got shapes "
+            f"expected arrays (frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), got shapes "
             f"{sorted(shapes) or 'none readable'}"
         )
     return clips_of_files(source, paths)
 
 
 def read(clip: Clip) -> Raw:
-    """Hands and body in image fractions."""
+    """Hands and body, in image fractions or in pixels."""
     values = load_npy(clip.place)
-    if not _fits(values.shape):
+    points = points_of(values.shape)
+    if not points:
         raise ValueError(
-            f"{clip.place}: expected an array (frames, {POINTS}, 2 to 4), got {values.shape}: "
-            "move files that are not recordings elsewhere"
+            f"{clip.place}: expected an array (frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), got "
+            f"{values.shape}: move files that are not recordings elsewhere"
         )
-    points = values[..., :3]
-    return checked(clip.place, points[:, HANDS], body_of(points[:, POSE]))
+    hands = values[:, HANDS[points]]
+    if points == WHOLE_BODY:
+        scores = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2)
+        confidence = np.repeat((scores > SEEN).astype(np.float32), len(JOINTS), axis=1)
+        body = np.where(values[:, COCO_BODY, 2:3] > SEEN, values[:, COCO_BODY, :2], np.nan)
+        return checked(clip.place, hands[..., :2], body, confidence)
+    bodies = [body_of(values[:, pose, :3]) for pose in POSES]
+    return checked(clip.place, hands[..., :3], min(bodies, key=lambda body: _apart(body, hands)))
 
 
-def _fits(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and shape[1] == POINTS and 2 <= shape[2] <= 4
+def points_of(shape: tuple[int, ...]) -> int:
+    """Whose points an array of this shape holds: HOLISTIC, WHOLE_BODY, or 0 for neither."""
+    if len(shape) != 3 or not 2 <= shape[2] <= 4:
+        return 0
+    if shape[1] == HOLISTIC:
+        return HOLISTIC
+    # Some programs append points to COCO-WholeBody's; without a score no hand could be missing.
+    return WHOLE_BODY if WHOLE_BODY <= shape[1] < HOLISTIC and shape[2] == 3 else 0
+
+
+def _apart(body: np.ndarray, hands: np.ndarray) -> float:
+    """Median distance of the body's wrists from those of the hands; infinite if unknown."""
+    far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
+    far = far[np.isfinite(far)]
+    return float(np.median(far)) if len(far) else np.inf

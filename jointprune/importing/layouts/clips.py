@@ -23,6 +23,10 @@ SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
     "valid": "val", "validation": "val", "dev": "val", "development": "val",
 }  # fmt: skip
+# Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
+BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
+# Ends of the names of files made from a video, which the video's own name does not have.
+MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 
@@ -88,7 +92,16 @@ def files_below(source: Path, suffix: str) -> list[Path]:
 
 def split_of(place: PurePath) -> str:
     """The published split that the first folder of a path names, or ""."""
-    return SPLITS.get(place.parts[0].lower(), "") if len(place.parts) > 1 else ""
+    words = set(re.split(r"[\W_]+", place.parts[0].lower())) - BESIDE_SPLITS
+    return SPLITS.get(words.pop(), "") if len(place.parts) > 1 and len(words) == 1 else ""
+
+
+def bare(name: str) -> str:
+    """A clip's name without what programs add to the name of its video."""
+    for end in MADE_FROM_VIDEO:
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return name
 
 
 def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
@@ -113,7 +126,7 @@ def _clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
     folders = place.parts[1 if split else 0 : -1]
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
-        name=nfc(place.as_posix().removesuffix("_color")),
+        name=nfc(bare(place.as_posix())),
         label=one_line(folders[-1]) if folders else "",
         signer=nfc(signer[1]) if signer else "",
         split=split,
@@ -178,10 +191,11 @@ def body_of(pose: np.ndarray) -> np.ndarray:
 def hands_seen(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
     """Which hands of (frames, 42, coordinates) are present: bool (frames, 2), left then right.
 
-    A hand is missing if any value is NaN, all are 0, or any joint's confidence is not above 0.
+    A hand is missing if any value is NaN, all its joints are at one place (0, or the wrist), or any
+    joint's confidence is not above 0.
     """
-    values = hands.reshape(len(hands), len(HANDS), -1)
-    seen = ~np.isnan(values).any(axis=-1) & (values != 0).any(axis=-1)
+    points = hands.reshape(len(hands), len(HANDS), len(JOINTS), -1)
+    seen = ~np.isnan(points).any(axis=(2, 3)) & (points != points[:, :, :1]).any(axis=(2, 3))
     if confidence is not None:
         seen &= (confidence.reshape(len(hands), len(HANDS), -1) > 0).all(axis=-1)
     return seen

@@ -1,11 +1,15 @@
-"""Tables of hands in the order they were detected: `<sign>/<clip>.csv`, a row a frame.
+"""Tables of hands, `<sign>/<clip>.csv`, in image fractions or pixels, in one of two forms.
 
-Columns `face_x;face_y;landmark_x_1;landmark_y_1;landmark_z_1;...;landmark_z_42` in image fractions;
-the cells of a missing hand are empty. The first 21 landmarks are whichever hand was found first, so
-left and right are settled here, for all frames of a clip together.
+Long: columns `frame,landmark,x,y` and perhaps `z`, a row for each joint that was seen. A landmark
+is a name, "left.wrist", or its number, 0 to 41, the left hand first.
+
+In the order of detection, a row a frame: columns `face_x;face_y`, then `landmark_x_1;landmark_y_1;
+landmark_z_1` and so on to 42, empty for a missing hand. The first 21 landmarks are whichever hand
+was found first, so left and right are settled here, for all frames of a clip together.
 Source: https://github.com/Tachionstrahl/SignLanguageRecognition.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,35 +29,74 @@ from jointprune.skeleton import JOINT_NAMES, JOINTS
 COLUMNS = ["face_x", "face_y"] + [
     f"landmark_{axis}_{point}" for point in range(1, 1 + len(JOINT_NAMES)) for axis in "xyz"
 ]
+LONG = ("frame", "landmark", "x", "y")
+PLACES = {name: i for i, name in enumerate(JOINT_NAMES)}
+PLACES |= {name.replace(".", "_"): i for name, i in PLACES.items()}
+PLACES |= {str(i): i for i in range(len(JOINT_NAMES))}
+MOST_FRAMES = 10_000
 MOST_BYTES = 2**26  # of a table: hours of frames
 # How much a step of a hand from frame to frame weighs against its place beside the face.
 CONTINUITY = 4.0
 
 
 def find(source: Path) -> list[Clip]:
-    """Every `.csv` file below a folder, if one of the first few has these columns."""
+    """Every `.csv` file below a folder, if one of the first few has such columns."""
     paths = files_below(source, ".csv")
-    if not any(_header(path) == COLUMNS for path in paths[:5]):
+    if not any(_form(path) for path in paths[:5]):
         raise NotThisLayout(
-            f"expected tables of {len(COLUMNS)} columns {', '.join(COLUMNS[:5])}, ..., got "
+            f"expected tables of columns {', '.join(LONG)} or {', '.join(COLUMNS[:5])}, ..., got "
             f"{', '.join(_header(paths[0])[:5])} in {paths[0].name}"
         )
     return clips_of_files(source, paths)
 
 
 def read(clip: Clip) -> Raw:
-    """Hands in image fractions, left and right settled; the body is not recorded."""
+    """Hands with left and right settled; the body is not recorded."""
     path = clip.place
-    if path.stat().st_size > MOST_BYTES or _header(path) != COLUMNS:
+    if path.stat().st_size > MOST_BYTES or not (form := _form(path)):
         raise ValueError(
-            f"{path}: expected a table of {len(COLUMNS)} columns and {MOST_BYTES} bytes at most, "
-            f"got columns {_header(path)[:5]}: move files that are not recordings elsewhere"
+            f"{path}: expected a table of columns {', '.join(LONG)} or of {len(COLUMNS)} columns, "
+            f"and {MOST_BYTES} bytes at most, got columns {', '.join(_header(path)[:5])}: move "
+            "files that are not recordings elsewhere"
         )
+    return checked(path, _long(path) if form == "long" else _detected(path), None)
+
+
+def _long(path: Path) -> np.ndarray:
+    """Hands (frames, 42, 3) of a long table; NaN for joints without a row."""
+    table = pd.read_csv(path, sep=None, engine="python").rename(columns=str.lower)
+    landmarks = table["landmark"].map(lambda name: PLACES.get(str(name).strip().lower(), -1))
+    frames = pd.to_numeric(table["frame"], errors="coerce")
+    wrong = (landmarks < 0) | frames.isna() | (frames % 1 != 0)
+    repeated = table.assign(frame=frames, landmark=landmarks).duplicated(["frame", "landmark"])
+    if (wrong | repeated).any() or (span := int(np.ptp(frames)) + 1) > MOST_FRAMES:
+        row = table[wrong | repeated].head(1).to_dict("records")
+        raise ValueError(
+            f"{path}: expected one row for each frame and landmark (a name such as 'left.wrist', "
+            f"or 0 to 41) and {MOST_FRAMES} frames at most, got {row}: correct the table"
+        )
+    hands = np.full((span, len(JOINT_NAMES), 3), np.nan)
+    axes = [axis for axis in "xyz" if axis in table]
+    rows = (frames - frames.min()).astype(int), landmarks
+    hands[(*rows, slice(0, len(axes)))] = table[axes].to_numpy(float)
+    return hands
+
+
+def _detected(path: Path) -> np.ndarray:
+    """Hands (frames, 42, 3) of a table in the order of detection."""
     values = to_float32(pd.read_csv(path, sep=";", dtype=np.float32).to_numpy())
     hands = values[:, 2:].reshape(len(values), 2, len(JOINTS), 3)
     swap = second_is_left(hands[:, :, 0, 0], values[:, 0], hands[:, :, 0, :2])
     hands = np.where(swap[:, None, None, None], hands[:, ::-1], hands)
-    return checked(path, hands.reshape(len(hands), len(JOINT_NAMES), 3), None)
+    return hands.reshape(len(hands), len(JOINT_NAMES), 3)
+
+
+def _form(path: Path) -> str:
+    """ "detected", "long", or "" for another table."""
+    names = _header(path)
+    if names == COLUMNS:
+        return "detected"
+    return "long" if set(LONG) <= {name.strip('"').lower() for name in names} else ""
 
 
 def second_is_left(x: np.ndarray, face: np.ndarray, wrists: np.ndarray) -> np.ndarray:
@@ -85,6 +128,6 @@ def _header(path: Path) -> list[str]:
     """The columns of a table, or what its first line is instead."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            return file.readline(10_000).strip().split(";")
+            return re.split("[;,\t]", file.readline(10_000).strip())
     except (OSError, UnicodeDecodeError):
         return ["a file that cannot be read"]

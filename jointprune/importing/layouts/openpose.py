@@ -1,0 +1,73 @@
+"""OpenPose's files, `<sign>/<clip>/<...>_keypoints.json`, one per frame, in pixels.
+
+A hand is 21 triples x, y, confidence in MediaPipe's order; a missing one has confidence 0.
+Source: https://github.com/CMU-Perceptual-Computing-Lab/openpose, doc/02_output.md.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from jointprune.importing.layouts.clips import (
+    Clip,
+    NotThisLayout,
+    Raw,
+    checked,
+    clips_at,
+    files_below,
+    to_float32,
+)
+from jointprune.skeleton import JOINTS
+
+END = "_keypoints.json"
+HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
+BODY_25 = (5, 2, 7, 4)  # left, right shoulder, left, right wrist
+MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
+
+
+def find(source: Path) -> list[Clip]:
+    """Every folder of files that OpenPose wrote."""
+    folders = defaultdict(list)
+    for path in files_below(source, ".json"):
+        if path.name.endswith(END) and path.parent != source:
+            folders[path.parent.relative_to(source)].append(path)
+    if not folders:
+        raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
+    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
+
+
+def read(clip: Clip) -> Raw:
+    """Hands and body in pixels, frames in the order of their names."""
+    frames = [_frame(path) for path in clip.files]
+    hands, body = (to_float32(np.stack(part)) for part in zip(*frames, strict=True))
+    confidence = np.repeat(
+        (hands[..., 2].reshape(len(hands), 2, -1) > 0).any(axis=2), len(JOINTS), axis=1
+    )
+    body = np.where(body[..., 2:] > 0, body[..., :2], np.float32(np.nan))
+    return checked(clip.place, hands[..., :2], body, to_float32(confidence))
+
+
+def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Hands (42, 3) and shoulders and wrists (4, 3) of a frame; 0 where nobody is."""
+    none = np.zeros((2 * len(JOINTS), 3)), np.zeros((len(BODY_25), 3))
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES} bytes")
+        people = json.loads(path.read_bytes())["people"]
+        if len(people) > 1:
+            raise ValueError(f"{len(people)} people")
+        if not people:
+            return none
+        hands = np.concatenate([np.array(people[0][hand], float).reshape(-1, 3) for hand in HANDS])
+        body = np.array(people[0].get("pose_keypoints_2d", []), float).reshape(-1, 3)
+        body = body[list(BODY_25)] if len(body) else none[1]
+        if hands.shape != none[0].shape:
+            raise ValueError(f"{len(hands)} points of hands")
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: expected one person with {' and '.join(HANDS)} of 21 points, got {error}: "
+            "keep only the signer, and write hands"
+        ) from error
+    return hands, body
