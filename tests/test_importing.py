@@ -132,8 +132,8 @@ def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), labels)
     assert [clip.label for clip in found] == ["41", ""]
     assert annotations.without_clip(found, labels) == ["signer1_sample2"]
-    table.write_text("clip,label\nc\u0327ay,3\n", encoding="utf-8")
-    assert annotations.read_names([table], "label") == {"çay": "3"}  # one spelling of letters
+    table.write_text('clip,label\nc\u0327ay,"a\n b"\n', encoding="utf-8")
+    assert annotations.read_names([table], "label") == {"çay": "a b"}  # one spelling, one line
     with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
         annotations.with_labels(clips("a/1"), {"x": "1"})
 

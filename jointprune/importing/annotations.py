@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from jointprune.importing.layouts.clips import Clip, bare, nfc
+from jointprune.importing.layouts.clips import Clip, bare, one_line
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
@@ -28,7 +28,7 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
     for path in paths:
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = [[nfc(cell.strip()) for cell in row] for row in csv.reader(file)]
+                rows = [[one_line(cell) for cell in row] for row in csv.reader(file)]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ValueError(
                 f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
