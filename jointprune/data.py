@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 
 from jointprune.dataset import SignDataset
-from jointprune.recordings import LEADING
 from jointprune.store import open_dataset
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace
 
@@ -66,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Make a data set; print what was found and where the files are."""
     from jointprune.importing.layouts import LAYOUTS
     from jointprune.importing.public import public_data_sets
+    from jointprune.recordings import LEADING
 
     parser = argparse.ArgumentParser(prog="python -m jointprune.data", description=__doc__)
     commands = parser.add_subparsers(required=True)

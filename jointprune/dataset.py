@@ -1,6 +1,7 @@
 """`SignDataset`: recordings as arrays, and folds that keep their groups apart."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ class SignDataset:
         both = self.hand_presence()["both"]
         return sorted(both.index[both > TWO_HANDED])
 
-    @property
+    @cached_property  # every balanced training reads it
     def handedness(self) -> np.ndarray:
         """Whether a clip is "one-handed" or "two-handed", str (clips,).
 

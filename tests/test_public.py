@@ -185,8 +185,8 @@ def test_hands_that_cross_stay_the_same_hands():
     x = np.stack([0.7 - 0.5 * np.sin(np.linspace(0, np.pi, 40)), np.full(40, 0.35)], axis=1)
     wrists = np.stack([x, np.stack([np.full(40, 0.2), np.full(40, 0.6)], 1)], axis=-1)
     assert (x[:, 0] < x[:, 1]).any()
-    assert not hand_tables.second_is_left(x, np.full(40, 0.5), wrists).any()
-    swapped = hand_tables.second_is_left(x[:, ::-1], np.full(40, 0.5), wrists[:, ::-1])
+    assert not hand_tables.second_is_left(wrists, np.full(40, 0.5)).any()
+    swapped = hand_tables.second_is_left(wrists[:, ::-1], np.full(40, 0.5))
     assert swapped.all()
 
 

@@ -206,24 +206,18 @@ def contradicted(table: pd.DataFrame) -> None:
 
 def unmatched(source: Path, clips: list[Clip], layout: str) -> list[dict]:
     """Files that hold recordings but belong to no clip, and empty folders, with the reason."""
-    used = {str(file) for clip in clips for file in clip.files}
-    rows = []
+    used, astray = {str(file) for clip in clips for file in clip.files}, {}
     for folder, inner, names in os.walk(source):
         inner[:] = in_order(name for name in inner if name[0] != ".")
-        place = Path(folder)
-        astray = [
-            (place / name, f"is not where the layout {layout} expects recordings")
-            for name in in_order(names)
-            if Path(name).suffix.lower() in RECORDINGS and str(place / name) not in used
-        ]
         if not inner and not names:
-            astray.append((place, "is an empty folder"))
-        rows += [
-            {"source_file": nfc(str(path.relative_to(source))), "reason": reason}
-            for path, reason in astray
-            if path.name[0] != "."
-        ]
-    return rows
+            astray[Path(folder)] = "is an empty folder"
+        for file in (Path(folder, name) for name in in_order(names) if name[0] != "."):
+            if file.suffix.lower() in RECORDINGS and str(file) not in used:
+                astray[file] = f"is not where the layout {layout} expects recordings"
+    return [
+        {"source_file": nfc(str(path.relative_to(source))), "reason": reason}
+        for path, reason in astray.items()
+    ]
 
 
 def _store(

@@ -86,7 +86,7 @@ def _detected(path: Path) -> np.ndarray:
     """Hands (frames, 42, 3) of a table in the order of detection."""
     values = to_float32(pd.read_csv(path, sep=";", dtype=np.float32).to_numpy())
     hands = values[:, 2:].reshape(len(values), 2, len(JOINTS), 3)
-    swap = second_is_left(hands[:, :, 0, 0], values[:, 0], hands[:, :, 0, :2])
+    swap = second_is_left(hands[:, :, 0, :2], values[:, 0])
     hands = np.where(swap[:, None, None, None], hands[:, ::-1], hands)
     return hands.reshape(len(hands), len(JOINT_NAMES), 3)
 
@@ -99,19 +99,19 @@ def _form(path: Path) -> str:
     return "long" if set(LONG) <= {name.strip('"').lower() for name in names} else ""
 
 
-def second_is_left(x: np.ndarray, face: np.ndarray, wrists: np.ndarray) -> np.ndarray:
+def second_is_left(wrists: np.ndarray, face: np.ndarray) -> np.ndarray:
     """Frames, bool (T,), whose first block is the right hand, so that the blocks have to change.
 
-    `x` (T, 2) are the wrists' and `face` (T,) the face's places from left to right of the picture,
-    `wrists` (T, 2, 2) points; NaN for a missing hand. A right hand is on the picture's left of the
-    face, and hands move little between frames: the sequence that costs least (Viterbi).
+    `wrists` (T, 2, 2) are points, NaN for a missing hand, and `face` (T,) is the face's place from
+    left to right of the picture. A right hand is on the picture's left of the face, and hands move
+    little between frames: the sequence that costs least (Viterbi).
     """
-    beside = x - face[:, None]
-    # Cost of each block as the left hand; as the right one it is the negative.
-    as_left = np.nan_to_num(-beside)
-    cost = np.stack([as_left[:, 0] - as_left[:, 1], as_left[:, 1] - as_left[:, 0]], axis=1)
+    # How far each block is on the wrong side as the left hand; as the right one, the negative.
+    as_left = np.nan_to_num(face[:, None] - wrists[..., 0])
+    unchanged = as_left[:, 0] - as_left[:, 1]
+    cost = np.stack([unchanged, -unchanged], axis=1)
     best, came_from = cost[0], []
-    for frame in range(1, len(x)):
+    for frame in range(1, len(wrists)):
         before, now = wrists[frame - 1], wrists[frame]
         stay = np.nan_to_num(np.linalg.norm(now - before, axis=-1)).sum()
         cross = np.nan_to_num(np.linalg.norm(now - before[::-1], axis=-1)).sum()
