@@ -20,9 +20,11 @@ else
 PY := .venv/bin/python
 endif
 
-# The paper's recordings, or the name of an import. A profile with a data set's name belongs to it.
+# The paper's recordings, or the name of an import. A profile with a data set's name belongs to it;
+# the paper's recordings have the profile default, other imports words.
 DATASET ?= fingerspelling
-PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),default)
+KIND := $(if $(filter fingerspelling,$(DATASET)),default,words)
+PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),$(KIND))
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 

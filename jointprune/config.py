@@ -40,7 +40,7 @@ class TrainingConfig:
     num_pose_points: int = 42  # joints of the input
     joints: tuple[str, ...] = JOINT_NAMES  # their names, in order
     num_classes: int = 26
-    exemplars: int = 16  # classes with at most this many training clips are also matched to these
+    exemplars: int = 16  # if no class has more training clips, classes are also matched to these
     coords: int = 2
     frames: int = 8  # each clip is resampled to this many
     hidden: int = 256  # width of a frame token, of a joint in the graph encoder

@@ -14,7 +14,7 @@ from jointprune.dataset import SignDataset
 from jointprune.workspace import Workspace, file_sha256
 
 # Raise it when training code, or a default of TrainingConfig, changes what a run would learn.
-CONTRACT = 9
+CONTRACT = 10
 
 EXPERIMENTS = {
     "baseline": TrainingConfig(),
@@ -152,6 +152,12 @@ def trials_of(
             k = run.config.budget or run.config.num_pose_points
             trials.append(Trial(method, k, fold, run, regime))
     return trials
+
+
+def epochs_for(steps: int, folds: Iterable[tuple[np.ndarray, np.ndarray]], batch_size: int) -> int:
+    """Epochs in which a training on the smallest of the folds takes about `steps` steps."""
+    fewest = min(len(train) for train, _ in folds)
+    return max(1, round(steps / max(1, fewest // batch_size)))
 
 
 def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:

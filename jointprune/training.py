@@ -141,17 +141,18 @@ def fit(
 
 
 def finalise(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
-    """Close all joints beyond the budget; then store training clips of rare classes as exemplars.
+    """Close all joints beyond the budget; then store the training clips as exemplars if all
+    classes have few.
 
+    Where only some have, these would win too often, as a class matches the mean of its own.
     Any-subset networks store none, because the embeddings would fit only one subset of joints.
     """
     c = run.config
     if c.budget:
         model.joint_pruning.freeze_top(c.budget)
-    labels = np.asarray(data.labels)[list(run.train)]
-    rare = np.bincount(labels)[labels] <= c.exemplars
-    if rare.any() and c.mask != "any-subset":
-        model.remember(evaluation_batches(c, data, np.array(run.train)[rare]))
+    most = np.bincount(np.asarray(data.labels)[list(run.train)]).max()
+    if most <= c.exemplars and c.mask != "any-subset":
+        model.remember(evaluation_batches(c, data, np.array(run.train)))
 
 
 def precision_for(precision: str, accelerator: str) -> str:

@@ -10,7 +10,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from jointprune.paper.comparisons import ONE_SET, compare_declared, deciding_plan, k_star
+from jointprune.paper.comparisons import (
+    ONE_SET,
+    compare_declared,
+    deciding_plan,
+    declared,
+    k_star,
+)
 from jointprune.paper.results import write_facts, write_table
 from jointprune.paper.tables import (
     accuracy_table,
@@ -294,7 +300,7 @@ def _facts():
 def _ablation():
     table = every_prediction()
     learned, full = ("learned", 12), ("full", 42)
-    cells = {(name, k) for name, k, _ in deciding_plan(BUDGETS, 3)} | {full}
+    cells = {(name, k) for name, k, _ in deciding_plan(BUDGETS, [12], 3)} | {full}
     decides = table.set_index(["method", "k"]).index.isin(cells)
     deciding = table[decides & (table["regime"] == "retrained")]
     pair = table.query(
@@ -305,7 +311,7 @@ def _ablation():
     return {
         "accuracy": accuracy_table(table).to_dict("records"),
         "deciding": accuracy_table(deciding).to_dict("records"),
-        "paired": compare_declared(table),
+        "paired": compare_declared(table, declared([12])),
         "one_set": compare_declared(table, ONE_SET),
         "selections": merged_selections(),
         "overlap": overlap_with_published(

@@ -166,6 +166,18 @@ def test_a_seed_fixes_the_folds_and_another_changes_them(dataset):
     assert tests[0] == tests[1] != tests[2]
 
 
+def test_folds_train_every_class_they_test_where_groups_allow_it(toy, tmp_path):
+    """Two groups of six alone hold "yes"; drawn into one of three folds, it would be untrained."""
+    clips = toy["clips"]
+    clips["group"] = [f"{group}{clip % 2}" for clip, group in enumerate(clips["group"])]
+    rare = clips["group"].isin(["one0", "two1"])
+    clips["label"] = np.where(rare, "yes", np.where(clips.index % 4 < 2, "no", "hello"))
+    data = save_dataset(tmp_path / "rare", **toy)
+    for seed in range(5):
+        for train, test in data.folds(3, seed):
+            assert set(data.labels[test]) <= set(data.labels[train])
+
+
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
     with pytest.raises(ValueError, match=f"2 to 3 folds for 3 groups, got {n}"):

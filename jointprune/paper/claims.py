@@ -54,7 +54,7 @@ def all_claims(results: dict[str, dict]) -> list[Claim]:
         _stability(ablation["stability"]),
         *(_changes(kind, results) for kind in ("class", "group")),
         *(_course(name, course) for name, course in results["pruning"]["course"].items()),
-        *_synthetic(results["synthetic"]),
+        *(_synthetic(results["synthetic"]) if "synthetic" in results else ()),
         _calibration(ablation["calibration"]),
         _hands(results),
         *_encoders(ablation["encoders"]),
@@ -508,6 +508,8 @@ def _methods(accuracy: list[dict]) -> list[Claim]:
             and METHODS[row["method"]].holds_out == holds_out
             and METHODS[row["method"]].merged_over != "all"
         ]  # fmt: skip
+        if len(rows) < 2:  # nothing to compare
+            continue
         worst, *_, best = sorted(rows, key=lambda row: row["mean"])
         sentence = (
             f"{len(rows)} methods {whose} were retrained on {AT} joints. The highest accuracy is "

@@ -266,11 +266,16 @@ def curve_methods() -> list[str]:
     return [method.name for method in METHODS.values() if method.budgets is None]
 
 
-def retraining_plan(curve: list[int], seeds: int) -> list[tuple[str, int, int]]:
-    """What notebook 04 retrains: (method, K, number of seeds), merged selections last."""
-    plan = [
-        (method.name, k, seeds)
-        for method in METHODS.values()
-        for k in (curve if method.budgets is None else method.budgets)
-    ]
+def retraining_plan(
+    curve: list[int], seeds: int, budgets: Mapping[str, list[int]] | None = None
+) -> list[tuple[str, int, int]]:
+    """What notebook 04 retrains: (method, K, number of seeds), merged selections last.
+
+    Methods without budgets of their own at every K of the curve, the others at their budgets;
+    `budgets` names these others and their K in place of `METHODS`.
+    """
+    own = {method.name: method.budgets for method in METHODS.values() if method.budgets is not None}
+    given = {method_of(name).name: ks for name, ks in (budgets or own).items()}
+    ks_of = dict.fromkeys(curve_methods(), curve) | given
+    plan = [(name, k, seeds) for name in METHODS for k in ks_of.get(name, ())]
     return sorted(plan, key=lambda entry: METHODS[entry[0]].merged_over is not None)
