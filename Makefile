@@ -28,7 +28,7 @@ PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),$(KIND))
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish lab book bench course torture clean
+.PHONY: help env data reproduce test smoke figures numbers check publish transfer lab book bench course torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ check: env ## compare fresh results with the published ones
 
 publish: env ## make the current results the published ones
 	@$(REPORT) --publish
+
+transfer: env ## retrain each data set on the joints of the others, of those that have results
+	@$(PY) -m jointprune.paper.transfer
 
 lab: env ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab notebooks

@@ -1,7 +1,10 @@
 """Reading trained runs: models, predictions as tables, and gates over training."""
 
+import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,9 @@ from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.runs import Run, Trial, joint_indices, trained_file
 from jointprune.workspace import Workspace
+
+# Raised for a file that torch did not write, and for content that is not a model's.
+FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
 
 
 @torch.no_grad()
@@ -50,6 +56,29 @@ def trained_model(run: Run, data: SignDataset, workspace: Workspace) -> SignClas
     """The model of a trained run, in evaluation mode."""
     path = trained_file(run, data, workspace, "model.ckpt")
     return SignClassificationLightning.load_from_checkpoint(path).eval()
+
+
+def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
+    """Load the model of a checkpoint in evaluation mode; no code in the file is run."""
+    refusal = (
+        f"expected a checkpoint, got {checkpoint} ({{}}): name the file that training printed, or "
+        "the model.ckpt of a run in data/runs"
+    )
+    if not checkpoint.is_file():
+        raise FileNotFoundError(refusal.format("no such file"))
+    foreign = ValueError(refusal.format("not a model of this package, or damaged"))
+    if not is_zipfile(checkpoint):  # torch would try its older formats, with warnings
+        raise foreign
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
+    except FOREIGN as error:  # torch's own messages are pages long
+        raise foreign from error
+    try:
+        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
+    except (RuntimeError, ValueError) as error:
+        reason = f"made by another version of this package: {str(error).splitlines()[0]}"
+        raise ValueError(refusal.format(reason)) from error
 
 
 def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace) -> pd.DataFrame:

@@ -119,7 +119,10 @@ def fit(
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     name = str(data.meta.get("name", "unknown"))
-    model.trained_on = {"name": name, "sha256": data.sha256, "classes": list(data.classes)}
+    groups = sorted(set(np.asarray(data.groups)[list(run.train)].tolist()))
+    model.trained_on = {
+        "name": name, "sha256": data.sha256, "classes": list(data.classes), "groups": groups
+    }  # fmt: skip
     path, batches = GatePath(), batches_of(run, data)
     options = {**QUIET, **trainer_options}
     trainer = lightning.Trainer(

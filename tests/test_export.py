@@ -28,7 +28,7 @@ from jointprune.export.program import (
 )
 from jointprune.importing.importer import import_recordings
 from jointprune.paper import fingerspelling
-from jointprune.prediction import predict
+from jointprune.prediction import load_checkpoint, predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
 from jointprune.recordings import LIMIT
 from jointprune.runs import make_run
@@ -93,7 +93,7 @@ def exported(checkpoint, few, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def model(checkpoint) -> SignClassificationLightning:
-    return export_folder.load_checkpoint(checkpoint)
+    return load_checkpoint(checkpoint)
 
 
 def random_clips(clips: int, frames: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -272,7 +272,9 @@ def test_another_data_set_with_as_many_classes_is_refused(checkpoint, few, tmp_p
     error = refused(capsys, checkpoint, other.folder, "--out", tmp_path / "out")
     assert f"data set of the training, 'few' of checksum {few.sha256[:12]}, got" in error
     known = torch.load(checkpoint, weights_only=True)["trained_on"]
-    assert known == {"name": "few", "sha256": few.sha256, "classes": ["A", "B", "C"]}
+    groups = sorted(set(few.groups[few.folds(3, seed=0)[0][0]]))
+    about = {"name": "few", "sha256": few.sha256, "classes": ["A", "B", "C"], "groups": groups}
+    assert known == about
     assert not (tmp_path / "out").exists()
 
 

@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import paper_facts
 import pytest
 from matplotlib import font_manager
@@ -19,6 +20,23 @@ from jointprune.paper.plots import style
 from jointprune.paper.tables import by_group
 from jointprune.selection import METHODS, Method, curve_methods
 from jointprune.skeleton import BONES, JOINT_NAMES, JOINTS
+
+CARRIED = {
+    "learned": "its own", "letters": "letters", "words": "words",
+    "stratified-random": "stratified random",
+}  # fmt: skip
+
+
+def carried():
+    """Two data sets; with the other's joints accuracy is .8, with random ones .7, with all .95."""
+    rows = []
+    for data, other in (("letters", "words"), ("words", "letters")):
+        found = {"learned": 0.9, other: 0.8, "stratified-random": 0.7}
+        rows.append((data, "full", 42, 0.95))
+        rows += [(data, origin, k, mean) for k in (6, 12) for origin, mean in found.items()]
+    table = pd.DataFrame(rows, columns=["tested_on", "origin", "k", "mean"])
+    return table.assign(low=table["mean"] - 0.02, high=table["mean"] + 0.03).to_dict("records")
+
 
 FIGURES = {
     "fig1_pipeline": lambda facts: plots.plot_pipeline(facts, 12),
@@ -34,6 +52,7 @@ FIGURES = {
     ),
     "fig8_cost": lambda facts: plots.plot_cost(facts["cost"]),
     "fig9_handedness": lambda facts: plots.plot_handedness(facts["ablation"]["strata"]),
+    "fig10_transfer": lambda _: plots.plot_transfer(carried(), CARRIED),
     "changes": lambda facts: plots.plot_changes(facts["ablation"]["changes"]),
     "kept": lambda facts: plots.plot_kept_joints(facts["pruning"]["frequency"]["12"], 12),
 }
@@ -161,6 +180,19 @@ def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
         assert {ax.get_lines()[0].get_ydata()[0]} == means["full"]
     (alone,) = plots.plot_handedness([r for r in rows if r["stratum"] == "two-handed"]).axes
     assert alone.get_title() == titles[1]
+
+
+def test_joints_carried_over_have_a_panel_for_each_data_set_and_k():
+    axes = drawn_once("fig10_transfer").axes
+    assert [ax.get_title() for ax in axes] == ["letters", "words", "", ""]
+    for place, (ax, own) in enumerate(zip(axes, ("letters", "words") * 2, strict=True)):
+        names = [tick.get_text() for tick in axes[place - place % 2].get_yticklabels()]
+        assert names == ["stratified random", "words", "letters", "its own"]
+        marks = {int(bars[0].get_ydata()[0]): bars[0].get_xdata()[0] for bars in ax.containers}
+        expected = {"stratified random": 0.7, "words": 0.8, "letters": 0.8, "its own": 0.9}
+        del expected[own]  # not carried over to itself
+        assert {names[row]: mark for row, mark in marks.items()} == pytest.approx(expected)
+        assert sorted(line.get_xdata()[0] for line in ax.get_lines()[:2]) == [0.7, 0.95]
 
 
 def test_a_method_added_to_the_table_is_found_in_figure_2(facts, monkeypatch):

@@ -23,7 +23,10 @@ from jointprune.workspace import ROOT, Workspace
 
 PAIR = "paired.learned-12.stratified-random-12"
 FILES = ("numbers.tex", "claims.md", "claims.tex", "joints.json")
-README = "# x\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+README = (
+    "# x\n<!-- vocabularies:begin -->\nrows\n<!-- vocabularies:end -->\n"
+    "<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +266,10 @@ def test_claims_md_holds_every_claim_with_its_evidence(facts):
 
 def test_only_the_block_between_the_markers_changes(made, facts):
     text = (made.path / "README.md").read_text(encoding="utf-8")
-    assert text == README.replace("old", report.headline(facts))
+    side_by_side = report.vocabularies_table(made)
+    assert text == README.replace("old", report.headline(facts)).replace("rows", side_by_side)
     assert report.with_block(text, "results", report.headline(facts)) == text
-    for marker in re.findall("<!-- .*? -->", README):
+    for marker in re.findall("<!-- results:.*? -->", README):
         for times in (0, 2):
             with pytest.raises(ValueError, match="once each"):
                 report.with_block(README.replace(marker, times * marker), "results", "new")

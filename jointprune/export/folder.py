@@ -1,20 +1,14 @@
 """Export of a model into a folder that appears whole or not at all."""
 
-import pickle
 from pathlib import Path
-from zipfile import is_zipfile
-
-import torch
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.dataset import SignDataset
 from jointprune.export.program import Recogniser, description, largest_difference, write
 from jointprune.extras import require
+from jointprune.prediction import load_checkpoint
 from jointprune.store import open_dataset
 from jointprune.workspace import scratch_folder, sync
-
-# Raised for a file that torch did not write, and for content that is not a model's.
-FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
 
 
 def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tuple[Path, float]:
@@ -39,29 +33,6 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
             sync(file)
         scratch.rename(out)
     return out, difference
-
-
-def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
-    """Load the model of a checkpoint in evaluation mode; no code in the file is run."""
-    refusal = (
-        f"expected a checkpoint, got {checkpoint} ({{}}): name the file that training printed, or "
-        "the model.ckpt of a run in data/runs"
-    )
-    if not checkpoint.is_file():
-        raise FileNotFoundError(refusal.format("no such file"))
-    foreign = ValueError(refusal.format("not a model of this package, or damaged"))
-    if not is_zipfile(checkpoint):  # torch would try its older formats, with warnings
-        raise foreign
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
-    except FOREIGN as error:  # torch's own messages are pages long
-        raise foreign from error
-    try:
-        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
-    except (RuntimeError, ValueError) as error:
-        reason = f"made by another version of this package: {str(error).splitlines()[0]}"
-        raise ValueError(refusal.format(reason)) from error
 
 
 def dataset_named(name: str, model: SignClassificationLightning) -> SignDataset:

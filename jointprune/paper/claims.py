@@ -694,6 +694,9 @@ def limits(results: dict[str, dict]) -> list[str]:
          f"With {tested} {group}s no K can pass the test of K*, whatever its accuracy."),
         (smallest / 2 < ALPHA and star["reference"]["works"], _power_of_k_star(star)),
         (lexicon, DECLARED),
+        (not lexicon,
+         "The K of the declared comparisons are those of the profile. The history of "
+         "notebooks/params says when they were set, not what had been seen by then."),
         (True,
          "Joints are two-dimensional MediaPipe estimates, placed and scaled by the shoulders. The "
          "value of depth was not tested."),

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.agreement import MATCHED_KEYS
+from jointprune.paper import vocabularies
 from jointprune.paper.claims import (
     all_claims,
     comparison_key,
@@ -31,7 +32,7 @@ from jointprune.paper.claims import (
     points,
 )
 from jointprune.paper.results import read_facts, write_facts
-from jointprune.selection import METHODS, curve_methods, typical
+from jointprune.selection import METHODS, curve_methods
 from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
@@ -373,6 +374,12 @@ def headline(results: dict[str, dict]) -> str:
     )
 
 
+def vocabularies_table(workspace: Workspace) -> str:
+    """A table in Markdown of all data sets that have results in a workspace, one row each."""
+    places = vocabularies.with_results(workspace)
+    return markdown_table(vocabularies.rows(map(load_results, places)))
+
+
 def _curves(ablation: dict) -> list[tuple[str, ...]]:
     """One row per K, one column per curve method, the first with its interval; two by stratum."""
     parts = {"": [row for row in ablation["accuracy"] if row["regime"] == "retrained"]}
@@ -411,16 +418,14 @@ def joints_json(results: dict[str, dict]) -> str:
     pruning, ablation = results["pruning"], results["ablation"]
     agreed, selections = ("index", "low", "high", *MATCHED_KEYS), []
     for k in sorted(map(int, pruning["frequency"])):
-        runs = [row["joints"] for row in pruning["selections"] if row["k"] == k]
-        indices = typical(map(JOINT_NAMES.index, joints) for joints in runs)
-        names = [JOINT_NAMES[j] for j in indices]
+        names = vocabularies.most_typical(results, k)
         stability = one_row(ablation["stability"], method="learned", k=k)
         accuracy = one_row(ablation["accuracy"], method="learned", k=k, regime="retrained")
         share = pruning["frequency"][str(k)]
         selections.append({
             "k": k,
             "joints": names,
-            "indices": list(indices),
+            "indices": [JOINT_NAMES.index(name) for name in names],
             "hands": [HANDS[hand] for hand in hand_index(names)],
             **_test_of_set(names, k, ablation),
             "stability": {key: stability[key] for key in agreed},
@@ -484,8 +489,8 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
-        text = readme.read_text(encoding="utf-8")
-        texts[readme] = with_block(text, "results", headline(results))
+        text = with_block(readme.read_text(encoding="utf-8"), "results", headline(results))
+        texts[readme] = with_block(text, "vocabularies", vocabularies_table(workspace))
     return texts
 
 

@@ -31,6 +31,7 @@ WRITERS = {
     "ablation_predictions.csv": "notebooks/04_joint_ablation.ipynb",
     "deciding_predictions.csv": "notebooks/04_joint_ablation.ipynb",
     "cost.json": "notebooks/04_joint_ablation.ipynb",
+    "transfer.json": "python -m jointprune.paper.transfer (make transfer)",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",
     "course.json": "benchmarks/course.py (make course)",

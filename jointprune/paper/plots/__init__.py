@@ -25,5 +25,6 @@ from jointprune.paper.plots.parts import (
     plot_groups,
     plot_leave_out,
     plot_synthetic,
+    plot_transfer,
 )
 from jointprune.paper.plots.style import COLUMN, PAGE, STYLE, name_ticks, save

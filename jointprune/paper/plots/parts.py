@@ -1,14 +1,18 @@
 """Accuracy lost and gained by joint, finger, hand, group and class; informative joints found."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
 from jointprune.paper.plots.style import (
     PAGE,
+    STYLE,
     accuracy_axis,
     grid_lines,
     interval,
@@ -144,6 +148,40 @@ def draw_changes(ax: Axes, rows: list[dict], label: str) -> None:
     ax.set_xlabel(label)
     ax.set_ylabel("change (points)")
     grid_lines(ax)
+
+
+def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
+    """fig10: accuracy on each data set (columns) with the joints of each origin, by K (rows).
+
+    `rows` are those of `transfer.transfer`; `labels` names origins and data sets, in their order
+    from the top. Lines: all joints, and (dotted) stratified random ones.
+    """
+    table = pd.DataFrame(rows)
+    titles = table["tested_on"].unique()
+    few = table[table["origin"] != "full"]
+    ks, names = sorted(few["k"].unique()), [*reversed(labels)]
+    fig, axes = page(PAGE, 2.2 * len(ks), len(ks), len(titles), sharey="row", squeeze=False)
+    for (line, k), (column, data) in product(enumerate(ks), enumerate(titles)):
+        ax, own = axes[line, column], table[table["tested_on"] == data]
+        shown = own[own["k"] == k].set_index("origin")
+        places = [name for name in names if name in set(few.loc[few["k"] == k, "origin"])]
+        full, drawn = own[own["origin"] == "full"], shown.loc[["stratified-random"]]
+        for line_of, dash in ((full, "-"), (drawn, ":")):
+            ax.axvline(
+                line_of["mean"].iloc[0], color="0.4", linewidth=0.8, linestyle=dash, zorder=0
+            )
+        for place, origin in enumerate(places):
+            if origin in shown.index:
+                style = look("learned" if origin == "learned" else "random")
+                interval(ax, [place], shown.loc[[origin]], across=True, **style)
+        name_rows(ax, [labels[origin] for origin in places])
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        if line == 0:
+            ax.set_title(labels[data])
+    for ax, k in zip(axes[:, 0], ks, strict=True):
+        ax.set_ylabel(f"{k} joints chosen on")
+    fig.supxlabel("accuracy, groups held out", fontsize=STYLE["axes.labelsize"])
+    return fig
 
 
 def plot_synthetic(rows: list[dict], k: int) -> Figure:

@@ -1,0 +1,113 @@
+"""Do joints carry over? Selections of each data set, retrained and tested on the others.
+
+`make transfer` reads the data sets that have results in `data/results`, imports as well, and
+writes `transfer.json`, from which notebook 05 draws a figure. A selection is the most typical one
+of all folds and seeds of its data set. Those that others published keep their own 8 to 10 joints.
+Finished trainings are reused.
+"""
+
+import sys
+
+import pandas as pd
+
+from jointprune.config import TrainingConfig
+from jointprune.paper.report import load_results
+from jointprune.paper.results import write_facts
+from jointprune.paper.tables import accuracy_table
+from jointprune.paper.vocabularies import most_typical, with_results
+from jointprune.prediction import predictions
+from jointprune.runs import trials_of
+from jointprune.selection import METHODS
+from jointprune.selection.baselines import PUBLISHED
+from jointprune.store import open_dataset
+from jointprune.training import run_many
+from jointprune.workspace import Workspace
+
+KS = (6, 12)
+
+
+def origins(results: dict[str, dict[str, dict]]) -> dict[tuple[str, int], list[str]]:
+    """Joints by origin, a data set or a published selection, and K, one of KS."""
+    sets = {(name, k): most_typical(facts, k) for name, facts in results.items() for k in KS}
+    return sets | {(f"published-{name}", KS[-1]): joints for name, joints in PUBLISHED.items()}
+
+
+def transfer(workspace: Workspace, results: dict[str, dict[str, dict]]) -> list[dict]:
+    """Accuracy on each data set with the joints of each origin.
+
+    Rows tested_on, origin, k (one of KS), joints (how many), mean, low and high. The origins
+    "learned" (chosen in each fold of the data set from its training clips), "stratified-random"
+    and "full" are those of its own results.
+    """
+    rows = []
+    for name, facts in results.items():
+        others = {key: joints for key, joints in origins(results).items() if key[0] != name}
+        rows += [{"tested_on": name, **row} for row in _known(facts)]
+        rows += [
+            {"tested_on": name, **row}
+            for row in _tested(Workspace(workspace.root, name), facts, others)
+        ]
+    return rows
+
+
+def _known(facts: dict[str, dict]) -> list[dict]:
+    """Rows of the data set's own results: learned and stratified random joints, and all joints."""
+    table = pd.DataFrame(facts["ablation"]["accuracy"]).query("regime == 'retrained'")
+    table = table[table["method"].isin(["learned", "stratified-random", "full"])]
+    table = table[table["k"].isin(KS) | (table["method"] == "full")].assign(joints=table["k"])
+    columns = ["origin", "k", "joints", "mean", "low", "high"]
+    return table.rename(columns={"method": "origin"})[columns].to_dict("records")
+
+
+def _tested(
+    place: Workspace, facts: dict[str, dict], sets: dict[tuple[str, int], list[str]]
+) -> list[dict]:
+    data, split = open_dataset(place.dataset, place), facts["dataset"]["config"]
+    folds, trained = data.folds(split["folds"], split["fold_seed"]), facts["ablation"]["config"]
+    config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
+    trials = [
+        trial
+        for (origin, k), joints in sets.items()
+        for trial in trials_of(
+            f"{origin} {k}", data, folds, range(trained["seeds"]), config,
+            [data.joints.index(joint) for joint in joints],
+        )
+    ]  # fmt: skip
+    run_many([trial.run for trial in trials], data, place, f"carried over to {place.dataset}")
+    table = accuracy_table(predictions(trials, data, place)).set_index("method")
+    return [
+        {"origin": origin, "k": k, "joints": len(joints),
+         **table.loc[f"{origin} {k}", ["mean", "low", "high"]].to_dict()}
+        for (origin, k), joints in sets.items()
+    ]  # fmt: skip
+
+
+def labels_of(results: dict[str, dict[str, dict]]) -> dict[str, str]:
+    """Every origin in words, in the order of the figure; that of a data set is also its title."""
+    titles = {name: facts["dataset"]["description"] for name, facts in results.items()}
+    published = [f"published-{name}" for name in PUBLISHED]
+    return {
+        "learned": "its own",
+        **{name: title.split(" (")[0] for name, title in titles.items()},
+        **{name: METHODS[name].label for name in (*published, "stratified-random")},
+    }
+
+
+def main() -> None:
+    """Write `transfer.json`: rows, labels (pairs, in order), and each data set's checksum."""
+    workspace = Workspace()
+    results = {place.dataset: load_results(place) for place in with_results(workspace)}
+    if len(results) < 2:
+        sys.exit(
+            "expected results of two data sets or more in data/results, got fewer: run "
+            "make reproduce DATASET=NAME for another one"
+        )
+    data_sets = {name: facts["dataset"]["data_sha256"] for name, facts in results.items()}
+    labels = [*labels_of(results).items()]
+    facts = {"rows": transfer(workspace, results), "labels": labels, "data_sets": data_sets}
+    config = {"k": KS}
+    write_facts(workspace, "transfer.json", facts, data_sha256="", config=config, smoke=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""`python -m jointprune.evaluate`: which clips are tested, and what is printed."""
+
+import numpy as np
+import pytest
+import torch
+
+from jointprune import evaluate
+from jointprune.config import TrainingConfig
+from jointprune.prediction import predict
+from jointprune.runs import make_run
+from jointprune.store import save_dataset
+from jointprune.training import train
+
+TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
+
+
+@pytest.fixture
+def checkpoint(toy_dataset, workspace):
+    """Trained on two of three groups, "both" held out."""
+    torch.set_num_threads(1)
+    held_out = toy_dataset.groups == "both"
+    run = make_run(toy_dataset, ~held_out, held_out, 0, TINY)
+    return train(run, toy_dataset, workspace) / "model.ckpt"
+
+
+def printed(capsys, checkpoint, data):
+    evaluate.main([str(checkpoint), "--dataset", str(data.folder)])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def refused(capsys, checkpoint, data):
+    with pytest.raises(SystemExit, match="1"):
+        printed(capsys, checkpoint, data)
+    return capsys.readouterr().err
+
+
+def test_only_groups_that_took_no_part_in_the_training_are_tested(checkpoint, toy_dataset, capsys):
+    model = evaluate.load_checkpoint(checkpoint)
+    tables = evaluate.evaluate(model, toy_dataset)
+    clips = np.flatnonzero(toy_dataset.groups == "both")
+    right = predict(model, toy_dataset, clips).argmax(1) == toy_dataset.labels[clips]
+    (row,) = tables["all"].to_dict("records")
+    assert (row["clips"], row["groups"], row["accuracy"]) == (8, 1, pytest.approx(right.mean()))
+    assert row["low"] <= row["accuracy"] <= row["high"]  # from clips, as there is one group
+    assert [*tables["group"].index] == ["both"]
+    for index, name in enumerate(toy_dataset.classes):
+        own = right[toy_dataset.labels[clips] == index]
+        assert tables["class"].loc[name, "accuracy"] == pytest.approx(own.mean())
+    out = printed(capsys, checkpoint, toy_dataset)
+    assert f"all clips 8 1 {100 * right.mean():.1f}" in out
+    assert "another data set" not in out
+
+
+def test_another_data_set_of_the_same_classes_is_tested_whole(checkpoint, toy, tmp_path, capsys):
+    toy["poses"] = toy["poses"] * np.float32(1.1)
+    other = save_dataset(tmp_path / "other", **toy)
+    out = printed(capsys, checkpoint, other)
+    assert out.startswith("Trained on toy, another data set; all clips are tested.")
+    assert "all clips 24 3" in out
+
+
+def test_what_cannot_be_tested_is_refused_with_the_reason(
+    checkpoint, toy, toy_dataset, workspace, tmp_path, capsys
+):
+    clips = toy["clips"].assign(label=toy["clips"]["label"].replace("yes", "maybe"))
+    classes = ("hello", "maybe", "no", "thanks")
+    other = save_dataset(tmp_path / "other", **toy | {"clips": clips, "classes": classes})
+    assert "['maybe', 'yes'] are in one of the two alone" in refused(capsys, checkpoint, other)
+    fewer = {key: toy[key][:, :, 1:] for key in ("poses", "present")}
+    joints = toy["joints"][1:]
+    fewer = save_dataset(tmp_path / "fewer", **toy | fewer | {"joints": joints})
+    assert "got none of ['left.wrist']" in refused(capsys, checkpoint, fewer)
+    everything = make_run(toy_dataset, range(len(toy_dataset)), [], 0, TINY)
+    whole = train(everything, toy_dataset, workspace) / "model.ckpt"
+    assert "trained on all 3 of them" in refused(capsys, whole, toy_dataset)
+    content = torch.load(checkpoint, weights_only=True)
+    del content["trained_on"]["groups"]
+    torch.save(content, old := tmp_path / "old.ckpt")
+    assert "got one of older code" in refused(capsys, old, toy_dataset)
+    assert "no such file" in refused(capsys, tmp_path / "nothing", toy_dataset)

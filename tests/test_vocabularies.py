@@ -1,0 +1,91 @@
+"""Several data sets side by side: the table of their results, and joints carried over."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import paper_facts
+import pytest
+
+from jointprune.config import TrainingConfig
+from jointprune.paper import report, transfer, vocabularies
+from jointprune.prediction import predictions
+from jointprune.runs import trials_of
+from jointprune.selection.baselines import PUBLISHED
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.store import save_dataset
+from jointprune.training import run_many
+from jointprune.workspace import Workspace
+
+
+def test_each_data_set_with_results_has_a_row_the_default_one_first(tmp_path):
+    for name in ("words", "fingerspelling"):
+        paper_facts.write(Workspace(str(tmp_path), name))
+    (tmp_path / "data" / "results" / "unfinished").mkdir()
+    places = vocabularies.with_results(Workspace(str(tmp_path), "words"))
+    assert [place.dataset for place in places] == ["fingerspelling", "words"]
+    table = report.vocabularies_table(Workspace(str(tmp_path)))
+    assert len(table.splitlines()) == 4
+
+
+def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established():
+    facts = copy.deepcopy(paper_facts.results())
+    star = facts["ablation"]["k_star"][0]
+    assert vocabularies.rows([facts])[1][-4:] == ("not established", "", "", "")
+    star["k"] = 21
+    head, row = vocabularies.rows([facts])
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["K*"], cells["joints dropped"]) == ("21 of 42", "50.0 %")
+    right = sum(name.startswith("right") for name in vocabularies.most_typical(facts, 21))
+    assert cells["joints kept"] == f"{right} right, {21 - right} left"
+    star["k"] = 6
+    next(step for step in star["steps"] if step["k"] == 6)["strata"] = []
+    names = vocabularies.rows([facts])[1][-1].split(", ")
+    assert [n.replace(" ", ".", 1).replace(" ", "_") for n in names] == (
+        vocabularies.most_typical(facts, 6)
+    )
+    star["reference"]["works"] = False  # at chance
+    assert vocabularies.rows([facts])[1][-4:] == ("refused", "", "", "")
+
+
+def made(toy, folder, name, scale):
+    """A data set whose results say what of them `transfer` reads; its tiny trainings."""
+    toy = copy.deepcopy(toy)
+    toy["poses"] *= np.float32(scale)
+    data = save_dataset(folder / name, **toy)
+    rows = [{"method": method, "k": k, "regime": "retrained", "mean": 0.5, "low": 0.4, "high": 0.6}
+            for method, k in (("full", 42), ("learned", 6), ("learned", 12), ("learned", 21),
+                              ("stratified-random", 6), ("stratified-random", 12))]  # fmt: skip
+    first = {"fingerspelling": 0, "words": 20}[name]
+    chosen = [{"k": k, "joints": list(JOINT_NAMES[first : first + k])} for k in (6, 12)]
+    config = {"settings": {"hidden": 16, "frames": 4}, "epochs": 1, "seeds": 2}
+    return data, {
+        "dataset": {"config": {"folds": 3, "fold_seed": 0}, "description": f"{name} (toy)"},
+        "ablation": {"accuracy": rows, "config": config},
+        "pruning": {"selections": chosen},
+    }
+
+
+def test_joints_of_one_data_set_are_retrained_on_the_folds_of_the_other(toy, tmp_path):
+    place = Workspace(str(tmp_path))
+    names = ("fingerspelling", "words")
+    sets = {name: made(toy, place.processed, name, 1 + n) for n, name in enumerate(names)}
+    results = {name: facts for name, (_, facts) in sets.items()}
+    rows = pd.DataFrame(transfer.transfer(place, results))
+    for name, other in (names, names[::-1]):
+        own = rows[rows["tested_on"] == name]
+        assert [*own["origin"]] == [
+            "full", "learned", "learned", "stratified-random", "stratified-random",
+            other, other, *(f"published-{source}" for source in PUBLISHED),
+        ]  # fmt: skip
+        assert [*own["k"]] == [42, 6, 12, 6, 12, 6, 12] + [12] * len(PUBLISHED)
+        assert [*own["joints"][5:]] == [6, 12, *map(len, PUBLISHED.values())]
+    data, config = sets["words"][0], TrainingConfig(hidden=16, frames=4, epochs=1)
+    trials = trials_of("x", data, data.folds(3, 0), range(2), config, range(6))
+    run_many([trial.run for trial in trials], data, place)  # trained already
+    table = predictions(trials, data, place)
+    carried = rows[(rows["tested_on"] == "words") & (rows["origin"] == "fingerspelling")]
+    right = (table["predicted"] == table["label"]).mean()
+    assert carried["mean"].iloc[0] == pytest.approx(right)
+    labels = transfer.labels_of(results)
+    assert set(rows["origin"]) - {"full"} == set(labels) and labels["words"] == "words"
