@@ -339,7 +339,7 @@ def write(workspace: Workspace, smoke=False):
         content = {key: value for key, value in part.items() if key not in HISTORY}
         history = {"data_sha256": part["data_sha256"], "config": {}, "smoke": smoke}
         write_facts(workspace, f"{name}.json", content, **history)
-    write_table(workspace, "baseline_predictions.csv", table[table["method"] == "full"])
-    write_table(workspace, "ablation_predictions.csv", table[table["method"] != "full"])
+    write_table(workspace, "baseline_predictions.csv.xz", table[table["method"] == "full"])
+    write_table(workspace, "ablation_predictions.csv.xz", table[table["method"] != "full"])
     write_table(workspace, "gate_paths.csv", gate_paths())
     return facts

@@ -241,7 +241,7 @@ def test_accuracy_is_above_chance_only_by_its_interval_and_by_sign_flips(facts, 
     ("changed", "said", "verdict"),
     [
         ({}, "Both are below chance plus 2 points; no K*", "established"),
-        ({"high": 0.06}, "It is not shown that both are below chance plus 2", "not established"),
+        ({"high": 0.06}, "That both are below chance plus 2", "not established"),
         ({"leaks": True}, "more than chance allows: test labels leak", "opposite established"),
     ],
 )

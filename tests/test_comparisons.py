@@ -148,7 +148,7 @@ def test_k_star_without_a_group_or_seed_is_that_of_the_predictions_without_it():
 @pytest.fixture(scope="module")
 def committed():
     """The retrained predictions of data/results."""
-    names = ("baseline_predictions.csv", "ablation_predictions.csv")
+    names = ("baseline_predictions.csv.xz", "ablation_predictions.csv.xz")
     table = pd.concat([read_table(Workspace(ROOT), name) for name in names])
     return table[table["regime"] == "retrained"]
 
@@ -156,7 +156,7 @@ def committed():
 @pytest.fixture(scope="module")
 def deciding():
     """Those of the tests of K*, with most seeds."""
-    return read_table(Workspace(ROOT), "deciding_predictions.csv")
+    return read_table(Workspace(ROOT), "deciding_predictions.csv.xz")
 
 
 def test_no_interval_or_p_value_of_the_committed_predictions_is_drawn_at_random(

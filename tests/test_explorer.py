@@ -66,8 +66,8 @@ def workspace(tmp_path_factory) -> Workspace:
     write_facts(made, "ablation.json", facts, **history)
     write_facts(made, "dataset.json", {"group_word": "language", "class_word": "sign"}, **history)
     full = table["method"] == "full"
-    write_table(made, "baseline_predictions.csv", table[full])
-    write_table(made, "ablation_predictions.csv", table[~full])
+    write_table(made, "baseline_predictions.csv.xz", table[full])
+    write_table(made, "ablation_predictions.csv.xz", table[~full])
     return made
 
 

@@ -112,15 +112,15 @@ def test_names_are_read_as_text(tmp_path):
     table = pd.DataFrame(
         {"group": ["6", "14", ""], "label": ["01", "NA", "null"], "k": [12, 42, 2]}
     )
-    write_table(workspace, "baseline_predictions.csv", table)
-    assert read_table(workspace, "baseline_predictions.csv").equals(table)
+    write_table(workspace, "baseline_predictions.csv.xz", table)
+    assert read_table(workspace, "baseline_predictions.csv.xz").equals(table)
 
 
 @pytest.fixture
 def written(tmp_path):
     """A workspace with a table and the facts of the same notebook."""
     workspace = Workspace(str(tmp_path))
-    write_table(workspace, "baseline_predictions.csv", pd.DataFrame({"clip": ["a"], "k": [42]}))
+    write_table(workspace, "baseline_predictions.csv.xz", pd.DataFrame({"clip": ["a"], "k": [42]}))
     facts = {"runs": 3, "by": {2: 0.1, 12: 0.2}}
     write_facts(workspace, "baseline.json", facts, smoke=True, **HISTORY)
     return workspace
@@ -130,9 +130,9 @@ def test_facts_come_back_with_their_history_however_they_are_laid_out(written):
     path = written.results / "baseline.json"
     path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
     facts = read_facts(written, "baseline.json")
-    assert facts.pop("commit") and list(facts.pop("tables")) == ["baseline_predictions.csv"]
+    assert facts.pop("commit") and list(facts.pop("tables")) == ["baseline_predictions.csv.xz"]
     assert facts == {"runs": 3, "by": {"2": 0.1, "12": 0.2}, "smoke": True, **HISTORY}
-    assert read_table(written, "baseline_predictions.csv")["k"].tolist() == [42]
+    assert read_table(written, "baseline_predictions.csv.xz")["k"].tolist() == [42]
 
 
 @pytest.mark.parametrize("content", ['{"runs": 4}', '{"runs": ', "[1]", "", None])
@@ -146,7 +146,7 @@ def test_edited_or_damaged_facts_are_refused_with_their_name_and_a_remedy(writte
 
 
 def test_an_edited_table_is_refused_with_its_facts_too(written):
-    (written.results / "baseline_predictions.csv").write_text("clip,k\na,41\n")
-    for read, name in ((read_facts, "baseline.json"), (read_table, "baseline_predictions.csv")):
-        with pytest.raises(ValueError, match=r"predictions\.csv: .*recorded in baseline\.json"):
+    (written.results / "baseline_predictions.csv.xz").write_text("clip,k\na,41\n")
+    for read, name in ((read_facts, "baseline.json"), (read_table, "baseline_predictions.csv.xz")):
+        with pytest.raises(ValueError, match=r"predictions\.csv\.xz: .*recorded in baseline\.json"):
             read(written, name)

@@ -246,7 +246,7 @@ TRIALS: dict[str, Trial] = {
     "store: present.npy cut": store("present.npy", lambda raw: raw[:-99]),
     "store: clips.csv edited": store("clips.csv", lambda raw: raw.replace(b"ase/A,A", b"ase/A,B")),
     "store: meta.json cut": store("meta.json", lambda raw: raw[:-99]),
-    "tampered table": edited("data/results/baseline_predictions.csv", b",0.", b",1."),
+    "tampered table": edited("data/results/gate_paths.csv", b",0.", b",1."),
     "tampered facts": edited("data/results/ablation.json", b'"runs": ', b'"runs": 1'),
     "edited numbers.tex": edited("figures/numbers.tex", b"{410}", b"{411}", "run `make numbers`",
                                  lambda w, _: Child(WRITE, w).succeed()),

@@ -315,7 +315,7 @@ def _control(control: dict, group: str) -> Claim:
     """Whether networks trained and tested on shuffled labels read chance."""
     full, learned = (one_row(control["rows"], method=name) for name in ("full", "learned"))
     near = f"below chance plus {_points_of(control['margin'])}"
-    verdict, words = VERDICTS[False], f"It is not shown that both are {near}"
+    verdict, words = VERDICTS[False], f"That both are {near} is not established"
     if full["leaks"] or learned["leaks"]:
         verdict, words = OPPOSITE, "This is more than chance allows: test labels leak into training"
     elif max(full["high"], learned["high"]) < control["chance"] + control["margin"]:

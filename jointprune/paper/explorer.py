@@ -59,7 +59,7 @@ def load(workspace: Workspace) -> Results:
             f"expected results of the store {workspace.dataset!r} ({data.sha256[:12]}), got those "
             f"of {facts['data_sha256'][:12]}: run notebooks 01 to 04 again"
         )
-    names = ("baseline_predictions.csv", "ablation_predictions.csv")
+    names = ("baseline_predictions.csv.xz", "ablation_predictions.csv.xz")
     predictions = pd.concat([read_table(workspace, name) for name in names], ignore_index=True)
     accuracy = pd.DataFrame(facts["accuracy"])
     described = read_facts(workspace, "dataset.json")

@@ -1,7 +1,8 @@
 """`data/results`: facts (JSON) and tables (CSV), each written by one notebook or command.
 
-A file is written whole or not at all. Facts carry their history (commit, checksum of the data
-set, settings), their own checksum and those of the tables written with them. Reading an edited or
+Tables of predictions are compressed (xz), because those of words would take 80 MB a data set. A
+file is written whole or not at all. Facts carry their history (commit, checksum of the data set,
+settings), their own checksum and those of the tables written with them. Reading an edited or
 damaged file raises ValueError.
 """
 
@@ -21,15 +22,15 @@ TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "join
 WRITERS = {
     "dataset.json": "notebooks/01_data_preparation.ipynb",
     "baseline.json": "notebooks/02_baseline.ipynb",
-    "baseline_predictions.csv": "notebooks/02_baseline.ipynb",
+    "baseline_predictions.csv.xz": "notebooks/02_baseline.ipynb",
     "pruning.json": "notebooks/03_pruning_training.ipynb",
-    "pruning_predictions.csv": "notebooks/03_pruning_training.ipynb",
+    "pruning_predictions.csv.xz": "notebooks/03_pruning_training.ipynb",
     "gate_paths.csv": "notebooks/03_pruning_training.ipynb",
     "failures.json": "notebooks/03_pruning_training.ipynb",
     "synthetic.json": "notebooks/03_pruning_training.ipynb",
     "ablation.json": "notebooks/04_joint_ablation.ipynb",
-    "ablation_predictions.csv": "notebooks/04_joint_ablation.ipynb",
-    "deciding_predictions.csv": "notebooks/04_joint_ablation.ipynb",
+    "ablation_predictions.csv.xz": "notebooks/04_joint_ablation.ipynb",
+    "deciding_predictions.csv.xz": "notebooks/04_joint_ablation.ipynb",
     "cost.json": "notebooks/04_joint_ablation.ipynb",
     "transfer.json": "python -m jointprune.paper.transfer (make transfer)",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
@@ -56,8 +57,8 @@ def write_facts(
         "data_sha256": data_sha256,
         "config": config,
     }
-    if tables := {t: file_sha256(workspace.results / t) for t in _beside(workspace, name, ".csv")}:
-        history["tables"] = tables
+    if tables := _beside(workspace, name, facts=False):
+        history["tables"] = {table: file_sha256(workspace.results / table) for table in tables}
     facts = json.loads(json.dumps({**history, **facts}))  # keys that are numbers become text
     facts["sha256"] = facts_sha256(facts)
     text = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False)
@@ -70,7 +71,8 @@ def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> Path:
     """Write a table to `results/name`; returns its path."""
     _check_name(name)
     with atomic_path(workspace.results / name) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        packed = "xz" if name.endswith(".xz") else None
+        table.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
     return workspace.results / name
 
 
@@ -95,7 +97,7 @@ def read_facts(workspace: Workspace, name: str) -> dict:
 def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
     """The table `results/name`; ValueError if it is not the one recorded in the facts beside it."""
     path = _existing(workspace, name)
-    for facts in _beside(workspace, name, ".json"):
+    for facts in _beside(workspace, name, facts=True):
         read_facts(workspace, facts)
     return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
@@ -124,9 +126,9 @@ def current_commit() -> str:
     return head + ("+" if changed else "")
 
 
-def _beside(workspace: Workspace, name: str, ending: str) -> list[str]:
-    """Existing results with the same writer as `name`, by their ending such as ".csv"."""
-    return [n for n in WRITERS if WRITERS[n] == WRITERS[name] and Path(n).suffix == ending
+def _beside(workspace: Workspace, name: str, facts: bool) -> list[str]:
+    """Existing results with the same writer as `name`: facts (JSON), or tables."""
+    return [n for n in WRITERS if WRITERS[n] == WRITERS[name] and n.endswith(".json") == facts
             and (workspace.results / n).is_file()]  # fmt: skip
 
 

@@ -155,13 +155,12 @@ def plot_stability(rows: list[dict]) -> Figure:
         same_clips = {**look(method), "linestyle": ":", "linewidth": 0.5}
         ax.plot(part["x"], part["floor"], markerfacecolor="white", **same_clips)
     ax.axhline(0, color="#000000", linewidth=0.8)
-    ax.annotate("chance", (2.7, 0), (0, -2), textcoords="offset points", va="top")
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
             linewidth=0.5, label="same clips, other seed")  # fmt: skip
     ax.fill_between([], [], color="#555555", alpha=0.2, linewidth=0,
                     label="random, as many a hand")  # fmt: skip
     budget_axis(ax, table["k"])
-    ax.set_ylabel("stability index")
+    ax.set_ylabel("stability index (0: chance)")
     grid_lines(ax)
     fig.legend(loc="outside lower center", ncols=2)
     return fig
