@@ -15,6 +15,7 @@ from jointprune.runs import make_run
 from jointprune.selection import (
     METHODS,
     Method,
+    curve_methods,
     rank_joints,
     rank_many,
     ranking,
@@ -93,6 +94,11 @@ def test_a_method_added_in_one_place_is_ranked_planned_and_selected(
     mine, greedy = ([e for e in plan if e[0] == name] for name in ("movement", "greedy"))
     assert mine == [("movement", 4, 5), ("movement", 8, 5)]
     assert greedy == [("greedy", 2, 5), ("greedy", 12, 5)]  # a method of the curve
+    few = retraining_plan([1, 12], 3, {"one-set": [21], "movement": [6]})  # a profile's budgets
+    assert [entry for entry in few if entry[0] not in curve_methods()] == [
+        ("movement", 6, 3), ("one-set", 21, 3)
+    ]  # fmt: skip
+    assert {k for name, k, _ in few if name in curve_methods()} == {1, 12}
     merged = [(name, k, 5) for name in ("typical", "one-set") for k in (12, 21)]
     assert plan[-4:] == merged  # from others
     chosen = select_all(mine, toy_dataset, folds, TINY, workspace)

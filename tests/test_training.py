@@ -25,7 +25,7 @@ from jointprune.prediction import (
     trained_model,
 )
 from jointprune.preprocessing import FREE_SHIFT, ClipBatches
-from jointprune.runs import CONTRACT, Run, Trial, make_run, trained_file
+from jointprune.runs import CONTRACT, Run, Trial, epochs_for, make_run, trained_file
 from jointprune.training import batches_of, finalise, precision_for, run_many, train
 from jointprune.workspace import ROOT, Workspace
 
@@ -133,6 +133,14 @@ def test_remembered_clips_are_embedded_from_the_kept_joints(toy_dataset):
     with torch.no_grad():
         clip = small.encoder.embed_clips(poses[:, :, kept], present[:, :, kept].float())
     torch.testing.assert_close(small.encoder.head.exemplars[labels[0], 0], clip[0])
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(260, 52), (12, 2), (1, 1)])
+def test_a_length_in_steps_does_not_depend_on_the_number_of_clips(steps, epochs):
+    """The smaller fold trains 345 clips: 5 steps of 64 an epoch."""
+    folds = [(range(345), range(9)), (range(400), range(9))]
+    assert epochs_for(steps, folds, batch_size=64) == epochs
+    assert epochs_for(steps, [(range(10), range(9))], batch_size=64) == steps  # a step an epoch
 
 
 def test_clips_on_both_sides_are_refused():

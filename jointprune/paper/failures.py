@@ -273,6 +273,8 @@ def with_copies(data: SignDataset, clips: np.ndarray, content: str) -> SignDatas
         poses=Rows(data, "poses", order),
         present=Rows(data, "present", order),
         labels=data.labels[order],
+        signers=data.signers[order],
+        groups=data.groups[order],
         clips=data.clips.iloc[order].reset_index(drop=True),
         meta={**data.meta, "sha256": hashlib.sha256(content.encode()).hexdigest()},
     )
