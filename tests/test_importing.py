@@ -340,6 +340,14 @@ def test_a_folder_above_the_sign_is_the_group(source, workspace, tmp_path):
     assert set(data.classes) == set(SIGNS) and len(data) == 48
 
 
+def test_recordings_of_which_none_can_be_used_are_refused_with_the_first_reason(source, workspace):
+    for file in source.glob("*/*/*.npy"):
+        np.save(file, np.zeros_like(np.load(file)))
+    with pytest.raises(ValueError, match=r"got none of 13; the first, .*: expected a hand in some"):
+        import_recordings(source, "mine", workspace)
+    assert not (workspace.processed / "mine").exists()
+
+
 def test_kinds_of_signs_above_the_signs_are_no_groups():
     places = {PurePath(f"{kind}/{sign}/{i}"): [Path("x")]
               for kind, sign in (("food", "tea"), ("food", "milk"), ("home", "door"))

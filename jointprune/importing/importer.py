@@ -92,10 +92,10 @@ def import_recordings(
         table = known.join(pd.DataFrame(rows))
         read = table["reason"] == ""
         table.loc[read, "place"] = range(read.sum())  # among the recordings that were read
+        _check_source(table[read], table, source)
         if not keep_contradictions:
             contradicted(table)
         kept = table[table["reason"] == ""]
-        _check_source(kept, table, source)
         _check_enough(kept, rule)
         facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
         hand = leading_hands(
