@@ -81,7 +81,7 @@ check: env ## compare fresh results with the published ones
 publish: env ## make the current results the published ones
 	@$(REPORT) --publish
 
-transfer: env ## retrain each data set on the joints of the others, of those that have results
+transfer: env ## test each data set's joints on the other data sets that have results
 	@$(PY) -m jointprune.paper.transfer
 
 lab: env ## open JupyterLab on the notebooks

@@ -46,7 +46,8 @@ class SignClassificationLightning(lightning.LightningModule):
     encoder
         One of `models.ENCODERS`.
     trained_on
-        Name, checksum (`sha256`) and classes of the data set, kept in checkpoints; {} if unknown.
+        Name, checksum (`sha256`) and classes of the data set, and the `groups` that were trained
+        on (they may be names of signers), kept in checkpoints; {} if unknown.
 
     Examples
     --------

@@ -12,8 +12,9 @@ from jointprune.skeleton import HANDS, hand_index
 
 # A group or clip is two-handed if both hands are seen in more than this share of its frames.
 TWO_HANDED = 0.25
-# Where groups hold few of the classes, some folds test classes that they never train.
-DRAWS = 100
+# Random assignments of groups to folds: where groups hold few of the classes, some assignments test
+# classes that they never train.
+ASSIGNMENTS = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,8 +124,9 @@ class SignDataset:
 
         A published split is the only fold, whatever `n` and `seed`; clips of other parts, such as
         "val", are then on neither side. Otherwise groups are assigned to folds whose sizes differ
-        by at most one group, the two-handed groups first, so that these are spread evenly: of
-        DRAWS random draws the first that tests fewest clips of a class that it never trains. Raises
+        by at most one group, the two-handed groups first, so that these are spread evenly. Of
+        ASSIGNMENTS random assignments the first with the fewest test clips of untrained classes
+        is taken. Raises
         ValueError for fewer groups than folds, for a published split with a group on both sides,
         and for a fold that trains one class only or tests none that it trains. Training and test
         clips are int arrays of indices.
@@ -146,7 +148,7 @@ class SignDataset:
         def untrained(tests: list[np.ndarray]) -> int:
             return sum((~np.isin(self.labels[t], self.labels[~t])).sum() for t in tests)
 
-        tests = min((draw() for _ in range(DRAWS)), key=untrained)
+        tests = min((draw() for _ in range(ASSIGNMENTS)), key=untrained)
         return [self._checked(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
 
     def _checked(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

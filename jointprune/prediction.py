@@ -81,6 +81,24 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
         raise ValueError(refusal.format(reason)) from error
 
 
+def check_fits(model: SignClassificationLightning, data: SignDataset) -> None:
+    """Raise ValueError unless a data set has the classes, joints and coordinates of a model."""
+    config, name = model.config, data.meta.get("name", "unknown")
+    classes = model.trained_on.get("classes", list(data.classes))  # older checkpoints lack them
+    expected = (config.num_classes, config.coords)
+    got = (len(data.classes), data.poses.shape[-1])
+    unknown = sorted(set(config.joints) - set(data.joints))
+    if expected != got or unknown or classes != list(data.classes):
+        without = f", without {unknown[:3]}" if unknown else ""
+        if other := sorted(set(classes) ^ set(data.classes)):
+            without += f", with {other[:5]} in one of the two alone"
+        raise ValueError(
+            f"expected a data set of {expected[0]} classes in {expected[1]} coordinates with the "
+            f"model's joints, got {name!r} of {got[0]} in {got[1]}{without}: name the one of the "
+            "training, or one of the same classes"
+        )
+
+
 def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace) -> pd.DataFrame:
     """Test predictions of trained trials.
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -154,10 +154,23 @@ def trials_of(
     return trials
 
 
-def epochs_for(steps: int, folds: Iterable[tuple[np.ndarray, np.ndarray]], batch_size: int) -> int:
-    """Epochs in which a training on the smallest of the folds takes about `steps` steps."""
+def config_for(
+    folds: Iterable[tuple[np.ndarray, np.ndarray]], epochs: int, steps: int, settings: Mapping
+) -> TrainingConfig:
+    """The configuration of a profile: `settings`, and the length in epochs or else in steps.
+
+    A training on the smallest of the folds takes about `steps` optimiser steps. Raises ValueError
+    unless one of the two is 0.
+    """
+    if (epochs == 0) == (steps == 0):
+        raise ValueError(
+            f"expected a length in epochs or in steps, got epochs {epochs} and steps {steps}: set "
+            "one of them to 0"
+        )
+    config = TrainingConfig(**settings)
     fewest = min(len(train) for train, _ in folds)
-    return max(1, round(steps / max(1, fewest // batch_size)))
+    epochs = epochs or max(1, round(steps / max(1, fewest // config.batch_size)))
+    return replace(config, epochs=epochs)
 
 
 def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:

@@ -144,11 +144,11 @@ def fit(
 
 
 def finalise(model: SignClassificationLightning, run: Run, data: SignDataset) -> None:
-    """Close all joints beyond the budget; then store the training clips as exemplars if all
-    classes have few.
+    """Close all joints beyond the budget; then store training clips as exemplars.
 
-    Where only some have, these would win too often, as a class matches the mean of its own.
-    Any-subset networks store none, because the embeddings would fit only one subset of joints.
+    They are stored only if every class has few: a class with exemplars wins too often against one
+    without. Any-subset networks store none, because the embeddings would fit only one subset of
+    joints.
     """
     c = run.config
     if c.budget:

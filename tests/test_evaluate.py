@@ -53,6 +53,7 @@ def test_only_groups_that_took_no_part_in_the_training_are_tested(checkpoint, to
 
 def test_another_data_set_of_the_same_classes_is_tested_whole(checkpoint, toy, tmp_path, capsys):
     toy["poses"] = toy["poses"] * np.float32(1.1)
+    toy["meta"]["name"] = "other"
     other = save_dataset(tmp_path / "other", **toy)
     out = printed(capsys, checkpoint, other)
     assert out.startswith("Trained on toy, another data set; all clips are tested.")
@@ -65,16 +66,28 @@ def test_what_cannot_be_tested_is_refused_with_the_reason(
     clips = toy["clips"].assign(label=toy["clips"]["label"].replace("yes", "maybe"))
     classes = ("hello", "maybe", "no", "thanks")
     other = save_dataset(tmp_path / "other", **toy | {"clips": clips, "classes": classes})
-    assert "['maybe', 'yes'] are in one of the two alone" in refused(capsys, checkpoint, other)
+    assert "with ['maybe', 'yes'] in one of the two alone" in refused(capsys, checkpoint, other)
     fewer = {key: toy[key][:, :, 1:] for key in ("poses", "present")}
     joints = toy["joints"][1:]
     fewer = save_dataset(tmp_path / "fewer", **toy | fewer | {"joints": joints})
-    assert "got none of ['left.wrist']" in refused(capsys, checkpoint, fewer)
+    assert "without ['left.wrist']: name the one of" in refused(capsys, checkpoint, fewer)
+    changed = save_dataset(tmp_path / "toy again", **toy | {"poses": toy["poses"] * np.float32(2)})
+    error = refused(capsys, checkpoint, changed)  # imported again, with other content
+    assert "as it was when the model was trained, got other content" in error
     everything = make_run(toy_dataset, range(len(toy_dataset)), [], 0, TINY)
     whole = train(everything, toy_dataset, workspace) / "model.ckpt"
-    assert "trained on all 3 of them" in refused(capsys, whole, toy_dataset)
+    assert "was trained on 3 groups" in refused(capsys, whole, toy_dataset)
     content = torch.load(checkpoint, weights_only=True)
     del content["trained_on"]["groups"]
     torch.save(content, old := tmp_path / "old.ckpt")
     assert "got one of older code" in refused(capsys, old, toy_dataset)
     assert "no such file" in refused(capsys, tmp_path / "nothing", toy_dataset)
+
+
+def test_of_a_published_split_the_test_part_alone_is_tested(toy, workspace, tmp_path):
+    torch.set_num_threads(1)
+    toy["clips"]["split"] = ["train"] * 8 + ["val"] * 8 + ["test"] * 8
+    data = save_dataset(tmp_path / "split", **toy)
+    run = make_run(data, *data.folds(2, 0)[0], 0, TINY)
+    model = evaluate.load_checkpoint(train(run, data, workspace) / "model.ckpt")
+    assert evaluate.clips_to_test(model, data).tolist() == list(range(16, 24))

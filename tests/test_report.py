@@ -266,7 +266,7 @@ def test_claims_md_holds_every_claim_with_its_evidence(facts):
 
 def test_only_the_block_between_the_markers_changes(made, facts):
     text = (made.path / "README.md").read_text(encoding="utf-8")
-    side_by_side = report.vocabularies_table(made)
+    side_by_side = report.vocabularies_table(made, "published.json")
     assert text == README.replace("old", report.headline(facts)).replace("rows", side_by_side)
     assert report.with_block(text, "results", report.headline(facts)) == text
     for marker in re.findall("<!-- results:.*? -->", README):

@@ -25,7 +25,7 @@ from jointprune.prediction import (
     trained_model,
 )
 from jointprune.preprocessing import FREE_SHIFT, ClipBatches
-from jointprune.runs import CONTRACT, Run, Trial, epochs_for, make_run, trained_file
+from jointprune.runs import CONTRACT, Run, Trial, config_for, make_run, trained_file
 from jointprune.training import batches_of, finalise, precision_for, run_many, train
 from jointprune.workspace import ROOT, Workspace
 
@@ -139,8 +139,13 @@ def test_remembered_clips_are_embedded_from_the_kept_joints(toy_dataset):
 def test_a_length_in_steps_does_not_depend_on_the_number_of_clips(steps, epochs):
     """The smaller fold trains 345 clips: 5 steps of 64 an epoch."""
     folds = [(range(345), range(9)), (range(400), range(9))]
-    assert epochs_for(steps, folds, batch_size=64) == epochs
-    assert epochs_for(steps, [(range(10), range(9))], batch_size=64) == steps  # a step an epoch
+    assert config_for(folds, 0, steps, {"hidden": 128}) == TrainingConfig(hidden=128, epochs=epochs)
+    small = [(range(10), range(9))]  # a step an epoch
+    assert config_for(small, 0, steps, {}).epochs == steps
+    assert config_for(small, 7, 0, {}).epochs == 7
+    for both_or_neither in ((7, steps), (0, 0)):
+        with pytest.raises(ValueError, match="a length in epochs or in steps, got epochs"):
+            config_for(small, *both_or_neither, {})
 
 
 def test_clips_on_both_sides_are_refused():

@@ -60,7 +60,11 @@ def made(toy, folder, name, scale):
     chosen = [{"k": k, "joints": list(JOINT_NAMES[first : first + k])} for k in (6, 12)]
     config = {"settings": {"hidden": 16, "frames": 4}, "epochs": 1, "seeds": 2}
     return data, {
-        "dataset": {"config": {"folds": 3, "fold_seed": 0}, "description": f"{name} (toy)"},
+        "dataset": {
+            "config": {"folds": 3, "fold_seed": 0},
+            "data_sha256": data.sha256,
+            "description": f"{name} (toy)",
+        },
         "ablation": {"accuracy": rows, "config": config},
         "pruning": {"selections": chosen},
     }
@@ -84,6 +88,9 @@ def test_joints_of_one_data_set_are_retrained_on_the_folds_of_the_other(toy, tmp
     trials = trials_of("x", data, data.folds(3, 0), range(2), config, range(6))
     run_many([trial.run for trial in trials], data, place)  # trained already
     table = predictions(trials, data, place)
+    results["words"]["dataset"]["data_sha256"] = "other"
+    with pytest.raises(ValueError, match="words: expected the data set of its results"):
+        transfer.transfer(place, results)
     carried = rows[(rows["tested_on"] == "words") & (rows["origin"] == "fingerspelling")]
     right = (table["predicted"] == table["label"]).mean()
     assert carried["mean"].iloc[0] == pytest.approx(right)

@@ -6,7 +6,7 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.dataset import SignDataset
 from jointprune.export.program import Recogniser, description, largest_difference, write
 from jointprune.extras import require
-from jointprune.prediction import load_checkpoint
+from jointprune.prediction import check_fits, load_checkpoint
 from jointprune.store import open_dataset
 from jointprune.workspace import scratch_folder, sync
 
@@ -37,21 +37,12 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
 
 def dataset_named(name: str, model: SignClassificationLightning) -> SignDataset:
     """Open the data set that a model was trained on; ValueError for another one."""
-    data, config, known = open_dataset(name), model.config, model.trained_on
+    data, known = open_dataset(name), model.trained_on
     if known and known["sha256"] != data.sha256:
         raise ValueError(
             f"expected the data set of the training, {known['name']!r} of checksum "
             f"{known['sha256'][:12]}, got {name!r} of {data.sha256[:12]}: name that one, or train "
             "on this one"
         )
-    expected = (config.num_classes, config.coords)
-    got = (len(data.classes), data.poses.shape[-1])
-    unknown = sorted(set(config.joints) - set(data.joints))
-    if expected != got or unknown:
-        without = f", without {unknown[:3]}" if unknown else ""
-        raise ValueError(
-            f"expected a data set of {expected[0]} classes in {expected[1]} coordinates with the "
-            f"model's joints, got {name!r} of {got[0]} in {got[1]}{without}: name the one of the "
-            "training"
-        )
+    check_fits(model, data)
     return data

@@ -374,9 +374,9 @@ def headline(results: dict[str, dict]) -> str:
     )
 
 
-def vocabularies_table(workspace: Workspace) -> str:
-    """A table in Markdown of all data sets that have results in a workspace, one row each."""
-    places = vocabularies.with_results(workspace)
+def vocabularies_table(workspace: Workspace, file: str = "cost.json") -> str:
+    """A table in Markdown, a row for each data set whose results hold `file`."""
+    places = vocabularies.with_results(workspace, file)
     return markdown_table(vocabularies.rows(map(load_results, places)))
 
 
@@ -490,7 +490,9 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         text = with_block(readme.read_text(encoding="utf-8"), "results", headline(results))
-        texts[readme] = with_block(text, "vocabularies", vocabularies_table(workspace))
+        texts[readme] = with_block(
+            text, "vocabularies", vocabularies_table(workspace, "published.json")
+        )
     return texts
 
 

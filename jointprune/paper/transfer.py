@@ -63,6 +63,11 @@ def _tested(
     place: Workspace, facts: dict[str, dict], sets: dict[tuple[str, int], list[str]]
 ) -> list[dict]:
     data, split = open_dataset(place.dataset, place), facts["dataset"]["config"]
+    if data.sha256 != facts["dataset"]["data_sha256"]:
+        raise ValueError(
+            f"{place.dataset}: expected the data set of its results, got other content: run make "
+            f"reproduce DATASET={place.dataset} again"
+        )
     folds, trained = data.folds(split["folds"], split["fold_seed"]), facts["ablation"]["config"]
     config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
     trials = [
@@ -85,26 +90,31 @@ def _tested(
 def labels_of(results: dict[str, dict[str, dict]]) -> dict[str, str]:
     """Every origin in words, in the order of the figure; that of a data set is also its title."""
     titles = {name: facts["dataset"]["description"] for name, facts in results.items()}
-    published = [f"published-{name}" for name in PUBLISHED]
     return {
         "learned": "its own",
         **{name: title.split(" (")[0] for name, title in titles.items()},
-        **{name: METHODS[name].label for name in (*published, "stratified-random")},
+        **{
+            f"published-{name}": f"{METHODS[f'published-{name}'].label} ({len(joints)} joints)"
+            for name, joints in PUBLISHED.items()
+        },
+        "stratified-random": METHODS["stratified-random"].label,
     }
 
 
 def main() -> None:
-    """Write `transfer.json`: rows, labels (pairs, in order), and each data set's checksum."""
+    """Write `transfer.json`: rows, and labels (pairs, in order)."""
     workspace = Workspace()
-    results = {place.dataset: load_results(place) for place in with_results(workspace)}
-    if len(results) < 2:
-        sys.exit(
-            "expected results of two data sets or more in data/results, got fewer: run "
-            "make reproduce DATASET=NAME for another one"
-        )
-    data_sets = {name: facts["dataset"]["data_sha256"] for name, facts in results.items()}
-    labels = [*labels_of(results).items()]
-    facts = {"rows": transfer(workspace, results), "labels": labels, "data_sets": data_sets}
+    try:
+        results = {place.dataset: load_results(place) for place in with_results(workspace)}
+        if len(results) < 2:
+            raise ValueError(
+                "expected results of two data sets or more in data/results, got fewer: run "
+                "make reproduce DATASET=NAME for another one"
+            )
+        rows = transfer(workspace, results)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    facts = {"rows": rows, "labels": [*labels_of(results).items()]}
     config = {"k": KS}
     write_facts(workspace, "transfer.json", facts, data_sha256="", config=config, smoke=False)
 

@@ -12,11 +12,14 @@ HEAD = ("recordings", "clips", "held out", "accuracy, 42 joints", "K*", "joints 
         "joint-frames dropped", "joints kept")  # fmt: skip
 
 
-def with_results(workspace: Workspace) -> list[Workspace]:
-    """The workspace of each data set that all notebooks have run on, the default one first."""
+def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspace]:
+    """The workspace of each data set whose results hold `file`, the default data set first.
+
+    "cost.json" is there once all notebooks have run, "published.json" after `make publish`.
+    """
     own = Workspace(workspace.root)
-    names = sorted(path.parent.name for path in own.results.glob("*/cost.json"))
-    if (own.results / "cost.json").is_file():
+    names = sorted(path.parent.name for path in own.results.glob(f"*/{file}"))
+    if (own.results / file).is_file():
         names.insert(0, DEFAULT_DATASET)
     return [Workspace(workspace.root, name) for name in names]
 
@@ -33,7 +36,7 @@ def rows(results: Iterable[dict[str, dict]]) -> list[tuple[str, ...]]:
 def _row(results: dict[str, dict]) -> tuple[str, ...]:
     data, full = results["dataset"], results["baseline"]["accuracy"]
     star = results["ablation"]["k_star"][0]
-    (verdict,) = (c.verdict for c in all_claims(results)[:1])  # the first claim is about it
+    verdict = all_claims(results)[0].verdict  # the first claim is about it
     k, found = star["k"], (verdict, "", "", "")
     if verdict == VERDICTS[True]:
         dropped = one_row(results["ablation"]["reduction"], method=star["method"], k=k)
