@@ -126,10 +126,10 @@ class SignDataset:
         "val", are then on neither side. Otherwise groups are assigned to folds whose sizes differ
         by at most one group, the two-handed groups first, so that these are spread evenly. Of
         ASSIGNMENTS random assignments the first with the fewest test clips of untrained classes
-        is taken. Raises
-        ValueError for fewer groups than folds, for a published split with a group on both sides,
-        and for a fold that trains one class only or tests none that it trains. Training and test
-        clips are int arrays of indices.
+        is taken. Training and test clips are int arrays of indices.
+
+        Raises ValueError for fewer groups than folds, for a published split with a group on both
+        sides, and for a fold that trains one class only or tests none that it trains.
         """
         if self.official_split:
             return [self._checked(*self._published_fold())]

@@ -134,7 +134,7 @@ def test_the_film_shows_the_joints_of_the_run_that_was_tested_on_the_clip(result
     table = results.predictions.query("clip == 'gc/B' and predicted == label")
     for title, (method, k) in ((full, ("full", 42)), (pruned, ("learned", 4))):
         right = len(explorer.of(table, method, k))
-        assert title == f"gc/B, {k} joints: {right} of 3 runs are right"
+        assert title == f"gc/B\n{k} joints: {right} of 3 runs are right"
 
 
 def test_moving_the_slider_and_the_menus_shows_their_values(results, monkeypatch):

@@ -182,6 +182,13 @@ def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
     assert alone.get_title() == titles[1]
 
 
+def test_names_of_words_stand_upright_in_a_narrow_panel_and_letters_do_not():
+    for names, rotation in (([f"a longer word {i}" for i in range(12)], 90), ("ABCDEFGHIJKL", 0)):
+        _, axes = style.page(style.PAGE, 2.6, 1, 4, width_ratios=[3, 3, 5, 5])
+        style.name_ticks(axes[3], [*names])
+        assert {tick.get_rotation() for tick in axes[3].get_xticklabels()} == {rotation}
+
+
 def test_joints_carried_over_have_a_panel_for_each_data_set_and_k():
     axes = drawn_once("fig10_transfer").axes
     assert [ax.get_title() for ax in axes] == ["letters", "words", "", ""]

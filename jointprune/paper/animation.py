@@ -44,7 +44,7 @@ def film(panels: dict[str, tuple[np.ndarray, np.ndarray]], fps: float) -> HTML:
 
     with plt.rc_context({**STYLE, "figure.constrained_layout.use": False, "savefig.dpi": DPI}):
         fig, axes = plt.subplots(1, len(panels), figsize=(2.4 * len(panels), 2.4), squeeze=False)
-        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.9, wspace=0.02)
+        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.85, wspace=0.02)
         moving = FuncAnimation(fig, draw, frames, init_func=lambda: None, interval=1000 / fps)
         page = moving.to_jshtml(fps=fps / frames.step)
         plt.close(fig)

@@ -22,6 +22,7 @@ from jointprune.store import open_dataset
 from jointprune.workspace import Workspace
 
 CLASSES = 6  # shown among those that lose most, and among those that gain most
+LETTERS = 30  # of a clip's name above a film; of longer names the end
 FIRST = ("learned", 12)  # shown at first
 
 
@@ -114,12 +115,12 @@ def clip_film(found: Results, method: str, k: int, clip: str) -> HTML:
     runs = runs[runs["fold"] == tested["fold"].iloc[0]]
     kept = runs.sort_values("seed")["joints"].iloc[0]
     poses, present = (array[i, : data.lengths[i]] for array in (data.poses, data.present))
-    panels = {}
+    panels, short = {}, clip if len(clip) <= LETTERS else f"…{clip[-LETTERS:]}"
     for (name, joints), seen in (
         (found.full, present), ((method, k), present & pd.Index(data.joints).isin(kept))
     ):  # fmt: skip
         right = of(tested, name).eval("predicted == label")
-        title = f"{clip}, {joints} joints: {right.sum()} of {len(right)} runs are right"
+        title = f"{short}\n{joints} joints: {right.sum()} of {len(right)} runs are right"
         panels[title] = (poses, seen)
     return film(panels, data.clips["fps"].iloc[i])
 

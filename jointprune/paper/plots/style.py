@@ -24,8 +24,7 @@ STYLE = {
     "pdf.fonttype": 42, "savefig.bbox": "standard", "savefig.dpi": 300, "figure.dpi": 150,
 }  # fmt: skip
 
-# Number of letters of all tick labels that fit side by side across a page.
-LETTERS_ACROSS = 70
+LETTERS_AN_INCH = 13  # letters of tick labels that fit side by side
 
 
 def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
@@ -85,7 +84,8 @@ def accuracy_axis(ax: Axes, group: str) -> None:
 
 def name_ticks(ax: Axes, names: list[str]) -> None:
     """Label x = 0, 1, ... with names, upright where they would overlap."""
-    upright = sum(map(len, names)) > LETTERS_ACROSS
+    inches = ax.get_position().width * ax.figure.get_figwidth()
+    upright = sum(map(len, names)) > LETTERS_AN_INCH * inches
     ax.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
     ax.set_xlim(-0.6, len(names) - 0.4)
 
