@@ -46,7 +46,7 @@ def collect_pages(workspace: Workspace, folder: Path) -> None:
     for path in workspace.figures.glob("[!.]*.*"):
         shutil.copy(path, folder / "figures")
     captions = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
-    (folder / "figures.md").write_text(figures_page(captions), encoding="utf-8")
+    (folder / "figures.md").write_text(figures_page(captions, folder), encoding="utf-8")
     (folder / "results.md").write_text(results(workspace), encoding="utf-8")
 
 
@@ -65,10 +65,12 @@ def executed(name: str, workspace: Workspace) -> Path:
     return path
 
 
-def figures_page(captions: str) -> str:
-    """Each figure of figures/README.md with its caption and its PDF."""
+def figures_page(captions: str, folder: Path) -> str:
+    """Each figure that is in `folder`, with its PDF and its caption of figures/README.md."""
     parts = ["# Figures"]
     for stem, number, title, caption in CAPTION.findall(captions):
+        if not (folder / "figures" / f"{stem}.png").is_file():
+            continue  # no run makes all: transfer and synthetic data belong to the default one
         heading = f"Figure {number}: {title.replace('_', ' ')}"
         parts += [f"## {heading}", f"![{heading}](figures/{stem}.png)",
                   f"{caption} [PDF](figures/{stem}.pdf)"]  # fmt: skip

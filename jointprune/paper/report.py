@@ -489,11 +489,14 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme = workspace.path / "README.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
-        text = with_block(readme.read_text(encoding="utf-8"), "results", headline(results))
-        texts[readme] = with_block(
-            text, "vocabularies", vocabularies_table(workspace, "published.json")
-        )
+        texts[readme] = with_block(with_published(workspace), "results", headline(results))
     return texts
+
+
+def with_published(workspace: Workspace) -> str:
+    """The README with the table of all data sets that are published."""
+    text = (workspace.path / "README.md").read_text(encoding="utf-8")
+    return with_block(text, "vocabularies", vocabularies_table(workspace, "published.json"))
 
 
 def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
@@ -514,14 +517,20 @@ def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
 
 
 def publish(results: dict[str, dict], workspace: Workspace) -> Path:
-    """Write published.json: numbers with kind and source, their tolerances, the verdicts."""
+    """Write published.json (numbers, tolerances, verdicts) and the README's table of data sets."""
     if results["dataset"]["smoke"]:
         raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
     found = {key: asdict(number) for key, number in numbers(results).items()}
     facts = {"numbers": found, "tolerances": TOLERANCES, "verdicts": verdicts(results)}
     history = {"data_sha256": results["dataset"]["data_sha256"],
                "config": results["ablation"]["config"], "smoke": False}  # fmt: skip
-    return write_facts(workspace, "published.json", facts, **history)
+    path = write_facts(workspace, "published.json", facts, **history)
+    readme = workspace.path / "README.md"
+    if readme.is_file():
+        text = with_published(workspace)
+        with atomic_path(readme) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return path
 
 
 def verdicts(results: dict[str, dict]) -> dict[str, str]:
