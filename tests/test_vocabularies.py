@@ -88,9 +88,11 @@ def test_joints_of_one_data_set_are_retrained_on_the_folds_of_the_other(toy, tmp
     trials = trials_of("x", data, data.folds(3, 0), range(2), config, range(6))
     run_many([trial.run for trial in trials], data, place)  # trained already
     table = predictions(trials, data, place)
-    results["words"]["dataset"]["data_sha256"] = "other"
-    with pytest.raises(ValueError, match="words: expected the data set of its results"):
-        transfer.transfer(place, results)
+    for part, name in (("dataset", "data_sha256"), ("ablation", "config")):
+        spoilt = copy.deepcopy(results)
+        spoilt["words"][part][name] = {"epochs": 1, "seeds": 2}
+        with pytest.raises(ValueError, match="words: expected results of this data set and with"):
+            transfer.transfer(place, spoilt)
     carried = rows[(rows["tested_on"] == "words") & (rows["origin"] == "fingerspelling")]
     right = (table["predicted"] == table["label"]).mean()
     assert carried["mean"].iloc[0] == pytest.approx(right)

@@ -63,12 +63,13 @@ def _tested(
     place: Workspace, facts: dict[str, dict], sets: dict[tuple[str, int], list[str]]
 ) -> list[dict]:
     data, split = open_dataset(place.dataset, place), facts["dataset"]["config"]
-    if data.sha256 != facts["dataset"]["data_sha256"]:
+    trained = facts["ablation"]["config"]
+    if data.sha256 != facts["dataset"]["data_sha256"] or "settings" not in trained:
         raise ValueError(
-            f"{place.dataset}: expected the data set of its results, got other content: run make "
-            f"reproduce DATASET={place.dataset} again"
+            f"{place.dataset}: expected results of this data set and with their settings, got "
+            f"others or of older code: run make reproduce DATASET={place.dataset} again"
         )
-    folds, trained = data.folds(split["folds"], split["fold_seed"]), facts["ablation"]["config"]
+    folds = data.folds(split["folds"], split["fold_seed"])
     config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
     trials = [
         trial
