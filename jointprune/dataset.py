@@ -139,16 +139,21 @@ class SignDataset:
         two_handed = self.two_handed()
         others = [name for name in names if name not in two_handed]
 
-        def draw() -> list[np.ndarray]:
+        counts = pd.crosstab(self.groups, self.labels)
+
+        def draw() -> list[list[str]]:
             folds = [[] for _ in range(n)]
             for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
                 min(folds, key=len).append(str(name))
-            return [np.isin(self.groups, groups) for groups in folds]
+            return folds
 
-        def untrained(tests: list[np.ndarray]) -> int:
-            return sum((~np.isin(self.labels[t], self.labels[~t])).sum() for t in tests)
+        def untrained(folds: list[list[str]]) -> int:
+            """Test clips of classes that occur in no other fold."""
+            inside = np.array([counts.loc[groups].sum() for groups in folds])
+            return inside[inside == counts.sum().to_numpy()].sum()
 
-        tests = min((draw() for _ in range(ASSIGNMENTS)), key=untrained)
+        folds = min((draw() for _ in range(ASSIGNMENTS)), key=untrained)
+        tests = [np.isin(self.groups, groups) for groups in folds]
         return [self._checked(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
 
     def _checked(self, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
