@@ -17,6 +17,22 @@ TWO_HANDED = 0.25
 ASSIGNMENTS = 100
 
 
+def fewest_untrained(draw, groups: np.ndarray, labels: np.ndarray) -> list[list[str]]:
+    """Of ASSIGNMENTS calls of `draw`, the first with the fewest test clips of untrained classes.
+
+    `draw()` returns the names of the groups that each fold tests; all others in `groups` (clips,)
+    are trained.
+    """
+    counts = pd.crosstab(groups, labels)
+    total = counts.sum().to_numpy()
+
+    def untrained(folds: list[list[str]]) -> int:
+        tested = np.array([counts.loc[names].sum() for names in folds])
+        return tested[tested == total].sum()
+
+    return min((draw() for _ in range(ASSIGNMENTS)), key=untrained)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class SignDataset:
     """Recordings of signs or letters; the arrays may be memory-mapped and must not be written to.
@@ -139,20 +155,13 @@ class SignDataset:
         two_handed = self.two_handed()
         others = [name for name in names if name not in two_handed]
 
-        counts = pd.crosstab(self.groups, self.labels)
-
         def draw() -> list[list[str]]:
             folds = [[] for _ in range(n)]
             for name in [*rng.permutation(two_handed), *rng.permutation(others)]:
                 min(folds, key=len).append(str(name))
             return folds
 
-        def untrained(folds: list[list[str]]) -> int:
-            """Test clips of classes that occur in no other fold."""
-            inside = np.array([counts.loc[groups].sum() for groups in folds])
-            return inside[inside == counts.sum().to_numpy()].sum()
-
-        folds = min((draw() for _ in range(ASSIGNMENTS)), key=untrained)
+        folds = fewest_untrained(draw, self.groups, self.labels)
         tests = [np.isin(self.groups, groups) for groups in folds]
         return [self._checked(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests]
 

@@ -138,6 +138,16 @@ def test_a_quarter_of_the_training_groups_is_held_out_whole(dataset):
         importance.inner_split(dataset, train[dataset.groups[train] == dataset.groups[train][0]], 0)
 
 
+def test_a_class_of_two_groups_is_not_held_out_with_both(dataset):
+    train, _ = dataset.folds(4, 0)[0]
+    rare = dataset.labels[train][0]
+    pair = np.unique(dataset.groups[train])[:2]
+    kept = (dataset.labels[train] != rare) | np.isin(dataset.groups[train], pair)
+    for seed in range(40):
+        fit, held = importance.inner_split(dataset, train[kept], seed)
+        assert set(dataset.labels[held]) <= set(dataset.labels[fit])
+
+
 @pytest.mark.parametrize(
     ("mask", "methods"),
     [("open", ("permutation", "integrated-gradients")), ("any-subset", ("greedy", "any-subset"))],

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from jointprune.config import TrainingConfig
-from jointprune.dataset import SignDataset
+from jointprune.dataset import SignDataset, fewest_untrained
 from jointprune.prediction import evaluation_batches, trained_model
 from jointprune.runs import Run, make_run
 from jointprune.training import train
@@ -48,7 +48,8 @@ class HeldOut:
 def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training clips in two, (fit, held out), int indices: a quarter of their groups is held out.
 
-    Two-handed groups come first, so that of two or more one is held out and another is not.
+    Two-handed groups come first, so that of two or more one is held out and another is not. Of
+    several draws, the first that holds out the fewest clips of untrained classes is taken.
     """
     clips = np.sort(np.asarray(train_clips, dtype=np.int64))
     names = np.unique(data.groups[clips])
@@ -58,8 +59,13 @@ def inner_split(data: SignDataset, train_clips, seed: int) -> tuple[np.ndarray, 
         )
     two_handed = np.isin(names, data.two_handed())
     draw = np.random.default_rng(seed)
-    order = [*draw.permutation(names[two_handed]), *draw.permutation(names[~two_handed])]
-    held = np.isin(data.groups[clips], order[1::4])
+
+    def held_out() -> list[list[str]]:
+        order = [*draw.permutation(names[two_handed]), *draw.permutation(names[~two_handed])]
+        return [order[1::4]]
+
+    [held] = fewest_untrained(held_out, data.groups[clips], data.labels[clips])
+    held = np.isin(data.groups[clips], held)
     return clips[~held], clips[held]
 
 
