@@ -86,11 +86,12 @@ def vectors(motion, width=1662, hands_first=False):
     return mp_vectors(hands, body, width, hands_first)
 
 
-def stack(motion, columns=3):
-    """An array (frames, 543, columns), NaN where missing."""
+def stack(motion, columns=3, by_name=False):
+    """An array (frames, 543, columns), NaN where missing; `by_name` as in Kaggle's tables."""
     hands, body = motion.filled(np.nan)
     face = np.full((FRAMES, 468, 3), 0.5)
-    points = np.concatenate([face, body, hands], axis=1)
+    parts = [face, hands[:, :21], body, hands[:, 21:]] if by_name else [face, body, hands]
+    points = np.concatenate(parts, axis=1)
     return np.concatenate([points, np.zeros((FRAMES, 543, 1))], axis=2)[..., :columns]
 
 
@@ -188,6 +189,10 @@ WRITERS = {
     "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),
+    "arrays in Kaggle's order": lambda s, m: write(s / "hello" / "1.npy", stack(m, 3, True)),
+    "arrays in Kaggle's order without depth": lambda s, m: write(
+        s / "hello" / "1.npy", stack(m, 2, True)
+    ),
     "arrays in TSSI's order": lambda s, m: write(s / "hello" / "1.npy", tssi(m)),
     "arrays of COCO-WholeBody": lambda s, m: write(s / "hello" / "1.npy", whole_body(m)),
     "arrays of COCO-WholeBody and more": lambda s, m: write(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jointprune.skeleton import BONES
+
 SHOULDERS = np.array([[0.6, 0.4], [0.4, 0.4]])  # left, right: shares of the picture, 0.2 apart
 PALM = 0.054  # wrist to middle knuckle
 
@@ -14,9 +16,11 @@ def motion(frames: int = 6, seed: int = 0, missing: tuple = ()) -> np.ndarray:
     `missing` are pairs (frame, hand) that are NaN.
     """
     rng = np.random.default_rng(seed)
-    hands = rng.normal(scale=0.02, size=(frames, 2, 21, 3))
-    hands[:, :, 0] = 0
-    hands[:, :, 9] = [0, -PALM, 0.01]
+    spread = np.linspace(-0.01, 0.01, 5)  # of the fingers
+    hands = np.zeros((frames, 2, 21, 3))
+    for joint, parent in BONES:
+        step = rng.normal([spread[(joint - 1) // 4], -0.02, 0], 0.012, size=(frames, 2, 3))
+        hands[:, :, joint] = [0, -PALM, 0.01] if joint == 9 else hands[:, :, parent] + step
     hands[..., :2] += np.array([[0.6, 0.6], [0.4, 0.6]])[:, None]
     hands[..., :2] += rng.normal(scale=0.02, size=(frames, 2, 1, 2))
     for frame, hand in missing:

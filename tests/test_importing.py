@@ -78,6 +78,7 @@ def test_a_clip_is_measured_in_shoulder_widths_from_pixels_or_from_fractions():
     shares = raw(hands)
     recording, judged = judge(shares)
     np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
+    judged.pop("bones")
     assert [*judged.values()] == ["share", "shoulders", False, False]
     pixels = shares._replace(hands=hands * scale, body=shares.body * scale[:2])
     wide, (recording, judged) = judge(shares, aspect=2.0)[0], judge(pixels)
@@ -97,7 +98,8 @@ def test_without_shoulders_the_palm_gives_the_scale():
     palm = np.linalg.norm(recording.points[:, 0] - recording.points[:, 9], axis=-1)
     np.testing.assert_allclose(palm, 0.27, atol=1e-3)
     np.testing.assert_allclose(recording.points.mean((0, 1)), 0, atol=1e-5)
-    assert [*judged.values()] == ["share", "palm", None, None]
+    assert (judged["unit"], judged["scale"]) == ("share", "palm")
+    assert judged["swapped"] is judged["mirrored"] is None
 
 
 def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
@@ -473,6 +475,27 @@ def test_a_source_with_swapped_hands_is_refused(source, workspace):
         np.save(file, frame)
     with pytest.raises(ValueError, match="of their own side, got the opposite in 12 of 12"):
         import_recordings(source, "mine", workspace)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        np.roll(np.arange(21), -1),  # wrist last
+        [0, *(1 + 4 * finger + 3 - level for finger in range(5) for level in range(4))],
+        [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))],
+    ],
+)
+def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace, order):
+    for sign in SIGNS:
+        for clip in range(4):
+            hands = motion(6, clip).reshape(6, 2, 21, 3)[:, :, order, :2].reshape(6, 42, 2)
+            body = body_of(motion(6, clip))[..., :2]
+            points = np.concatenate([np.full((6, 468, 2), 0.5), body, hands], axis=1)
+            (tmp_path / "s" / sign).mkdir(parents=True, exist_ok=True)
+            np.save(tmp_path / "s" / sign / f"{clip}.npy", points)
+    with pytest.raises(ValueError, match="expected a hand's joints in MediaPipe's order"):
+        import_recordings(tmp_path / "s", "mine", workspace)
+    assert not (workspace.processed / "mine").exists()
 
 
 def test_names_that_are_no_folder_or_taken_are_refused(source, workspace):

@@ -18,7 +18,7 @@ from jointprune.dataset import SignDataset
 from jointprune.importing.annotations import group_rule, read_names, with_labels, without_clip
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, in_order, nfc
-from jointprune.importing.reading import load_recordings, load_rows, read_chunks
+from jointprune.importing.reading import LONGEST_BONES, load_recordings, load_rows, read_chunks
 from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -144,7 +144,8 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
 
 
 def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
-    """Raise ValueError if the clips together show mixed units, swapped hands or mirrored videos."""
+    """Raise ValueError if the clips together show mixed units, another order of joints, swapped
+    hands or mirrored videos."""
     if kept.empty:
         first = table.iloc[0]
         raise ValueError(
@@ -156,6 +157,12 @@ def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None
         raise ValueError(
             f"{source}: expected one unit, got image fractions in {by_unit['share']} and "
             f"pixels in {by_unit['pixel']}: import them as two data sets"
+        )
+    if (bones := kept["bones"].median()) > LONGEST_BONES:
+        raise ValueError(
+            f"{source}: expected a hand's joints in MediaPipe's order (wrist, then each finger "
+            f"from base to tip, thumb first), got bones of {bones:.1f} times the hand's extent, "
+            f"over {LONGEST_BONES} (in order they have 4.8): put the joints in order"
         )
     for column, expected, cure in (
         ("swapped", "hands by the wrists of their own side", "swap the two hands' blocks"),

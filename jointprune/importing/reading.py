@@ -1,4 +1,4 @@
-"""Read clips in parallel and check their units, scale and handedness.
+"""Read clips in parallel and check their units, scale, handedness and order of joints.
 
 Clips are read in chunks; finished chunks are kept until the import ends. data/README.md describes
 how the thresholds were measured.
@@ -14,11 +14,11 @@ from jointprune.importing.layouts import LAYOUTS
 from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
 from jointprune.parallel import on_every_core
 from jointprune.recordings import LIMIT, Recording, leading_hand, trim
-from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
+from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 2
+VERSION = 3
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -27,6 +27,9 @@ LARGEST_SHARE = 2.0
 # From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
 # fingerspelling lexicon, as seen, foreshortening included.
 PALM = 0.27
+# Length of a hand's bones over its extent, the median over clips: 4.8 to 4.9 in the letters and
+# three sets of words, 6.2 or more with their joints in four other orders.
+LONGEST_BONES = 5.6
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 
@@ -126,8 +129,9 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
 
     `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
     dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
-    shoulders are seen; `swapped`: whether left and right hand are exchanged; and `mirrored`:
-    whether the signer's left is on the picture's left. The last two are None if unknown.
+    shoulders are seen; `bones`: length of a hand's 20 bones over its extent, the median;
+    `swapped`: whether left and right hand are exchanged; and `mirrored`: whether the signer's left
+    is on the picture's left. The last two are None if unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -144,6 +148,7 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
     return Recording(scaled, present, raw.fps), {
         "unit": unit,
         "scale": "shoulders" if shoulders else "palm",
+        "bones": _bones(points, present),
         "swapped": None if body is None else _swapped(points, present, body),
         "mirrored": None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
     }
@@ -166,6 +171,14 @@ def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndar
     if width <= 0:
         raise ValueError("expected wrist and knuckle apart, got hands of size 0 in most frames")
     return float(width), points[present].mean(0)
+
+
+def _bones(points: np.ndarray, present: np.ndarray) -> float:
+    """Median over present hands of the bones' total length over the longer side of their box."""
+    hands = points[present].reshape(-1, len(JOINTS), 2)
+    lengths = np.linalg.norm(np.diff(hands[:, BONES], axis=2), axis=-1).sum(axis=(1, 2))
+    extent = np.ptp(hands, axis=1).max(axis=1)
+    return float(np.median(lengths / np.maximum(extent, np.finfo(np.float32).tiny)))
 
 
 def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:

@@ -1,7 +1,7 @@
 """`.npy` files of shape (frames, points, 2 to 4), one per clip: `<anything>/<clip>.npy`.
 
-543 points are MediaPipe Holistic's, in image fractions: face, pose, left and right hand, or (TSSI)
-pose, face, hands; where the pose is, its wrists tell. A missing hand is NaN, or its wrist repeated.
+543 points are MediaPipe Holistic's, in image fractions, in one of three ORDERS; a clip has the one
+in which the pose's wrists are nearest to the hands'. A missing hand is NaN, or its wrist repeated.
 A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
 COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score.
 """
@@ -24,8 +24,12 @@ from jointprune.importing.layouts.clips import (
 from jointprune.skeleton import JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
-HANDS = {HOLISTIC: slice(501, 543), WHOLE_BODY: slice(91, 133)}
-POSES = (slice(468, 501), slice(0, 33))  # of Holistic: behind the face, or before it
+ORDERS = (  # where Holistic's left hand, right hand and pose start
+    (501, 522, 468),  # face, pose, left, right: MediaPipe's own
+    (501, 522, 0),  # pose, face, left, right: TSSI
+    (468, 522, 489),  # face, left, pose, right: Kaggle's, by name
+)
+COCO_HANDS = slice(91, 133)
 COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
 SEEN = 0.3  # mean score of a hand, from which mmpose draws it
 SAM_SLR_PACKED = 27
@@ -57,14 +61,20 @@ def read(clip: Clip) -> Raw:
             f"{clip.place}: expected an array (frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), got "
             f"{values.shape}: move files that are not recordings elsewhere"
         )
-    hands = values[:, HANDS[points]]
     if points == WHOLE_BODY:
+        hands = values[:, COCO_HANDS]
         scores = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2)
         confidence = np.repeat((scores > SEEN).astype(np.float32), len(JOINTS), axis=1)
         body = np.where(values[:, COCO_BODY, 2:3] > SEEN, values[:, COCO_BODY, :2], np.nan)
         return checked(clip.place, hands[..., :2], body, confidence)
-    bodies = [body_of(values[:, pose, :3]) for pose in POSES]
-    return checked(clip.place, hands[..., :3], min(bodies, key=lambda body: _apart(body, hands)))
+    parts = [_holistic(values[..., :3], *order) for order in ORDERS]
+    return checked(clip.place, *min(parts, key=lambda part: _apart(*part)))
+
+
+def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
+    """Hands (frames, 42, columns) and body (frames, 4, 2)."""
+    hands = [values[:, start : start + len(JOINTS)] for start in (left, right)]
+    return np.concatenate(hands, axis=1), body_of(values[:, pose : pose + 33])
 
 
 def points_of(shape: tuple[int, ...]) -> int:
@@ -77,7 +87,7 @@ def points_of(shape: tuple[int, ...]) -> int:
     return WHOLE_BODY if WHOLE_BODY <= shape[1] < HOLISTIC and shape[2] == 3 else 0
 
 
-def _apart(body: np.ndarray, hands: np.ndarray) -> float:
+def _apart(hands: np.ndarray, body: np.ndarray) -> float:
     """Median distance of the body's wrists from those of the hands; infinite if unknown."""
     far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
     far = far[np.isfinite(far)]
