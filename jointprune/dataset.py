@@ -192,4 +192,4 @@ class SignDataset:
         """Clips to test a model trained on `train_clips`: the published test set, or the rest."""
         if self.official_split:
             return np.flatnonzero(self.clips["split"] == "test")
-        return np.setdiff1d(np.arange(len(self)), indices(train_clips, len(self), "clips"))
+        return np.setdiff1d(np.arange(len(self)), indices(train_clips, len(self), "clips", 0))

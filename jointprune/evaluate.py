@@ -28,21 +28,21 @@ def clips_to_test(model: SignClassificationLightning, data: SignDataset) -> np.n
             "it again"
         )
     check_fits(model, data)
-    tested = data.clips["split"] == "test" if data.official_split else np.full(len(data), True)
-    if known["sha256"] == data.sha256:
-        tested &= ~np.isin(data.groups, known["groups"])
-    elif known["name"] == data.meta.get("name"):
+    same = known["sha256"] == data.sha256
+    if not same and known["name"] == data.meta.get("name"):
         raise ValueError(
             f"expected the data set {known['name']!r} as it was when the model was trained, got "
             "other content, in which recordings of the training may be: train again, or import "
             "new recordings under a name of their own"
         )
-    if not tested.any():
+    trained = np.isin(data.groups, known["groups"]) & same
+    tested = np.setdiff1d(data.tested_without(trained), np.flatnonzero(trained))
+    if not len(tested):
         raise ValueError(
             f"expected groups that took no part in the training, got none: the model was trained "
             f"on {len(known['groups'])} groups; train with a fold held out"
         )
-    return np.flatnonzero(tested)
+    return tested
 
 
 def evaluate(model: SignClassificationLightning, data: SignDataset) -> dict[str, pd.DataFrame]:
