@@ -320,7 +320,7 @@ def test_a_changed_row_is_not_served_its_old_ranking(toy_dataset, workspace, mon
 def test_retraining_reads_the_selected_joints_alone_in_every_fold_and_seed(toy_dataset, workspace):
     folds = toy_dataset.folds(3, seed=0)
     chosen = select_many("anatomical", 10, toy_dataset, folds, (0, 1), TINY, workspace)
-    trials = retraining_trials("fingertips", chosen, toy_dataset, folds, TINY)
+    trials = retraining_trials({("fingertips", 10): chosen}, toy_dataset, folds, TINY)
     assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
     for trial in trials:
         assert (trial.run.train, trial.run.test) == tuple(map(tuple, folds[trial.fold]))

@@ -42,7 +42,7 @@ def control(
         where = (mixed, folds, [seed], config)
         chosen = select_many("learned", k, *where, workspace)
         trials = trials_of("full", *where)
-        trials += retraining_trials("learned", chosen, mixed, folds, config)
+        trials += retraining_trials({("learned", k): chosen}, mixed, folds, config)
         run_many([trial.run for trial in trials], mixed, workspace, "labels shuffled")
         parts.append(predictions(trials, mixed, workspace))
     return reading(pd.concat(parts, ignore_index=True), margin)

@@ -28,19 +28,18 @@ def compare_encoders(
     first, *others = configs
     where = (data, folds, seeds)
     sets = {
-        name: select_many(name, k, *where, first, workspace)
+        (name, k): select_many(name, k, *where, first, workspace)
         for name in ("learned", "stratified-random")
     }
     rows = []
     for config in (first, *others):
         overlap = {}
         if config is not first:
-            sets["own"] = select_many("learned", k, *where, config, workspace)
-            shared = [len({*sets["own"][c]} & {*kept}) / k for c, kept in sets["learned"].items()]
+            own = sets["own", k] = select_many("learned", k, *where, config, workspace)
+            shared = [len({*own[c]} & {*kept}) / k for c, kept in sets["learned", k].items()]
             overlap["own"] = float(np.mean(shared))
         trials = trials_of("full", *where, config)
-        for name, chosen in sets.items():
-            trials += retraining_trials(name, chosen, data, folds, config)
+        trials += retraining_trials(sets, data, folds, config)
         run_many([trial.run for trial in trials], data, workspace, config.encoder)
         table = accuracy_table(predictions(trials, data, workspace)).drop(columns="regime")
         rows += [

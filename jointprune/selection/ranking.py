@@ -192,10 +192,11 @@ def select_all(
 
 
 def retraining_trials(
-    name: str, chosen: Chosen, data: SignDataset, folds, config: TrainingConfig
+    chosen: dict[tuple[str, int], Chosen], data: SignDataset, folds, config: TrainingConfig
 ) -> list[Trial]:
-    """Runs from scratch on the joints chosen in each (fold, seed), one trial each."""
+    """Runs from scratch on the joints that `select_all` chose, one trial per fold and seed."""
     return [
         Trial(name, len(kept), fold, make_run(data, *folds[fold], seed, config, kept))
-        for (fold, seed), kept in chosen.items()
+        for (name, _), selected in chosen.items()
+        for (fold, seed), kept in selected.items()
     ]
