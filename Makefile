@@ -9,16 +9,19 @@ PYTHON ?= python3.11
 QUIET := --quiet --disable-pip-version-check
 
 # An activated conda environment that has what the package needs is used as it is.
-NEEDS := filelock, lightning, myst_nb, natsort, papermill, pose_format, statsmodels, torch, jointprune
+NEEDS := filelock, lightning, myst_nb, natsort, papermill, pose_format, statsmodels, torch
 FIND := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, '$(NEEDS)'.split(', '))))
 ifneq ($(CONDA_PREFIX),)
 CONDA_READY := $(shell "$(CONDA_PREFIX)/bin/python" -c "$(FIND)" 2>/dev/null && echo yes)
 endif
 ifeq ($(CONDA_READY),yes)
-PY := $(CONDA_PREFIX)/bin/python
+PY := "$(CONDA_PREFIX)/bin/python"
 else
 PY := .venv/bin/python
 endif
+
+# Every command imports the package of this folder, whatever else is installed.
+export PYTHONPATH := $(CURDIR)
 
 # The paper's recordings, or the name of an import. A profile with a data set's name belongs to it;
 # the paper's recordings have the profile default, other imports words.
@@ -33,7 +36,7 @@ REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# A lock on this file makes a second make wait until the first has built the environment.
+# A lock makes a second make wait until the first has built the environment, where there are locks.
 env: ## make .venv from requirements.txt, again only when it or the folder changed
 ifneq ($(CONDA_READY),yes)
 	@set -e; built_from() { pwd -P; cat requirements.txt pyproject.toml; }; \
@@ -42,8 +45,11 @@ ifneq ($(CONDA_READY),yes)
 	command -v $(PYTHON) >/dev/null || { \
 	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or run make PYTHON=..." >&2; \
 	  exit 1; }; \
-	exec 9< Makefile; \
-	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "expected Python 3.11, got $$($(PYTHON) --version): give its command, make PYTHON=..." >&2; \
+	  exit 1; }; \
+	mkdir -p build; exec 9>> build/environment.lock; \
+	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)" 2>/dev/null || true; \
 	if ready; then exit 0; fi; \
 	echo "Making .venv from requirements.txt (minutes the first time)"; \
 	rm -f .venv/built-from; \

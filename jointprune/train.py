@@ -6,6 +6,7 @@ checkpoints; after an interruption the same command resumes it.
 """
 
 import argparse
+import itertools
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -135,8 +136,8 @@ def train_experiment(
     say = rank_zero_only(print)  # once for all processes
     if checkpoint.is_file():
         say(f"Resuming from {checkpoint}; remove it to start anew")
-    loggers = [CSVLogger(folder.parent, folder.name)]
-    loggers.append(TensorBoardLogger(folder.parent, folder.name, version=loggers[0].version))
+    place = {"save_dir": folder.parent, "name": folder.name, "version": own_version(folder)}
+    loggers = [CSVLogger(**place), TensorBoardLogger(**place)]
     shown = {"enable_progress_bar": True, "enable_model_summary": True, "log_every_n_steps": 1}
     model, _ = fit(run, data, [LossCurve()], checkpoint, **machines, logger=loggers, **shown)
     trainer = model.trainer
@@ -151,6 +152,20 @@ def train_experiment(
     say(f"Kept {summary['num_active']}/{summary['num_total']} joints")
     say(f"Pruning ratio: {summary['pruning_ratio']:.1%}")
     say(f"Checkpoint: {trained}")
+
+
+@rank_zero_only
+def own_version(folder: Path) -> str:
+    """Make the first free folder `version_N`; no other training gets the same one.
+
+    Lightning's loggers look for a free number and make the folder later.
+    """
+    for number in itertools.count():
+        try:
+            (folder / f"version_{number}").mkdir(parents=True)
+            return f"version_{number}"
+        except FileExistsError:
+            continue
 
 
 class LossCurve(lightning.Callback):

@@ -14,6 +14,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
@@ -82,7 +83,8 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     torch.set_num_threads(1)
     # Made before training, so that a folder that cannot be written is found out first.
     with scratch_folder(workspace.runs) as scratch:
-        model, path = fit(run, data, checkpoint=checkpoint)
+        # One process, even where a batch system has set variables for several.
+        model, path = fit(run, data, checkpoint=checkpoint, plugins=LightningEnvironment())
         finalise(model, run, data)
         model.trainer.save_checkpoint(scratch / "model.ckpt", weights_only=True)
         np.save(scratch / "probabilities.npy", predict(model, data, run.test))

@@ -11,6 +11,7 @@ kernel.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import yaml
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
@@ -33,21 +36,29 @@ NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
 RESUME = "Finished work is kept: the same command resumes from here."
 GENERATED = "synthetic"  # names of generated data sets start with this; names of imports must not
+LONGEST_TMPDIR = 60  # letters; the path of a socket may have 107
 NO_SCRIPT = "data:text/javascript,"  # used instead of scripts that a page would fetch
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Connects to the kernel through this user's sockets, not through ports open to others.
+    """Starts this Python's kernel, and connects through this user's sockets, not through ports.
 
     The sockets' names are random, because two runs at once would share Jupyter's numbered names.
     """
 
     transport = "ipc"
 
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """This Python's own; another one called "python3" may be on JUPYTER_PATH."""
+        return KernelSpec(**get_kernel_dict())
+
     @default("connection_file")
     def _connection_file(self) -> str:
-        unique = uuid.uuid4().hex[:16]  # the path of a socket has to be short
-        return f"{tempfile.gettempdir()}/kernel-{unique}.json"
+        folder = tempfile.gettempdir()
+        if len(folder) > LONGEST_TMPDIR:
+            folder = "/tmp"
+        return f"{folder}/kernel-{uuid.uuid4().hex[:16]}.json"
 
 
 def notebook_paths(only: str = "") -> list[Path]:
@@ -99,12 +110,14 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     page.unlink(missing_ok=True)  # so that after a failure no page of an earlier run is left
     with scratch_folder(folder) as scratch:  # another run may execute the same notebook
         result = scratch / notebook.name
+        os.environ["IPYTHONDIR"] = str(scratch / "ipython")  # without the user's start-up files
+        os.environ.pop("MPLBACKEND", None)  # pictures go into the notebook
         try:
             papermill.execute_notebook(
                 source,
                 str(result),
                 parameters,
-                kernel_name="python3",  # Jupyter searches sys.prefix first, so it finds this Python
+                kernel_name="python3",
                 start_timeout=600,  # seconds; a kernel on a busy machine takes over a minute
                 cwd=str(NOTEBOOKS),
                 progress_bar=False,  # notebooks show progress bars of their own

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -185,6 +186,36 @@ def test_a_notebook_without_its_input_names_the_one_that_makes_it(stem, tmp_path
         run.execute(PATHS[stem], empty, tmp_path / "executed")
     named = re.search(r"notebook(?:s/| )(0[1-4])", failure.value.evalue)
     assert named and named.group(1) < stem, failure.value.evalue
+
+
+def test_a_notebook_runs_the_same_on_a_machine_with_settings_of_its_own(tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    start = tmp_path / "ipython" / "profile_default" / "startup" / "00.py"
+    deep = tmp_path / ("d" * 80)
+    for file, text in (
+        (kernel, '{"argv": ["/bin/false", "{connection_file}"], "display_name": "another"}'),
+        (start, "import matplotlib.pyplot as plt; plt.style.use('dark_background')"),
+        (deep / "file", ""),
+    ):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    for name, value in (
+        ("JUPYTER_PATH", kernel.parents[2]), ("IPYTHONDIR", tmp_path / "ipython"),
+        ("MPLBACKEND", "agg"), ("TMPDIR", deep),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # read TMPDIR again
+    code = (
+        "import sys, matplotlib.pyplot as plt\n"
+        "print(sys.executable, plt.rcParams['axes.facecolor'])\n"
+        "plt.plot([0, 1]);"
+    )
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(source, tmp_path / "small.ipynb")
+    executed = nbformat.read(run.execute(tmp_path / "small.ipynb", {}, tmp_path / "out"), 4)
+    said, drawn = executed.cells[-1].outputs
+    assert said.text == f"{sys.executable} white\n"
+    assert "image/png" in drawn.data
 
 
 @pytest.mark.slow

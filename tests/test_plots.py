@@ -275,11 +275,16 @@ def test_a_missing_font_is_an_error_and_nothing_is_written(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_users_font_settings_change_no_byte(tmp_path):
+@pytest.mark.parametrize(
+    "own",
+    [{"font.family": "serif"}, {"axes.grid": True, "savefig.transparent": True}, "dark_background"],
+)
+def test_the_users_settings_change_no_byte(tmp_path, own):
     drawn = []
-    for family in ("sans-serif", "serif"):
-        with plt.rc_context({"font.family": family}):
+    for name, settings in (("plain", {}), ("own", own)):
+        with plt.style.context(settings):
             fig, ax = style.page(1, 1)
+            ax.plot([0, 1])
             ax.set_title("K")
-            drawn.append(style.save(fig, family, tmp_path)[1].read_bytes())
+            drawn.append(style.save(fig, name, tmp_path)[1].read_bytes())
     assert drawn[0] == drawn[1]

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from jointprune.paper import results
 from jointprune.workspace import ROOT
 
 PACKAGE = ROOT / "jointprune"
@@ -185,6 +187,67 @@ def test_makes_at_once_make_one_environment_and_a_changed_lock_another(tmp_path)
     lock.write_text(lock.read_text() + "another==1.0\n")
     make(*arguments, folder=tmp_path)
     assert calls.read_text() == made * 2
+
+
+def make_env(folder: Path, begin: str) -> subprocess.CompletedProcess:
+    """`make env` with a Python that runs a line of shell before each `-c` command."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    python = folder / "python"
+    python.write_text(FAKE_PYTHON.replace("exec REAL", f"{begin} exec {sys.executable}"))
+    python.chmod(0o755)
+    command = ["make", "-s", "-C", str(folder), "env", f"PYTHON={python}", "CONDA_PREFIX="]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("error", ["38, 'not implemented'", "9, 'bad descriptor'"])
+def test_an_environment_is_made_where_files_cannot_be_locked(tmp_path, error):
+    (tmp_path / "fcntl.py").write_text(f"LOCK_EX = 2\ndef flock(*_):\n    raise OSError({error})\n")
+    done = make_env(tmp_path, f"PYTHONPATH={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv" / "built-from").is_file()
+
+
+def test_another_python_version_is_refused_before_anything_is_installed(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 13, 0)\n")
+    done = make_env(tmp_path, f"PYTHONPATH={tmp_path}")
+    assert done.returncode != 0 and "expected Python 3.11, got" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_commands_import_the_package_of_their_own_folder_also_with_spaces(tmp_path):
+    here, conda, other = (tmp_path / name for name in ("my checkout", "my conda", "other"))
+    for folder in (here, other):
+        (folder / "jointprune" / "paper").mkdir(parents=True)
+        (folder / "jointprune" / "paper" / "report.py").write_text("print(__file__)")
+    shutil.copy(ROOT / "Makefile", here)
+    python = conda / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\ncd /\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    environment = os.environ | {"CONDA_PREFIX": str(conda), "PYTHONPATH": str(other)}
+    command = ["make", "-s", "-C", str(here), "numbers"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == str(here / "jointprune" / "paper" / "report.py"), done.stderr
+
+
+def test_git_changes_no_line_ends():
+    names = ["README.md", "data/results/published.json", "notebooks/run.py"]
+    command = ["git", "-C", str(ROOT), "check-attr", "text", "--", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{name}: text: unset" for name in names]
+
+
+def test_the_commit_of_a_repository_around_this_folder_is_not_noted(tmp_path, monkeypatch):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for arguments in (("init", "-q"), (*identity, "commit", "-q", "--allow-empty", "-m", "x")):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+    monkeypatch.setattr(results, "ROOT", inside)
+    assert results.current_commit() == "unknown"
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", results.current_commit())
 
 
 def test_neither_public_names_nor_figures_and_claims_wait_for_torch():

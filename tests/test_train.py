@@ -2,6 +2,7 @@
 
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -94,6 +95,13 @@ def test_a_published_split_is_one_fold(arguments, toy, tmp_path, capsys):
     save_dataset(tmp_path / "data" / "processed" / "toy", **toy)
     said = stopped([*arguments, "--fold", "1"], capsys)
     assert said == "expected fold 0, the published split, got 1: leave --fold out"
+
+
+def test_trainings_at_once_get_folders_of_their_own(tmp_path):
+    folder = tmp_path / "cli" / "baseline"
+    with ThreadPoolExecutor(16) as pool:
+        names = list(pool.map(train.own_version, [folder] * 64))
+    assert sorted(names) == sorted(f"version_{n}" for n in range(64))
 
 
 def test_a_missing_workspace_is_reported(arguments, tmp_path, capsys):

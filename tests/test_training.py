@@ -219,6 +219,15 @@ def test_a_trained_run_is_not_trained_again(toy_dataset, workspace, alone, monke
     run_many(runs, toy_dataset, workspace)
 
 
+def test_variables_of_a_batch_system_change_nothing(toy_dataset, workspace, alone, monkeypatch):
+    for name, value in {"JOB_ID": 1, "NTASKS": 2, "NNODES": 1, "PROCID": 0, "LOCALID": 0,
+                        "NODEID": 0, "JOB_NAME": "train"}.items():  # fmt: skip
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    run = make_run(toy_dataset, range(8), range(8, 12), 7, TINY)
+    train(run, toy_dataset, workspace)
+    assert run.folder(toy_dataset, workspace).is_dir()
+
+
 def test_an_untrained_run_and_a_truncated_file_are_refused(toy_dataset, workspace, alone):
     run = toy_runs(toy_dataset)[0]
     with pytest.raises(FileNotFoundError, match="is not trained yet: run notebooks 02 and 03"):

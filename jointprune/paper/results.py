@@ -108,9 +108,10 @@ def facts_sha256(facts: dict) -> str:
 
 
 def current_commit() -> str:
-    """The checkout's commit, with `+` where tracked code differs from it; "unknown" outside git.
+    """The checkout's commit, with `+` where tracked code differs from it, or "unknown".
 
-    Results and figures do not count as differences, since runs rewrite them.
+    It is unknown without git, and where the repository is one around this folder. Results and
+    figures do not count as differences, since runs rewrite them.
     """
 
     def git(*arguments: str) -> str:
@@ -118,6 +119,8 @@ def current_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT.resolve():
+            return "unknown"
         head = git("rev-parse", "--short=12", "HEAD")
         code = ("jointprune", "notebooks")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -27,15 +28,21 @@ STYLE = {
 LETTERS_AN_INCH = 13  # letters of tick labels that fit side by side
 
 
+def use_style() -> None:
+    """Set matplotlib to its defaults and STYLE, whatever the user's own files say."""
+    matplotlib.rcdefaults()
+    plt.rcParams.update(STYLE)
+
+
 def page(width: float, height: float, rows: int = 1, columns: int = 1, **grid):
     """A figure in this style, in inches, and its axes."""
-    plt.rcParams.update(STYLE)
+    use_style()
     return plt.subplots(rows, columns, figsize=(width, height), **grid)
 
 
 def mosaic(width: float, height: float, layout: list[list[str]], **grid):
     """A figure in this style and its axes by name; an axis fills the cells with its name."""
-    plt.rcParams.update(STYLE)
+    use_style()
     return plt.subplot_mosaic(layout, figsize=(width, height), **grid)
 
 
@@ -45,7 +52,8 @@ def save(fig: Figure, stem: str, folder: Path) -> list[Path]:
     paths = []
     for kind, undated in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         paths.append(Path(folder) / f"{stem}.{kind}")
-        with atomic_path(paths[-1]) as temporary, plt.rc_context(STYLE):
+        with atomic_path(paths[-1]) as temporary, plt.rc_context():
+            use_style()
             fig.savefig(temporary, format=kind, metadata=undated)
     return paths
 
