@@ -27,6 +27,7 @@ README = (
     "# x\n<!-- vocabularies:begin -->\nrows\n<!-- vocabularies:end -->\n"
     "<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
 )
+REPRODUCING = "<!-- claims:begin -->\n<!-- claims:end -->\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,7 @@ def made(tmp_path_factory):
     workspace = Workspace(str(tmp_path_factory.mktemp("paper")))
     paper_facts.write(workspace)
     (workspace.path / "README.md").write_text(README, encoding="utf-8")
+    (workspace.path / "REPRODUCING.md").write_text(REPRODUCING, encoding="utf-8")
     results = report.load_results(workspace)
     report.write_paper(results, workspace)
     report.publish(results, workspace)
@@ -527,3 +529,34 @@ def test_the_citation_is_valid_and_of_this_version():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+def test_metadata_for_archives_say_what_the_citation_says():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    zenodo, meta = (
+        json.loads((ROOT / name).read_text(encoding="utf-8"))
+        for name in (".zenodo.json", "codemeta.json")
+    )
+    same = ("version", "keywords")
+    assert {key: zenodo[key] for key in same} == {key: cited[key] for key in same}
+    assert {key: meta[key] for key in same} == {key: cited[key] for key in same}
+    assert zenodo["title"] == meta["name"] == cited["title"]
+    assert zenodo["description"] == meta["description"] == cited["abstract"]
+    assert zenodo["license"] == meta["license"].split("/")[-1] == cited["license"]
+    names = [author["name"] for author in cited["authors"]]
+    assert [a["name"] for a in zenodo["creators"]] == [a["name"] for a in meta["author"]] == names
+
+
+def test_a_reader_finds_every_tested_claim_with_its_value_and_tolerance(made, facts):
+    text = (made.path / "REPRODUCING.md").read_text(encoding="utf-8")
+    lines = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    rows = {cells[0]: cells[1:] for cells in lines if len(cells) == 6}
+    tested = {c.key: c for c in all_claims(facts) if c.verdict != "described" and c.numbers}
+    assert set(rows) - {"claim"} - {name for name in rows if set(name) == {"-"}} == set(tested)
+    known = report.numbers(facts)
+    for key, claim in tested.items():
+        verdict, number, value, _, made_by = rows[key]
+        assert (verdict, value) == (claim.verdict, known[number].text)
+        assert (ROOT / "notebooks" / f"{made_by}.ipynb").is_file()
+    change = rows[PAIR]
+    assert change[1] == f"{PAIR}.difference" and change[3] == "0.9 points"

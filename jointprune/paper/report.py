@@ -15,6 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from operator import itemgetter
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from jointprune.paper.claims import (
     percent,
     points,
 )
-from jointprune.paper.results import read_facts, write_facts
+from jointprune.paper.results import WRITERS, read_facts, write_facts
 from jointprune.selection import METHODS, curve_methods
 from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
@@ -51,6 +52,14 @@ TOLERANCES = {
     "p": 1.0,  # orders of magnitude of a p value
     "free": None,  # times, demonstrations, and counts behind tests
 }
+
+
+MAY_DIFFER = {
+    "count": "nothing", "score": f"{100 * TOLERANCES['score']:g} points",
+    "difference": f"{100 * TOLERANCES['difference']:g} points",
+    "agreement": f"{TOLERANCES['agreement']:g} of 1", "joints": f"{TOLERANCES['joints']:g} joints",
+    "spread": f"{TOLERANCES['spread']:g} joints", "p": "a factor of 10", "free": "not compared",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -374,6 +383,23 @@ def headline(results: dict[str, dict]) -> str:
     )
 
 
+def reproducing(results: dict[str, dict]) -> str:
+    """A table in Markdown of the claims that rest on a test: where each comes from, its value."""
+    rows, found = number_rows(results), [("claim", "verdict", "number", "value", "may differ by",
+                                          "made by")]  # fmt: skip
+    for claim in all_claims(results):
+        if claim.verdict == "described" or not claim.numbers:
+            continue
+        row = next(key for key in rows if fnmatchcase(key, claim.numbers[0]))
+        measured = (end for end in rows[row] if rows[row][end].kind != "count")
+        end = "" if "" in rows[row] else next(measured, next(iter(rows[row])))
+        number, key = rows[row][end], f"{row}.{end}" if end else row
+        notebook = Path(WRITERS[Path(number.source.split(":")[0]).name]).stem
+        found.append((f"`{claim.key}`", claim.verdict, f"`{key}`", number.text,
+                      MAY_DIFFER[number.kind], notebook))  # fmt: skip
+    return markdown_table(found)
+
+
 def vocabularies_table(workspace: Workspace, file: str = "cost.json") -> str:
     """A table in Markdown, a row for each data set whose results hold `file`."""
     places = vocabularies.with_results(workspace, file)
@@ -401,10 +427,10 @@ def _curves(ablation: dict) -> list[tuple[str, ...]]:
 
 
 def with_block(text: str, name: str, content: str) -> str:
-    """A README with a new generated block `name`; ValueError without its two markers."""
+    """A text with a new generated block `name`; ValueError without its two markers."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if [found[0] for found in re.finditer(f"{begin}|{end}", text)] != [begin, end]:
-        raise ValueError(f"expected README.md to hold {begin} and then {end} once each: add them")
+        raise ValueError(f"expected a text that holds {begin} and then {end} once each: add them")
     before, after = text.split(begin)[0], text.split(end)[1]
     return f"{before}{begin}\n{content}\n{end}{after}"
 
@@ -483,13 +509,15 @@ def _tested(method: str, k: int, ablation: dict) -> dict:
 
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
-    """The text of each file; the README belongs to the default data set alone."""
+    """The text of each file; README and REPRODUCING belong to the default data set alone."""
     makers = {"numbers.tex": numbers_tex, "claims.md": claims_text, "claims.tex": claims_tex,
               "joints.json": joints_json}  # fmt: skip
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
-    readme = workspace.path / "README.md"
+    readme, reproduce = workspace.path / "README.md", workspace.path / "REPRODUCING.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         texts[readme] = with_block(with_published(workspace), "results", headline(results))
+        text = reproduce.read_text(encoding="utf-8")
+        texts[reproduce] = with_block(text, "claims", reproducing(results))
     return texts
 
 
