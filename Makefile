@@ -31,7 +31,7 @@ PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),$(KIND))
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish transfer lab book bench course torture clean
+.PHONY: help env data reproduce test smoke figures numbers check publish models transfer lab book bench course torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,9 +83,13 @@ numbers: env ## write numbers.tex, claims, joints.json and the README's results 
 
 check: env ## compare fresh results with the published ones
 	@$(REPORT) --check
+	@$(PY) -m jointprune.paper.models --check
 
 publish: env ## make the current results the published ones
 	@$(REPORT) --publish
+
+models: env ## train, test and export the models of data/models
+	@$(PY) -m jointprune.paper.models
 
 transfer: env ## test each data set's joints on the other data sets that have results
 	@$(PY) -m jointprune.paper.transfer

@@ -180,16 +180,35 @@ def test_no_file_names_a_path_of_this_machine(exported):
     assert str(ROOT).encode() not in b"\n".join(parts)
 
 
+def as_array(file: Path, target: Path) -> Path:
+    """A `.pose` file as an array of Holistic, (frames, 543, 3), NaN where a point is missing."""
+    pose = Pose.read(file.read_bytes())
+    parts, start = {}, 0
+    for component in pose.header.components:
+        end = start + len(component.points)
+        xyz = pose.body.data.data[:, 0, start:end, :3]
+        parts[component.name] = np.where(
+            pose.body.confidence[:, 0, start:end, None] > 0, xyz, np.nan
+        )
+        start = end
+    names = ("FACE_LANDMARKS", "POSE_LANDMARKS", "LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
+    whole = [parts[name][:, :468] for name in names]
+    np.save(target, np.concatenate(whole, axis=1))
+    return target
+
+
+@pytest.mark.parametrize("form", ["pose", "array"])
 def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the_package(
-    exported, recordings, few, model, monkeypatch, capsys
+    form, exported, recordings, few, model, monkeypatch, capsys, tmp_path
 ):
     assert set(few.groups[few.clips["leading_hand"] == "left"]) == {"ise"}
     expected = predict(model, few, np.arange(len(few)))
     monkeypatch.setitem(sys.modules, "jointprune", None)  # it cannot be imported
     for clip, own in zip(few.clips.itertuples(), expected, strict=True):
         hand = ["left"] * (clip.signer == "ise")
-        file = str(recordings / clip.source_file)
-        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), file, *hand])
+        file = recordings / clip.source_file
+        file = file if form == "pose" else as_array(file, tmp_path / "clip.npy")
+        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
         variables = runpy.run_path(str(exported / "read_a_clip.py"))
         assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"

@@ -22,7 +22,7 @@ from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip, Raw, clips_at
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
-from jointprune.paper.fingerspelling import FOLDER
+from jointprune.paper.fingerspelling import FOLDER, read_index
 from jointprune.recordings import leading_hands
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -78,8 +78,8 @@ def test_a_clip_is_measured_in_shoulder_widths_from_pixels_or_from_fractions():
     shares = raw(hands)
     recording, judged = judge(shares)
     np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
-    judged.pop("bones")
-    assert [*judged.values()] == ["share", "shoulders", False, False]
+    assert judged.pop("bones") < reading.LONGEST_BONES
+    assert [*judged.values()] == ["share", "shoulders", False, False, False]
     pixels = shares._replace(hands=hands * scale, body=shares.body * scale[:2])
     wide, (recording, judged) = judge(shares, aspect=2.0)[0], judge(pixels)
     np.testing.assert_allclose(recording.points, wide.points, atol=1e-4)
@@ -477,25 +477,47 @@ def test_a_source_with_swapped_hands_is_refused(source, workspace):
         import_recordings(source, "mine", workspace)
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        np.roll(np.arange(21), -1),  # wrist last
-        [0, *(1 + 4 * finger + 3 - level for finger in range(5) for level in range(4))],
-        [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))],
-    ],
-)
-def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace, order):
+def import_arrays(tmp_path, workspace, order, body=True):
+    """Import arrays in which `order` of the joints of each hand."""
     for sign in SIGNS:
         for clip in range(4):
             hands = motion(6, clip).reshape(6, 2, 21, 3)[:, :, order, :2].reshape(6, 42, 2)
-            body = body_of(motion(6, clip))[..., :2]
-            points = np.concatenate([np.full((6, 468, 2), 0.5), body, hands], axis=1)
+            rest = np.full((6, 501, 2), np.nan)
+            if body:
+                rest[:, 468:] = body_of(motion(6, clip))[..., :2]
             (tmp_path / "s" / sign).mkdir(parents=True, exist_ok=True)
-            np.save(tmp_path / "s" / sign / f"{clip}.npy", points)
-    with pytest.raises(ValueError, match="expected a hand's joints in MediaPipe's order"):
-        import_recordings(tmp_path / "s", "mine", workspace)
+            np.save(tmp_path / "s" / sign / f"{clip}.npy", np.concatenate([rest, hands], axis=1))
+    return import_recordings(tmp_path / "s", "mine", workspace)
+
+
+def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace):
+    by_level = [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))]
+    for name, order, body, message in (
+        (
+            "wrist last",
+            np.roll(np.arange(21), -1),
+            True,
+            "at the arm's end, got the opposite in 8",
+        ),
+        ("by level", by_level, True, "expected a hand's joints in MediaPipe's order"),
+        ("without a body", by_level, False, "expected a hand's joints in MediaPipe's order"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            import_arrays(tmp_path / name, workspace, order, body)
     assert not (workspace.processed / "mine").exists()
+
+
+def test_fists_are_no_joints_in_another_order(wheel, workspace, tmp_path):
+    """Their bones are long for their extent."""
+    with zipfile.ZipFile(wheel) as archive:
+        index = archive.read(f"{FOLDER}index.csv").decode("utf-8")
+        for row in read_index(index).itertuples():
+            if row.label in "AO":
+                file = tmp_path / "s" / row.label / f"{row.group}.pose"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(FOLDER + row.source_file))
+    data, _ = import_recordings(tmp_path / "s", "fists", workspace, groups="pattern:([a-z]+)$")
+    assert data.classes == ("A", "O") and len(data) == 32
 
 
 def test_names_that_are_no_folder_or_taken_are_refused(source, workspace):

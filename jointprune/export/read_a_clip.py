@@ -1,8 +1,9 @@
-"""Print the class of a `.pose` file. Usage: python read_a_clip.py model.onnx CLIP.pose [left]
+"""Print the class of a clip. Usage: python read_a_clip.py model.onnx CLIP.pose|CLIP.npy [left]
 
-Needs only numpy, onnxruntime and pose-format; "left" is for a left-handed signer. The file holds
-MediaPipe Holistic's components of one person, in pixels, the picture not mirrored. Make one from
-a video with
+Needs only numpy, onnxruntime and pose-format; "left" is for a left-handed signer. The clip holds
+MediaPipe Holistic's points of one person, in pixels, the picture not mirrored: a `.pose` file, or
+an array (frames, 543, 2 or more) of face, pose, left and right hand, NaN where missing. Make a
+`.pose` file from a video with
 
     pip install pose-format mediapipe==0.10.14
     video_to_pose --format mediapipe -i CLIP.mp4 -o CLIP.pose
@@ -22,24 +23,33 @@ if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
     sys.exit(__doc__)
 model = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
-pose = Pose.read(Path(sys.argv[2]).read_bytes())
-if pose.body.data.shape[1] != 1 or "POSE_LANDMARKS" not in [c.name for c in pose.header.components]:
-    sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
-xy = pose.body.data.data[:, 0, :, :2]
-seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
-find, mirror = pose.header.get_point_index, sys.argv[3:] == ["left"]
-sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
-hand = {"left": f"{sides[0]}_HAND_LANDMARKS", "right": f"{sides[1]}_HAND_LANDMARKS"}
+file, mirror = Path(sys.argv[2]), sys.argv[3:] == ["left"]
+if file.suffix == ".npy":
+    xy = np.load(file)[..., :2]
+    seen = np.isfinite(xy).all(-1)
+    shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
+else:
+    pose = Pose.read(file.read_bytes())
+    parts = [component.name for component in pose.header.components]
+    if pose.body.data.shape[1] != 1 or "POSE_LANDMARKS" not in parts:
+        sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
+    xy = pose.body.data.data[:, 0, :, :2]
+    seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
+    find = pose.header.get_point_index
+    shoulder = {side: find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in ("LEFT", "RIGHT")}
+    wrist = {side: find(f"{side}_HAND_LANDMARKS", "WRIST") for side in ("LEFT", "RIGHT")}
 
-ends = [find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in sides]
+sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
+hand = {"left": wrist[sides[0]], "right": wrist[sides[1]]}
+ends = [shoulder[side] for side in sides]
 shoulders = xy[seen[:, ends].all(1)][:, ends]
-signing = np.flatnonzero(seen[:, [find(name, "WRIST") for name in hand.values()]].any(1))
+signing = np.flatnonzero(seen[:, [*hand.values()]].any(1))
 if not (len(shoulders) and len(signing)):
     sys.exit("expected shoulders and a hand in some frame, got none")
 width = np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1))
 xy = (xy - np.median(shoulders.mean(1), axis=0)) / width * (-1 if mirror else 1, 1)
 frames = slice(signing[0], signing[-1] + 1)
-joints = [find(hand[joint["hand"]], joint["point"]) for joint in about["joints"]]
+joints = [hand[joint["hand"]] + joint["landmark"] for joint in about["joints"]]
 clip = {"poses": xy[None, frames, joints].astype("float32"), "present": seen[None, frames, joints]}
 (probabilities,) = model.run(["probabilities"], clip)[0]
 print(f"{about['labels'][probabilities.argmax()]} {probabilities.max():.3f}")

@@ -162,10 +162,11 @@ def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None
         raise ValueError(
             f"{source}: expected a hand's joints in MediaPipe's order (wrist, then each finger "
             f"from base to tip, thumb first), got bones of {bones:.1f} times the hand's extent, "
-            f"over {LONGEST_BONES} (in order they have 4.8): put the joints in order"
+            f"over {LONGEST_BONES:g} (most hands have 4.8): put the joints in order"
         )
     for column, expected, cure in (
         ("swapped", "hands by the wrists of their own side", "swap the two hands' blocks"),
+        ("astray", "the wrist, a hand's first joint, at the arm's end", "put the joints in order"),
         ("mirrored", "signers' left to the right of the picture", "mirror the videos back"),
     ):
         answers = kept[column].dropna().astype(bool)

@@ -28,8 +28,8 @@ LARGEST_SHARE = 2.0
 # fingerspelling lexicon, as seen, foreshortening included.
 PALM = 0.27
 # Length of a hand's bones over its extent, the median over clips: 4.8 to 4.9 in the letters and
-# three sets of words, 6.2 or more with their joints in four other orders.
-LONGEST_BONES = 5.6
+# three sets of words, 6.4 where only fists are shown, 7.4 or more in other orders of their joints.
+LONGEST_BONES = 7.0
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 
@@ -130,8 +130,9 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
     `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
     dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
     shoulders are seen; `bones`: length of a hand's 20 bones over its extent, the median;
-    `swapped`: whether left and right hand are exchanged; and `mirrored`: whether the signer's left
-    is on the picture's left. The last two are None if unknown.
+    `swapped`: whether left and right hand are exchanged; `astray`: whether another joint than the
+    wrist is nearest to the arm's end; and `mirrored`: whether the signer's left is on the
+    picture's left. The last three are None if unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -150,6 +151,7 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
         "scale": "shoulders" if shoulders else "palm",
         "bones": _bones(points, present),
         "swapped": None if body is None else _swapped(points, present, body),
+        "astray": None if body is None else _astray(points, present, body),
         "mirrored": None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
     }
 
@@ -186,6 +188,17 @@ def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool 
     far = np.linalg.norm(points[:, WRISTS, None] - body[:, None, 2:], axis=-1)  # (T, hand, side)
     nearer = np.stack([far[:, 0, 1] - far[:, 0, 0], far[:, 1, 0] - far[:, 1, 1]], axis=1)
     return _mostly_negative(nearer[present[:, WRISTS]])
+
+
+def _astray(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:
+    """Whether the joint nearest to the body's wrist, by the median over frames, is not the first.
+
+    None without a frame that shows both.
+    """
+    hands = points.reshape(len(points), len(HANDS), len(JOINTS), 2)
+    far = np.linalg.norm(hands - body[:, 2:, None], axis=-1)[present[:, WRISTS]]
+    far = far[np.isfinite(far).all(axis=1)]
+    return bool(np.median(far, axis=0).argmin()) if len(far) else None
 
 
 def _mostly_negative(values: np.ndarray) -> bool | None:

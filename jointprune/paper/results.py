@@ -32,6 +32,7 @@ WRITERS = {
     "ablation_predictions.csv.xz": "notebooks/04_joint_ablation.ipynb",
     "deciding_predictions.csv.xz": "notebooks/04_joint_ablation.ipynb",
     "cost.json": "notebooks/04_joint_ablation.ipynb",
+    "models.json": "python -m jointprune.paper.models (make models)",
     "transfer.json": "python -m jointprune.paper.transfer (make transfer)",
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",

@@ -1,0 +1,186 @@
+"""Trained models in `data/models`: `make models` trains, tests, exports and describes them.
+
+A model is trained on all groups, on the joints that `figures/joints.json` publishes, and holds no
+training clip (`exemplars` 0). Its accuracy is that of the same training by folds, each on the most
+typical selection of its own training clips. `models.json` holds the facts, from which the table
+of the model card, `data/models/README.md`, is written.
+"""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from jointprune.config import TrainingConfig
+from jointprune.dataset import SignDataset
+from jointprune.paper.claims import VERDICTS, all_claims, one_row, percent
+from jointprune.paper.report import load_results, markdown_table, with_block
+from jointprune.paper.results import read_facts, write_facts
+from jointprune.paper.tables import accuracy_table, strata_table
+from jointprune.paper.vocabularies import most_typical, with_results
+from jointprune.prediction import predictions
+from jointprune.runs import CONTRACT, Trial, make_run
+from jointprune.skeleton import JOINT_NAMES
+from jointprune.store import open_dataset
+from jointprune.training import run_many
+from jointprune.workspace import (
+    DEFAULT_DATASET,
+    Workspace,
+    atomic_path,
+    file_sha256,
+    scratch_folder,
+)
+
+FOLDER = Path("data/models")
+NO_TERMS = "none stated for the recordings"
+SMALL = 12  # joints of the smallest model of the default data set
+
+
+def joints_to_publish(results: dict[str, dict]) -> dict[int, list[str]]:
+    """Joints by K: K*, if it is established; of the default data set also SMALL and all."""
+    star, ks = results["ablation"]["k_star"][0], []
+    if all_claims(results)[0].verdict == VERDICTS[True]:  # the first claim is about K*
+        ks.append(star["k"])
+    if results["dataset"]["dataset"] == DEFAULT_DATASET:
+        ks += [SMALL, len(JOINT_NAMES)]
+    return {k: list(JOINT_NAMES) if k == len(JOINT_NAMES) else most_typical(results, k)
+            for k in sorted({*ks} - {0})}  # fmt: skip
+
+
+def tested(results: dict, data: SignDataset, workspace: Workspace, ks, config) -> pd.DataFrame:
+    """Predictions by folds and seeds: "full" with all joints, else "typical" of each fold."""
+    split, ablation = results["dataset"]["config"], results["ablation"]
+    chosen = {(row["k"], row["fold"]): row["joints"]
+              for row in ablation["selections"] if row["method"] == "typical"}  # fmt: skip
+    trials = []
+    for k in ks:
+        method = "full" if k == len(JOINT_NAMES) else "typical"
+        for fold, clips in enumerate(data.folds(split["folds"], split["fold_seed"])):
+            kept = [data.joints.index(j) for j in chosen.get((k, fold), JOINT_NAMES)]
+            trials += [Trial(method, k, fold, make_run(data, *clips, seed, config, kept))
+                       for seed in range(ablation["config"]["seeds"])]  # fmt: skip
+    run_many([trial.run for trial in trials], data, workspace, "models, by folds")
+    return predictions(trials, data, workspace)
+
+
+def export(name: str, k: int, checkpoint: Path, folder: Path) -> Path:
+    """Write `NAME-K.onnx` into `folder` by the command that users have."""
+    with scratch_folder(folder) as scratch:
+        out = scratch / "export"
+        command = ["-m", "jointprune.export", str(checkpoint), "--dataset", name, "--out", str(out)]
+        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+        target = folder / f"{name}-{k}.onnx"
+        (out / "model.onnx").replace(target)
+        (out / "read_a_clip.py").replace(folder / "read_a_clip.py")
+    return target
+
+
+def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
+    """Train, test and export the models of one data set; a row of facts for each."""
+    name = results["dataset"]["dataset"]
+    place, sets = Workspace(root.root, name), joints_to_publish(results)
+    data, trained = open_dataset(name, place), results["ablation"]["config"]
+    config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
+    config = replace(config, exemplars=0)
+    found = tested(results, data, place, sets, config)
+    accuracy = accuracy_table(found).to_dict("records")
+    strata = strata_table(found, data)
+    everything = {
+        k: make_run(data, range(len(data)), [], 0, config, [data.joints.index(j) for j in joints])
+        for k, joints in sets.items()
+    }
+    run_many([*everything.values()], data, place, "models, on all groups")
+    rows = []
+    for k, run in everything.items():
+        file = export(name, k, run.folder(data, place) / "model.ckpt", root.path / FOLDER)
+        score = one_row(accuracy, k=k)
+        as_published = [
+            r
+            for r in results["ablation"]["accuracy"]
+            if (r["method"], r["k"], r["regime"]) == (score["method"], k, "retrained")
+        ]
+        rows.append({
+            "file": file.name, "sha256": file_sha256(file), "bytes": file.stat().st_size,
+            "dataset": name, "data_sha256": data.sha256, "k": k, "joints": sets[k],
+            "title": results["dataset"]["description"], "groups": results["dataset"]["groups"],
+            "group_word": results["dataset"]["group_word"], "classes": len(data.classes),
+            "clips": len(data), "licence": data.meta.get("origin", {}).get("licence", NO_TERMS),
+            "accuracy": {key: score[key] for key in ("mean", "low", "high")},
+            "with_exemplars": as_published[0]["mean"],
+            "strata": {row["stratum"]: row["mean"] for row in strata if row["k"] == k},
+        })  # fmt: skip
+    return rows
+
+
+def stale(facts: dict, results: dict[str, dict], folder: Path) -> list[str]:
+    """Models of a data set that its results or the code no longer agree with, one per line."""
+    now, name = joints_to_publish(results), results["dataset"]["dataset"]
+    own = [model for model in facts["models"] if model["dataset"] == name]
+    found = [f"{name}: expected a model of {k} joints, got none"
+             for k in {*now} - {model["k"] for model in own}]  # fmt: skip
+    for model in own:
+        file = folder / model["file"]
+        trained = model["data_sha256"], facts["config"]["contract"]
+        if not file.is_file() or file_sha256(file) != model["sha256"]:
+            found.append(f"{file.name}: expected the file that models.json describes, got another")
+        if now.get(model["k"]) != model["joints"]:
+            found.append(f"{file.name}: expected the joints now published, got others")
+        if trained != (results["dataset"]["data_sha256"], CONTRACT):
+            found.append(f"{file.name}: expected these recordings and this code, got older ones")
+    return found
+
+
+def card(facts: dict) -> str:
+    """The generated block of the model card, in Markdown."""
+    table = [("file", "recordings", "joints", "accuracy", "one-handed", "two-handed",
+              "with stored clips", "kB")]  # fmt: skip
+    for model in facts["models"]:
+        mean, low, high = (percent(model["accuracy"][key]) for key in ("mean", "low", "high"))
+        strata = (percent(model["strata"][s]) if s in model["strata"] else ""
+                  for s in ("one-handed", "two-handed"))  # fmt: skip
+        table.append((
+            f"`{model['file']}`", model["title"], str(model["k"]), f"{mean} % [{low}, {high}]",
+            *strata, percent(model["with_exemplars"]), f"{model['bytes'] / 1000:.0f}",
+        ))  # fmt: skip
+    sources = [f"- `{model['file']}`: {model['clips']} clips of {model['classes']} classes, "
+               f"{model['groups']} {model['group_word']}s; licence of the recordings: "
+               f"{model['licence']}; SHA-256 `{model['sha256']}`"
+               for model in facts["models"]]  # fmt: skip
+    return f"{markdown_table(table)}\n\nMade at commit {facts['commit']}.\n\n" + "\n".join(sources)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the models of all published data sets, or `--check` them; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m jointprune.paper.models", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say which models are stale")
+    parser.add_argument("--workspace", default=".", help="the folder that holds data and figures")
+    options = parser.parse_args(arguments)
+    root = Workspace(options.workspace)
+    folder = root.path / FOLDER
+    try:
+        published = [load_results(place) for place in with_results(root, "published.json")]
+        if options.check:
+            facts = read_facts(root, "models.json")
+            found = [line for results in published for line in stale(facts, results, folder)]
+            if card(facts) not in (folder / "README.md").read_text(encoding="utf-8"):
+                found.append("README.md: expected the table of models.json, got another")
+            print("\n".join(f"{line}: run `make models`" for line in found) or "models agree")
+            return int(bool(found))
+        models = [row for results in published for row in make_models(results, root)]
+    except (ValueError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    write_facts(root, "models.json", {"models": models}, data_sha256="",
+                config={"contract": CONTRACT}, smoke=False)  # fmt: skip
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    with atomic_path(folder / "README.md") as temporary:
+        text = with_block(text, "models", card(read_facts(root, "models.json")))
+        temporary.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
