@@ -66,16 +66,15 @@ def tested(results: dict, data: SignDataset, workspace: Workspace, ks, config) -
     return predictions(trials, data, workspace)
 
 
-def export(name: str, k: int, checkpoint: Path, folder: Path) -> Path:
-    """Write `NAME-K.onnx` into `folder` by the command that users have."""
-    with scratch_folder(folder) as scratch:
+def export(checkpoint: Path, data: SignDataset, target: Path) -> None:
+    """Write the file `target`, and the example beside it, by the command that users have."""
+    with scratch_folder(target.parent) as scratch:
         out = scratch / "export"
-        command = ["-m", "jointprune.export", str(checkpoint), "--dataset", name, "--out", str(out)]
-        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-        target = folder / f"{name}-{k}.onnx"
+        options = (checkpoint, "--dataset", data.folder, "--out", out)
+        command = [sys.executable, "-m", "jointprune.export", *map(str, options)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (out / "model.onnx").replace(target)
-        (out / "read_a_clip.py").replace(folder / "read_a_clip.py")
-    return target
+        (out / "read_a_clip.py").replace(target.with_name("read_a_clip.py"))
 
 
 def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
@@ -95,7 +94,8 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
     run_many([*everything.values()], data, place, "models, on all groups")
     rows = []
     for k, run in everything.items():
-        file = export(name, k, run.folder(data, place) / "model.ckpt", root.path / FOLDER)
+        file = root.path / FOLDER / f"{name}-{k}.onnx"
+        export(run.folder(data, place) / "model.ckpt", data, file)
         score = one_row(accuracy, k=k)
         as_published = [
             r
