@@ -15,6 +15,10 @@ from pathlib import Path
 import nbformat
 from run import NOTEBOOKS, ROOT, build_folder, notebook_paths
 
+from jointprune.paper.explorer import page_facts
+from jointprune.paper.plots.hands import HAND_LAYOUT
+from jointprune.paper.vocabularies import with_results
+from jointprune.skeleton import BONES, JOINTS
 from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
 
 # A caption in figures/README.md: the figure's stem in bold, then one paragraph.
@@ -48,6 +52,17 @@ def collect_pages(workspace: Workspace, folder: Path) -> None:
     captions = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     (folder / "figures.md").write_text(figures_page(captions, folder), encoding="utf-8")
     (folder / "results.md").write_text(results(workspace), encoding="utf-8")
+    facts = json.dumps(explorer_facts(workspace), ensure_ascii=False)
+    text = f"const EXPLORER = {facts};\n"  # a script, because a page of a file may read no JSON
+    (folder / "static" / "explorer_data.js").write_text(text, encoding="utf-8")
+
+
+def explorer_facts(workspace: Workspace) -> dict:
+    """What the page `explorer` shows: hands to draw, and the results of every data set."""
+    return {
+        "hand": HAND_LAYOUT.tolist(), "bones": BONES, "names": JOINTS,
+        "data": page_facts(with_results(workspace)),
+    }  # fmt: skip
 
 
 def executed(name: str, workspace: Workspace) -> Path:

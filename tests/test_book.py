@@ -18,13 +18,14 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from jointprune.paper.animation import film
+from jointprune.skeleton import JOINTS
 from jointprune.workspace import ROOT, Workspace
 
 sys.path.insert(0, str(ROOT / "notebooks"))
 import book
 
 STEMS = [path.stem for path in book.notebook_paths()]
-PAGES = ["index", *STEMS, "figures", "figures/claims"]
+PAGES = ["index", *STEMS, "explorer", "figures", "figures/claims"]
 CAPTIONS = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
 FIGURES = re.findall(r"^\*\*(fig\w+)\.\*\*", CAPTIONS, re.MULTILINE)
 DOWNLOADS = ("numbers.tex", "claims.md", "joints.json")
@@ -64,11 +65,28 @@ def prepare(root: Path, dataset: str = "fingerspelling") -> Workspace:
     return made
 
 
+def seen(k: int) -> dict:
+    """What the explorer shows at K, with other numbers for every K."""
+    return {"share": {f"right.{name}": k / 42 for name in JOINTS}, "mean": k / 100, "low": 0.01,
+            "high": 0.99, "changes": [
+                {"name": "<B>", "difference": -k / 200, "low": -0.5, "high": -0.01, "p_holm": 0.01},
+                {"name": "A", "difference": 0.01, "low": -0.1, "high": 0.1, "p_holm": 1.0},
+            ]}  # fmt: skip
+
+
+def data_set(title: str, ks: tuple[int, ...]) -> dict:
+    methods = [{"label": label, "at": {k: seen(k) for k in ks}} for label in ("learned", "greedy")]
+    return {"title": title, "group": "language", "class": "letter", "joints": 42,
+            "full": {"mean": 0.5, "low": 0.4, "high": 0.6}, "methods": methods}  # fmt: skip
+
+
 @pytest.fixture(autouse=True, scope="module")
 def no_report():
-    """The site with a made-up headline, so that the report is not computed."""
+    """The site with made-up results, so that report and explorer are not computed."""
     run_module, patch = book.run_module, pytest.MonkeyPatch()
     patch.setattr(book, "run_module", lambda *a: run_module(*a) if a[0] == "sphinx" else HEADLINE)
+    sets = [data_set("alphabets", (6, 12, 21)), data_set("words", (2, 3))]
+    patch.setattr(book, "page_facts", lambda places: sets)
     yield
     patch.undo()
 
@@ -147,6 +165,29 @@ def test_the_site_of_another_data_set_replaces_its_own_old_one_and_no_other(tmp_
 
 def test_a_browser_goes_from_page_to_page_without_errors_or_requests(browser, site):
     assert walk(browser, site / "index.html") == ([Path(page).name for page in PAGES], [])
+
+
+def test_the_explorer_is_used_by_keyboard_and_says_what_it_shows(browser, site):
+    page, problems = browser.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((site / "explorer.html").as_uri())
+    slider, said = page.get_by_label("K", exact=True), page.get_by_role("status")
+    accuracy = "learned, 12 joints: 12.0 % [1.0, 99.0]; all joints 50.0 % [40.0, 60.0]"
+    assert accuracy in said.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert "learned, 21 joints: 21.0 %" in said.inner_text()
+    assert slider.get_attribute("aria-valuetext") == "21 of 42 joints"
+    for hand, shown in (("left", "no joint"), ("right", "wrist 50 %, thumb cmc 50 %")):
+        name = page.get_by_role("img", name=f"{hand} hand").get_attribute("aria-label")
+        assert name.startswith(f"{hand} hand: {shown}")
+    worst, best = (page.locator(f"#explorer-{which} tr").first for which in ("losers", "winners"))
+    assert worst.inner_text().split() == ["<B>", "-10.5", "[-50.0,", "-1.0]"]
+    assert worst.get_attribute("class") == "differs" and best.get_attribute("class") == ""
+    page.get_by_label("recordings").select_option("words")
+    page.get_by_label("method").select_option("greedy")
+    assert "greedy, 2 joints: 2.0 %" in said.inner_text() and problems == []
+    page.close()
 
 
 def test_no_page_is_wider_than_a_phone(browser, site):

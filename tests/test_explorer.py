@@ -14,6 +14,7 @@ from paper_facts import predictions as made_up
 from jointprune.paper import explorer
 from jointprune.paper.results import write_facts, write_table
 from jointprune.paper.tables import accuracy_table, changes_by
+from jointprune.selection import METHODS
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset
 from jointprune.workspace import Workspace
@@ -64,7 +65,8 @@ def workspace(tmp_path_factory) -> Workspace:
     facts = {"accuracy": accuracy_table(table).to_dict("records"), "selections": chosen}
     history = {"data_sha256": data.sha256, "config": {}, "smoke": True}
     write_facts(made, "ablation.json", facts, **history)
-    write_facts(made, "dataset.json", {"group_word": "language", "class_word": "sign"}, **history)
+    words = {"description": "made up", "group_word": "language", "class_word": "sign"}
+    write_facts(made, "dataset.json", words, **history)
     full = table["method"] == "full"
     write_table(made, "baseline_predictions.csv.xz", table[full])
     write_table(made, "ablation_predictions.csv.xz", table[~full])
@@ -153,3 +155,18 @@ def test_moving_the_slider_and_the_menus_shows_their_values(results, monkeypatch
     assert shown[2::2] == [("learned", 4), ("greedy", 4), ("greedy", 4)]
     assert shown[-1] == ("greedy", 4, "gd/P")
     assert plt.get_fignums() == []
+
+
+def test_the_page_holds_what_the_notebooks_explorer_shows(workspace, results):
+    (found,) = explorer.page_facts([workspace])
+    labels = {METHODS[name].label: name for name in ("learned", "greedy")}
+    assert {method["label"] for method in found["methods"]} == set(labels)
+    for method in found["methods"]:
+        assert [*method["at"]] == [4, 12]
+        for k, seen in method["at"].items():
+            fig = explorer.picture(results, labels[method["label"]], k)
+            title = fig.axes[2].get_title()
+            assert title.startswith(f"{100 * seen['mean']:.1f} % [{100 * seen['low']:.1f}, ")
+            assert sum(seen["share"].values()) == pytest.approx(k)
+            names = [text.get_text() for text in fig.axes[3].get_xticklabels()]
+            assert names == [row["name"] for row in seen["changes"]]

@@ -1,6 +1,10 @@
-"""Explore the results of one method at one K: a picture, a film of a clip, and a slider."""
+"""Explore the results of one method at one K: a picture, a film of a clip, and a slider.
 
-from dataclasses import dataclass
+The same results are the facts of the site's page (`page_facts`), which needs no Python.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -28,18 +32,17 @@ FIRST = ("learned", 12)  # shown at first
 
 @dataclass(frozen=True)
 class Results:
-    """A data set and the results of its retrained networks; `load` reads them."""
+    """The results of a data set's retrained networks, and (`load`) the data set."""
 
-    data: SignDataset
     accuracy: pd.DataFrame
     predictions: pd.DataFrame
     selections: pd.DataFrame
-    group: str  # word for a group: "language" or "signer"
-    class_word: str  # word for a class: "letter" or "sign"
+    described: dict  # the facts of dataset.json
+    data: SignDataset | None = None
 
     @property
     def full(self) -> tuple[str, int]:
-        return "full", len(self.data.joints)
+        return "full", int(of(self.accuracy, "full")["k"].iloc[0])
 
     def with_full(self, method: str, k: int) -> pd.DataFrame:
         """Predictions of all joints and of a selection, from the same folds and seeds."""
@@ -52,46 +55,83 @@ def of(table: pd.DataFrame, method: str, k: int | None = None) -> pd.DataFrame:
     return rows if k is None else rows[rows["k"] == k]
 
 
-def load(workspace: Workspace) -> Results:
-    """Results and data set of a workspace; ValueError if the results are of other recordings."""
-    facts, data = read_facts(workspace, "ablation.json"), open_dataset(workspace.dataset, workspace)
-    if facts["data_sha256"] != data.sha256:
-        raise ValueError(
-            f"expected results of the store {workspace.dataset!r} ({data.sha256[:12]}), got those "
-            f"of {facts['data_sha256'][:12]}: run notebooks 01 to 04 again"
-        )
+def results_of(workspace: Workspace) -> Results:
+    """The results of a workspace, without its data set."""
+    facts = read_facts(workspace, "ablation.json")
     names = ("baseline_predictions.csv.xz", "ablation_predictions.csv.xz")
     predictions = pd.concat([read_table(workspace, name) for name in names], ignore_index=True)
     accuracy = pd.DataFrame(facts["accuracy"])
-    described = read_facts(workspace, "dataset.json")
     return Results(
-        data,
         accuracy[accuracy["regime"] == "retrained"],
         predictions[predictions["regime"] == "retrained"],
         pd.DataFrame(facts["selections"]),
-        described["group_word"],
-        described["class_word"],
+        read_facts(workspace, "dataset.json"),
     )
+
+
+def load(workspace: Workspace) -> Results:
+    """Results and data set of a workspace; ValueError if the results are of other recordings."""
+    known = read_facts(workspace, "ablation.json")["data_sha256"]
+    data = open_dataset(workspace.dataset, workspace)
+    if known != data.sha256:
+        raise ValueError(
+            f"expected results of the store {workspace.dataset!r} ({data.sha256[:12]}), got those "
+            f"of {known[:12]}: run notebooks 01 to 04 again"
+        )
+    return replace(results_of(workspace), data=data)
+
+
+def shown(found: Results, method: str, k: int) -> dict:
+    """What there is to see of a method at one K.
+
+    `share` of its runs that keep a joint, by name; mean, low and high of its accuracy; `changes`
+    by class against all joints: those that lose most, then those that gain most.
+    """
+    kept = of(found.selections, method, k)["joints"]
+    row = of(found.accuracy, method, k).iloc[0]
+    rows = changes_by(found.with_full(method, k), (method, k), found.full, "class")
+    return {
+        "share": (kept.explode().value_counts() / len(kept)).to_dict(),
+        **{name: float(row[name]) for name in ("mean", "low", "high")},
+        "changes": rows if len(rows) <= 2 * CLASSES else rows[:CLASSES] + rows[-CLASSES:],
+    }
+
+
+def page_facts(places: Iterable[Workspace]) -> list[dict]:
+    """For each data set everything that `shown` gives for the methods with a curve."""
+    facts = []
+    for found in map(results_of, places):
+        methods = [
+            {"label": METHODS[name].label, "at": {int(k): shown(found, name, k) for k in row["k"]
+                                                  if k != found.full[1]}}
+            for name, row in curves(found.accuracy).items()
+        ]  # fmt: skip
+        full = of(found.accuracy, "full").iloc[0]
+        facts.append({
+            "title": found.described["description"],
+            "group": found.described["group_word"], "class": found.described["class_word"],
+            "joints": found.full[1], "methods": methods,
+            "full": {name: float(full[name]) for name in ("mean", "low", "high")},
+        })  # fmt: skip
+    return facts
 
 
 def picture(found: Results, method: str, k: int) -> Figure:
     """The joints kept on each hand, accuracy with its interval, classes that lose and gain."""
     fig, axes = page(PAGE, 2.6, 1, 4, width_ratios=[3, 3, 5, 5])
-    kept = of(found.selections, method, k)["joints"]
-    shares = kept.explode().value_counts() / len(kept)
+    seen = shown(found, method, k)
     for ax, hand in zip(axes[:2], HANDS, strict=True):
-        draw_shares(ax, hand, shares.to_dict())
+        draw_shares(ax, hand, seen["share"])
     table = found.accuracy[found.accuracy["method"].isin(["full", method])]
-    draw_curves(axes[2], table, found.group)
-    row, full = (of(table, *which).iloc[0] for which in ((method, k), found.full))
+    draw_curves(axes[2], table, found.described["group_word"])
+    full = of(table, *found.full).iloc[0]
     ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
-    axes[2].plot(k, row["mean"], "o", **ring)
-    ends = f"[{percent(row['low'])}, {percent(row['high'])}]"
-    axes[2].set_title(f"{percent(row['mean'])} % {ends}; all joints {percent(full['mean'])} %")
-    rows = changes_by(found.with_full(method, k), (method, k), found.full, "class")
-    shown = rows if len(rows) <= 2 * CLASSES else rows[:CLASSES] + rows[-CLASSES:]
-    draw_changes(axes[3], shown, f"{found.class_word}s that lose and gain most")
-    fig.suptitle(f"{METHODS[method].label}, {k} of {len(found.data.joints)} joints")
+    axes[2].plot(k, seen["mean"], "o", **ring)
+    ends = f"[{percent(seen['low'])}, {percent(seen['high'])}]"
+    axes[2].set_title(f"{percent(seen['mean'])} % {ends}; all joints {percent(full['mean'])} %")
+    word = found.described["class_word"]
+    draw_changes(axes[3], seen["changes"], f"{word}s that lose and gain most")
+    fig.suptitle(f"{METHODS[method].label}, {k} of {found.full[1]} joints")
     return fig
 
 
