@@ -23,6 +23,7 @@ from jointprune.paper.tables import accuracy_table, strata_table
 from jointprune.paper.vocabularies import most_typical, with_results
 from jointprune.prediction import predictions
 from jointprune.runs import CONTRACT, Trial, make_run
+from jointprune.selection import typical
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset
 from jointprune.training import run_many
@@ -53,13 +54,14 @@ def joints_to_publish(results: dict[str, dict]) -> dict[int, list[str]]:
 def tested(results: dict, data: SignDataset, workspace: Workspace, ks, config) -> pd.DataFrame:
     """Predictions by folds and seeds: "full" with all joints, else "typical" of each fold."""
     split, ablation = results["dataset"]["config"], results["ablation"]
-    chosen = {(row["k"], row["fold"]): row["joints"]
-              for row in ablation["selections"] if row["method"] == "typical"}  # fmt: skip
+    learned = [row for row in ablation["selections"] if row["method"] == "learned"]
     trials = []
     for k in ks:
         method = "full" if k == len(JOINT_NAMES) else "typical"
         for fold, clips in enumerate(data.folds(split["folds"], split["fold_seed"])):
-            kept = [data.joints.index(j) for j in chosen.get((k, fold), JOINT_NAMES)]
+            sets = [[data.joints.index(name) for name in row["joints"]]
+                    for row in learned if (row["k"], row["fold"]) == (k, fold)]  # fmt: skip
+            kept = None if method == "full" else typical(sets)
             trials += [Trial(method, k, fold, make_run(data, *clips, seed, config, kept))
                        for seed in range(ablation["config"]["seeds"])]  # fmt: skip
     run_many([trial.run for trial in trials], data, workspace, "models, by folds")
@@ -98,9 +100,9 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
         export(run.folder(data, place) / "model.ckpt", data, file)
         score = one_row(accuracy, k=k)
         as_published = [
-            r
-            for r in results["ablation"]["accuracy"]
-            if (r["method"], r["k"], r["regime"]) == (score["method"], k, "retrained")
+            row["mean"]
+            for row in results["ablation"]["accuracy"]
+            if (row["method"], row["k"], row["regime"]) == (score["method"], k, "retrained")
         ]
         rows.append({
             "file": file.name, "sha256": file_sha256(file), "bytes": file.stat().st_size,
@@ -109,7 +111,7 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
             "group_word": results["dataset"]["group_word"], "classes": len(data.classes),
             "clips": len(data), "licence": data.meta.get("origin", {}).get("licence", NO_TERMS),
             "accuracy": {key: score[key] for key in ("mean", "low", "high")},
-            "with_exemplars": as_published[0]["mean"],
+            "with_exemplars": as_published[0] if as_published else None,
             "strata": {row["stratum"]: row["mean"] for row in strata if row["k"] == k},
         })  # fmt: skip
     return rows
@@ -138,12 +140,13 @@ def card(facts: dict) -> str:
     table = [("file", "recordings", "joints", "accuracy", "one-handed", "two-handed",
               "with stored clips", "kB")]  # fmt: skip
     for model in facts["models"]:
+        kept = model["with_exemplars"]
         mean, low, high = (percent(model["accuracy"][key]) for key in ("mean", "low", "high"))
         strata = (percent(model["strata"][s]) if s in model["strata"] else ""
                   for s in ("one-handed", "two-handed"))  # fmt: skip
         table.append((
             f"`{model['file']}`", model["title"], str(model["k"]), f"{mean} % [{low}, {high}]",
-            *strata, percent(model["with_exemplars"]), f"{model['bytes'] / 1000:.0f}",
+            *strata, percent(kept) if kept is not None else "", f"{model['bytes'] / 1000:.0f}",
         ))  # fmt: skip
     sources = [f"- `{model['file']}`: {model['clips']} clips of {model['classes']} classes, "
                f"{model['groups']} {model['group_word']}s; licence of the recordings: "
