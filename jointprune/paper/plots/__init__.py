@@ -27,4 +27,4 @@ from jointprune.paper.plots.parts import (
     plot_synthetic,
     plot_transfer,
 )
-from jointprune.paper.plots.style import COLUMN, PAGE, use_style, name_ticks, save
+from jointprune.paper.plots.style import COLUMN, PAGE, name_ticks, save, use_style
