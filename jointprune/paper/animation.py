@@ -7,7 +7,7 @@ import numpy as np
 from IPython.display import HTML
 from matplotlib.animation import FuncAnimation
 
-from jointprune.paper.plots import HAND_LOOKS, STYLE, draw_hand
+from jointprune.paper.plots import HAND_LOOKS, draw_hand, use_style
 from jointprune.skeleton import HANDS
 
 FRAMES = 24  # most frames of a film; a longer clip skips frames evenly and keeps its duration
@@ -42,7 +42,9 @@ def film(panels: dict[str, tuple[np.ndarray, np.ndarray]], fps: float) -> HTML:
             for hand, points, there in zip(HANDS, *halves, strict=True):
                 draw_hand(ax, points, there, color=HAND_LOOKS[hand]["color"], sizes=8)
 
-    with plt.rc_context({**STYLE, "figure.constrained_layout.use": False, "savefig.dpi": DPI}):
+    with plt.rc_context():
+        use_style()
+        plt.rcParams.update({"figure.constrained_layout.use": False, "savefig.dpi": DPI})
         fig, axes = plt.subplots(1, len(panels), figsize=(2.4 * len(panels), 2.4), squeeze=False)
         fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.85, wspace=0.02)
         moving = FuncAnimation(fig, draw, frames, init_func=lambda: None, interval=1000 / fps)
