@@ -13,6 +13,8 @@ import numpy as np
 import paper_facts
 import pytest
 import yaml
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 
 from jointprune.paper import plots, report
 from jointprune.paper.claims import all_claims, one_row, percent
@@ -260,10 +262,12 @@ def test_claims_md_holds_every_claim_with_its_evidence(facts):
     text = report.claims_text(facts)
     assert text.count("- verdict: ") == text.count("- test: ") == len(all_claims(facts))
     for found in all_claims(facts):
-        block = text[text.index(f"**{found.sentence}**") :].split("\n**")[0].split("\n# ")[0]
+        block = text[text.index(f"- key: `{found.key}`\n") :].split("\n**")[0].split("\n# ")[0]
         tables = re.findall(r"^\| key .*\n\| -.*\n\| `", block, re.MULTILINE)
         assert len(tables) == len(found.numbers), found.key
     assert text.split("\n# Limits\n")[1].count("\n- ") == 8
+    bold = BeautifulSoup(MarkdownIt().render(text), "html.parser").find_all("strong")
+    assert [found.get_text() for found in bold] == [c.sentence for c in all_claims(facts)]
 
 
 def test_only_the_block_between_the_markers_changes(made, facts):

@@ -337,8 +337,9 @@ def claims_text(results: dict[str, dict]) -> str:
         "`\\jp{key}` for the column `value`.\n"
     ]
     for claim in all_claims(results):
+        sentence = claim.sentence.replace("*", r"\*")  # of K*, which would end the bold type
         parts.append(
-            f"**{claim.sentence}**\n\n- key: `{prefix}{claim.key}`\n- data set: {claim.dataset}\n"
+            f"**{sentence}**\n\n- key: `{prefix}{claim.key}`\n- data set: {claim.dataset}\n"
             f"- test: {claim.test}\n- verdict: {claim.verdict}\n"
         )
         for pattern in claim.numbers:
