@@ -82,7 +82,6 @@ def test_a_model_is_tested_by_folds_and_trained_on_all_groups_without_stored_cli
     assert [joint["name"] for joint in about["joints"]] == [*KEPT]
     clip = {"poses": np.zeros((1, 5, 6, 2), np.float32), "present": np.ones((1, 5, 6), bool)}
     assert session.run(None, clip)[0].sum() == pytest.approx(1, abs=1e-5)
-    assert (root.path / models.FOLDER / "read_a_clip.py").is_file()
 
 
 def test_the_card_shows_accuracy_strata_source_and_checksum(made):

@@ -36,7 +36,7 @@ from jointprune.workspace import (
 )
 
 FOLDER = Path("data/models")
-NO_TERMS = "none stated for the recordings"
+NO_TERMS = "none stated"
 SMALL = 12  # joints of the smallest model of the default data set
 
 
@@ -69,14 +69,13 @@ def tested(results: dict, data: SignDataset, workspace: Workspace, ks, config) -
 
 
 def export(checkpoint: Path, data: SignDataset, target: Path) -> None:
-    """Write the file `target`, and the example beside it, by the command that users have."""
+    """Write the file `target` by the command that users have."""
     with scratch_folder(target.parent) as scratch:
         out = scratch / "export"
         options = (checkpoint, "--dataset", data.folder, "--out", out)
         command = [sys.executable, "-m", "jointprune.export", *map(str, options)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (out / "model.onnx").replace(target)
-        (out / "read_a_clip.py").replace(target.with_name("read_a_clip.py"))
 
 
 def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
