@@ -200,6 +200,8 @@ def test_joints_carried_over_have_a_panel_for_each_data_set_and_k():
         del expected[own]  # not carried over to itself
         assert {names[row]: mark for row, mark in marks.items()} == pytest.approx(expected)
         assert sorted(line.get_xdata()[0] for line in ax.get_lines()[:2]) == [0.7, 0.95]
+        ticks = 100 * ax.get_xticks()  # shown without decimals
+        assert ticks == pytest.approx(ticks.round())
 
 
 def test_a_method_added_to_the_table_is_found_in_figure_2(facts, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
@@ -175,6 +175,7 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
                 style = look("learned" if origin == "learned" else "random")
                 interval(ax, [place], shown.loc[[origin]], across=True, **style)
         name_rows(ax, [labels[origin] for origin in places])
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))  # whole percent
         ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         if line == 0:
             ax.set_title(labels[data])
