@@ -57,7 +57,7 @@ def made(tmp_path_factory):
         patch.setattr(models, "joints_to_publish", lambda _: {6: [*KEPT]})
         facts = {"models": models.make_models(results, root), "commit": "abc",
                  "config": {"contract": CONTRACT}}  # fmt: skip
-        yield root, data, results, facts
+    return root, data, results, facts
 
 
 def test_a_model_is_tested_by_folds_and_trained_on_all_groups_without_stored_clips(made):
@@ -96,6 +96,7 @@ def test_the_card_shows_accuracy_strata_source_and_checksum(made):
 def test_a_stale_model_is_named_with_the_reason(made, monkeypatch, tmp_path):
     root, _, results, facts = made
     folder = root.path / models.FOLDER
+    monkeypatch.setattr(models, "joints_to_publish", lambda _: {6: [*KEPT]})
     assert models.stale(facts, results, folder) == []
 
     def said(facts=facts, results=results, folder=folder) -> str:
