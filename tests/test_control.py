@@ -1,5 +1,7 @@
 """Shuffled labels: what is shuffled, that everything is trained on them, and what is read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,9 +32,19 @@ def test_labels_are_shuffled_within_groups_and_nothing_else_changes(toy_dataset)
     assert toy_dataset.meta["sha256"] == toy_dataset.sha256  # the data set itself is as before
 
 
+def test_labels_of_groups_of_one_class_are_shuffled_among_all_clips(toy_dataset):
+    groups = np.asarray(toy_dataset.groups)
+    lonely = groups == groups[0]
+    one = replace(toy_dataset, labels=np.where(lonely, 0, toy_dataset.labels))
+    assert control.within_groups(toy_dataset) and not control.within_groups(one)
+    mixed = control.shuffled(one, 0)
+    assert len(set(mixed.labels[lonely].tolist())) > 1
+    assert sorted(mixed.labels) == sorted(one.labels)
+
+
 def test_all_that_sees_labels_sees_the_shuffled_ones(toy_dataset, workspace, alone, monkeypatch):
     """The same networks recognise the true labels, so that whoever saw these would know them."""
-    monkeypatch.setattr(control, "reading", lambda table, margin: table)
+    monkeypatch.setattr(control, "reading", lambda table, *_: table)
     folds, seeds = toy_dataset.folds(3, seed=0), (0, 1, 2)
     found = control.control(toy_dataset, folds, seeds, TINY, workspace)
     names = {path.name for path in workspace.runs.iterdir() if (path / "run.json").is_file()}

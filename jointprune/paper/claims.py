@@ -321,9 +321,12 @@ def _control(control: dict, group: str) -> Claim:
     elif max(full["high"], learned["high"]) < control["chance"] + control["margin"]:
         verdict, words = VERDICTS[True], f"Both are {near}"
     star = "a" if control["works"] else "no"
+    among = f"within each {group}"
+    if not control.get("within_groups", True):
+        among = f"among all clips (a {group} holds one class)"
     return Claim(
         "control",
-        f"With labels shuffled within each {group} accuracy is {_accuracy(full)} with all joints "
+        f"With labels shuffled {among} accuracy is {_accuracy(full)} with all joints "
         f"and {_accuracy(learned)} with {learned['k']} learned joints; chance is "
         f"{percent(control['chance'])} %. {words}; {star} K* is reported for them.",
         ("control", "control.**"),

@@ -18,11 +18,21 @@ from jointprune.training import run_many
 from jointprune.workspace import Workspace
 
 
+def within_groups(data: SignDataset) -> bool:
+    """Whether every group holds two classes or more, so that shuffling in it changes labels."""
+    return bool(pd.Series(data.labels).groupby(data.groups).nunique().min() > 1)
+
+
 def shuffled(data: SignDataset, seed: int) -> SignDataset:
-    """`data` with its labels shuffled among the clips of each group, and a checksum of its own."""
+    """`data` with its labels shuffled, and a checksum of its own.
+
+    They are shuffled among the clips of each group, or among all clips if a group holds one class,
+    whose labels would stay true.
+    """
     rng, order = np.random.default_rng(seed), np.arange(len(data))
-    for group in sorted(set(data.groups)):
-        clips = np.flatnonzero(data.groups == group)
+    groups = np.asarray(data.groups) if within_groups(data) else np.full(len(data), "all")
+    for group in sorted(set(groups)):
+        clips = np.flatnonzero(groups == group)
         order[clips] = rng.permutation(clips)
     labels = data.labels[order]
     content = data.sha256.encode() + labels.astype("<i8").tobytes()
@@ -45,16 +55,16 @@ def control(
         trials += retraining_trials({("learned", k): chosen}, mixed, folds, config)
         run_many([trial.run for trial in trials], mixed, workspace, "labels shuffled")
         parts.append(predictions(trials, mixed, workspace))
-    return reading(pd.concat(parts, ignore_index=True), margin)
+    return reading(pd.concat(parts, ignore_index=True), margin, within_groups(data))
 
 
-def reading(table: pd.DataFrame, margin: float) -> dict:
+def reading(table: pd.DataFrame, margin: float, within: bool = True) -> dict:
     """What predictions of shuffled labels read, with all joints ("full") and "learned" ones.
 
-    Returns margin, chance (the share of the most frequent label), works (whether a K* would be
-    reported) and rows: those of `accuracy_table` with `leaks`, whether more is right than if the
-    most frequent label of every group were known, which is all that can be known without the
-    test labels.
+    Returns margin, within_groups (`within`: whether labels were shuffled in each group), chance
+    (the share of the most frequent label), works (whether a K* would be reported) and rows: those
+    of `accuracy_table` with `leaks`, whether more is right than if the most frequent label of every
+    group were known, which is all that can be known without the test labels.
     """
     full = table[table["method"] == "full"]
     reference = above_chance(full["predicted"] == full["label"], full, margin)
@@ -68,4 +78,4 @@ def reading(table: pd.DataFrame, margin: float) -> dict:
         p = sign_flip(more, more.index)
         row["leaks"] = bool(row["low"] > known[own].mean() and p < ALPHA)
     facts = {name: reference[name] for name in ("chance", "works")}
-    return {"margin": margin, **facts, "rows": rows}
+    return {"margin": margin, "within_groups": within, **facts, "rows": rows}

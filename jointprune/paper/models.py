@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.paper.claims import VERDICTS, all_claims, one_row, percent
 from jointprune.paper.report import load_results, markdown_table, with_block
 from jointprune.paper.results import read_facts, write_facts
 from jointprune.paper.tables import accuracy_table, strata_table
+from jointprune.paper.transfer import as_trained
 from jointprune.paper.vocabularies import most_typical, with_results
 from jointprune.prediction import predictions
 from jointprune.runs import CONTRACT, Trial, make_run
@@ -51,14 +51,16 @@ def joints_to_publish(results: dict[str, dict]) -> dict[int, list[str]]:
             for k in sorted({*ks} - {0})}  # fmt: skip
 
 
-def tested(results: dict, data: SignDataset, workspace: Workspace, ks, config) -> pd.DataFrame:
+def tested(
+    results: dict, data: SignDataset, workspace: Workspace, ks, folds, config
+) -> pd.DataFrame:
     """Predictions by folds and seeds: "full" with all joints, else "typical" of each fold."""
-    split, ablation = results["dataset"]["config"], results["ablation"]
+    ablation = results["ablation"]
     learned = [row for row in ablation["selections"] if row["method"] == "learned"]
     trials = []
     for k in ks:
         method = "full" if k == len(JOINT_NAMES) else "typical"
-        for fold, clips in enumerate(data.folds(split["folds"], split["fold_seed"])):
+        for fold, clips in enumerate(folds):
             sets = [[data.joints.index(name) for name in row["joints"]]
                     for row in learned if (row["k"], row["fold"]) == (k, fold)]  # fmt: skip
             kept = None if method == "full" else typical(sets)
@@ -82,10 +84,10 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
     """Train, test and export the models of one data set; a row of facts for each."""
     name = results["dataset"]["dataset"]
     place, sets = Workspace(root.root, name), joints_to_publish(results)
-    data, trained = open_dataset(name, place), results["ablation"]["config"]
-    config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
+    data = open_dataset(name, place)
+    folds, config = as_trained(results, data)
     config = replace(config, exemplars=0)
-    found = tested(results, data, place, sets, config)
+    found = tested(results, data, place, sets, folds, config)
     accuracy = accuracy_table(found).to_dict("records")
     strata = strata_table(found, data)
     everything = {

@@ -11,6 +11,7 @@ import sys
 import pandas as pd
 
 from jointprune.config import TrainingConfig
+from jointprune.dataset import SignDataset
 from jointprune.paper.report import load_results
 from jointprune.paper.results import write_facts
 from jointprune.paper.tables import accuracy_table
@@ -59,23 +60,30 @@ def _known(facts: dict[str, dict]) -> list[dict]:
     return table.rename(columns={"method": "origin"})[columns].to_dict("records")
 
 
+def as_trained(facts: dict[str, dict], data: SignDataset) -> tuple[list, TrainingConfig]:
+    """Folds and hyperparameters of a data set's results; ValueError for those of another one."""
+    split, trained = facts["dataset"]["config"], facts["ablation"]["config"]
+    if data.sha256 != facts["dataset"]["data_sha256"] or "settings" not in trained:
+        name = data.folder.name
+        raise ValueError(
+            f"{name}: expected results of this data set and with their settings, got "
+            f"others or of older code: run make reproduce DATASET={name} again"
+        )
+    config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
+    return data.folds(split["folds"], split["fold_seed"]), config
+
+
 def _tested(
     place: Workspace, facts: dict[str, dict], sets: dict[tuple[str, int], list[str]]
 ) -> list[dict]:
-    data, split = open_dataset(place.dataset, place), facts["dataset"]["config"]
-    trained = facts["ablation"]["config"]
-    if data.sha256 != facts["dataset"]["data_sha256"] or "settings" not in trained:
-        raise ValueError(
-            f"{place.dataset}: expected results of this data set and with their settings, got "
-            f"others or of older code: run make reproduce DATASET={place.dataset} again"
-        )
-    folds = data.folds(split["folds"], split["fold_seed"])
-    config = TrainingConfig(**trained["settings"], epochs=trained["epochs"])
+    data = open_dataset(place.dataset, place)
+    folds, config = as_trained(facts, data)
+    seeds = range(facts["ablation"]["config"]["seeds"])
     trials = [
         trial
         for (origin, k), joints in sets.items()
         for trial in trials_of(
-            f"{origin} {k}", data, folds, range(trained["seeds"]), config,
+            f"{origin} {k}", data, folds, seeds, config,
             [data.joints.index(joint) for joint in joints],
         )
     ]  # fmt: skip
