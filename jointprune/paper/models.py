@@ -10,6 +10,7 @@ import argparse
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -22,8 +23,8 @@ from jointprune.paper.tables import accuracy_table, strata_table
 from jointprune.paper.transfer import as_trained
 from jointprune.paper.vocabularies import most_typical, with_results
 from jointprune.prediction import predictions
-from jointprune.runs import CONTRACT, Trial, make_run
-from jointprune.selection import typical
+from jointprune.runs import CONTRACT, make_run
+from jointprune.selection import retraining_trials, typical
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset
 from jointprune.training import run_many
@@ -57,15 +58,21 @@ def tested(
     """Predictions by folds and seeds: "full" with all joints, else "typical" of each fold."""
     ablation = results["ablation"]
     learned = [row for row in ablation["selections"] if row["method"] == "learned"]
-    trials = []
-    for k in ks:
-        method = "full" if k == len(JOINT_NAMES) else "typical"
-        for fold, clips in enumerate(folds):
-            sets = [[data.joints.index(name) for name in row["joints"]]
-                    for row in learned if (row["k"], row["fold"]) == (k, fold)]  # fmt: skip
-            kept = None if method == "full" else typical(sets)
-            trials += [Trial(method, k, fold, make_run(data, *clips, seed, config, kept))
-                       for seed in range(ablation["config"]["seeds"])]  # fmt: skip
+
+    def kept(k: int, fold: int) -> tuple[int, ...]:
+        if k == len(JOINT_NAMES):
+            return tuple(range(k))
+        sets = (row["joints"] for row in learned if (row["k"], row["fold"]) == (k, fold))
+        return typical(map(data.joints.index, joints) for joints in sets)
+
+    cells = list(product(range(len(folds)), range(ablation["config"]["seeds"])))
+    chosen = {
+        ("full" if k == len(JOINT_NAMES) else "typical", k): {
+            (fold, seed): kept(k, fold) for fold, seed in cells
+        }
+        for k in ks
+    }
+    trials = retraining_trials(chosen, data, folds, config)
     run_many([trial.run for trial in trials], data, workspace, "models, by folds")
     return predictions(trials, data, workspace)
 
