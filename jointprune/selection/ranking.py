@@ -139,16 +139,13 @@ def _checked(scores, data: SignDataset) -> np.ndarray:
     return found
 
 
-def rank_many(
-    method: str | Ranker, k: int | None, data: SignDataset, folds, seeds,
-    config: TrainingConfig, workspace: Workspace,
-) -> dict[tuple[int, int], np.ndarray]:  # fmt: skip
-    """Scores by (fold, seed), each from its training fold; missing ones are made on every core."""
+def select_many(
+    method: str, k: int, data: SignDataset, folds, seeds, config: TrainingConfig,
+    workspace: Workspace,
+) -> Chosen:  # fmt: skip
+    """The K joints chosen in each (fold, seed); missing rankings are made on every core."""
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
     jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
-    if callable(method):
-        found = on_every_core(rank_joints, jobs, f"ranking, {method.__name__} {k or ''}")
-        return dict(zip(cells, found, strict=True))
     row = method_of(method)
     missing = [
         job for job in jobs
@@ -156,13 +153,8 @@ def rank_many(
     ]  # fmt: skip
     if missing:
         done = len(jobs) - len(missing)
-        list(on_every_core(rank_joints, missing, f"ranking, {method} {k or ''}", done=done))
-    return {cell: rank_joints(*job) for cell, job in zip(cells, jobs, strict=True)}
-
-
-def select_many(method: str | Ranker, k: int, *where) -> Chosen:
-    """The K joints chosen in each (fold, seed); further arguments as in `rank_many`."""
-    return {cell: top_joints(scores, k) for cell, scores in rank_many(method, k, *where).items()}
+        list(on_every_core(rank_joints, missing, f"ranking, {method} {k}", done=done))
+    return {cell: top_joints(rank_joints(*job), k) for cell, job in zip(cells, jobs, strict=True)}
 
 
 def select_all(
