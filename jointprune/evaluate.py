@@ -46,33 +46,17 @@ def clips_to_test(model: SignClassificationLightning, data: SignDataset) -> np.n
 
 
 def evaluate(model: SignClassificationLightning, data: SignDataset) -> dict[str, pd.DataFrame]:
-    """Accuracy of a model on the clips of `clips_to_test`.
+    """Accuracy of a model on the clips of `clips_to_test`, as tables "all", "group" and "class".
 
-    Parameters
-    ----------
-    model
-        As `jointprune.prediction.load_checkpoint` returns it.
-    data
-        The data set of the training, or another one of the same classes.
-
-    Returns
-    -------
-    dict of DataFrame
-        "all", "group" and "class", each with a row for every part and the columns clips, groups,
-        accuracy, low and high: the 95 % interval from resampling groups, or clips where there is
-        one group.
-
-    Raises
-    ------
-    ValueError
-        For a data set of other classes, joints or coordinates, and if every group was trained on.
+    Columns clips, groups, accuracy, low and high: the 95 % interval from resampling groups, or
+    clips where there is one group. Raises ValueError if there is nothing to test, or if the data
+    set has other classes, joints or coordinates.
     """
     clips = clips_to_test(model, data)
-    classes = np.array(data.classes)[np.asarray(data.labels)[clips]]
+    labels = data.labels[clips]
     table = pd.DataFrame({
-        "right": predict(model, data, clips).argmax(1) == np.asarray(data.labels)[clips],
-        "clip": clips, "all": "all clips", "group": np.asarray(data.groups)[clips],
-        "class": classes,
+        "right": predict(model, data, clips).argmax(1) == labels, "clip": clips,
+        "all": "all clips", "group": data.groups[clips], "class": np.array(data.classes)[labels],
     })  # fmt: skip
     return {
         by: pd.DataFrame.from_dict(

@@ -6,7 +6,7 @@ methods here ignore this, so intervals may be too narrow.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -149,12 +149,13 @@ def pair(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
     if only `a` is right, -1 if only `b` is, else 0. ValueError for methods that were not run on
     the same clips, folds and seeds.
     """
-    sides = [_rows(predictions, key) for key in (a, b)]
     first, second = (
-        rows[[*PAIRING, "group", "label"]].assign(right=rows["predicted"] == rows["label"])
-        for rows in sides
+        rows.assign(right=rows["predicted"] == rows["label"])
+        for rows in (_rows(predictions, key) for key in (a, b))
     )
-    both = first.merge(second, on=PAIRING, how="outer", suffixes=("_a", "_b"), indicator=True)
+    both = first[[*PAIRING, "group", "label", "right"]].merge(
+        second[[*PAIRING, "right"]], "outer", PAIRING, suffixes=("_a", "_b"), indicator=True
+    )
     alone = both[both["_merge"] != "both"]
     if len(alone):
         clip, fold, seed = alone.iloc[0][PAIRING]
@@ -165,14 +166,8 @@ def pair(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
             f"{lacking}: run both methods with the same folds and seeds, or compare "
             "shared(predictions, a, b)"
         )
-    right_a, right_b = both["right_a"].astype(bool), both["right_b"].astype(bool)
-    return both[PAIRING].assign(
-        group=both["group_a"],
-        label=both["label_a"],
-        right_a=right_a,
-        right_b=right_b,
-        difference=right_a.astype(float) - right_b,
-    )
+    difference = both["right_a"].astype(float) - both["right_b"]
+    return both.drop(columns="_merge").assign(difference=difference)
 
 
 def shared(predictions: pd.DataFrame, a: Key, b: Key) -> pd.DataFrame:
@@ -224,15 +219,9 @@ def difference_of(
     error), and p by `sign_flip`.
     """
     difference, cluster = pairs["difference"], pairs[clusters]
-    found = cluster_bootstrap(difference, cluster)
-    return {
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "lower_bound": found.lower_bound,
-        "error": found.error,
-        "p": sign_flip(difference, cluster, margin),
-    }
+    found = asdict(cluster_bootstrap(difference, cluster))
+    p = sign_flip(difference, cluster, margin)
+    return {"difference": found.pop("mean"), **found, "p": p}
 
 
 def mcnemar(pairs: pd.DataFrame) -> dict:
