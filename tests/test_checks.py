@@ -120,19 +120,6 @@ def test_a_wrong_seed_is_refused_wherever_it_is_taken(toy_dataset, seed):
             call()
 
 
-@pytest.mark.parametrize("n", [1, 4, 2.0, True])
-def test_a_wrong_number_of_folds_is_refused(toy_dataset, n):
-    with pytest.raises(ValueError, match="expected 2 to 3 folds for 3 groups, got"):
-        toy_dataset.folds(n, 0)
-
-
-@pytest.mark.parametrize("name", ["budget", "epochs", "hidden"])
-@pytest.mark.parametrize("value", [8.0, True])
-def test_a_hyperparameter_that_counts_is_an_integer(name, value):
-    with pytest.raises(ValueError, match=rf"as {name}, got {value}|hidden to be a multiple"):
-        jp.TrainingConfig(**{name: value})
-
-
 @pytest.mark.parametrize(
     "kind", [np.uint8, np.uint64, np.int8, np.float16, np.float64, torch.tensor, list]
 )

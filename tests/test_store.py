@@ -178,7 +178,7 @@ def test_folds_train_every_class_they_test_where_groups_allow_it(toy, tmp_path):
             assert set(data.labels[test]) <= set(data.labels[train])
 
 
-@pytest.mark.parametrize("n", [0, 1, 4])
+@pytest.mark.parametrize("n", [0, 1, 4, 2.0, True])
 def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
     with pytest.raises(ValueError, match=f"2 to 3 folds for 3 groups, got {n}"):
         toy_dataset.folds(n, 0)
