@@ -9,13 +9,13 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from strangers import trainer_of
 
 from jointprune.budget import PruneJoints
 from jointprune.classifier import SignClassificationLightning, one_cycle, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.preprocessing import normalise
 from jointprune.runs import make_run
-from jointprune.skeleton import JOINT_NAMES
 from jointprune.training import batches_of, fit, without_noise
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
@@ -52,7 +52,11 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
         ({"epochs": 0}, "expected epochs above 0, got 0"),
         ({"num_classes": 0}, "expected num_classes above 0, got 0"),
         ({"frames": 8.0}, "as frames, got 8.0: pass an integer"),
-        ({"budget": True}, "as budget, got True: pass an integer"),
+        *(
+            ({name: value}, f"as {name}, got {value}: pass an integer")
+            for name in ("budget", "epochs", "hidden")
+            for value in (8.0, True)
+        ),
         ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
         ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
         ({"balanced": 1}, "expected True or False for balanced, got 1"),
@@ -132,32 +136,6 @@ def test_in_training_each_clip_of_a_batch_gets_gates_of_its_own_constant_over_it
             assert len(weight[:, 0].unique(dim=0)) == different, mask
 
 
-@torch.no_grad()
-def test_a_closed_joint_reaches_no_logit_and_every_open_one_does():
-    """Not through a hand's centre or the clip's scale either."""
-    torch.manual_seed(0)
-    model = model_of(GATED).eval()
-    closed = [0, 4, 9, 21, 30]
-    model.joint_pruning.joint_logits[closed] = -10
-    poses = torch.randn(3, 4, 42, 2)
-    logits = model(poses)
-    for joint in range(42):
-        moved = poses.clone()
-        moved[:, :, joint] = 100 * torch.randn(3, 4, 2)
-        same = torch.equal(model(moved), logits)
-        assert same == (joint in closed), JOINT_NAMES[joint]
-
-
-@torch.no_grad()
-def test_a_missing_joint_reaches_no_logit():
-    torch.manual_seed(0)
-    model, poses = model_of(TINY).eval(), torch.randn(3, 4, 42, 2)
-    present = torch.rand(3, 4, 42) < 0.6
-    other = torch.where(present[..., None], poses, 100.0)
-    assert torch.equal(model(other, present), model(poses, present))
-    assert torch.equal(model(poses), model(poses, torch.ones(3, 4, 42, dtype=torch.bool)))
-
-
 @pytest.mark.parametrize(("progress", "share"), [(0, 0), (0.3, 0.4), (1, 1)])
 def test_the_penalty_rises_linearly_until_ramp_end(progress, share, monkeypatch):
     model = model_of(replace(GATED, penalty=3.0, init_keep_prob=0.8, ramp_end=0.75))
@@ -186,12 +164,7 @@ def train_tiny(config: TrainingConfig, callbacks) -> lightning.Trainer:
     """Train for a step an epoch on random clips."""
     poses, present = torch.randn(1, 8, 4, 42, 2), torch.ones(1, 8, 4, 42, dtype=torch.bool)
     labels = torch.arange(8)[None]
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    trainer = lightning.Trainer(
-        max_epochs=config.epochs, accelerator="cpu", devices=1, callbacks=callbacks, **quiet
-    )
+    trainer = trainer_of(*callbacks, max_epochs=config.epochs)
     with without_noise():
         loader = torch.utils.data.DataLoader([*zip(poses, present, labels, strict=True)], None)
         trainer.fit(model_of(config), loader)
