@@ -206,24 +206,31 @@ def test_orders_and_gates_choose_only_their_joints_hand_or_pairs(
         assert fingers.total() == k
 
 
-def test_the_joints_chosen_from_grouped_gates_are_those_that_training_kept(
-    toy_dataset, train_clips, workspace, monkeypatch
+@pytest.mark.parametrize(("method", "k"), [("learned", 12), ("finger", 8)])
+def test_the_joints_chosen_from_gates_are_those_that_the_methods_own_run_kept(
+    toy_dataset, train_clips, workspace, monkeypatch, method, k
 ):
-    """Also where a wrist has the highest logit, which whole fingers of 8 joints leave out."""
+    """Also where a wrist has the highest logit, which whole fingers of 8 joints leave out.
+
+    The ranking's run is also evaluated without retraining, so it is trained only once.
+    """
     finalise = training.finalise
 
     def raise_the_wrist(model, *rest):
         model.joint_pruning.joint_logits.data[0] = 99.0  # of joint 0, the left wrist
         finalise(model, *rest)
 
-    monkeypatch.setattr(training, "finalise", raise_the_wrist)
+    if method == "finger":
+        monkeypatch.setattr(training, "finalise", raise_the_wrist)
     test = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
-    settings = replace(TINY, **METHODS["finger"].settings, budget=8)
-    run = make_run(toy_dataset, train_clips, test, 0, settings)
-    scores = rank_joints("finger", toy_dataset, train_clips, 0, 8, TINY, workspace)
+    settings = replace(TINY, **METHODS[method].settings, budget=k)
+    run = make_run(toy_dataset, train_clips, test, 1, settings)
+    scores = rank_joints(method, toy_dataset, train_clips, 1, k, TINY, workspace)
     layer = trained_model(run, toy_dataset, workspace).joint_pruning
-    assert layer.joint_logits.argmax() == 0 and 0 not in layer.kept_joints()
-    assert top_joints(scores, 8) == tuple(layer.kept_joints())
+    assert top_joints(scores, k) == tuple(layer.kept_joints())
+    assert method == "learned" or (
+        layer.joint_logits.argmax() == 0 and 0 not in layer.kept_joints()
+    )
 
 
 def test_a_hand_matched_draw_has_the_learned_selections_count_on_each_hand(
@@ -252,16 +259,6 @@ def test_no_method_reads_a_test_clip(toy_dataset, train_clips, workspace, tmp_pa
     assert scores.shape == (42,)
     np.testing.assert_array_equal(scores, rank_joints(method, poisoned, *arguments, elsewhere))
     assert np.isfinite(scores).all()
-
-
-def test_the_learned_selection_is_what_its_own_run_kept_open(toy_dataset, train_clips, workspace):
-    """The ranking's run is also evaluated without retraining, so it is trained only once."""
-    test = np.setdiff1d(np.arange(len(toy_dataset)), train_clips)
-    settings = replace(TINY, **METHODS["learned"].settings, budget=12)
-    run = make_run(toy_dataset, train_clips, test, 1, settings)
-    scores = rank_joints("learned", toy_dataset, train_clips, 1, 12, TINY, workspace)
-    kept = trained_model(run, toy_dataset, workspace).joint_pruning.kept_joints()
-    assert top_joints(scores, 12) == tuple(kept)
 
 
 def test_unknown_methods_and_wrong_scores_are_refused(toy_dataset):
