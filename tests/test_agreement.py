@@ -1,5 +1,7 @@
 """The stability index against its definition, hand-worked cases and its known limits."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -42,13 +44,6 @@ def test_complements_and_identical_selections_reach_the_limits_and_intervals_sta
     assert stability(same).high <= 1.0
 
 
-def test_random_selections_have_index_zero_within_an_interval_that_mostly_covers_it():
-    assert stability(draws(2000, 12, 42)).index == pytest.approx(0.0, abs=0.01)
-    found = [stability(draws(20, 12, 42, seed)) for seed in range(300)]
-    assert np.mean([one.index for one in found]) == pytest.approx(0.0, abs=0.01)
-    assert 0.88 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
-
-
 def test_selections_of_many_sizes_agree_with_the_definition_and_the_jackknife():
     kept = np.random.default_rng(2).random((200, 42)) < np.linspace(0.05, 0.8, 42)
     without = [by_definition(np.delete(kept, row, axis=0)) for row in range(200)]
@@ -72,11 +67,7 @@ def test_the_table_has_a_row_for_each_k_of_the_methods_that_depend_on_the_seed()
     learned, alone = stability_table(chosen, JOINT_NAMES)
     found = stability(sets, num_joints=42)
     assert (learned["method"], learned["k"], learned["selections"]) == ("learned", 12, 4)
-    assert [learned[key] for key in ("index", "low", "high")] == [
-        found.index,
-        found.low,
-        found.high,
-    ]
+    assert asdict(found).items() <= learned.items()
     # Kuncheva 2007: (shared - k^2 / J) / (k - k^2 / J), which the index extends to other sizes.
     chance = 12**2 / 42
     three = (3 - chance) / (12 - chance)
@@ -113,13 +104,6 @@ def test_draws_matched_by_hand_have_the_index_of_their_shares(left, right):
     )
 
 
-def test_selections_that_are_random_within_a_hand_agree_more_than_chance_but_not_than_matched():
-    rows = [table_of(by_hand(2, 10, seed=seed)) for seed in range(20)]
-    inside = [row["matched_low"] <= row["index"] <= row["matched_high"] for row in rows]
-    assert all(row["low"] > 0 for row in rows)
-    assert np.mean(inside) >= 0.85 and np.mean([row["above_matched"] for row in rows]) <= 0.1
-
-
 def test_identical_selections_and_fixed_joints_of_both_hands_lie_above_matched_draws():
     same = np.tile(np.arange(42) >= 30, (20, 1))
     row = table_of(same)
@@ -138,9 +122,7 @@ def test_identical_selections_and_fixed_joints_of_both_hands_lie_above_matched_d
         ((np.ones((1, 4), bool),), "at least two selections"),
         (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
         (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[4\]"),
-        (([(0, -1), (1, 2)], 4), r"from 0 to 3, got \[-1\]"),
         (([[True, False], [False, True]], 4), "a bool mask of length 4"),
-        (([(0, 0), (1, 2)], 4), r"got \[0\] more than once"),
     ],
 )
 def test_anything_but_a_table_of_selections_is_refused(arguments, message):

@@ -184,20 +184,16 @@ def test_folds_that_groups_cannot_fill_are_refused(toy_dataset, n):
         toy_dataset.folds(n, 0)
 
 
-def only_in(toy, *labels):
-    """The toy data with the classes that each group may hold; all its clips have the first one."""
-    for group, label in zip(("both", "one", "two"), labels, strict=True):
-        toy["clips"].loc[toy["clips"]["group"] == group, "label"] = label
-    return toy
-
-
 @pytest.mark.parametrize(
     ("labels", "got"),
     [(("no", "yes", "hello"), "2 trained, 0 of them"), (("no", "no", "yes"), "1 trained, ")],
 )
 def test_folds_in_which_nothing_can_be_recognised_are_refused(toy, tmp_path, labels, got):
     """Each class in one group only; two groups of one class."""
-    data = save_dataset(tmp_path / "apart", **only_in(toy, *labels))
+    toy["clips"]["label"] = toy["clips"]["group"].map(
+        dict(zip(("both", "one", "two"), labels, strict=True))
+    )
+    data = save_dataset(tmp_path / "apart", **toy)
     with pytest.raises(ValueError, match=rf"train 2 classes or more .*got {got}.*--groups"):
         data.folds(3, seed=0)
     data.clips["split"] = ["train"] * 16 + ["test"] * 8
