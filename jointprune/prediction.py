@@ -104,12 +104,8 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
 
     Parameters
     ----------
-    trials
-        Trials whose runs are trained.
-    data
-        The data set they were trained on.
-    workspace
-        Where the runs are stored.
+    trials, data, workspace
+        Trials whose runs are trained, the data set they were trained on, and where they are stored.
 
     Returns
     -------

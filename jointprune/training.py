@@ -52,12 +52,8 @@ def run_many(
 
     Parameters
     ----------
-    runs
-        Runs to train.
-    data
-        The data set whose clips they name.
-    workspace
-        Where their folders are written.
+    runs, data, workspace
+        Runs to train, the data set whose clips they name, and where their folders are written.
     description
         Label of the progress bar.
     """
