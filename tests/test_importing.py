@@ -33,7 +33,7 @@ MISSING = [(1, 0), (2, 0), (2, 1)]
 def raw(hands, confidence=None, body=True):
     wrists = hands[:, [0, 21], :2]
     whole = np.concatenate([np.broadcast_to(SHOULDERS, wrists.shape), wrists], axis=1)
-    return Raw(hands.astype(np.float32), confidence, whole if body else None, 25.0)
+    return Raw(hands.astype(np.float32), confidence, whole if body else whole * np.nan, 25.0)
 
 
 def stop(*_):

@@ -98,9 +98,7 @@ def import_recordings(
         kept = table[table["reason"] == ""]
         _check_enough(kept, rule)
         facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
-        hand = leading_hands(
-            kept.join(pd.DataFrame(kept["seen"].tolist(), kept.index)), leading_hand
-        )
+        hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
         report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
                   "leading_hand": hand["by"].value_counts().to_dict(),

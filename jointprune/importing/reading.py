@@ -18,7 +18,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 3
+VERSION = 4
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -100,13 +100,14 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
     recording = Recording(points[::step], present[::step], fps / step)
-    seen = whole.present[:, :: len(JOINTS)].sum(axis=0)
+    left, right = whole.present[:, WRISTS].sum(axis=0).tolist()  # frames in which each is seen
     content = np.ascontiguousarray(whole.points).tobytes() + whole.present.tobytes()
     row = {
         "frames": len(recording.present),
         "original_frames": len(whole.present),
         "fps": recording.fps,
-        "seen": dict(zip(HANDS, seen.tolist(), strict=True)),
+        "left": left,
+        "right": right,
         "leads": leading_hand(whole),
         "gaps": raw.gaps,
         "thinned": step,
@@ -140,9 +141,8 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
         raise ValueError("expected a hand in some frame, got none in any")
     unit = "share" if np.median(np.abs(points[present])) <= LARGEST_SHARE else "pixel"
     if unit == "share":
-        points = points * (aspect, 1)
-        body = None if body is None else body * (aspect, 1)
-    shoulders = None if body is None else _shoulder_frame(body)
+        points, body = points * (aspect, 1), body * (aspect, 1)
+    shoulders = _shoulder_frame(body)
     width, middle = shoulders or _palm_frame(points, present)
     scaled = ((points - middle) / width).clip(-LIMIT, LIMIT)
     scaled = np.where(present[..., None], scaled, 0).astype(np.float32)
@@ -150,9 +150,9 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
         "unit": unit,
         "scale": "shoulders" if shoulders else "palm",
         "bones": _bones(points, present),
-        "swapped": None if body is None else _swapped(points, present, body),
-        "astray": None if body is None else _astray(points, present, body),
-        "mirrored": None if body is None else _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
+        "swapped": _swapped(points, present, body),
+        "astray": _astray(points, present, body),
+        "mirrored": _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
     }
 
 

@@ -1,7 +1,7 @@
 """What an import found, changed and left out: `report.json` in the folder of its data set."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -31,12 +31,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
-    seen = pd.DataFrame(kept["seen"].tolist())
-    same = defaultdict(list)
-    for row in kept.itertuples():
-        same[row.content].append((row.group, row.source_file))
-    copies = [some for some in same.values() if len(some) > 1]
-    leaks = [some for some in copies if len({group for group, _ in some}) > 1]
+    copies = [some for _, some in kept.groupby("content", sort=False) if len(some) > 1]
 
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)
@@ -55,7 +50,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
-        "missing": {hand: 1 - int(seen[hand].sum()) / frames for hand in HANDS},
+        "missing": {hand: 1 - int(kept[hand].sum()) / frames for hand in HANDS},
         "unit": kept["unit"].iloc[0],
         "by_palm": files(kept["scale"] == "palm"),
         "unseen": in_order(unseen),
@@ -64,8 +59,8 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
-        "copies": [[file for _, file in some] for some in copies],
-        "leaks": [[file for _, file in some] for some in leaks],
+        "copies": [some["source_file"].tolist() for some in copies],
+        "leaks": [s["source_file"].tolist() for s in copies if s["group"].nunique() > 1],
         "rejected": rejected,
     }
 

@@ -63,8 +63,7 @@ def read(clip: Clip) -> Raw:
         )
     if points == WHOLE_BODY:
         hands = values[:, COCO_HANDS]
-        scores = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2)
-        confidence = np.repeat((scores > SEEN).astype(np.float32), len(JOINTS), axis=1)
+        confidence = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2) > SEEN
         body = np.where(values[:, COCO_BODY, 2:3] > SEEN, values[:, COCO_BODY, :2], np.nan)
         return checked(clip.place, hands[..., :2], body, confidence)
     parts = [_holistic(values[..., :3], *order) for order in ORDERS]

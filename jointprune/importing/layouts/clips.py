@@ -8,7 +8,7 @@ import math
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -152,6 +152,15 @@ def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
     return clips_at({path.relative_to(source).with_suffix(""): [path] for path in paths})
 
 
+def clips_of_folders(source: Path, frames: Iterable[Path]) -> list[Clip]:
+    """One clip per folder that holds some of these files."""
+    folders = defaultdict(list)
+    for path in frames:
+        folders[path.parent].append(path)
+    places = {folder.relative_to(source): files for folder, files in folders.items()}
+    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
+
+
 def named_once(clips: Iterable[Clip]) -> list[Clip]:
     """Clips in natural order of their names; raises ValueError if two have the same name."""
     named: dict[str, Clip] = {}
@@ -169,8 +178,8 @@ class Raw(NamedTuple):
     """The values of a clip as the file holds them, before scaling and checks of plausibility."""
 
     hands: np.ndarray  # float32 (frames, 42, 3), left then right; z is NaN where not given
-    confidence: np.ndarray | None  # float32 (frames, 42), 0 where missing; None if not given
-    body: np.ndarray | None  # float32 (frames, 4, 2): left, right shoulder, left, right wrist
+    confidence: np.ndarray | None  # (frames, 42), or (frames, 2) by hand, 0 where missing
+    body: np.ndarray  # (frames, 4, 2): left, right shoulder, left, right wrist; NaN if not seen
     fps: float  # 0 if not known
     gaps: int = 0  # frames that are missing between others, here without hands
 
@@ -210,11 +219,11 @@ def without_wrist(hands: np.ndarray, confidence: np.ndarray | None = None) -> np
 def checked(
     path: Path,
     hands: np.ndarray,
-    body: np.ndarray | None,
+    body: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
     fps: float = 0.0,
 ) -> Raw:
-    """The values of a clip as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2).
+    """The values of a clip as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2) if recorded.
 
     Raises ValueError for impossible values, and for hands whose wrist has a depth other than 0,
     because these points are not a hand's.
@@ -222,7 +231,8 @@ def checked(
     if len(hands) == 0:
         raise ValueError(f"{path}: expected at least 1 frame, got 0: remove it")
     hands = to_float32(hands)
-    if np.isinf(hands).any() or (body is not None and np.isinf(body).any()):
+    body = np.full((len(hands), len(BODY), 2), np.nan) if body is None else body
+    if np.isinf(hands).any() or np.isinf(body).any():
         raise ValueError(
             f"{path}: expected coordinates or NaN, got an infinite value: extract it again"
         )

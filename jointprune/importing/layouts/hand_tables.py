@@ -59,7 +59,7 @@ def read(clip: Clip) -> Raw:
             f"and {MOST_BYTES} bytes at most, got columns {', '.join(_header(path)[:5])}: move "
             "files that are not recordings elsewhere"
         )
-    return checked(path, _long(path) if form == "long" else _detected(path), None)
+    return checked(path, _long(path) if form == "long" else _detected(path))
 
 
 def _long(path: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ Coordinates are image fractions. Some programs that write 258 values put the han
 the depth of the wrists shows which order a clip has.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
-    clips_at,
+    clips_of_folders,
     files_below,
     hands_seen,
     load_npy,
@@ -37,21 +37,21 @@ WIDTHS = ", ".join(map(str, ORDERS))
 def find(source: Path) -> list[Clip]:
     """Every folder of numbered frames that lies in the folder of its sign."""
     frames = files_below(source, ".npy")
-    folders = defaultdict(list)
-    for path in frames:
-        place = path.relative_to(source)
-        if len(place.parts) > 2 and path.stem.isascii() and path.stem.isdecimal():
-            folders[place.parent].append(path)
-    if not folders:
+    numbered = [
+        path
+        for path in frames
+        if source not in path.parents[:2] and path.stem.isascii() and path.stem.isdecimal()
+    ]
+    if not numbered:
         raise NotThisLayout(
             f"expected <sign>/<sequence>/<frame number>.npy, got {frames[0].relative_to(source)}"
         )
-    shapes = some_shapes([path for files in folders.values() for path in files])
+    shapes = some_shapes(numbered)
     if not shapes & {(width,) for width in ORDERS}:
         raise NotThisLayout(
             f"expected vectors of {WIDTHS} values, got shapes {sorted(shapes) or 'none readable'}"
         )
-    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
+    return clips_of_folders(source, numbered)
 
 
 def read(clip: Clip) -> Raw:
@@ -67,8 +67,10 @@ def read(clip: Clip) -> Raw:
         if fit > best:
             found, best = (hands, pose), fit
     hands, pose = found
-    body = None if pose is None else frames[:, pose : pose + 132].reshape(len(frames), 33, 4)
-    raw = checked(clip.place, hands, None if body is None else body_of(body))
+    body = None
+    if pose is not None:
+        body = body_of(frames[:, pose : pose + 132].reshape(len(frames), 33, 4))
+    raw = checked(clip.place, hands, body)
     return raw._replace(gaps=len(frames) - len(clip.files))
 
 

@@ -5,7 +5,6 @@ Source: https://github.com/CMU-Perceptual-Computing-Lab/openpose, doc/02_output.
 """
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from jointprune.importing.layouts.clips import (
     NotThisLayout,
     Raw,
     checked,
-    clips_at,
+    clips_of_folders,
     files_below,
     to_float32,
 )
@@ -29,24 +28,20 @@ MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
 
 def find(source: Path) -> list[Clip]:
     """Every folder of files that OpenPose wrote."""
-    folders = defaultdict(list)
-    for path in files_below(source, ".json"):
-        if path.name.endswith(END) and path.parent != source:
-            folders[path.parent.relative_to(source)].append(path)
-    if not folders:
+    paths = files_below(source, ".json")
+    frames = [path for path in paths if path.name.endswith(END) and path.parent != source]
+    if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
+    return clips_of_folders(source, frames)
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in pixels, frames in the order of their names."""
     frames = [_frame(path) for path in clip.files]
     hands, body = (to_float32(np.stack(part)) for part in zip(*frames, strict=True))
-    confidence = np.repeat(
-        (hands[..., 2].reshape(len(hands), 2, -1) > 0).any(axis=2), len(JOINTS), axis=1
-    )
+    confidence = (hands[..., 2].reshape(len(hands), 2, len(JOINTS)) > 0).any(axis=2)
     body = np.where(body[..., 2:] > 0, body[..., :2], np.float32(np.nan))
-    return checked(clip.place, hands[..., :2], body, to_float32(confidence))
+    return checked(clip.place, hands[..., :2], body, confidence)
 
 
 def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
