@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from jointprune.classifier import SignClassificationLightning
-from jointprune.dataset import SignDataset
 from jointprune.export.program import Recogniser, description, largest_difference, write
 from jointprune.extras import require
 from jointprune.prediction import check_fits, load_checkpoint
@@ -24,7 +22,14 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
     model = load_checkpoint(checkpoint)
-    data = dataset_named(dataset, model)
+    data, known = open_dataset(dataset), model.trained_on
+    if known and known["sha256"] != data.sha256:
+        raise ValueError(
+            f"expected the data set of the training, {known['name']!r} of checksum "
+            f"{known['sha256'][:12]}, got {dataset!r} of {data.sha256[:12]}: name that one, or "
+            "train on this one"
+        )
+    check_fits(model, data)
     with scratch_folder(out.parent) as scratch:
         recogniser = Recogniser(model).eval()
         write(recogniser, description(recogniser.config, data, checkpoint), scratch)
@@ -33,16 +38,3 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
             sync(file)
         scratch.rename(out)
     return out, difference
-
-
-def dataset_named(name: str, model: SignClassificationLightning) -> SignDataset:
-    """Open the data set that a model was trained on; ValueError for another one."""
-    data, known = open_dataset(name), model.trained_on
-    if known and known["sha256"] != data.sha256:
-        raise ValueError(
-            f"expected the data set of the training, {known['name']!r} of checksum "
-            f"{known['sha256'][:12]}, got {name!r} of {data.sha256[:12]}: name that one, or train "
-            "on this one"
-        )
-    check_fits(model, data)
-    return data

@@ -90,9 +90,7 @@ def import_recordings(
         chunks = read_chunks(layout, clips, aspect or 1.0, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
         table = known.join(pd.DataFrame(rows))
-        read = table["reason"] == ""
-        table.loc[read, "place"] = range(read.sum())  # among the recordings that were read
-        _check_source(table[read], table, source)
+        _check_source(table, source)
         if not keep_contradictions:
             contradicted(table)
         kept = table[table["reason"] == ""]
@@ -141,9 +139,9 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
     return pd.DataFrame(rows)
 
 
-def _check_source(kept: pd.DataFrame, table: pd.DataFrame, source: Path) -> None:
-    """Raise ValueError if the clips together show mixed units, another order of joints, swapped
-    hands or mirrored videos."""
+def _check_source(table: pd.DataFrame, source: Path) -> None:
+    """Raise ValueError for mixed units, another order of joints, swapped hands, mirrored videos."""
+    kept = table[table["reason"] == ""]
     if kept.empty:
         first = table.iloc[0]
         raise ValueError(
@@ -230,11 +228,10 @@ def _store(
     kept: pd.DataFrame, leading: pd.Series, chunks: list[Path], folder: Path, facts: dict
 ) -> SignDataset:
     """The data set of the usable clips; poses are gathered on disk, not in memory."""
-    use = dict(zip(kept["place"], leading, strict=True))  # a clip's place among all that were read
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
         recordings = (recording for path in chunks for recording in load_recordings(path))
-        wanted = ((use[i], recording) for i, recording in enumerate(recordings) if i in use)
+        wanted = ((leading[i], recording) for i, recording in enumerate(recordings) if i in leading)
         for i, (hand, recording) in enumerate(wanted):
             recording = mirror(recording) if hand == "left" else recording
             own = slice(len(recording.present))

@@ -32,6 +32,9 @@ PALM = 0.27
 LONGEST_BONES = 7.0
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
+NO_FRAMES = Recording(
+    np.zeros((0, len(JOINT_NAMES), 2), np.float32), np.zeros((0, len(JOINT_NAMES)), bool), fps=0.0
+)
 
 
 def read_chunks(layout: str, clips: list[Clip], aspect: float, folder: Path) -> list[Path]:
@@ -65,31 +68,29 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path) -> Non
             reason = str(error).removeprefix(f"{clip.place}: ").removeprefix(f"{clip.place}/")
             if not isinstance(error, (ValueError, FileNotFoundError)):
                 reason = f"expected a file that can be read, got {type(error).__name__}: {reason}"
-            rows.append({"reason": reason})
-            continue
+            row, recording = {"reason": reason, "frames": 0, "fps": 0.0}, NO_FRAMES
         rows.append(row)
         recordings.append(recording)
-    none = np.zeros((0, len(JOINT_NAMES), 2), dtype=np.float32)
-    points = np.concatenate([none, *(r.points for r in recordings)])
-    present = np.concatenate([none[..., 0] > 0, *(r.present for r in recordings)])
+    points = np.concatenate([recording.points for recording in recordings])
+    present = np.concatenate([recording.present for recording in recordings])
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, rows=np.array(json.dumps(rows)), points=points, present=present)
 
 
 def load_rows(path: Path) -> list[dict]:
-    """A row for each clip of a chunk; those with a "reason" have no recording."""
+    """A row for each clip of a chunk; those with a "reason" have no frames."""
     with np.load(path, allow_pickle=False) as content:
         return json.loads(str(content["rows"]))
 
 
 def load_recordings(path: Path) -> list[Recording]:
-    """The recordings of a chunk, in the order of the rows that have one."""
-    rows = [row for row in load_rows(path) if "reason" not in row]
-    ends = np.cumsum([row["frames"] for row in rows], dtype=int)[:-1]
+    """The recording of each row of a chunk."""
+    rows = load_rows(path)
+    ends = np.cumsum([row["frames"] for row in rows])[:-1]
     with np.load(path, allow_pickle=False) as content:
         points, present = np.split(content["points"], ends), np.split(content["present"], ends)
     return [
-        Recording(*parts, row["fps"]) for *parts, row in zip(points, present, rows, strict=False)
+        Recording(*parts, row["fps"]) for *parts, row in zip(points, present, rows, strict=True)
     ]
 
 
