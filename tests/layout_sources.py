@@ -12,8 +12,8 @@ import pandas as pd
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
+from recordings import body_of, motion, write_frames
 from recordings import vectors as mp_vectors
-from recordings import write_frames
 
 from jointprune.importing.layouts import pose
 from jointprune.recordings import HAND_POINTS
@@ -22,22 +22,20 @@ from jointprune.skeleton import JOINT_NAMES
 BODY = [11, 12, 15, 16]
 SIZE = np.float32([640, 480])
 FRAMES = 6
+MISSING = ((0, 0), (1, 0), (3, 1))  # frame, hand: left seen in frames 2-5, right in all but 3
 
 
 class Motion:
-    """Hands and a whole body in image fractions: left seen in frames 2-5, right in all but 3."""
+    """Hands and a whole body in image fractions; unseen hands have values, too."""
 
-    def __init__(self):
-        rng = np.random.default_rng(3)
-        steps = rng.normal(scale=0.01, size=(FRAMES, 42, 3)).cumsum(axis=0)
-        self.hands = (rng.uniform(0.2, 0.8, size=(42, 3)) + steps).astype(np.float32)
-        self.hands[:, [0, 21], 2] = 0
-        self.seen = np.ones((FRAMES, 42), dtype=bool)
-        self.seen[:2, :21] = self.seen[3, 21:] = False
+    def __init__(self, seed=3, missing=MISSING):
+        self.hands = motion(FRAMES, seed).astype(np.float32)
+        self.seen = np.isfinite(motion(FRAMES, seed, missing)[..., 0])
+        rng = np.random.default_rng(seed)
         self.pose = rng.uniform(0.2, 0.8, size=(FRAMES, 33, 3)).astype(np.float32)
+        self.pose[:, BODY, :2] = body_of(self.hands)[:, BODY, :2]
         self.pose_seen = np.ones((FRAMES, 33), dtype=bool)
         self.pose_seen[4] = False
-        self.pose[:, 15:17, :2] = self.hands[:, [0, 21], :2] + 0.01  # the arms end at the hands
 
     def filled(self, nothing):
         """Hands and pose with `nothing` where they were not seen."""

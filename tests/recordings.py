@@ -1,13 +1,27 @@
 """Recordings as other people have them: one made-up motion of a signer, and folders full of it."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from jointprune.paper.fingerspelling import FOLDER, read_index
 from jointprune.skeleton import BONES
 
 SHOULDERS = np.array([[0.6, 0.4], [0.4, 0.4]])  # left, right: shares of the picture, 0.2 apart
 PALM = 0.054  # wrist to middle knuckle
+
+
+def write_letters(wheel: Path, folder: Path, letters, languages: tuple = ()) -> Path:
+    """The lexicon's recordings of letters (in some languages) as A/ase.pose in a folder."""
+    with zipfile.ZipFile(wheel) as archive:
+        index = archive.read(f"{FOLDER}index.csv").decode("utf-8")
+        for row in read_index(index).itertuples():
+            if row.label in letters and (row.group in languages or not languages):
+                file = folder / row.label / f"{row.group}.pose"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(FOLDER + row.source_file))
+    return folder
 
 
 def motion(frames: int = 6, seed: int = 0, missing: tuple = ()) -> np.ndarray:

@@ -13,21 +13,15 @@ import pytest
 import torch
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
+from recordings import write_letters
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.export import __main__, export_model
 from jointprune.export import folder as export_folder
-from jointprune.export.program import (
-    TOLERANCE,
-    Recogniser,
-    largest_difference,
-    programs,
-    write,
-)
+from jointprune.export.program import TOLERANCE, Recogniser, largest_difference, programs, write
 from jointprune.importing.importer import import_recordings
-from jointprune.paper import fingerspelling
 from jointprune.prediction import load_checkpoint, predict
 from jointprune.preprocessing import EVALUATION_CROP, resample
 from jointprune.recordings import LIMIT
@@ -50,15 +44,7 @@ LANGUAGES, LETTERS = ("ase", "ise", "tsm"), ("A", "B", "C")  # a signer each; is
 @pytest.fixture(scope="module")
 def recordings(wheel, tmp_path_factory) -> Path:
     """A folder of `.pose` files of three letters in three languages: A/ase.pose."""
-    place = tmp_path_factory.mktemp("recordings")
-    with zipfile.ZipFile(wheel) as archive:
-        index = archive.read(f"{fingerspelling.FOLDER}index.csv").decode("utf-8")
-        for row in fingerspelling.read_index(index).itertuples():
-            if row.group in LANGUAGES and row.label in LETTERS:
-                file = place / row.label / f"{row.group}.pose"
-                file.parent.mkdir(exist_ok=True)
-                file.write_bytes(archive.read(fingerspelling.FOLDER + row.source_file))
-    return place
+    return write_letters(wheel, tmp_path_factory.mktemp("recordings"), LETTERS, LANGUAGES)
 
 
 @pytest.fixture(scope="module")

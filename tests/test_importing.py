@@ -7,13 +7,12 @@ import sys
 import zipfile
 from itertools import product
 from pathlib import Path, PurePath
-from types import SimpleNamespace
 
 import layout_sources as sources
 import numpy as np
 import pandas as pd
 import pytest
-from recordings import SHOULDERS, body_of, in_shoulder_widths, motion, write_mp_data
+from recordings import body_of, in_shoulder_widths, motion, write_letters, write_mp_data
 
 from jointprune import data as command
 from jointprune.data import load_dataset
@@ -22,7 +21,7 @@ from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip, Raw, clips_at
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_report, import_summary
-from jointprune.paper.fingerspelling import FOLDER, read_index
+from jointprune.paper.fingerspelling import FOLDER
 from jointprune.recordings import leading_hands
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -31,13 +30,25 @@ MISSING = [(1, 0), (2, 0), (2, 1)]
 
 
 def raw(hands, confidence=None, body=True):
-    wrists = hands[:, [0, 21], :2]
-    whole = np.concatenate([np.broadcast_to(SHOULDERS, wrists.shape), wrists], axis=1)
+    whole = body_of(hands)[:, sources.BODY, :2]
     return Raw(hands.astype(np.float32), confidence, whole if body else whole * np.nan, 25.0)
 
 
 def stop(*_):
     raise KeyboardInterrupt
+
+
+def row_of(data, clip):
+    return data.clips["clip"].tolist().index(clip)
+
+
+def reasons(report, files="rejected"):
+    return {row["source_file"]: row["reason"] for row in report[files]}
+
+
+def change_frames(source, change):
+    for file in source.glob("*/*/*.npy"):
+        np.save(file, change(np.load(file)))
 
 
 @pytest.fixture
@@ -202,14 +213,13 @@ def test_a_rule_is_refused_before_any_recording_is_looked_for(imported, tmp_path
 def test_a_folder_becomes_a_data_set_and_a_report(source, workspace):
     data, report = import_recordings(source, "mine", workspace)
     assert set(data.classes) == set(SIGNS) and len(data) == 12
-    where = data.clips["clip"].tolist().index("çok güzel/0")
+    where = row_of(data, "çok güzel/0")
     expected = in_shoulder_widths(motion(12, seed=10, missing=MISSING))
     np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
     assert set(data.groups) == {f"part {i}" for i in range(1, 7)}
     assert set(data.signers) == {"unknown"}
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
-    reason = "expected a hand in some frame, got none in any"
-    assert report["rejected"] == [{"source_file": "çok güzel/6", "reason": reason}]
+    assert reasons(report) == {"çok güzel/6": "expected a hand in some frame, got none in any"}
     assert import_report(workspace.processed / "mine") == report
     assert not (workspace.processed / ".import-mine").exists()
 
@@ -263,10 +273,10 @@ def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace):
 def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspace):
     shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
     data, report = import_recordings(source, "mine", workspace)
-    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
-    assert len(data) == 11 and set(reasons) == {"merhaba/0", "çok güzel/6", "çok güzel/7"}
-    assert reasons["çok güzel/7"] == f"the same recording has the labels {sorted(SIGNS)}"
-    where = data.clips["clip"].tolist().index("çok güzel/0")  # behind the clip that left
+    left_out = reasons(report)
+    assert len(data) == 11 and set(left_out) == {"merhaba/0", "çok güzel/6", "çok güzel/7"}
+    assert left_out["çok güzel/7"] == f"the same recording has the labels {sorted(SIGNS)}"
+    where = row_of(data, "çok güzel/0")  # behind the clip that left
     expected = in_shoulder_widths(motion(12, seed=10, missing=MISSING))
     np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
     data, report = import_recordings(source, "mine", workspace, keep_contradictions=True)
@@ -297,7 +307,7 @@ def test_the_leading_hand_is_put_on_the_right_clip_by_clip(tmp_path, workspace):
     found = dict(zip(data.clips["clip"], data.clips["leading_hand"], strict=True))
     for name, (hands, leading) in known.items():
         assert found[f"{SIGNS[0]}/{name}"] == leading
-        clip = data.clips["clip"].tolist().index(f"{SIGNS[0]}/{name}")
+        clip = row_of(data, f"{SIGNS[0]}/{name}")
         seen = np.isfinite(hands[:, ::21, 0]).mean(0)
         assert (
             data.present[clip, :12, ::21].mean(0).tolist()
@@ -330,8 +340,7 @@ def test_a_folder_above_the_sign_is_the_group(source, workspace, tmp_path):
     project = tmp_path / "project"
     for i in range(4):
         shutil.copytree(source, project / "data" / f"day {i}")
-        for file in (project / "data" / f"day {i}").glob("*/*/*.npy"):
-            np.save(file, np.load(file) * (1 + 0.01 * i))
+        change_frames(project / "data" / f"day {i}", lambda frame, i=i: frame * (1 + 0.01 * i))
     for name in ("README.md", "train.py", "models/weights.npy"):
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_bytes(b"")
@@ -343,8 +352,7 @@ def test_a_folder_above_the_sign_is_the_group(source, workspace, tmp_path):
 
 
 def test_recordings_of_which_none_can_be_used_are_refused_with_the_first_reason(source, workspace):
-    for file in source.glob("*/*/*.npy"):
-        np.save(file, np.zeros_like(np.load(file)))
+    change_frames(source, np.zeros_like)
     with pytest.raises(ValueError, match=r"got none of 13; the first, .*: expected a hand in some"):
         import_recordings(source, "mine", workspace)
     assert not (workspace.processed / "mine").exists()
@@ -381,7 +389,7 @@ def test_what_belongs_to_no_clip_is_listed(source, workspace):
     (source / SIGNS[0] / "mean.npy").write_bytes(b"x")
     (source / "notes.txt").write_bytes(b"x")
     _, report = import_recordings(source, "mine", workspace)
-    assert {row["source_file"]: row["reason"] for row in report["unmatched"]} == {
+    assert reasons(report, "unmatched") == {
         "merhaba/9": "is an empty folder",
         "merhaba/mean.npy": "is not where the layout mp-data expects recordings",
         "take.MOV": "is not where the layout mp-data expects recordings",
@@ -392,7 +400,7 @@ def test_what_belongs_to_no_clip_is_listed(source, workspace):
 def test_missing_frames_keep_their_time_and_are_listed(source, workspace):
     (source / SIGNS[0] / "0" / "5.npy").unlink()
     data, report = import_recordings(source, "mine", workspace)
-    where = data.clips["clip"].tolist().index("merhaba/0")
+    where = row_of(data, "merhaba/0")
     assert report["gaps"] == ["merhaba/0"] and data.lengths[where] == 12
     assert not data.present[where, 5].any() and data.present[where, 6].any()
 
@@ -409,11 +417,8 @@ def test_an_error_of_any_library_leaves_one_clip_out(source, workspace, monkeypa
     monkeypatch.setattr(reading, "on_every_core", lambda f, jobs, *_: [f(*job) for job in jobs])
     (source / SIGNS[0] / "0" / "11.npy").unlink()
     data, report = import_recordings(source, "mine", workspace)
-    reasons = {row["source_file"]: row["reason"] for row in report["rejected"]}
-    assert len(data) == 11
-    assert (
-        reasons["merhaba/0"] == "expected a file that can be read, got ZeroDivisionError: by zero"
-    )
+    reason = "expected a file that can be read, got ZeroDivisionError: by zero"
+    assert len(data) == 11 and reasons(report)["merhaba/0"] == reason
 
 
 def test_names_in_other_bytes_and_with_line_breaks_are_readable(tmp_path):
@@ -426,21 +431,19 @@ def test_names_in_other_bytes_and_with_line_breaks_are_readable(tmp_path):
 def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
     monkeypatch.setattr(reading, "LONGEST", 5)
     data, report = import_recordings(source, "mine", workspace)
-    where = data.clips["clip"].tolist().index("merhaba/0")
+    where = row_of(data, "merhaba/0")
     expected = in_shoulder_widths(motion(12, missing=MISSING))[::3]
     np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
     assert len(report["thinned"]) == 12
 
 
-def test_too_few_signers_are_refused_before_any_recording_is_read(source, workspace, monkeypatch):
+def test_too_few_signers_or_signs_are_refused_before_any_recording_is_read(
+    source, workspace, monkeypatch
+):
     monkeypatch.setattr(importer, "read_chunks", stop)
     with pytest.raises(ValueError, match="expected at least 3 signers"):
         import_recordings(source, "mine", workspace, groups="blocks:6")
-
-
-def test_one_sign_is_refused_before_any_recording_is_read(source, workspace, monkeypatch):
     shutil.rmtree(source / SIGNS[1])
-    monkeypatch.setattr(importer, "read_chunks", stop)
     with pytest.raises(ValueError, match=rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"):
         import_recordings(source, "mine", workspace)
 
@@ -469,10 +472,7 @@ def test_units_are_not_mixed(source, workspace):
 
 
 def test_a_source_with_swapped_hands_is_refused(source, workspace):
-    for file in source.glob("*/*/*.npy"):
-        frame = np.load(file)
-        frame[1536:] = np.roll(frame[1536:], 63)
-        np.save(file, frame)
+    change_frames(source, lambda frame: np.concatenate([frame[:1536], np.roll(frame[1536:], 63)]))
     with pytest.raises(ValueError, match="of their own side, got the opposite in 12 of 12"):
         import_recordings(source, "mine", workspace)
 
@@ -492,15 +492,11 @@ def import_arrays(tmp_path, workspace, order, body=True):
 
 def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace):
     by_level = [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))]
+    wrist_last, in_order = np.roll(np.arange(21), -1), "a hand's joints in MediaPipe's order"
     for name, order, body, message in (
-        (
-            "wrist last",
-            np.roll(np.arange(21), -1),
-            True,
-            "at the arm's end, got the opposite in 8",
-        ),
-        ("by level", by_level, True, "expected a hand's joints in MediaPipe's order"),
-        ("without a body", by_level, False, "expected a hand's joints in MediaPipe's order"),
+        ("wrist last", wrist_last, True, "at the arm's end, got the opposite in 8"),
+        ("by level", by_level, True, in_order),
+        ("without a body", by_level, False, in_order),
     ):
         with pytest.raises(ValueError, match=message):
             import_arrays(tmp_path / name, workspace, order, body)
@@ -509,14 +505,8 @@ def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace
 
 def test_fists_are_no_joints_in_another_order(wheel, workspace, tmp_path):
     """Their bones are long for their extent."""
-    with zipfile.ZipFile(wheel) as archive:
-        index = archive.read(f"{FOLDER}index.csv").decode("utf-8")
-        for row in read_index(index).itertuples():
-            if row.label in "AO":
-                file = tmp_path / "s" / row.label / f"{row.group}.pose"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(archive.read(FOLDER + row.source_file))
-    data, _ = import_recordings(tmp_path / "s", "fists", workspace, groups="pattern:([a-z]+)$")
+    letters = write_letters(wheel, tmp_path / "s", "AO")
+    data, _ = import_recordings(letters, "fists", workspace, groups="pattern:([a-z]+)$")
     assert data.classes == ("A", "O") and len(data) == 32
 
 
@@ -604,10 +594,7 @@ def release(root, form):
     """Two signs by two signers in each part of the split, in the form of a release."""
     for part, split in enumerate(PUBLISHED):
         for signer, sign in product(range(2), range(2)):
-            made = SimpleNamespace(hands=motion(6, seed=100 * part + 10 * signer + sign))
-            made.seen = np.ones((6, 42), bool)
-            made.pose, made.pose_seen = body_of(made.hands)[..., :3], np.ones((6, 33), bool)
-            made.filled = lambda _, made=made: (made.hands, made.pose)
+            made = sources.Motion(100 * part + 10 * signer + sign, missing=())
             name = f"signer{10 * part + signer}_sample{sign}"
             files = {
                 "openhands": (f"{split}_poses/{name}_color.pkl", sources.keypoints),

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 import av
 import numpy as np
 import pytest
-from layout_sources import BODY, FRAMES, SIZE, Motion, pose_bytes, write
+from layout_sources import FRAMES, MISSING, Motion, pose_bytes, write
 from matplotlib.cbook import get_sample_data
 from PIL import Image
 from pose_format import Pose
-from recordings import SHOULDERS, motion
+from recordings import in_shoulder_widths, motion
 
 from jointprune import data as command
 from jointprune.importing.importer import import_recordings
@@ -29,16 +29,6 @@ TALL = (192, 256)  # pixels of the films, width and height
 NOSE = np.array([224, 126]) / 512  # the tip of the astronaut's, found by looking
 
 
-def signed(seed):
-    """A motion on the body of a signer who faces the camera."""
-    made = Motion()
-    made.hands = motion(FRAMES, seed).astype(np.float32)
-    made.pose_seen[:] = True
-    made.pose[:, BODY[:2], :2] = SHOULDERS
-    made.pose[:, BODY[2:], :2] = made.hands[:, [0, 21], :2]
-    return made
-
-
 @pytest.fixture
 def autsl(tmp_path, monkeypatch, alone):
     """AUTSL in small: videos that nobody can decode, since their poses are there, and labels."""
@@ -50,7 +40,7 @@ def autsl(tmp_path, monkeypatch, alone):
             write(source / split / f"{clip}_color.mp4", b"colour")
             write(source / split / f"{clip}_depth.mp4", b"depth")
             path = tmp_path / "raw" / "mine-poses" / split / f"{clip}_color.pose"
-            write(path, pose_bytes(signed(int(sign) + 100 * seed)))
+            write(path, pose_bytes(Motion(int(sign) + 100 * seed)))
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)  # CRLF, no header
         tables.append(write(source / split / "labels.csv", text.getvalue().encode()))
@@ -104,12 +94,9 @@ def test_autsl_becomes_a_data_set_with_its_split_its_signers_and_its_class_ids(a
     assert report["splits"] == {"train": 6, "val": 2, "test": 4} and report["rejected"] == []
     assert report["layout"] == "video" and report["signers"] == 6
     (row,) = np.flatnonzero(data.clips["source_file"] == "test/signer14_sample1_color.mp4")
-    clip = signed(41 + 100 * 3)
-    pixels = (clip.hands[..., :2] - SHOULDERS.mean(0)) * SIZE / (0.2 * SIZE[0])
-    seen = clip.seen.any(axis=1)
-    np.testing.assert_allclose(
-        data.poses[row, : seen.sum()], (pixels * clip.seen[..., None])[seen], atol=1e-4
-    )
+    hands = motion(FRAMES, 41 + 100 * 3, MISSING)
+    expected = in_shoulder_widths(hands) * [1, 480 / 640]  # pixels of 640 x 480
+    np.testing.assert_allclose(data.poses[row], expected, atol=1e-4)
 
 
 def test_poses_of_another_video_are_refused(autsl, workspace):
