@@ -42,9 +42,16 @@ def archive(tmp_path, monkeypatch, workspace):
     return packed(root, tmp_path / "a.tar.gz"), about
 
 
-def packed(root, file):
+def packed(root, file, *members):
+    """An archive of a folder and further members: (name, content), or (name, target) of a link."""
     with tarfile.open(file, "w:gz") as tar:
         tar.add(root, root.name)
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname, content = tarfile.SYMTYPE, content, b""
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
     return file
 
 
@@ -61,23 +68,6 @@ def test_an_archive_becomes_a_data_set_of_the_classes_kept(archive, workspace):
     assert address(about) == f"https://codeload.github.com/ann/signs/tar.gz/{'0' * 40}"
 
 
-def added(file, *members):
-    """The archive with further members: (name, content), or (name, target) of a link."""
-    with tarfile.open(file, "r:gz") as old:
-        content = [(m, old.extractfile(m).read() if m.isreg() else b"") for m in old]
-    with tarfile.open(file, "w:gz") as new:
-        for member, text in content:
-            new.addfile(member, io.BytesIO(text))
-        for name, text in members:
-            info = tarfile.TarInfo(name)
-            if isinstance(text, str):
-                info.type, info.linkname = tarfile.SYMTYPE, text
-                new.addfile(info)
-            else:
-                info.size = len(text)
-                new.addfile(info, io.BytesIO(text))
-
-
 @pytest.mark.parametrize(
     ("members", "message"),
     [
@@ -88,10 +78,9 @@ def added(file, *members):
     ],
 )
 def test_other_content_links_and_paths_out_of_the_folder_are_refused(
-    archive, workspace, members, message
+    archive, workspace, tmp_path, members, message
 ):
-    file, _ = archive
-    added(file, *members)
+    file = packed(tmp_path / "signs-0000", tmp_path / "more.tar.gz", *members)
     with pytest.raises(ValueError, match=message):
         fetch("two", workspace, file)
     assert not (workspace.raw / "two").exists()
