@@ -168,18 +168,10 @@ def test_no_file_names_a_path_of_this_machine(exported):
 
 def as_array(file: Path, target: Path) -> Path:
     """A `.pose` file as an array of Holistic, (frames, 543, 3), NaN where a point is missing."""
-    pose = Pose.read(file.read_bytes())
-    parts, start = {}, 0
-    for component in pose.header.components:
-        end = start + len(component.points)
-        xyz = pose.body.data.data[:, 0, start:end, :3]
-        parts[component.name] = np.where(
-            pose.body.confidence[:, 0, start:end, None] > 0, xyz, np.nan
-        )
-        start = end
-    names = ("FACE_LANDMARKS", "POSE_LANDMARKS", "LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
-    whole = [parts[name][:, :468] for name in names]
-    np.save(target, np.concatenate(whole, axis=1))
+    names = ["FACE_LANDMARKS", "POSE_LANDMARKS", "LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"]
+    body = Pose.read(file.read_bytes()).get_components(names).body
+    points = np.where(body.confidence[:, 0, :, None] > 0, body.data.data[:, 0, :, :3], np.nan)
+    np.save(target, np.delete(points, np.s_[468:478], axis=1))  # without the irises
     return target
 
 

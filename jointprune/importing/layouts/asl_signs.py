@@ -86,15 +86,13 @@ def read(clip: Clip) -> Raw:
             f"{path}: expected points 0 to 20 of a hand, got {odd['landmark_index']} of "
             f"{odd['type']}: extract it again"
         )
-    # pandas.pivot_table gives the same values but takes 1.6 times as long.
-    cells = frame * len(POINTS) + np.array(place, dtype=np.int64)
-    if len(np.unique(cells)) < len(cells):
+    if rows.duplicated(["frame", "type", "landmark_index"]).any():
         raise ValueError(
             f"{path}: expected each point once per frame, got one twice: fetch it again"
         )
-    values = np.full((len(frames) * len(POINTS), 3), np.nan, dtype=np.float32)
-    values[cells] = to_float32(rows[["x", "y", "z"]])
-    values = values.reshape(len(frames), len(POINTS), 3)
+    # pandas.pivot_table gives the same values but takes 1.6 times as long.
+    values = np.full((len(frames), len(POINTS), 3), np.nan, dtype=np.float32)
+    values[frame, place] = to_float32(rows[["x", "y", "z"]])
     hands, body = values[:, : len(JOINT_NAMES)], values[:, len(JOINT_NAMES) :, :2]
     return checked(path, hands, body.copy())
 

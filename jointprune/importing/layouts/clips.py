@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -293,8 +294,6 @@ def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:
     """Shapes of five `.npy` files, spread over all; `load_npy` later reports damaged ones."""
     shapes = set()
     for path in paths[:: -(-len(paths) // 5)]:
-        try:
+        with suppress(ValueError, OSError):
             shapes.add(npy_shape(path))
-        except (ValueError, OSError):
-            continue
     return shapes
