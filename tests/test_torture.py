@@ -77,6 +77,13 @@ def test_a_seed_makes_the_same_damage_again(fuzz):
         assert first == second != raw
 
 
+def test_a_file_of_every_layout_is_damaged(fuzz, tmp_path, monkeypatch):
+    for kinds, one in (("BYTES", {"cut": lambda raw, rng: raw[:9]}), ("VALUES", {}), ("WRONG", {})):
+        monkeypatch.setattr(fuzz, kinds, one)
+    damaged = {name.rsplit(" ", 2)[0]: fuzz.ending(at) for name, at in fuzz.recordings(tmp_path, 0)}
+    assert damaged == dict.fromkeys(fuzz.WRITERS, "refused")
+
+
 def test_a_file_that_is_neither_read_nor_refused_by_name_is_reported(fuzz, tmp_path, monkeypatch):
     fuzz.WRITERS["arrays"](tmp_path, fuzz.Motion())
     assert fuzz.ending(tmp_path) == "read"

@@ -107,7 +107,7 @@ def recordings(folder: Path, seed: int) -> Iterator[tuple[str, Path]]:
             for part, where, value in changes:
                 getattr(motion, part)[where] = value
             WRITERS[layout](source, motion)
-            files = [p for p in source.rglob("*") if p.is_file() and p.suffix != ".csv"]
+            files = [p for p in source.rglob("*") if p.is_file() and p.name != "train.csv"]
             path = rng.choice(sorted(files))
             write(path, damage(path.read_bytes(), rng))
             yield f"{layout} {number}: {name}", source
