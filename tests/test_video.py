@@ -18,6 +18,7 @@ from jointprune import data as command
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import hands_seen
+from jointprune.importing.report import import_summary
 from jointprune.workspace import Workspace
 
 with_mediapipe = pytest.mark.skipif(not find_spec("mediapipe"), reason="needs the extra `extract`")
@@ -108,6 +109,41 @@ def test_poses_of_another_video_are_refused(autsl, workspace):
         import_recordings(source, "mine", workspace, labels=tables)
     (video.poses_folder(workspace, "mine") / "test" / "signer14_sample1_color.pose").unlink()
     import_recordings(source, "mine", workspace, labels=tables)
+
+
+def test_the_versions_of_mediapipe_are_named_and_a_mixture_is_warned_of(
+    autsl, workspace, monkeypatch
+):
+    source, tables = autsl
+    data, report = import_recordings(source, "mine", workspace, labels=tables)
+    assert data.meta["mediapipe"] == ["unknown"]  # the .pose files were there
+    assert "MediaPipe unknown\n" in import_summary(report)
+
+    monkeypatch.setattr(video, "find_spec", lambda name: True)
+    monkeypatch.setattr(video, "require", lambda *_: None)
+    poses = video.poses_folder(workspace, "mine")
+    for number, clip in enumerate(("signer0_sample0", "signer2_sample1")):
+        made = poses / "train" / f"{clip}_color.pose"
+        content = made.read_bytes()
+        made.unlink()
+        monkeypatch.setattr(video, "version", lambda _, number=number: f"0.10.{number}")
+        monkeypatch.setattr(
+            video, "try_to_extract", lambda _, path, content=content: path.write_bytes(content)
+        )
+        monkeypatch.setattr(
+            video, "on_every_core", lambda run, jobs, *_: [run(*job) for job in jobs]
+        )
+        data, report = import_recordings(source, "mine", workspace, labels=tables)
+    assert data.meta["mediapipe"] == ["0.10.0", "0.10.1", "unknown"]
+    assert "MediaPipe 0.10.0, 0.10.1, unknown; MIXED VERSIONS" in import_summary(report)
+
+
+def test_sizes_of_an_older_list_still_count(autsl, workspace):
+    source, tables = autsl
+    made_from = video.poses_folder(workspace, "mine") / "videos.json"
+    made_from.write_text('{"test/signer14_sample1_color.pose": 5}')
+    with pytest.raises(ValueError, match="expected the video of 5 bytes"):
+        import_recordings(source, "mine", workspace, labels=tables)
 
 
 def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monkeypatch, capsys):

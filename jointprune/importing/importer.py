@@ -85,8 +85,11 @@ def import_recordings(
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
+        facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
         if layout == "video":
-            clips = video.extract(clips, source, video.poses_folder(workspace, name))
+            poses = video.poses_folder(workspace, name)
+            clips = video.extract(clips, source, poses)
+            facts["mediapipe"] = video.versions(clips, poses)
         chunks = read_chunks(layout, clips, aspect or 1.0, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
         table = known.join(pd.DataFrame(rows))
@@ -95,7 +98,6 @@ def import_recordings(
             contradicted(table)
         kept = table[table["reason"] == ""]
         _check_enough(kept, rule)
-        facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
         report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),

@@ -74,6 +74,9 @@ def import_summary(report: dict) -> str:
         f"(by {report['groups_by']})",
         f"frames without a hand: {missing}",
     ]
+    if versions := report.get("mediapipe"):
+        mixed = "; MIXED VERSIONS, whose hands differ: find all again with one"
+        lines.append(f"MediaPipe {', '.join(versions)}{mixed if len(versions) > 1 else ''}")
     if report["splits"]:
         splits = ", ".join(f"{split} {count}" for split, count in report["splits"].items())
         lines.append(f"published split: {splits}")

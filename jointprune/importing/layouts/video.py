@@ -10,6 +10,8 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from pose_format import Pose
@@ -22,9 +24,12 @@ from jointprune.workspace import Workspace, atomic_path
 
 # MediaPipe's wheel holds the models of complexity 1 only; 0 and 2 would download theirs.
 HOLISTIC = {"model_complexity": 1, "static_image_mode": False}
+UNKNOWN = "unknown"
 # Share of the frames that a header counts; some programs count a few that do not exist.
 FEWEST_DECODED = 0.9
-SIZES = "videos.json"  # beside the .pose files: size in bytes of the video that each was made from
+# Beside the .pose files: the size in bytes of the video that each was made from, and the version of
+# MediaPipe that made it ("unknown" if it was made elsewhere).
+MADE_FROM = "videos.json"
 
 
 def find(source: Path) -> list[Clip]:
@@ -53,27 +58,45 @@ def extract(clips: list[Clip], source: Path, folder: Path) -> list[Clip]:
     jobs = [clip.files for clip in found if not clip.files[1].is_file()]
     if jobs:
         require("extract", f"to find hands in {len(jobs)} videos, starting with {jobs[0][0]}")
-    _record_sizes(found, folder)
+    _record(found, folder)
     for _ in on_every_core(try_to_extract, jobs, "videos", len(found) - len(jobs)):
         pass
     return found
 
 
-def _record_sizes(clips: list[Clip], folder: Path) -> None:
-    """Record the size of each video beside its `.pose`; ValueError for a video of another size."""
-    path = folder / SIZES
-    recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    sizes = {}
+def _recorded(folder: Path) -> dict[str, dict]:
+    """What is known of each `.pose`: "bytes" of its video and version of "mediapipe"."""
+    path = folder / MADE_FROM
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    # Older files hold the number of bytes alone.
+    return {name: {"bytes": e} if isinstance(e, int) else e for name, e in entries.items()}
+
+
+def _record(clips: list[Clip], folder: Path) -> None:
+    """Record what each `.pose` is, or will be, made from; ValueError for a video of another size.
+
+    Called before `.pose` files are made: those that are missing come from the present version.
+    """
+    recorded, now = _recorded(folder), {}
+    present = version("mediapipe") if find_spec("mediapipe") else UNKNOWN
     for file, made in (clip.files for clip in clips):
-        name = made.relative_to(folder).as_posix()
-        sizes[name] = file.stat().st_size
-        if made.is_file() and recorded.get(name, sizes[name]) != sizes[name]:
+        name, size = made.relative_to(folder).as_posix(), file.stat().st_size
+        before = recorded.get(name, {}) if made.is_file() else {"mediapipe": present}
+        if before.get("bytes", size) != size:
             raise ValueError(
-                f"{file}: expected the video of {recorded[name]} bytes that {made} was made from, "
-                f"got one of {sizes[name]}: remove that .pose, or import under another --name"
+                f"{file}: expected the video of {before['bytes']} bytes that {made} was made from, "
+                f"got one of {size}: remove that .pose, or import under another --name"
             )
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(recorded | sizes), encoding="utf-8")
+        now[name] = {"bytes": size, "mediapipe": before.get("mediapipe", UNKNOWN)}
+    with atomic_path(folder / MADE_FROM) as temporary:
+        temporary.write_text(json.dumps(recorded | now), encoding="utf-8")
+
+
+def versions(clips: list[Clip], folder: Path) -> list[str]:
+    """Versions of MediaPipe that found the hands of these clips, in order."""
+    recorded = _recorded(folder)
+    names = (clip.files[1].relative_to(folder).as_posix() for clip in clips)
+    return sorted({recorded[name]["mediapipe"] for name in names})
 
 
 def try_to_extract(file: Path, made: Path) -> None:
