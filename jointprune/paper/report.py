@@ -15,7 +15,6 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from operator import itemgetter
 from pathlib import Path
 
@@ -40,31 +39,23 @@ from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 # Strata with a column of their own in the README, beside their method.
 BY_STRATUM = {"learned": ("one-handed", "two-handed"), "stratified-random": ("two-handed",)}
 PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
-# How much a number may change when everything is run again, by its kind; None: not compared. K*
-# and the verdicts of claims have to stay the same.
-TOLERANCES = {
-    "count": 1e-9,  # facts of data and design; K*; which steps of its test passed
-    "score": 0.03,  # on another machine a mean accuracy changes by about a point
-    "difference": 0.009,  # of two accuracies; less than half of the 2-point margin
-    "agreement": 0.15,  # of selections: two of 12 joints differ
-    "joints": 1.5,  # mean number of joints
-    "spread": 9.0,  # of K* over resampled groups: a step of the curve, from 21 to 30
-    "p": 1.0,  # orders of magnitude of a p value
-    "free": None,  # times, demonstrations, and counts behind tests
+# How much a number may change when everything is run again, by its kind, and that in words; None:
+# not compared. K* and the verdicts of claims have to stay the same.
+KINDS = {
+    "count": (1e-9, "nothing"),  # facts of data and design; K*; which steps of its test passed
+    "score": (0.03, "3 points"),  # on another machine a mean accuracy changes by about a point
+    "difference": (0.009, "0.9 points"),  # of two accuracies; less than half of the 2-point margin
+    "agreement": (0.15, "0.15 of 1"),  # of selections: two of 12 joints differ
+    "joints": (1.5, "1.5 joints"),  # mean number of joints
+    "spread": (9.0, "9 joints"),  # of K* over resampled groups: a step of the curve, from 21 to 30
+    "p": (1.0, "a factor of 10"),  # orders of magnitude of a p value
+    "free": (None, "not compared"),  # times, demonstrations, and counts behind tests
 }
-
-
-MAY_DIFFER = {
-    "count": "nothing", "score": f"{100 * TOLERANCES['score']:g} points",
-    "difference": f"{100 * TOLERANCES['difference']:g} points",
-    "agreement": f"{TOLERANCES['agreement']:g} of 1", "joints": f"{TOLERANCES['joints']:g} joints",
-    "spread": f"{TOLERANCES['spread']:g} joints", "p": "a factor of 10", "free": "not compared",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Number:
-    """A value, its printed text, its place in data/results, and its kind, one of `TOLERANCES`."""
+    """A value, its printed text, its place in data/results, and its kind, one of `KINDS`."""
 
     value: float
     text: str
@@ -343,8 +334,7 @@ def claims_text(results: dict[str, dict]) -> str:
             f"- test: {claim.test}\n- verdict: {claim.verdict}\n"
         )
         for pattern in claim.numbers:
-            expression = re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
-            shown = {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
+            shown = _matching(pattern, rows)
             ends = list(dict.fromkeys(end for row in shown.values() for end in row))
             table = [("key", *(end or "value" for end in ends))]
             for key, row in shown.items():
@@ -353,6 +343,12 @@ def claims_text(results: dict[str, dict]) -> str:
             parts.append(f"{markdown_table(table)}\n")
     parts.append("# Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
     return "\n".join(parts)
+
+
+def _matching(pattern: str, rows: dict[str, dict]) -> dict[str, dict]:
+    """The rows whose key matches: `*` is any one part of a key, `**` any parts."""
+    expression = re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
+    return {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> str:
@@ -391,13 +387,13 @@ def reproducing(results: dict[str, dict]) -> str:
     for claim in all_claims(results):
         if claim.verdict == "described" or not claim.numbers:
             continue
-        row = next(key for key in rows if fnmatchcase(key, claim.numbers[0]))
+        row = next(iter(_matching(claim.numbers[0], rows)))
         measured = (end for end in rows[row] if rows[row][end].kind != "count")
         end = "" if "" in rows[row] else next(measured, next(iter(rows[row])))
         number, key = rows[row][end], f"{row}.{end}" if end else row
         notebook = Path(WRITERS[Path(number.source.split(":")[0]).name]).stem
         found.append((f"`{claim.key}`", claim.verdict, f"`{key}`", number.text,
-                      MAY_DIFFER[number.kind], notebook))  # fmt: skip
+                      KINDS[number.kind][1], notebook))  # fmt: skip
     return markdown_table(found)
 
 
@@ -550,7 +546,8 @@ def publish(results: dict[str, dict], workspace: Workspace) -> Path:
     if results["dataset"]["smoke"]:
         raise ValueError("expected results of a full run, got a smoke run: run `make reproduce`")
     found = {key: asdict(number) for key, number in numbers(results).items()}
-    facts = {"numbers": found, "tolerances": TOLERANCES, "verdicts": verdicts(results)}
+    tolerances = {kind: allowed for kind, (allowed, _) in KINDS.items()}
+    facts = {"numbers": found, "tolerances": tolerances, "verdicts": verdicts(results)}
     history = {"data_sha256": results["dataset"]["data_sha256"],
                "config": results["ablation"]["config"], "smoke": False}  # fmt: skip
     path = write_facts(workspace, "published.json", facts, **history)
