@@ -114,9 +114,13 @@ def compare_declared(predictions: pd.DataFrame, comparisons: tuple[Comparison, .
                 "mcnemar": mcnemar(pairs),
             }
         )
-    for record, p in zip(found, holm([record["p"] for record in found]), strict=True):
-        record["p_holm"] = float(p)
-    return found
+    return with_holm(found)
+
+
+def with_holm(rows: list[dict]) -> list[dict]:
+    """The rows, each with its p value after Holm's correction over all of them, `p_holm`."""
+    adjusted = holm([row["p"] for row in rows]).tolist()
+    return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
 def k_star(

@@ -13,10 +13,11 @@ from scipy.stats import hypergeom
 from torchmetrics.functional.classification import binary_calibration_error
 
 from jointprune.dataset import SignDataset
+from jointprune.paper.comparisons import with_holm
 from jointprune.selection import typical
 from jointprune.selection.baselines import ANATOMY, PUBLISHED
 from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
-from jointprune.statistics import Key, cluster_bootstrap, difference_of, holm, pair
+from jointprune.statistics import Key, cluster_bootstrap, difference_of, pair
 
 COLUMNS = (
     "method", "k", "regime", "fold", "seed", "clip", "group",
@@ -117,15 +118,11 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
     difference, low, high, p, and p_holm over the rows.
     """
     column, clusters = PARTS[by]
-    rows = []
+    fields, rows = ("difference", "low", "high", "p"), []
     for name, part in pair(predictions, a, b).groupby(column):
         found = difference_of(part, clusters=clusters)
-        rows.append(
-            {"name": name, **{key: found[key] for key in ("difference", "low", "high", "p")}}
-        )
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = float(p)
-    return sorted(rows, key=lambda row: row["difference"])
+        rows.append({"name": name, **{field: found[field] for field in fields}})
+    return sorted(with_holm(rows), key=lambda row: row["difference"])
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -236,6 +233,4 @@ def overlap_with_published(selections: Selections, joints: tuple[str, ...]) -> l
                     "p": float(hypergeom.sf(common - 1, len(hand), len(theirs), len(ours))),
                 }
             )
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = float(p)
-    return rows
+    return with_holm(rows)
