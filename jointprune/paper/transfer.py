@@ -43,11 +43,8 @@ def transfer(workspace: Workspace, results: dict[str, dict[str, dict]]) -> list[
     rows = []
     for name, facts in results.items():
         others = {key: joints for key, joints in origins(results).items() if key[0] != name}
-        rows += [{"tested_on": name, **row} for row in _known(facts)]
-        rows += [
-            {"tested_on": name, **row}
-            for row in _tested(Workspace(workspace.root, name), facts, others)
-        ]
+        found = _known(facts) + _tested(Workspace(workspace.root, name), facts, others)
+        rows += [{"tested_on": name, **row} for row in found]
     return rows
 
 
