@@ -17,16 +17,6 @@ def claim(facts, key):
     return next(found for found in all_claims(facts) if found.key == key)
 
 
-def compared(facts, name, a, b, **changed):
-    """The claim of one declared comparison on made-up predictions with accuracies `a` and `b`."""
-    terms = next(comparison for comparison in declared([12]) if comparison.name == name)
-    rates = {(*terms.a, "retrained"): a, (*terms.b, "retrained"): b}
-    (record,) = compare_declared(paper_facts.predictions(rates, seeds=3), (terms,))
-    facts["ablation"]["paired"] = [record | changed]
-    found = next(found for found in all_claims(facts) if found.key.startswith("paired.learned-"))
-    return found, record
-
-
 @pytest.mark.parametrize("passes", [True, False])
 def test_the_loss_with_12_joints_has_the_verdict_of_its_step(facts, passes):
     step = one_row(facts["ablation"]["k_star"][0]["steps"], k=12)
@@ -52,7 +42,11 @@ def test_the_loss_with_12_joints_has_the_verdict_of_its_step(facts, passes):
     ],
 )
 def test_a_difference_reads_as_measured(facts, name, a, said, verdict):
-    found, record = compared(facts, name, a, 0.55)
+    terms = next(comparison for comparison in declared([12]) if comparison.name == name)
+    rates = {(*terms.a, "retrained"): a, (*terms.b, "retrained"): 0.55}
+    (record,) = compare_declared(paper_facts.predictions(rates, seeds=3), (terms,))
+    facts["ablation"]["paired"] = [record]
+    found = next(found for found in all_claims(facts) if found.key.startswith("paired.learned-"))
     assert said in found.sentence
     assert found.verdict == verdict
     size = points(abs(record["difference"])).removeprefix("+")
@@ -215,15 +209,6 @@ def test_no_sentence_says_that_joints_suffice_where_all_joints_are_at_chance(fac
     assert numbers["kstar.42.2.reference.works"].value == 0
     assert not any(re.search("bootstrap|by-seed|leave-one", key) for key in numbers)
     assert report.claims_text(facts).count("verdict: refused") == 4
-
-
-def test_random_answers_of_100_signs_are_refused_from_predictions_to_sentences(facts):
-    rates = {(*key, "retrained"): 0.01 for key in (("full", 42), ("learned", 21), ("learned", 12))}
-    table = paper_facts.predictions(rates, seeds=1, letters=tuple(map(str, range(100))))
-    facts["ablation"]["k_star"] = [k_star(table, (12, 21), 0.02)]
-    for key in ("kstar.42.2", "kstar.42.2.step.12", "paper"):
-        assert claim(facts, key).verdict == "refused"
-        assert "suffice" not in claim(facts, key).sentence
 
 
 @pytest.mark.parametrize(
@@ -443,11 +428,8 @@ def test_the_limits_give_the_power_of_the_steps_that_decide_k_star(facts, passed
 
 def test_letters_are_called_letters_wherever_results_are_rendered(facts):
     """Claims, limits, README block, keys and figure labels of the lexicon never say "sign"."""
-    figures = (
-        plots.plot_pipeline(facts, 12),
-        plots.plot_changes(facts["ablation"]["changes"]),
-        plots.plot_accuracy_against_k(facts["ablation"]["accuracy"], facts["ablation"]["k_star"]),
-    )
+    figures = (paper_facts.FIGURES[stem](facts)
+               for stem in ("fig1_pipeline", "fig2_accuracy_against_k", "changes"))  # fmt: skip
     drawn = [text.get_text() for figure in figures for text in figure.findobj(Text)]
     written = [report.claims_text(facts), report.headline(facts), *report.numbers(facts)]
     text = "\n".join([*drawn, *written])

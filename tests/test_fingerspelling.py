@@ -123,10 +123,6 @@ def test_joints_far_outside_the_canvas_are_clipped(dataset):
 # The rules
 
 
-def index_of(*rows):
-    return read_index("\n".join([COLUMNS, *rows]))
-
-
 def test_labels_have_one_spelling_and_other_letters_are_not_among_the_classes():
     """Of the two Turkish letters the dotless one is I. A copy under another name is left out."""
     umlaut, dotted = (unicodedata.normalize("NFD", letter) for letter in "äİ")
@@ -135,7 +131,7 @@ def test_labels_have_one_spelling_and_other_letters_are_not_among_the_classes():
     letters = (("sgg", "a"), ("sgg", umlaut), ("gss", "\N{GREEK CAPITAL LETTER ALPHA}"),
                ("svk", "CH"), ("tsm", "I"), ("tsm", dotted))  # fmt: skip
     rows = [f"{name}/{i}.pose,x,{name},0,1,{word},,0" for i, (name, word) in enumerate(letters)]
-    found = index_of(*rows, "ase/9.pose,x,fsl,0,1,A,,0")
+    found = read_index("\n".join([COLUMNS, *rows, "ase/9.pose,x,fsl,0,1,A,,0"]))
     assert dict(zip(found["clip"], found["source_file"], strict=True)) == {
         "sgg/A": "sgg/0.pose", "tsm/I": "tsm/4.pose"
     }  # fmt: skip

@@ -16,7 +16,7 @@ import yaml
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
-from jointprune.paper import plots, report
+from jointprune.paper import report
 from jointprune.paper.claims import all_claims, one_row, percent
 from jointprune.paper.results import read_facts, write_facts
 from jointprune.selection import METHODS, Method
@@ -233,19 +233,9 @@ def test_every_number_of_the_readme_and_of_tested_claims_has_a_key(facts):
 
 def test_every_number_that_a_figure_prints_has_a_key(facts):
     """In titles, labels, legends and notes; ticks of axes are left out."""
-    ablation, synthetic, cost = facts["ablation"], facts["synthetic"], facts["cost"]
-    drawn = (
-        plots.plot_pipeline(facts, 12),
-        plots.plot_accuracy_against_k(ablation["accuracy"], ablation["k_star"]),
-        plots.plot_leave_out(ablation["leave_out"]),
-        plots.plot_changes(ablation["changes"]),
-        plots.plot_stability(ablation["stability"]),
-        plots.plot_synthetic(synthetic["recovery"], synthetic["k"]),
-        plots.plot_cost(cost),
-        plots.plot_handedness(ablation["strata"]),
-    )
     printed = set()
-    for fig in drawn:
+    for stem in paper_facts.FIGURES.keys() - {"fig10_transfer"}:  # which has results of its own
+        fig = paper_facts.FIGURES[stem](facts)
         legends = [*fig.legends, *(ax.get_legend() for ax in fig.axes if ax.get_legend())]
         texts = [*fig.texts, *(text for legend in legends for text in legend.get_texts())]
         for ax in fig.axes:
@@ -253,7 +243,7 @@ def test_every_number_that_a_figure_prints_has_a_key(facts):
         printed |= {number for text in texts for number in numbers_in(text.get_text())}
         plt.close(fig)
     known = {number.text.lstrip("+-<") for number in report.numbers(facts).values()}
-    known |= {f"{row[key] / unit:.3g}" for row in cost["rows"] for unit in (1, 1e3, 1e6)
+    known |= {f"{row[key] / unit:.3g}" for row in facts["cost"]["rows"] for unit in (1, 1e3, 1e6)
               for key in ("latency_ms", "parameters", "flops")}  # fmt: skip
     assert len(printed) > 20 and printed - known - {"21", "95", "639"} == set()
 

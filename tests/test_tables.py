@@ -75,13 +75,6 @@ def test_rows_of_a_confusion_sum_to_one_and_name_wrong_classes(table):
     assert shares.sum(axis=1).eq(1).all()
 
 
-def dataset_of(table, two_handed):
-    """What a table of strata reads of the data set with these predictions."""
-    clips = table.drop_duplicates("clip")
-    hands = np.where(clips["group"].isin(two_handed), "two-handed", "one-handed")
-    return SimpleNamespace(clips=clips[["clip"]], handedness=hands, joints=JOINT_NAMES)
-
-
 def test_a_stratum_is_a_table_of_its_clips_alone():
     full, few = [("a/A", 0, 1), ("b/A", 0, 0), ("c/A", 1, 0)], [("a/A", 0), ("b/A", 1), ("c/A", 1)]
     rows = [("full", 42, "retrained", 0, seed, clip, clip[0], "A", "BA"[right[seed]], 1)
@@ -89,7 +82,8 @@ def test_a_stratum_is_a_table_of_its_clips_alone():
     rows += [("learned", 12, regime, 0, 0, clip, clip[0], "A", "BA"[right], 1)
              for clip, right in few for regime in ("retrained", "gated")]  # fmt: skip
     predictions = pd.DataFrame(rows, columns=list(COLUMNS))
-    data = dataset_of(predictions, ["c"])
+    hands = ["one-handed", "one-handed", "two-handed"]
+    data = SimpleNamespace(clips=pd.DataFrame({"clip": ["a/A", "b/A", "c/A"]}), handedness=hands)
     found = {(row["stratum"], row["method"]): row for row in strata_table(predictions, data)}
     assert len(found) == 4 and {row["regime"] for row in found.values()} == {"retrained"}
     one, two = found["one-handed", "learned"], found["two-handed", "learned"]
