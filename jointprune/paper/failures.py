@@ -234,7 +234,7 @@ def group_under_two_names(
 ) -> Case:
     """The lexicon lists `ase` a second time as `fsl`, so a split by name has it on both sides.
 
-    Here the clips of the group are trained on themselves: they are what their copies would be.
+    Here the network trains on the group's own clips, which equal such copies.
     """
     (train, test), copies = fold, np.flatnonzero(data.groups == group)
     of_group = data.groups[test] == group
