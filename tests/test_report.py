@@ -183,12 +183,32 @@ def test_the_readme_shows_the_headline_and_the_curves_on_one_screen(facts):
     assert len(text.splitlines()) <= 30
     sentences = [line[2:] for line in text.splitlines() if line.startswith("- ")]
     shown = ("strata", "control")
-    claims = [c.sentence for c in all_claims(facts) if "kstar" in c.key or c.key in shown]
-    assert sentences == claims
+    claims = [c for c in all_claims(facts) if "kstar" in c.key or c.key in shown]
+    assert "established" not in {c.verdict for c in claims if "kstar" in c.key}
+    assert sentences == [c.sentence for c in claims]
     full = one_row(facts["ablation"]["accuracy"], method="full")
     assert f"| 42 | {percent(full['mean'])} [" in text
     rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
+
+
+def test_the_readme_shows_how_firm_each_k_star_is_or_says_that_there_is_none(facts):
+    star = facts["ablation"]["k_star"][0]
+    step = one_row(star["steps"], k=21)
+    step |= {"p": 0.0498, "lower_bound": -0.0189, "crossed_bound": -0.0208}
+    step |= {"power_at_0": 0.7123, "power_at_1": 0.2341}
+    star |= {"k": 21, "by_seed": [42, 21, 42], "bootstrap": {"low": 16, "median": 21, "high": 30},
+             "leave_one_group_out": [21, 30, 30]}  # fmt: skip
+    text = report.headline(facts)
+    head, row = (line for line in text.splitlines() if re.match(r"\| (K\*|21 of 42 joints) ", line))
+    assert "| K* without one language | languages resampled |" in head
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "21 of 42 joints", "2", "0.0498", "-1.9 (-2.1)", "71.2 (23.4)", "50.0 (25.0)",
+        "21 to 30", "16 to 30", "21 (1), 42 (2)",
+    ]  # fmt: skip
+    star["k"] = 42  # none is established
+    assert "- With fewer than 42 joints non-inferiority" in report.headline(facts)
+    assert "21 of 42 joints" not in report.headline(facts)
 
 
 def test_the_readme_has_columns_for_strata_only_if_there_are_two(facts):

@@ -130,7 +130,7 @@ def _listed(names: Iterable) -> str:
 def _k_star(record: dict, results: dict) -> Claim:
     """K*: the smallest K that costs less than the margin, or that there is none."""
     k, joints, margin, key = record["k"], record["joints"], record["margin"], k_star_key(record)
-    of, group = _all_joints(record), results["dataset"]["group_word"]
+    of, group = all_joints(record), results["dataset"]["group_word"]
     verdict = VERDICTS[k < joints]
     if at_chance := _at_chance(record, group):
         sentence, verdict = f"No smaller number of joints is reported: {at_chance}.", "refused"
@@ -138,13 +138,13 @@ def _k_star(record: dict, results: dict) -> Claim:
         step, start = one_row(record["steps"], k=k), "With"
         if contradiction := _contradiction(record, k, results["dataset"]):
             start, verdict = f"Refused: {contradiction}. Over all clips, with", "refused"
-        dropped = _dropped(record, results)
+        share = dropped(record, results)
         sentence = (
             f"{start} {k} of {of} accuracy falls by less than {_points_of(margin)} (fixed-sequence "
             f"non-inferiority test, {p_value(step['p'])}; lower bound "
             f"{points(step['lower_bound'])} points, with seeds redrawn "
             f"{points(step['crossed_bound'])}; {_power(step)}). This drops "
-            f"{dropped['joints']} % of all joints and {dropped['joint_frames']} % of the observed "
+            f"{share['joints']} % of all joints and {share['joint_frames']} % of the observed "
             f"joint-frames. {_firmness(record, group)}"
         )
     else:
@@ -177,7 +177,8 @@ def _power(step: dict) -> str:
     )
 
 
-def _all_joints(record: dict) -> str:
+def all_joints(record: dict) -> str:
+    """All joints to choose from, in words."""
     of = " of the signing hand" if record["method"] == "signing-hand" else ""
     return f"{record['joints']} joints{of}"
 
@@ -190,7 +191,7 @@ def _at_chance(record: dict, group: str) -> str:
     if reference["lower_bound"] is not None:
         bound = f"lower bound {percent(reference['lower_bound'])} %"
     return (
-        f"with all {_all_joints(record)} accuracy ({percent(reference['accuracy'])} %, {bound}, "
+        f"with all {all_joints(record)} accuracy ({percent(reference['accuracy'])} %, {bound}, "
         f"{p_value(reference['p'])}) is not shown to be above chance "
         f"({percent(reference['chance'])} %) by more than {_points_of(record['margin'])}"
     )
@@ -231,7 +232,7 @@ def _stratum(name: str, data: dict) -> str:
     return f"{name} {'alphabets' if data['dataset'] == DEFAULT_DATASET else 'clips'}"
 
 
-def _dropped(record: dict, results: dict) -> dict[str, str]:
+def dropped(record: dict, results: dict) -> dict[str, str]:
     """What K* joints drop, in percent: joints, and joint_frames in which a joint was observed."""
     row = one_row(results["ablation"]["reduction"], method=record["method"], k=record["k"])
     return {name: percent(row[name]) for name in ("joints", "joint_frames")}
@@ -251,16 +252,17 @@ def _firmness(record: dict, group: str) -> str:
     if len(seeds) > 1:
         alone = (
             f"The {len(seeds)} seeds alone give {_listed(seeds)}; without one of them K* is "
-            f"{_range(record['leave_one_seed_out'])}."
+            f"{value_range(record['leave_one_seed_out'])}."
         )
     return (
-        f"Without one {group} K* is {_range(without)} ({record['moved_by_one_group']} of "
+        f"Without one {group} K* is {value_range(without)} ({record['moved_by_one_group']} of "
         f"{len(without)} {group}s give another K*). Resampling the {group}s moves it between "
         f"{spread['low']:g} and {spread['high']:g}. {alone}"
     )
 
 
-def _range(ks: list[int]) -> str:
+def value_range(ks: list[int]) -> str:
+    """The smallest and the largest of some K, in words."""
     low, high = min(ks), max(ks)
     return f"{low} to {high}" if low < high else f"{low}"
 
@@ -298,11 +300,11 @@ def _for_a_paper(results: dict) -> Claim:
     if refused:
         sentence, verdict = f"Refused: {refused}.", "refused"
     else:
-        dropped, verdict = _dropped(record, results), VERDICTS[True]
+        share, verdict = dropped(record, results), VERDICTS[True]
         sentence = (
             f"We reduced data requirements by discovering that, on held-out {data['group_word']}s, "
             f"only {k} of {joints} hand joints suffice at a {margin}, representing a "
-            f"{dropped['joints']} % reduction of joints and {dropped['joint_frames']} % of "
+            f"{share['joints']} % reduction of joints and {share['joint_frames']} % of "
             f"observed joint-frames in {data['description']}."
         )
     test = (
