@@ -66,10 +66,11 @@ reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## the five notebo
 	@$(RUN)
 	@$(REPORT) --show
 
-test: data ## ruff and pytest, with the five notebooks in the smoke profile
+# Each process takes whole files, in the order of tests/conftest.py.
+test: data ## ruff and pytest in two processes, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 smoke: data ## the five notebooks, tiny, writing only under build/smoke
 	@$(PY) notebooks/run.py smoke

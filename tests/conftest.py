@@ -14,6 +14,11 @@ from jointprune.store import save_dataset
 from jointprune.workspace import Workspace
 
 
+def pytest_collection_modifyitems(items):
+    """The notebooks first: they take longest, and `make test` does other files beside them."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(scope="session")
 def wheel() -> Path:
     """The lexicon's wheel; `make test` downloads it before it runs pytest."""
