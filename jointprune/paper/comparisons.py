@@ -281,18 +281,31 @@ def noninferior(steps: np.ndarray, counts: np.ndarray) -> np.ndarray:
     length = fft.next_fast_len(int(most - least) + 1, real=True)
     waves = fft.rfft(np.arange(length) == steps[:, None] % length)
     flipped = np.log((1 + waves) / 2 + 1e-300)  # 0 has no logarithm
+    # The chance of a sum of 0 or less is linear in the wave: the inverse transform, added up.
+    sums = np.arange(length)
+    tail = fft.rfft((sums == 0) | (sums >= length + least)).conj() / length
+    tail[1 : (length + 1) // 2] *= 2  # these stand for their mirror images too
 
     def above(waves: np.ndarray) -> np.ndarray:
         """Whether the chance of a sum of 0 or less is below 5 %."""
-        chances = fft.irfft(waves, length)
-        return chances[:, 0] + chances[:, length + least :].sum(axis=1) < ALPHA - ROUNDING
+        return (waves @ tail).real < ALPHA - ROUNDING
 
     passes = []
-    for some in np.array_split(counts, -(-len(counts) * length // CELLS)):
-        passed = above((some / groups @ waves) ** groups)
+    for some in np.array_split(counts, -(-len(counts) * length * 16 // CELLS)):
+        passed = above(_power_of(some / groups @ waves, groups))
         passed[passed] = above(np.exp(some[passed] @ flipped))
         passes.append(passed)
     return np.concatenate(passes)
+
+
+def _power_of(base: np.ndarray, exponent: int) -> np.ndarray:
+    """`base ** exponent` by squaring, which takes a fifth of NumPy's time for complex numbers."""
+    power = 1
+    while exponent:
+        if exponent % 2:
+            power = power * base
+        base, exponent = base * base, exponent // 2
+    return power
 
 
 def _totals(pairs: dict[int, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
