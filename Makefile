@@ -66,11 +66,12 @@ reproduce: $(if $(filter fingerspelling,$(DATASET)),data,env) ## the five notebo
 	@$(RUN)
 	@$(REPORT) --show
 
-# Each process takes whole files, in the order of tests/conftest.py.
+# Each process takes whole files, in the order of tests/conftest.py. Threads of their own would
+# wait for each other on the same cores.
 test: data ## ruff and pytest in two processes, with the five notebooks in the smoke profile
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 smoke: data ## the five notebooks, tiny, writing only under build/smoke
 	@$(PY) notebooks/run.py smoke

@@ -250,8 +250,9 @@ def write_signs(folder: Path, shuffled: bool) -> None:
 
 @pytest.mark.slow
 def test_imported_recordings_go_through_the_same_five_and_shuffled_labels_are_refused(
-    smoke_run, tmp_path, alone
+    smoke_run, tmp_path, monkeypatch
 ):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # jobs run in the kernels, without workers
     write_signs(tmp_path / "mine", shuffled=True)
     workspace = Workspace("build/smoke", "mine")
     import_recordings(tmp_path / "mine", "mine", workspace, groups="blocks:2")

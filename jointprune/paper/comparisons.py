@@ -291,7 +291,7 @@ def noninferior(steps: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return (waves @ tail).real < ALPHA - ROUNDING
 
     passes = []
-    for some in np.array_split(counts, -(-len(counts) * length * 16 // CELLS)):
+    for some in np.array_split(counts, -(-len(counts) * length // CELLS)):
         passed = above(_power_of(some / groups @ waves, groups))
         passed[passed] = above(np.exp(some[passed] @ flipped))
         passes.append(passed)
