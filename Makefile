@@ -6,6 +6,7 @@
 .NOTPARALLEL:
 
 PYTHON ?= python3.11
+NEWER ?= python3.13
 QUIET := --quiet --disable-pip-version-check
 
 # An activated conda environment that has what the package needs is used as it is.
@@ -31,7 +32,7 @@ PROFILE ?= $(if $(wildcard notebooks/params/$(DATASET).yaml),$(DATASET),$(KIND))
 RUN := $(PY) notebooks/run.py $(PROFILE) --dataset $(DATASET)
 REPORT := $(PY) -m jointprune.paper.report --dataset $(DATASET)
 
-.PHONY: help env data reproduce test smoke figures numbers check publish models transfer lab book bench course torture clean
+.PHONY: help env data reproduce test newer smoke figures numbers check publish models transfer lab book bench course torture clean
 
 help: ## list the goals (the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +74,17 @@ test: data ## ruff and pytest in two processes, with the five notebooks in the s
 	@$(PY) -m ruff format --check .
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# uv, because pip took over a quarter of an hour to choose among all versions. Libraries newer than
+# the lock may warn of what they will change: only in the lock's environment are warnings errors.
+newer: data ## the package's own tests with the newest libraries on another Python, NEWER=python3.13
+	@$(NEWER) -m venv --clear build/newer
+	@build/newer/bin/python -m pip install $(QUIET) uv
+	@build/newer/bin/uv pip install --quiet --python build/newer/bin/python -e '.[dev,bert,book,cluster,export]'
+	@OMP_NUM_THREADS=1 build/newer/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' \
+	  -o filterwarnings=default --disable-warnings
+
 smoke: data ## the five notebooks, tiny, writing only under build/smoke
-	@$(PY) notebooks/run.py smoke
+	@OMP_NUM_THREADS=1 $(PY) notebooks/run.py smoke
 
 figures: env ## draw figures and write numbers from data/results, without training
 	@$(RUN) --only 05
