@@ -37,6 +37,7 @@ WRITERS = {
     "settings.json": "benchmarks/settings.py (python benchmarks/settings.py)",
     "bench.json": "benchmarks/bench.py (make bench)",
     "course.json": "benchmarks/course.py (make course)",
+    "committers.json": "benchmarks/committers.py (python benchmarks/committers.py)",
     "reliability.json": "benchmarks/torture (make torture)",
     "published.json": "python -m jointprune.paper.report --publish (make publish)",
 }
