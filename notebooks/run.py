@@ -22,6 +22,7 @@ import nbformat
 import papermill
 import yaml
 from ipykernel.kernelspec import get_kernel_dict
+from joblib import cpu_count
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -37,6 +38,8 @@ ROOT = NOTEBOOKS.parent
 RESUME = "Finished work is kept: the same command resumes from here."
 GENERATED = "synthetic"  # names of generated data sets start with this; names of imports must not
 LONGEST_TMPDIR = 60  # letters; the path of a socket may have 107
+# Minutes of a run from nothing on two cores that each make RATE matrix products a second.
+MINUTES, RATE = {"default": 64, "words": 30}, 375
 NO_SCRIPT = "data:text/javascript,"  # used instead of scripts that a page would fetch
 
 
@@ -136,6 +139,23 @@ def execute(notebook: Path, parameters: dict, folder: Path) -> Path:
     return executed
 
 
+def products_a_second() -> float:
+    """Products of two 512-square matrices that one core makes in a second, measured for one."""
+    import torch  # only here, as loading it takes seconds
+
+    torch.set_num_threads(1)
+    matrix, count, start = torch.randn(512, 512), 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < 1:
+        matrix @ matrix
+        count += 1
+    return count / passed
+
+
+def expected_minutes(profile_name: str, rate: float, cores: int) -> float:
+    """How long a run from nothing takes, if trainings take as long as matrix products do."""
+    return MINUTES[profile_name] * (RATE / rate) * (2 / cores)
+
+
 def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str = "") -> None:
     """Run the notebooks of a profile in order; `dataset` and `workspace` replace its own."""
     profile = load_profile(profile_name)
@@ -151,6 +171,11 @@ def run_all(profile_name: str, only: str = "", dataset: str = "", workspace: str
     if place.subfolder and not only:
         open_dataset(place.dataset, place)  # an unknown name fails here, before any notebook runs
     jobs = [(path, parameters_for(path, profile)) for path in notebook_paths(only)]
+    if profile_name in MINUTES and not only:
+        minutes = expected_minutes(profile_name, products_a_second(), cpu_count())
+        print(
+            f"From nothing about {minutes:.0f} minutes here; finished trainings are not repeated."
+        )
     for notebook, parameters in jobs:
         print(f"== {notebook.stem}", flush=True)
         start = time.perf_counter()

@@ -109,6 +109,23 @@ def test_an_unknown_profile_is_refused_with_the_names_of_the_known_ones():
         run.load_profile("smok")
 
 
+def test_a_run_is_expected_to_take_as_long_as_matrix_products_do(monkeypatch, capsys):
+    assert run.expected_minutes("default", run.RATE, 2) == run.MINUTES["default"]
+    assert run.expected_minutes("words", run.RATE / 3, 4) == 1.5 * run.MINUTES["words"]
+    assert set(run.MINUTES) <= set(PROFILES)
+    monkeypatch.setattr(run, "products_a_second", lambda: 2 * run.RATE)
+    monkeypatch.setattr(run, "cpu_count", lambda: 1)
+    monkeypatch.setattr(run, "run_or_exit", lambda *_: None)
+    for profile, only in (("default", ""), ("default", "05"), ("smoke", "")):
+        run.run_all(profile, only)
+    said = [line for line in capsys.readouterr().out.splitlines() if "From nothing" in line]
+    assert said == ["From nothing about 64 minutes here; finished trainings are not repeated."]
+
+
+def test_a_second_of_matrix_products_is_measured():
+    assert run.products_a_second() > 0
+
+
 def test_the_default_profile_writes_where_the_paper_reads():
     own = {"dataset": "fingerspelling"}
     assert run.load_profile("default")["common"] == {**own, "workspace": ".", "smoke": False}
