@@ -4,7 +4,7 @@ The classifiers of `examples/` (HuggingFace BERT in Lightning with `PruneJoints`
 loop with `JointBudget`) are trained for 20 epochs with and without a pruning layer, at several
 learning rates and batch sizes. `data/results/course.json` holds, for each data set that is there,
 the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the first test fold.
-About half an hour on two cores; finished trainings are kept in `build/course`.
+About an hour on two cores; finished trainings are kept in `build/course`.
 """
 
 import json
@@ -40,7 +40,7 @@ AUTSL = f"synthetic-autsl-{AUTSL_SHARE:g}"
 KEEP = {"fingerspelling": (0.55,), "ksl13": (0.55,), "synthetic": (0.55, 6), AUTSL: (0.55,)}
 NAMES = {
     "fingerspelling": "letters",
-    "ksl13": "13 Korean words",
+    "ksl13": "13 Korean signs",
     "synthetic": "synthetic signs",
     AUTSL: "synthetic signs, 1/16 of AUTSL's size",
 }
