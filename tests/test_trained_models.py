@@ -109,7 +109,10 @@ def test_a_stale_model_is_named_with_the_reason(made, monkeypatch, tmp_path):
     assert "expected these recordings and this code" in said(results=other)
     older = facts | {"config": {"contract": CONTRACT - 1}}
     assert "expected these recordings and this code" in said(older)
-    assert "expected a model of 6 joints, got none" in said(facts | {"models": []})
+    assert models.stale(facts | {"models": []}, results, folder) == []  # an import without any
+    both = {6: [*KEPT], 12: [*KEPT]}
+    monkeypatch.setattr(models, "joints_to_publish", lambda _: both)
+    assert "expected a model of 12 joints, got none" in said()
     monkeypatch.setattr(models, "joints_to_publish", lambda _: {6: [*KEPT[:5], "left.wrist"]})
     assert "expected the joints now published" in said()
 

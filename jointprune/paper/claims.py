@@ -324,7 +324,7 @@ def _control(control: dict, group: str) -> Claim:
         verdict, words = VERDICTS[True], f"Both are {near}"
     star = "a" if control["works"] else "no"
     among = f"within each {group}"
-    if not control.get("within_groups", True):
+    if not control["within_groups"]:
         among = f"among all clips (a {group} holds one class)"
     return Claim(
         "control",

@@ -126,10 +126,13 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
 
 
 def stale(facts: dict, results: dict[str, dict], folder: Path) -> list[str]:
-    """Models of a data set that its results or the code no longer agree with, one per line."""
+    """Models of a data set that its results or the code no longer agree with, one per line.
+
+    None if it has no models: an import can be published without them.
+    """
     now, name = joints_to_publish(results), results["dataset"]["dataset"]
     own = [model for model in facts["models"] if model["dataset"] == name]
-    found = [f"{name}: expected a model of {k} joints, got none"
+    found = own and [f"{name}: expected a model of {k} joints, got none"
              for k in {*now} - {model["k"] for model in own}]  # fmt: skip
     for model in own:
         file = folder / model["file"]
