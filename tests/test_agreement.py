@@ -104,6 +104,13 @@ def test_draws_matched_by_hand_have_the_index_of_their_shares(left, right):
     )
 
 
+def test_selections_that_are_random_within_a_hand_agree_more_than_chance_but_not_than_matched():
+    rows = [table_of(by_hand(2, 10, seed=seed)) for seed in range(20)]
+    inside = [row["matched_low"] <= row["index"] <= row["matched_high"] for row in rows]
+    assert all(row["low"] > 0 for row in rows)
+    assert np.mean(inside) >= 0.85 and np.mean([row["above_matched"] for row in rows]) <= 0.1
+
+
 def test_identical_selections_and_fixed_joints_of_both_hands_lie_above_matched_draws():
     same = np.tile(np.arange(42) >= 30, (20, 1))
     row = table_of(same)

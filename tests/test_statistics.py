@@ -85,6 +85,16 @@ def test_copies_of_a_clip_inside_its_cluster_do_not_narrow_the_interval():
     assert (copied.low, copied.high) == pytest.approx((once.low, once.high))
 
 
+def test_the_interval_covers_the_truth_in_nearly_95_percent():
+    rng = np.random.default_rng(4)
+    hits = 0
+    for _ in range(300):
+        values = np.repeat(rng.normal(0, 1, 30), 4) + rng.normal(0, 1, 120)
+        found = cluster_bootstrap((100 * values).round(), np.arange(120) // 4)
+        hits += found.low <= 0 <= found.high
+    assert 0.90 <= hits / 300 <= 0.98
+
+
 @pytest.mark.parametrize("gain", [0.0, 1.0])
 def test_sign_flips_are_scipys_permutation_test(gain):
     """One cluster a value; a margin is added to each value."""
