@@ -250,7 +250,7 @@ TRIALS: dict[str, Trial] = {
     "tampered facts": edited("data/results/ablation.json", b'"runs": ', b'"runs": 1'),
     "edited numbers.tex": edited("figures/numbers.tex", b"{410}", b"{411}", "run `make numbers`",
                                  lambda w, _: Child(WRITE, w).succeed()),
-    "missing font": fault("expected the font DejaVu Sans", hide_font,
+    "missing font": fault("Failed to find font DejaVu Sans", hide_font,
                           lambda w, _: [path.unlink() for path in w.glob("fonts/*.json")], DRAW),
     "the same alone and in parallel": alone,
     "two runs at once": two_at_once,
@@ -285,7 +285,8 @@ def main() -> int:
     signal.alarm(BOUND)
     for part in ("data/results", "figures"):
         shutil.copytree(ROOT / part, PAPER / part, dirs_exist_ok=True)
-    shutil.copy(ROOT / "README.md", PAPER)
+    for text in ("README.md", "REPRODUCING.md"):
+        shutil.copy(ROOT / text, PAPER)
     found = [attempt(name, options.seed) for name in TRIALS if re.search(options.only, name)]
     ok, seconds = all(trial["ok"] for trial in found), sum(trial["seconds"] for trial in found)
     print(f"{'all' if ok else 'not all'} as expected, {seconds / 60:.1f} minutes")
