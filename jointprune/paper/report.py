@@ -24,6 +24,8 @@ import numpy as np
 from jointprune.agreement import MATCHED_KEYS
 from jointprune.paper import vocabularies
 from jointprune.paper.claims import (
+    VERDICTS,
+    Claim,
     all_claims,
     all_joints,
     comparison_key,
@@ -377,7 +379,8 @@ K_STAR_COLUMNS = (
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, the control, accuracy by K."""
     dataset, ablation = results["dataset"], results["ablation"]
-    claims, stars = {claim.key: claim for claim in all_claims(results)}, _k_stars(results)
+    claims = {claim.key: claim for claim in all_claims(results)}
+    stars = _k_stars(results, claims)
     keys = [key for key in claims if key.startswith("kstar.") and key not in stars]
     said = "\n".join(f"- {claims[key].sentence}" for key in (*keys, "strata", "control"))
     if stars:
@@ -400,12 +403,11 @@ def headline(results: dict[str, dict]) -> str:
     )
 
 
-def _k_stars(results: dict[str, dict]) -> dict[str, tuple[str, ...]]:
+def _k_stars(results: dict[str, dict], claims: dict[str, Claim]) -> dict[str, tuple[str, ...]]:
     """A row of K_STAR_COLUMNS for each K* that is established, by its key."""
-    established = {c.key for c in all_claims(results) if c.verdict == "established"}
     rows = {}
     for record in results["ablation"]["k_star"]:
-        if (key := k_star_key(record)) not in established:
+        if claims[key := k_star_key(record)].verdict != VERDICTS[True]:
             continue
         step, spread = one_row(record["steps"], k=record["k"]), record["bootstrap"]
         seeds = Counter(record["by_seed"])
