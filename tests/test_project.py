@@ -160,6 +160,7 @@ def test_clean_removes_trained_runs_only_on_request(tmp_path, arguments, kept):
     assert not (tmp_path / "build").exists()
 
 
+with_lock = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lock is for 3.11")
 FAKE_PYTHON = """#!/bin/sh
 # `-m venv --clear .venv` makes an environment whose python is this script; pip installs nothing.
 if [ "$1" = -c ]; then exec REAL "$@"; fi
@@ -169,6 +170,7 @@ if [ "$2" = venv ]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
 """
 
 
+@with_lock
 def test_makes_at_once_make_one_environment_and_a_changed_lock_another(tmp_path):
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
@@ -200,6 +202,7 @@ def make_env(folder: Path, begin: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@with_lock
 @pytest.mark.parametrize("error", ["38, 'not implemented'", "9, 'bad descriptor'"])
 def test_an_environment_is_made_where_files_cannot_be_locked(tmp_path, error):
     (tmp_path / "fcntl.py").write_text(f"LOCK_EX = 2\ndef flock(*_):\n    raise OSError({error})\n")

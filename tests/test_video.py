@@ -100,6 +100,7 @@ def test_autsl_becomes_a_data_set_with_its_split_its_signers_and_its_class_ids(a
     np.testing.assert_allclose(data.poses[row], expected, atol=1e-4)
 
 
+@with_mediapipe
 def test_poses_of_another_video_are_refused(autsl, workspace):
     source, tables = autsl
     import_recordings(source, "mine", workspace, labels=tables)
