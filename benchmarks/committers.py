@@ -9,8 +9,8 @@ the training side alone, with the settings of the profile `words`.
 import numpy as np
 import yaml
 
-from jointprune.paper.claims import percent
-from jointprune.paper.report import markdown_table, with_block
+from jointprune.paper.claims import interval, percent
+from jointprune.paper.report import markdown_table, write_block
 from jointprune.paper.results import write_facts
 from jointprune.paper.tables import accuracy_table
 from jointprune.prediction import predictions
@@ -19,7 +19,7 @@ from jointprune.selection import METHODS
 from jointprune.selection.ranking import retraining_trials, select_all
 from jointprune.store import open_dataset
 from jointprune.training import run_many
-from jointprune.workspace import ROOT, Workspace, atomic_path
+from jointprune.workspace import ROOT, Workspace
 
 # The sessions (commits) of committer 2; the other sessions are those of committers 1 and 3. The
 # latter brought 60 clips of one sign, so these two sides are what can be trained.
@@ -40,10 +40,8 @@ def in_words(rows: list[dict]) -> str:
     ks = sorted({k for _, k in table}, reverse=True)
 
     def cell(method: str, k: int) -> str:
-        if (method, k) not in table:
-            return ""
-        mean, low, high = (percent(table[method, k][key]) for key in ("mean", "low", "high"))
-        return f"{mean} [{low}, {high}]"
+        row = table.get((method, k))
+        return f"{percent(row['mean'])} {interval(row)}" if row else ""
 
     return markdown_table([
         ("joints", *map(str, ks)),
@@ -64,10 +62,7 @@ def main() -> None:
     trials += retraining_trials(chosen, data, folds, config)
     run_many([trial.run for trial in trials], data, workspace, "by committer")
     rows = accuracy_table(predictions(trials, data, workspace)).to_dict("records")
-    readme = ROOT / "benchmarks" / "README.md"
-    text = with_block(readme.read_text(encoding="utf-8"), "committers", in_words(rows))
-    with atomic_path(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_block(ROOT / "benchmarks" / "README.md", "committers", in_words(rows))
     write_facts(
         workspace, "committers.json", {"rows": rows}, data_sha256=data.sha256, config=training,
         smoke=False,

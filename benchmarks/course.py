@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from jointprune.budget import PruneJoints, number_to_keep
 from jointprune.data import load_dataset
-from jointprune.paper.report import markdown_table, with_block
+from jointprune.paper.report import markdown_table, write_block
 from jointprune.paper.results import write_facts
 from jointprune.paper.synthetic import autsl_like
 from jointprune.parallel import on_every_core
@@ -205,10 +205,7 @@ def main() -> None:
     facts = {"rows": rows, "table": summary(rows), "epochs": REPORTED}
     config = {"epochs": EPOCHS, "rates": RATES, "batches": BATCHES, "seeds": SEEDS, "keep": KEEP}
     sha256 = load_dataset("fingerspelling").sha256
-    readme = ROOT / "README.md"
-    text = with_block(readme.read_text(encoding="utf-8"), "course", in_words(facts["table"]))
-    with atomic_path(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_block(ROOT / "README.md", "course", in_words(facts["table"]))
     write_facts(workspace, "course.json", facts, data_sha256=sha256, config=config, smoke=False)
 
 

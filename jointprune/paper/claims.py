@@ -69,6 +69,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def interval(row: dict) -> str:
+    """The interval of a row with `low` and `high`, in percent: "[59.4, 64.9]"."""
+    return f"[{percent(row['low'])}, {percent(row['high'])}]"
+
+
 def points(difference: float) -> str:
     """A difference of accuracies, -0.0123, as "-1.2"; "0.0" without a sign."""
     text = f"{100 * difference:+.1f}"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from jointprune.dataset import SignDataset
 from jointprune.paper.animation import film
-from jointprune.paper.claims import percent
+from jointprune.paper.claims import interval, percent
 from jointprune.paper.plots import draw_changes, draw_curves, draw_shares
 from jointprune.paper.plots.style import PAGE, curves, page
 from jointprune.paper.results import read_facts, read_table
@@ -127,8 +127,8 @@ def picture(found: Results, method: str, k: int) -> Figure:
     full = of(table, *found.full).iloc[0]
     ring = {"markersize": 9, "markerfacecolor": "none", "color": "#000000", "clip_on": False}
     axes[2].plot(k, seen["mean"], "o", **ring)
-    ends = f"[{percent(seen['low'])}, {percent(seen['high'])}]"
-    axes[2].set_title(f"{percent(seen['mean'])} % {ends}; all joints {percent(full['mean'])} %")
+    reached = f"{percent(seen['mean'])} % {interval(seen)}"
+    axes[2].set_title(f"{reached}; all joints {percent(full['mean'])} %")
     word = found.described["class_word"]
     draw_changes(axes[3], seen["changes"], f"{word}s that lose and gain most")
     fig.suptitle(f"{METHODS[method].label}, {k} of {found.full[1]} joints")

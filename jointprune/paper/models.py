@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.paper.claims import VERDICTS, all_claims, one_row, percent
-from jointprune.paper.report import load_results, markdown_table, with_block
+from jointprune.paper.claims import VERDICTS, all_claims, interval, one_row, percent
+from jointprune.paper.report import load_results, markdown_table, write_block
 from jointprune.paper.results import read_facts, write_facts
 from jointprune.paper.tables import accuracy_table, strata_table
 from jointprune.paper.transfer import as_trained
@@ -31,7 +31,6 @@ from jointprune.training import run_many
 from jointprune.workspace import (
     DEFAULT_DATASET,
     Workspace,
-    atomic_path,
     file_sha256,
     scratch_folder,
 )
@@ -152,11 +151,11 @@ def card(facts: dict) -> str:
               "with stored clips", "kB")]  # fmt: skip
     for model in facts["models"]:
         kept = model["with_exemplars"]
-        mean, low, high = (percent(model["accuracy"][key]) for key in ("mean", "low", "high"))
+        reached = f"{percent(model['accuracy']['mean'])} % {interval(model['accuracy'])}"
         strata = (percent(model["strata"][s]) if s in model["strata"] else ""
                   for s in ("one-handed", "two-handed"))  # fmt: skip
         table.append((
-            f"`{model['file']}`", model["title"], str(model["k"]), f"{mean} % [{low}, {high}]",
+            f"`{model['file']}`", model["title"], str(model["k"]), reached,
             *strata, percent(kept) if kept is not None else "", f"{model['bytes'] / 1000:.0f}",
         ))  # fmt: skip
     sources = [f"- `{model['file']}`: {model['clips']} clips of {model['classes']} classes, "
@@ -189,10 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     write_facts(root, "models.json", {"models": models}, data_sha256="",
                 config={"contract": CONTRACT}, smoke=False)  # fmt: skip
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    with atomic_path(folder / "README.md") as temporary:
-        text = with_block(text, "models", card(read_facts(root, "models.json")))
-        temporary.write_text(text, encoding="utf-8")
+    write_block(folder / "README.md", "models", card(read_facts(root, "models.json")))
     return 0
 
 

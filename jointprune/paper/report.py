@@ -30,6 +30,7 @@ from jointprune.paper.claims import (
     all_joints,
     comparison_key,
     dropped,
+    interval,
     k_star_key,
     limits,
     one_row,
@@ -463,7 +464,7 @@ def _curves(ablation: dict) -> list[tuple[str, ...]]:
     for k in sorted(set().union(*columns), reverse=True):
         cells = [percent(found[k]["mean"]) if k in found else "" for found in columns]
         if first := columns[0].get(k):
-            cells[0] += f" [{percent(first['low'])}, {percent(first['high'])}]"
+            cells[0] += f" {interval(first)}"
         rows.append((str(k), *cells))
     return rows
 
@@ -475,6 +476,13 @@ def with_block(text: str, name: str, content: str) -> str:
         raise ValueError(f"expected a text that holds {begin} and then {end} once each: add them")
     before, after = text.split(begin)[0], text.split(end)[1]
     return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def write_block(file: Path, name: str, content: str) -> None:
+    """Put a new generated block `name` into a text file; errors are those of `with_block`."""
+    text = with_block(file.read_text(encoding="utf-8"), name, content)
+    with atomic_path(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def joints_json(results: dict[str, dict]) -> str:

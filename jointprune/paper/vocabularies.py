@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from jointprune.paper.claims import VERDICTS, all_claims, one_row, percent
+from jointprune.paper.claims import VERDICTS, all_claims, dropped, interval, percent
 from jointprune.selection import typical
 from jointprune.skeleton import HAND_OF, HANDS, JOINT_NAMES
 from jointprune.workspace import DEFAULT_DATASET, Workspace
@@ -39,12 +39,11 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     verdict = all_claims(results)[0].verdict  # the first claim is about it
     k, found = star["k"], (verdict, "", "", "")
     if verdict == VERDICTS[True]:
-        dropped = one_row(results["ablation"]["reduction"], method=star["method"], k=k)
-        shares = (f"{percent(dropped[name])} %" for name in ("joints", "joint_frames"))
+        shares = (f"{share} %" for share in dropped(star, results).values())
         found = (f"{k} of {star['joints']}", *shares, _named(most_typical(results, k)))
     return (
         data["description"], str(data["clips"]), f"{data['groups']} {data['group_word']}s",
-        f"{percent(full['mean'])} % [{percent(full['low'])}, {percent(full['high'])}]", *found,
+        f"{percent(full['mean'])} % {interval(full)}", *found,
     )  # fmt: skip
 
 
