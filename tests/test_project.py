@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from jointprune.paper import results
@@ -261,3 +263,31 @@ def test_neither_public_names_nor_figures_and_claims_wait_for_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_the_citation_is_valid_and_of_this_version():
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
+         "vendor.citation-file-format", "CITATION.cff"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+
+
+def test_metadata_for_archives_say_what_the_citation_says():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    zenodo, meta = (
+        json.loads((ROOT / name).read_text(encoding="utf-8"))
+        for name in (".zenodo.json", "codemeta.json")
+    )
+    same = ("version", "keywords")
+    assert {key: zenodo[key] for key in same} == {key: cited[key] for key in same}
+    assert {key: meta[key] for key in same} == {key: cited[key] for key in same}
+    assert zenodo["title"] == meta["name"] == cited["title"]
+    assert zenodo["description"] == meta["description"] == cited["abstract"]
+    assert zenodo["license"] == meta["license"].split("/")[-1] == cited["license"]
+    names = [author["name"] for author in cited["authors"]]
+    assert [a["name"] for a in zenodo["creators"]] == [a["name"] for a in meta["author"]] == names

@@ -5,14 +5,11 @@ import operator
 import re
 import shutil
 import subprocess
-import sys
-import tomllib
 
 import matplotlib.pyplot as plt
 import numpy as np
 import paper_facts
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
@@ -263,16 +260,31 @@ def test_every_number_that_a_figure_prints_has_a_key(facts):
     assert len(printed) > 20 and printed - known - {"21", "95", "639"} == set()
 
 
-def test_claims_md_holds_every_claim_with_its_evidence(facts):
-    text = report.claims_text(facts)
-    assert text.count("- verdict: ") == text.count("- test: ") == len(all_claims(facts))
-    for found in all_claims(facts):
-        block = text[text.index(f"- key: `{found.key}`\n") :].split("\n**")[0].split("\n# ")[0]
-        tables = re.findall(r"^\| key .*\n\| -.*\n\| `", block, re.MULTILINE)
-        assert len(tables) == len(found.numbers), found.key
-    assert text.split("\n# Limits\n")[1].count("\n- ") == 8
-    bold = BeautifulSoup(MarkdownIt().render(text), "html.parser").find_all("strong")
-    assert [found.get_text() for found in bold] == [c.sentence for c in all_claims(facts)]
+def test_claims_md_says_every_claim_once_and_links_it_to_its_evidence(facts):
+    text, found = report.claims_text(facts), all_claims(facts)
+    page = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+    assert [title.get_text() for title in page.find_all("h2")] == [
+        "Established", "Not established", "Refused: do not use", "Described, without a test",
+        "Limits", "Tests and numbers",
+    ]  # fmt: skip
+    lists = {title.get_text(): title.find_next("ul").find_all("li") for title in page("h2")}
+    assert len(lists.pop("Limits")) == 8 and lists.pop("Tests and numbers")
+    said = sorted(item.get_text() for items in lists.values() for item in items)
+    assert said == sorted(f"{claim.sentence} ({claim.key})" for claim in found)
+    for title, verdict in ("Established", "established"), ("Refused: do not use", "refused"):
+        keys = [claim.key for claim in found if claim.verdict == verdict]
+        assert [item.a.get_text() for item in lists[title]] == keys != []
+
+    parts = dict(zip([c.key for c in found], text.split("\n### ")[1:], strict=True))
+    rows = report.number_rows(facts)
+    for claim in found:
+        part = parts[claim.key]
+        assert part.startswith(f"{claim.key}\n\n- verdict: {claim.verdict}\n- data set: ")
+        assert f"\n- test: {claim.test}\n" in part
+        printed = set(re.findall(r"^\| `(.*?)`", part, re.MULTILINE))
+        assert printed == {key for p in claim.numbers for key in report._matching(p, rows)}
+    heads = [line for line in text.splitlines() if line.startswith("| key ")]
+    assert len(heads) < sum(len(claim.numbers) for claim in found)  # equal columns share a table
 
 
 def test_only_the_block_between_the_markers_changes(made, facts):
@@ -526,34 +538,6 @@ def test_latex_takes_known_keys_anywhere_and_stops_at_others(inputs, body, fails
     status, said = pdflatex(inputs, "paper.tex")
     assert (status != 0) == bool(fails), said[-2000:]
     assert fails in said
-
-
-def test_the_citation_is_valid_and_of_this_version():
-    checked = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
-         "vendor.citation-file-format", "CITATION.cff"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
-
-
-def test_metadata_for_archives_say_what_the_citation_says():
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    zenodo, meta = (
-        json.loads((ROOT / name).read_text(encoding="utf-8"))
-        for name in (".zenodo.json", "codemeta.json")
-    )
-    same = ("version", "keywords")
-    assert {key: zenodo[key] for key in same} == {key: cited[key] for key in same}
-    assert {key: meta[key] for key in same} == {key: cited[key] for key in same}
-    assert zenodo["title"] == meta["name"] == cited["title"]
-    assert zenodo["description"] == meta["description"] == cited["abstract"]
-    assert zenodo["license"] == meta["license"].split("/")[-1] == cited["license"]
-    names = [author["name"] for author in cited["authors"]]
-    assert [a["name"] for a in zenodo["creators"]] == [a["name"] for a in meta["author"]] == names
 
 
 def test_a_reader_finds_every_tested_claim_with_its_value_and_tolerance(made, facts):

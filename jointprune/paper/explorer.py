@@ -11,6 +11,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from ipywidgets import Dropdown, HBox, SelectionSlider, VBox, interactive_output
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from jointprune.dataset import SignDataset
 from jointprune.paper.animation import film
@@ -104,7 +105,7 @@ def page_facts(places: Iterable[Workspace]) -> list[dict]:
         methods = [
             {"label": METHODS[name].label, "at": {int(k): shown(found, name, k) for k in row["k"]
                                                   if k != found.full[1]}}
-            for name, row in curves(found.accuracy).items()
+            for name, row in tqdm(curves(found.accuracy).items(), found.described["description"])
         ]  # fmt: skip
         full = of(found.accuracy, "full").iloc[0]
         facts.append({

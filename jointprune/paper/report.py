@@ -24,6 +24,7 @@ import numpy as np
 from jointprune.agreement import MATCHED_KEYS
 from jointprune.paper import vocabularies
 from jointprune.paper.claims import (
+    OPPOSITE,
     VERDICTS,
     Claim,
     all_claims,
@@ -325,32 +326,57 @@ def _tex(lines: list[tuple[str, str, str]], results: dict[str, dict]) -> str:
 
 # Markdown and JSON.
 
+VERDICT_HEADINGS = {
+    VERDICTS[True]: "Established",
+    OPPOSITE: "The opposite is established",
+    VERDICTS[False]: "Not established",
+    "refused": "Refused: do not use",
+    "described": "Described, without a test",
+}
+
 
 def claims_text(results: dict[str, dict]) -> str:
-    """The whole of claims.md: every claim with its evidence, then the limits."""
-    rows, prefix = number_rows(results), key_prefix(results)
+    """The whole of claims.md: every claim by verdict, the limits, then tests and numbers."""
+    claims, rows, prefix = all_claims(results), number_rows(results), key_prefix(results)
     parts = [
-        "# Claims\n\n"
-        "Written by `make numbers` from `data/results/`; do not edit. Accuracies and shares are in "
-        "percent, differences in points. Tables hold the keys of LaTeX: `\\jp{key.column}`, and "
-        "`\\jp{key}` for the column `value`.\n"
+        "# Claims\n\nWritten by `make numbers` from `data/results/`; do not edit. Each sentence "
+        "links to its test and numbers, under the key that `\\jpclaim` takes.\n"
     ]
-    for claim in all_claims(results):
-        sentence = claim.sentence.replace("*", r"\*")  # of K*, which would end the bold type
+    said = {}
+    for claim in claims:
+        sentence, key = claim.sentence.replace("*", r"\*"), prefix + claim.key
+        said.setdefault(claim.verdict, []).append(f"- {sentence} ([{key}](#{_anchor(key)}))\n")
+    for verdict, heading in VERDICT_HEADINGS.items():
+        if verdict in said:
+            parts.append(f"## {heading}\n\n{''.join(said[verdict])}")
+    parts.append("## Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
+    parts.append(
+        "## Tests and numbers\n\nAccuracies and shares are in percent, differences in points. "
+        "Tables hold the keys of LaTeX: `\\jp{key.column}`, and `\\jp{key}` for the column "
+        "`value`.\n"
+    )
+    for claim in claims:
         parts.append(
-            f"**{sentence}**\n\n- key: `{prefix}{claim.key}`\n- data set: {claim.dataset}\n"
-            f"- test: {claim.test}\n- verdict: {claim.verdict}\n"
+            f"### {prefix}{claim.key}\n\n- verdict: {claim.verdict}\n- data set: {claim.dataset}\n"
+            f"- test: {claim.test}\n"
         )
+        tables = {}  # rows with the same columns share a table
         for pattern in claim.numbers:
             shown = _matching(pattern, rows)
-            ends = list(dict.fromkeys(end for row in shown.values() for end in row))
+            ends = tuple(dict.fromkeys(end for row in shown.values() for end in row))
+            tables.setdefault(ends, {}).update(shown)
+        for ends, shown in tables.items():
             table = [("key", *(end or "value" for end in ends))]
             for key, row in shown.items():
                 cells = (row[end].text if end in row else "" for end in ends)
                 table.append((f"`{prefix}{key}`", *cells))
             parts.append(f"{markdown_table(table)}\n")
-    parts.append("# Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
     return "\n".join(parts)
+
+
+def _anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _matching(pattern: str, rows: dict[str, dict]) -> dict[str, dict]:
