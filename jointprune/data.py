@@ -80,8 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     add.add_argument("source", type=Path, help="the folder")
     add.add_argument("--name", required=True, help="name of the data set, as in make DATASET=NAME")
     add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
-    add.add_argument("--labels", type=Path, action="append", default=[], metavar="CSV",
-                     help="table of clip,label; repeat it for each file")  # fmt: skip
+    add.add_argument("--labels", action="append", default=[], metavar="CSV",
+                     help="CSV of clip,label (repeat it for each file); pattern:REGEX")  # fmt: skip
     add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add.add_argument("--group-word", default="", metavar="WORD",
                      help="what a group is, in results: person, session")  # fmt: skip

@@ -184,6 +184,17 @@ WRITERS = {
     "mp-data 258": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258)),
     "mp-data 258, hands first": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258, True)),
     "mp-data 126": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 126)),
+    "mp-data 126, frame_0 in shape (42, 3)": lambda s, m: write_frames(
+        s / "hello" / "1", vectors(m, 126).reshape(-1, 42, 3), [f"frame_{i}" for i in range(FRAMES)]
+    ),
+    "arrays of vectors of 1662": lambda s, m: write(s / "hello" / "1.npy", vectors(m)),
+    "arrays of vectors of 126": lambda s, m: write(s / "hello" / "1.npy", vectors(m, 126)),
+    "arrays of hands, as 126": lambda s, m: write(
+        s / "hello" / "1.npy", vectors(m, 126).reshape(-1, 42, 3)
+    ),
+    "arrays of hands without depth, as 126": lambda s, m: write(
+        s / "hello" / "1.npy", vectors(m, 126).reshape(-1, 42, 3)[..., :2]
+    ),
     "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),

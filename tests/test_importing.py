@@ -376,6 +376,88 @@ def test_a_published_split_is_seen_under_other_names(other):
     assert {clip.split for clip in found} == splits and {clip.label for clip in found} == {*"ab"}
 
 
+def places(*parts):
+    return {PurePath(*place): [Path("x")] for place in product(*parts)}
+
+
+def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
+    found = clips_at(places(["data"], ["poses"], ["train", "test"], "ab", "xy", "12"))
+    assert {clip.split for clip in found} == {"train", "test"}
+    assert {(clip.group, clip.label) for clip in found} == {*product("ab", "xy")}
+    assert {clip.name.count("/") for clip in found} == {5}
+
+
+def test_a_stray_file_costs_no_other_clip_its_group():
+    """It has no label, and the report names it."""
+    whole = places("abc", "xy", "123")
+    for stray in ("mean", "a/mean", "a/x/old/1"):
+        found = clips_at(whole | {PurePath(stray): [Path("x")]})
+        assert [clip.name for clip in found if not clip.label] == [stray]
+        assert {(c.group, c.label) for c in found if c.label} == {*product("abc", "xy")}
+    half = whole | places("abc", "123")  # two depths: neither is astray
+    assert all(clip.label for clip in clips_at(half))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{person}_{number}", "{person}-{sign}-{number}", "{sign} {person} {number}"]
+)
+def test_names_before_the_numbers_of_clips_are_groups(pattern):
+    names = [
+        (sign, pattern.format(person=person, sign=sign, number=number))
+        for person, sign, number in product(["ayşe", "ali b", "can"], ["su", "iyi"], "12")
+    ]
+    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+    groups, rule = annotations.group_rule("")(found)
+    assert rule == "name"
+    assert {group.replace("_", " ") for group in groups.values()} == {"ayşe", "ali b", "can"}
+    assert all(group.replace("_", " ") in name for name, group in groups.items())
+    split = clips_at({PurePath(side, *name): [Path("x")] for name in names
+                      for side in ("train", "test")})  # fmt: skip
+    assert {clip.group for clip in split} == {""}  # which may have the same names on both sides
+
+
+@pytest.mark.parametrize(
+    "names", [["ali_1", "can_1"], ["1", "2", "3"], ["a1_1", "b2_1", "c3_1"], ["clip_1", "clip_2"]]
+)
+def test_other_names_are_no_groups(names):
+    """Two names may be versions of one recording; a name of one sign is no person's."""
+    signs = ("su", "iyi") if names[0] != "a1_1" else ("su", "iyi", "yok")
+    if names[0] == "a1_1":
+        found = [PurePath(sign, name) for sign, name in zip(signs, names, strict=True)]
+    else:
+        found = [PurePath(*place) for place in product(signs, names)]
+    clips = clips_at({place: [Path("x")] for place in found})
+    assert {clip.group for clip in clips} == {""}
+    assert annotations.group_rule("")(clips)[1] == "part"
+
+
+def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspace, tmp_path):
+    """<sign>/<person> in place of <person>/<sign>."""
+    recorded = product("xyz", ("ali", "berna", "can"), "12")
+    for seed, (sign, person, number) in enumerate(recorded):
+        write_mp_data(tmp_path / "turned" / sign / person / number, motion(6, seed=seed))
+    options = {"labels": ["pattern:^([^/]+)/"], "groups": "pattern:^[^/]+/([^/]+)/"}
+    data, report = import_recordings(tmp_path / "turned", "turned", workspace, **options)
+    assert data.classes == ("x", "y", "z") and set(data.groups) == {"ali", "berna", "can"}
+    assert "\nsigns: x, y, z\nsigners: ali, berna, can\n" in import_summary(report)
+    plain = import_recordings(tmp_path / "turned", "turned", workspace)[1]
+    assert "\nsigns: ali, berna, can\n" in import_summary(plain)  # which the user then sees
+    for labels, message in (
+        (["pattern:x("], "expected a regular expression"),
+        (["pattern:x"], "expected a bracket around the sign"),
+        (["pattern:(x)", "a.csv"], "or one pattern"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            import_recordings(tmp_path / "turned", "turned", workspace, labels=labels)
+
+
+def test_recordings_that_all_contradict_each_other_are_refused_with_the_reason(tmp_path, workspace):
+    for sign, number in product("xy", range(3)):
+        write_mp_data(tmp_path / "in" / sign / str(number), motion(6, seed=number))
+    with pytest.raises(ValueError, match=r"none of 6; .*the same recording has the labels"):
+        import_recordings(tmp_path / "in", "mine", workspace)
+
+
 def test_groups_that_separate_a_known_signers_clips_are_refused():
     some = [*clips("a/1", "a/2", signer="ann"), *clips("b/1", signer="bo")]
     with pytest.raises(ValueError, match=r"together, got signer 'ann' in \['1', '2'\]: leave out"):

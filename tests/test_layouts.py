@@ -44,12 +44,12 @@ def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
     np.testing.assert_allclose(
         raw.hands[motion.seen, :2] / scale, motion.hands[motion.seen, :2], 1e-6
     )
-    flat = pixels or writer.endswith("without depth")
+    flat = pixels or "without depth" in writer
     depth = np.full_like(motion.hands[..., 2], np.nan) if flat else motion.hands[..., 2]
     np.testing.assert_array_equal(raw.hands[motion.seen, 2], depth[motion.seen])
     missing = ~hands_seen(raw.hands[..., :2], raw.confidence)
     np.testing.assert_array_equal(missing, ~motion.seen[:, ::21])
-    if writer.endswith(("126", "long form")):
+    if "126" in writer or writer.endswith("long form"):
         assert np.isnan(raw.body).all()
     else:
         body = np.where(motion.pose_seen[:, BODY, None], motion.pose[:, BODY, :2] * scale, np.nan)
@@ -202,7 +202,7 @@ def test_frames_that_do_not_belong_together_are_refused(tmp_path, motion):
     with pytest.raises(ValueError, match=r"2\.npy: expected 1662 values as in 0\.npy, got 258"):
         mp_data.read(sequence(tmp_path / "a", frames))
     with pytest.raises(ValueError, match=r"1\.npy: expected a vector of 1662, 258, 126"):
-        mp_data.read(sequence(tmp_path / "b", [frames[0], np.zeros((1, 126))]))
+        mp_data.read(sequence(tmp_path / "b", [frames[0], np.zeros((2, 126))]))
     with pytest.raises(ValueError, match="one file per frame, got several for frame 1"):
         mp_data.read(sequence(tmp_path / "c", np.zeros((2, 126)), ["1", "01"]))
 
@@ -217,7 +217,7 @@ def read_array(folder, values):
 def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, motion):
     for shape in ((6, 543), (6, 543, 5), (6, 553, 3)):
         with pytest.raises(
-            ValueError, match=r"expected an array \(frames, 543 or 133, 2 to 4\), got"
+            ValueError, match=r"expected an array \(frames, 543 or 133, 2 to 4\), frames of 1662"
         ):
             read_array(tmp_path, np.zeros(shape))
     for row, value in ((540, 1e300), (468 + 11, np.inf)):  # of a hand, of the body

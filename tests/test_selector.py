@@ -147,6 +147,14 @@ def test_labels_of_any_kind_give_the_same_scores(form):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_the_order_of_an_array_in_memory_makes_no_difference():
+    X, y = clips()
+    turned = np.asfortranarray(X)
+    found, same = (jp.JointSelector(3, "variance").fit(some, y) for some in (X, turned))
+    np.testing.assert_array_equal(found.scores_, same.scores_)
+    np.testing.assert_array_equal(found.transform(X), same.transform(turned))
+
+
 def test_fitting_leaves_torchs_random_state_threads_and_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     threads = torch.get_num_threads()

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +14,7 @@ PARTS = 12
 # Names of a column that holds clips, the first one found counts.
 CLIPS = ("clip", "skel_path", "path", "file", "filename", "rgb_path", "video")
 # Takes clips; returns the group of each by its name, and what a group is: "signer", "folder" (above
-# the sign) or "part".
+# the sign), "name" (in the clip's name) or "part".
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
@@ -55,14 +55,32 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
     return found
 
 
+def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
+    """The pattern in `pattern:REGEX` ("" without), and the tables among `labels`."""
+    patterns = [str(label) for label in labels if str(label).startswith("pattern:")]
+    if patterns and len(labels) > 1:
+        raise ValueError(
+            f"expected tables of clip,label or one pattern, got {[*map(str, labels)]}: choose"
+        )
+    if patterns:
+        return patterns[0].removeprefix("pattern:"), []
+    return "", [Path(label) for label in labels]
+
+
 def _clip_name(path: str) -> str:
     """A clip's name from the path of a file that was made of it."""
     name = PurePosixPath(path.replace("\\", "/")).name
     return bare(name.removesuffix(Path(name).suffix)) if Path(name).suffix else name
 
 
-def with_labels(clips: list[Clip], labels: dict[str, str]) -> list[Clip]:
-    """The clips with labels from a table that gives a clip's full name or its last part."""
+def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") -> list[Clip]:
+    """The clips with labels from a table that gives a clip's full name or its last part.
+
+    Or from a pattern, whose first bracket matches the label in a clip's name.
+    """
+    if pattern:
+        in_name = _by_pattern(pattern, "sign")
+        return [clip._replace(label=one_line(in_name(clip.name)), group="") for clip in clips]
     if not labels:
         return clips
     labelled = [clip._replace(label=_looked_up(labels, clip)) for clip in clips]
@@ -84,10 +102,10 @@ def group_rule(groups: str) -> GroupRule:
     """The rule that groups clips; `groups` is checked before any clip is read.
 
     `groups` is "" for the signers that the layout gives, else the folders above the signs, else
-    parts; a CSV file of clip,signer; "blocks:N" for numbered recordings, N in a row by each
-    signer; or "pattern:REGEX", whose first bracket matches the signer in a clip's name. The rule
-    raises ValueError for clips without a signer, and for groups that separate clips of a signer
-    whom the layout gives.
+    names in those of the clips, else parts; a CSV file of clip,signer; "blocks:N" for numbered
+    recordings, N in a row by each signer; or "pattern:REGEX", whose first bracket matches the
+    signer in a clip's name. The rule raises ValueError for clips without a signer, and for groups
+    that separate clips of a signer whom the layout gives.
     """
     signers_of = _signer_rule(groups)
 
@@ -96,7 +114,8 @@ def group_rule(groups: str) -> GroupRule:
         without = [name for name, signer in signers.items() if not signer]
         if not groups and len(without) == len(clips):
             if all(clip.group for clip in clips):
-                return {clip.name: clip.group for clip in clips}, "folder"
+                in_folder = clips[0].group in clips[0].name.split("/")[:-1]
+                return {clip.name: clip.group for clip in clips}, "folder" if in_folder else "name"
             return parts(clips), "part"
         if without:
             raise ValueError(
@@ -130,15 +149,8 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
             )
         return partial(_blocks, size=int(argument))
     if kind == "pattern":
-        try:
-            pattern = re.compile(argument)
-        except re.error as error:
-            raise ValueError(f"expected a regular expression, got {argument!r}: {error}") from error
-        if pattern.groups < 1:
-            raise ValueError(f"expected a bracket around the signer, got {argument!r}: add ( )")
-        return lambda clips: {
-            clip.name: match[1] if (match := pattern.search(clip.name)) else "" for clip in clips
-        }
+        in_name = _by_pattern(argument, "signer")
+        return lambda clips: {clip.name: in_name(clip.name) for clip in clips}
     if not Path(groups).is_file():
         raise ValueError(
             "expected --groups to be a CSV file of clip,signer, blocks:N or pattern:REGEX, got "
@@ -146,6 +158,17 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
         )
     table = read_names([Path(groups)], "signer")
     return lambda clips: {clip.name: _looked_up(table, clip) for clip in clips}
+
+
+def _by_pattern(expression: str, what: str) -> Callable[[str], str]:
+    """A function that returns what the first bracket of a pattern matches in a name, or ""."""
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, got {expression!r}: {error}") from error
+    if pattern.groups < 1:
+        raise ValueError(f"expected a bracket around the {what}, got {expression!r}: add ( )")
+    return lambda name: (match[1] or "") if (match := pattern.search(name)) else ""
 
 
 def _blocks(clips: list[Clip], size: int) -> dict[str, str]:

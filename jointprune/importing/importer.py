@@ -15,7 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.annotations import group_rule, read_names, with_labels, without_clip
+from jointprune.importing.annotations import (
+    group_rule,
+    label_rule,
+    read_names,
+    with_labels,
+    without_clip,
+)
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, in_order, nfc
 from jointprune.importing.reading import LONGEST_BONES, load_recordings, load_rows, read_chunks
@@ -40,7 +46,7 @@ def import_recordings(
     workspace: Workspace,
     *,
     layout: str = "auto",
-    labels: Sequence[Path] = (),
+    labels: Sequence[Path | str] = (),
     groups: str = "",
     group_word: str = "",
     aspect: float = 0.0,
@@ -51,7 +57,8 @@ def import_recordings(
     """Make the data set `name` from the recordings in a folder; returns it and its report.
 
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
-    `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, `groups` says how to find
+    `layouts.LAYOUTS` or "auto", `labels` are CSV files of clip,label, or "pattern:REGEX", whose
+    first bracket matches the sign in a clip's name; `groups` says how to find
     signers (see `annotations.group_rule`), `group_word` what a group is ("session"), `aspect` is
     the image's width over its height (0: unknown, taken as square). `leading_hand` is one of
     `recordings.LEADING`: how the hand is found that is put on the right. An unusable clip is left
@@ -69,9 +76,10 @@ def import_recordings(
         )
     source, folder = Path(source).resolve(), workspace.processed / name
     _check_replaceable(folder)
-    group, named = group_rule(groups), read_names(list(labels), "label")
+    group, (pattern, tables) = group_rule(groups), label_rule(labels)
+    named = read_names(tables, "label")
     layout, found = recognise(source, layout)
-    found = with_labels(found, named)
+    found = with_labels(found, named, pattern)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
     if not clips:
@@ -96,7 +104,7 @@ def import_recordings(
         _check_source(table, source)
         if not keep_contradictions:
             contradicted(table)
-        kept = table[table["reason"] == ""]
+        kept = _usable(table, source)
         _check_enough(kept, rule)
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
@@ -141,8 +149,8 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
     return pd.DataFrame(rows)
 
 
-def _check_source(table: pd.DataFrame, source: Path) -> None:
-    """Raise ValueError for mixed units, another order of joints, swapped hands, mirrored videos."""
+def _usable(table: pd.DataFrame, source: Path) -> pd.DataFrame:
+    """The rows of clips that are not left out; ValueError with the first reason if all are."""
     kept = table[table["reason"] == ""]
     if kept.empty:
         first = table.iloc[0]
@@ -150,6 +158,12 @@ def _check_source(table: pd.DataFrame, source: Path) -> None:
             f"{source}: expected clips that can be used, got none of {len(table)}; the first, "
             f"{first['source_file']}: {first['reason']}"
         )
+    return kept
+
+
+def _check_source(table: pd.DataFrame, source: Path) -> None:
+    """Raise ValueError for mixed units, another order of joints, swapped hands, mirrored videos."""
+    kept = _usable(table, source)
     by_unit = kept.groupby("unit")["source_file"].first()
     if len(by_unit) > 1:
         raise ValueError(

@@ -12,6 +12,7 @@ from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
+WITHOUT_LABEL = "no label, or in a folder of another depth than the others"
 
 
 def report_path(folder: Path) -> Path:
@@ -27,7 +28,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
     rejected += [
-        {"source_file": nfc(str(clip.place.relative_to(source))), "reason": "no label"}
+        {"source_file": nfc(str(clip.place.relative_to(source))), "reason": WITHOUT_LABEL}
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
@@ -47,6 +48,8 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "source": str(source),
         "clips": len(kept),
         "classes": len(data.classes),
+        "class_names": list(data.classes),
+        "group_names": in_order(set(kept["group"])),
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
@@ -65,6 +68,11 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
     }
 
 
+def _some(names: list[str]) -> str:
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
+
+
 def import_summary(report: dict) -> str:
     """The report as text, one line per fact; lists are cut after their first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
@@ -72,6 +80,8 @@ def import_summary(report: dict) -> str:
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
+        f"signs: {_some(report['class_names'])}",
+        f"{report['groups_by']}s: {_some(report['group_names'])}",
         f"frames without a hand: {missing}",
     ]
     if versions := report.get("mediapipe"):

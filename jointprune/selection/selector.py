@@ -164,6 +164,7 @@ def _clips(X) -> np.ndarray:
 
 def _data_set(X, labels, classes, groups, joints: tuple[str, ...]) -> SignDataset:
     """A data set in memory: NaN becomes "not present", and names become strings."""
+    X = np.ascontiguousarray(X)
     present = ~np.isnan(X).any(-1)
     with np.errstate(over="ignore"):
         poses = np.where(present[..., None], X, 0).astype(np.float32)

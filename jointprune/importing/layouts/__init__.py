@@ -22,6 +22,10 @@ from jointprune.importing.layouts import (
 from jointprune.importing.layouts.clips import Clip, NotThisLayout
 
 MANY = 10
+ANY = (
+    "save each recording as <person>/<sign>/<clip>.npy, an array (frames, 42, 2 or 3) with the "
+    "left hand first and 0 for a missing hand, or see data/README.md"
+)
 LAYOUTS: dict[str, ModuleType] = {
     "pose": pose,
     "mp-data": mp_data,
@@ -57,7 +61,7 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
         except NotThisLayout as reason:
             reasons.append(f"  {name}: {reason}")
     if not fits:
-        raise ValueError("\n".join([f"{source}: expected one of these layouts:", *reasons]))
+        raise ValueError("\n".join([f"{source}: expected one of these layouts:", *reasons, ANY]))
     most, *others = sorted(fits, key=lambda name: -len(fits[name]))
     if len(fits[most]) <= MANY * sum(len(fits[name]) for name in others):
         raise ValueError(

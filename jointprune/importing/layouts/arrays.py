@@ -3,9 +3,11 @@
 543 points are MediaPipe Holistic's, in image fractions, in one of three ORDERS; a clip has the one
 in which the pose's wrists are nearest to the hands'. A missing hand is NaN, or its wrist repeated.
 A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
-COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score.
+COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other frames are
+those of `mp_data`: 1662, 258 or 126 values in any shape, as (42, 3); or both hands without depth.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,15 @@ from jointprune.importing.layouts.clips import (
     load_npy,
     some_shapes,
 )
-from jointprune.skeleton import JOINTS
+from jointprune.importing.layouts.mp_data import ORDERS as VECTORS
+from jointprune.importing.layouts.mp_data import WIDTHS, hands_and_body
+from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
+FLAT = (len(JOINT_NAMES), 2)
+EXPECTED = (
+    f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), frames of {WIDTHS} values, or (frames, 42, 2)"
+)
 ORDERS = (  # where Holistic's left hand, right hand and pose start
     (501, 522, 468),  # face, pose, left, right: MediaPipe's own
     (501, 522, 0),  # pose, face, left, right: TSSI
@@ -39,15 +47,14 @@ def find(source: Path) -> list[Clip]:
     """Every `.npy` file below a folder, if some of them have this shape."""
     paths = files_below(source, ".npy")
     shapes = some_shapes(paths)
-    if not any(points_of(shape) for shape in shapes):
+    if not any(map(is_clip, shapes)):
         if any(len(shape) > 1 and SAM_SLR_PACKED in shape for shape in shapes):
             raise NotThisLayout(
                 f"expected all points of a hand, got {SAM_SLR_PACKED} of the body and hands, the "
                 "packed form of SAM-SLR, which leaves joints out: use its arrays of 133 points"
             )
         raise NotThisLayout(
-            f"expected arrays (frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), got shapes "
-            f"{sorted(shapes) or 'none readable'}"
+            f"expected arrays {EXPECTED}, got shapes {sorted(shapes) or 'none readable'}"
         )
     return clips_of_files(source, paths)
 
@@ -55,12 +62,16 @@ def find(source: Path) -> list[Clip]:
 def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
     values = load_npy(clip.place)
+    if not is_clip(values.shape):
+        raise ValueError(
+            f"{clip.place}: expected an array {EXPECTED}, got {values.shape}: move files that are "
+            "not recordings elsewhere"
+        )
     points = points_of(values.shape)
     if not points:
-        raise ValueError(
-            f"{clip.place}: expected an array (frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), got "
-            f"{values.shape}: move files that are not recordings elsewhere"
-        )
+        flat = values.shape[1:] == FLAT
+        of_vectors = (values,) if flat else hands_and_body(values.reshape(len(values), -1))
+        return checked(clip.place, *of_vectors)
     if points == WHOLE_BODY:
         hands = values[:, COCO_HANDS]
         confidence = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2) > SEEN
@@ -74,6 +85,14 @@ def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
     """Hands (frames, 42, columns) and body (frames, 4, 2)."""
     hands = [values[:, start : start + len(JOINTS)] for start in (left, right)]
     return np.concatenate(hands, axis=1), body_of(values[:, pose : pose + 33])
+
+
+def is_clip(shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape is a clip of several frames, and not one frame's vector."""
+    vectors = len(shape) > 1 and shape[0] > 1
+    return bool(points_of(shape)) or (
+        vectors and (shape[1:] == FLAT or math.prod(shape[1:]) in VECTORS)
+    )
 
 
 def points_of(shape: tuple[int, ...]) -> int:

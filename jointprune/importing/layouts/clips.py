@@ -28,6 +28,8 @@ SPLITS = {
 BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
 # Ends of the names of files made from a video, which the video's own name does not have.
 MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
+MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
+FEWEST_NAMES = 3  # in the names of clips, for them to be groups
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 
@@ -45,7 +47,7 @@ class Clip(NamedTuple):
     split: str  # "train", "val", "test" or another name, as published
     files: tuple[Path, ...]  # one; or one per frame, in order; or a video and its .pose
     folder: Path | None = None  # of its frames, if it has a file for each
-    group: str = ""  # the folder above the sign, of a person or a session
+    group: str = ""  # person or session: the folder above the sign, or part of the clip's name
 
     @property
     def place(self) -> Path:
@@ -108,23 +110,43 @@ def bare(name: str) -> str:
 def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     """The clips at paths relative to their source, without suffix, each with its files.
 
-    A path is `[<split>/][<group>/]<sign>/<clip>`. The first folders are splits if all have names
-    of splits, or if training and test are among them and a sign is below. A sign may also be
-    called "train". The group is that of the first folders above the signs that differ, if at
-    least half of the signs are found in several of them: else they are kinds of signs.
+    A path is `[<split>/][<group>/]<sign>/<clip>`, perhaps below folders that hold everything. The
+    first folders are splits if all have names of splits, or if training and test are among them and
+    a sign is below. A sign may also be called "train". The group is that of the first folders above
+    the signs that differ, if at least half of the signs are found in several of them: else they are
+    kinds of signs. Without such folders and splits it is the name before a clip's number ("ali" in
+    "ali_3"), if there are several and each is found in at least half of the signs. Where nearly all
+    clips lie at one depth, those at another have no label.
     """
-    inner = [place for place in places if len(place.parts) > 1]
-    named = {split_of(place) for place in inner}
-    above = bool(inner) and all(len(place.parts) > 2 for place in inner)
-    splits = "" not in named or (above and {"train", "test"} <= named)
-    clips = named_once(_clip_at(place, files, splits) for place, files in places.items())
-    return _with_groups(clips, splits)
+    depths = Counter(len(place.parts) for place in places)
+    depth, count = depths.most_common(1)[0]
+    astray = {p for p in places if len(p.parts) != depth and count >= MOSTLY * len(places)}
+    inner = [place for place in places if len(place.parts) > 1 and place not in astray]
+    whole = _folders_of_all(inner)
+    named = {split_of(PurePath(*place.parts[whole:])) for place in inner}
+    above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
+    splits = bool(inner) and ("" not in named or (above and {"train", "test"} <= named))
+    clips = named_once(_clip_at(p, files, whole, splits) for p, files in places.items())
+    names = {nfc(bare(place.as_posix())) for place in astray}
+    clips = [clip._replace(label="") if clip.name in names else clip for clip in clips]
+    return _with_groups(clips, whole + splits)
 
 
-def _clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
+def _folders_of_all(places: Sequence[PurePath]) -> int:
+    """How many first folders are the same for all paths, not counting those of the signs."""
+    signs = min((len(place.parts) - 2 for place in places), default=0)
+    first = zip(*(place.parts[:signs] for place in places), strict=True)
+    for level, names in enumerate(first):
+        if len(set(names)) > 1 or split_of(PurePath(names[0], "clip")):
+            return level
+    return signs
+
+
+def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool) -> Clip:
     """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
-    split = split_of(place) or nfc(place.parts[0]).lower() if splits and place.parts[1:] else ""
-    folders = place.parts[1 if split else 0 : -1]
+    below = PurePath(*place.parts[whole:]) if len(place.parts) > 1 else place
+    split = split_of(below) or nfc(below.parts[0]).lower() if splits and below.parts[1:] else ""
+    folders = below.parts[1 if split else 0 : -1]
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
         name=nfc(bare(place.as_posix())),
@@ -135,17 +157,41 @@ def _clip_at(place: PurePath, files: Iterable[Path], splits: bool) -> Clip:
     )
 
 
-def _with_groups(clips: list[Clip], splits: bool) -> list[Clip]:
-    """The clips with the folder above their sign as group, where such folders are groups."""
-    above = [clip.name.split("/")[1 if splits else 0 : -2] for clip in clips]
+def _with_groups(clips: list[Clip], start: int) -> list[Clip]:
+    """The clips with their group, by a folder from level `start` to the signs or by their names."""
+    labelled = [clip for clip in clips if clip.label]
+    above = [clip.name.split("/")[start:-2] for clip in labelled]
     if len({len(folders) for folders in above}) != 1:
         return clips
     for level in zip(*above, strict=True):
-        found = {(clip.label, folder) for clip, folder in zip(clips, level, strict=True)}
+        found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
         per_sign = Counter(label for label, _ in found)
         if len(set(level)) > 1 and 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign):
-            return [clip._replace(group=name) for clip, name in zip(clips, level, strict=True)]
+            return _grouped(clips, labelled, level)
+    if any(clip.split for clip in labelled):  # a published split may have the same names twice
+        return clips
+    level = [_before_number(clip) for clip in labelled]
+    found = {(clip.label, name) for clip, name in zip(labelled, level, strict=True)}
+    per_name, signs = Counter(name for _, name in found), len({label for label, _ in found})
+    if all(level) and len(per_name) >= FEWEST_NAMES and 2 * min(per_name.values()) >= signs:
+        return _grouped(clips, labelled, level)
     return clips
+
+
+def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> list[Clip]:
+    of = {clip.name: group for clip, group in zip(labelled, groups, strict=True)}
+    return [clip._replace(group=of.get(clip.name, "")) for clip in clips]
+
+
+def _before_number(clip: Clip) -> str:
+    """A clip's own name without its number and its sign: "ali" of "ali_hello_03"."""
+    name = re.sub(r"[\W_]*\d*$", "", clip.name.rsplit("/", 1)[-1])
+    words = re.split(r"[\W_]+", name)
+    sign = re.split(r"[\W_]+", clip.label)
+    for i in range(len(words) - len(sign) + 1):
+        if [word.casefold() for word in words[i : i + len(sign)]] == [s.casefold() for s in sign]:
+            return "_".join(words[:i] + words[i + len(sign) :])
+    return name
 
 
 def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:

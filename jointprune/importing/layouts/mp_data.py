@@ -1,9 +1,13 @@
 """`MP_Data` folders: `<sign>/<sequence>/<frame>.npy`, one vector per frame, zeros where missing.
 
+The names of frames end in their numbers, as `frame_0`. A vector may have any shape, as (42, 3).
+
 Coordinates are image fractions. Some programs that write 258 values put the hands before the pose;
 the depth of the wrists shows which order a clip has.
 """
 
+import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -30,6 +34,7 @@ ORDERS = {
     258: ((132, 195, 0), (0, 63, 126)),
     126: ((0, 63, None),),
 }
+NUMBER = re.compile(r"\d+$", re.ASCII)
 MOST_GAPS = 2  # frames, those that are missing included, for each file
 WIDTHS = ", ".join(map(str, ORDERS))
 
@@ -38,16 +43,14 @@ def find(source: Path) -> list[Clip]:
     """Every folder of numbered frames that lies in the folder of its sign."""
     frames = files_below(source, ".npy")
     numbered = [
-        path
-        for path in frames
-        if source not in path.parents[:2] and path.stem.isascii() and path.stem.isdecimal()
+        path for path in frames if source not in path.parents[:2] and NUMBER.search(path.stem)
     ]
     if not numbered:
         raise NotThisLayout(
             f"expected <sign>/<sequence>/<frame number>.npy, got {frames[0].relative_to(source)}"
         )
     shapes = some_shapes(numbered)
-    if not shapes & {(width,) for width in ORDERS}:
+    if not any(math.prod(shape) in ORDERS for shape in shapes):
         raise NotThisLayout(
             f"expected vectors of {WIDTHS} values, got shapes {sorted(shapes) or 'none readable'}"
         )
@@ -57,6 +60,12 @@ def find(source: Path) -> list[Clip]:
 def read(clip: Clip) -> Raw:
     """Hands and body of a sequence, in image fractions, frames in the order of their numbers."""
     frames = _frames(clip)
+    raw = checked(clip.place, *hands_and_body(frames))
+    return raw._replace(gaps=len(frames) - len(clip.files))
+
+
+def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Hands (frames, 42, 3) and body (frames, 4, 2), if recorded, of vectors (frames, values)."""
     found, best = None, (False, -1)
     for left, right, pose in ORDERS[frames.shape[1]]:
         blocks = [frames[:, start : start + 63] for start in (left, right)]
@@ -70,25 +79,27 @@ def read(clip: Clip) -> Raw:
     body = None
     if pose is not None:
         body = body_of(frames[:, pose : pose + 132].reshape(len(frames), 33, 4))
-    raw = checked(clip.place, hands, body)
-    return raw._replace(gaps=len(frames) - len(clip.files))
+    return hands, body
 
 
 def _frames(clip: Clip) -> np.ndarray:
     """The vectors of all frames, float32 (frames, width); 0 for a missing number."""
-    numbers = [int(path.stem) for path in clip.files]
+    numbers = [int(NUMBER.search(path.stem)[0]) for path in clip.files]
     number, count = Counter(numbers).most_common(1)[0]
     if count > 1:
         raise ValueError(
             f"{clip.place}: expected one file per frame, got several for frame {number}: "
             "remove the duplicates"
         )
-    frames = [load_npy(path) for path in clip.files]
-    for path, frame in zip(clip.files, frames, strict=True):
-        if frame.ndim != 1 or frame.size not in ORDERS:
+    frames = []
+    for path in clip.files:
+        frame = load_npy(path)
+        if frame.size not in ORDERS:
             raise ValueError(
                 f"{path}: expected a vector of {WIDTHS} values, got {frame.shape}: extract it again"
             )
+        frames.append(frame.ravel())
+    for path, frame in zip(clip.files, frames, strict=True):
         if frame.size != frames[0].size:
             raise ValueError(
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "
