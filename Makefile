@@ -47,7 +47,7 @@ ifneq ($(CONDA_READY),yes)
 	  echo "expected Python 3.11 as $(PYTHON), got none: install it, or run make PYTHON=..." >&2; \
 	  exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-	  echo "expected Python 3.11, got $$($(PYTHON) --version): give its command, make PYTHON=..." >&2; \
+	  echo "expected Python 3.11, got $$($(PYTHON) --version 2>&1): give its command, make PYTHON=..." >&2; \
 	  exit 1; }; \
 	mkdir -p build; exec 9>> build/environment.lock; \
 	$(PYTHON) -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)" 2>/dev/null || true; \
@@ -106,8 +106,9 @@ models: env ## train, test and export the models of data/models
 transfer: env ## test each data set's joints on the other data sets that have results
 	@$(PY) -m jointprune.paper.transfer
 
+# The environment's own kernel: other folders may hold another one called python3.
 lab: env ## open JupyterLab on the notebooks
-	@$(PY) -m jupyterlab notebooks
+	@JUPYTER_PATH= JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab notebooks
 
 book: env ## build a static site of the executed notebooks, build/book/index.html
 	@$(PY) notebooks/book.py --dataset $(DATASET)

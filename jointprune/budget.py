@@ -72,7 +72,7 @@ class JointBudget:
         if not isinstance(layer, JointPruningLayer) or isinstance(layer, UNSUITED):
             raise ValueError(
                 f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}: "
-                "other layers choose their joints by themselves"
+                "pass the layer itself, not the model; other gates choose their joints themselves"
             )
         logits = layer.joint_logits.detach().float()
         if layer.frozen or not layer.joint_logits.requires_grad or not logits.isfinite().all():
@@ -215,10 +215,11 @@ class PruneJoints(lightning.Callback):
     last step exactly the chosen number of joints is open and the layer is frozen. `pruning_ratio`
     and `num_active_joints` are logged after each epoch.
 
-    The gates are still open in checkpoints of earlier epochs, so use the last one, not the best.
-    After early stopping save the model again (`trainer.save_checkpoint`). Averaged copies of the
-    weights stay open: freeze them by `averaged.freeze(layer.kept_joints())`. A layer that is
-    frozen with this number of joints, as in fine-tuning, stays as it is.
+    The gates are still open in checkpoints of earlier epochs, and a `ModelCheckpoint` with a
+    monitor need not write one of the last: save the model after `fit` (`trainer.save_checkpoint`).
+    Averaged copies of the weights stay open, also in what is saved: freeze them by
+    `averaged.freeze(layer.kept_joints())`. A layer that is frozen with this number of joints, as in
+    fine-tuning, stays as it is.
 
     Parameters
     ----------

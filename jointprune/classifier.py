@@ -285,6 +285,7 @@ def slice_joints(
         model.joint_pruning.eval()
         small.joint_pruning.frozen_gates.copy_(model.joint_pruning.gates()[kept])
         model.joint_pruning.train(model.training)
+    small.trained_on = dict(model.trained_on)
     return small
 
 

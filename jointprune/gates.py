@@ -82,9 +82,10 @@ class JointPruningLayer(nn.Module):
         self.joint_logits = nn.Parameter(start)
         # Attributes, not buffers: a moving average over buffers (torch.optim.swa_utils) would blend
         # these, and torch.export refuses a branch on a tensor, which `frozen` would be.
-        self.gate_of = torch.tensor(gate_of)
+        device = "cpu" if start.is_meta else start.device
+        self.gate_of = torch.tensor(gate_of, device=device)
         self.frozen = False
-        self.frozen_gates = torch.ones(self.num_joints)
+        self.frozen_gates = torch.ones(self.num_joints, device=device)
 
     def forward(self, skeleton_keypoints: Tensor) -> Tensor:
         """Multiply keypoints (B, T, J, P), or flattened (B, T, J*P), by the gates; shape kept."""
@@ -208,34 +209,46 @@ class JointPruningLayer(nn.Module):
         opened[indices(kept, self.num_joints, "joints")] = 1
         self.frozen, self.frozen_gates = True, opened
 
-    # The next three methods move, save and load the gates' state, as torch does with buffers.
+    # The next four methods move, save and load the gates' state, as one tensor: libraries that save
+    # models know parameters, buffers and extra state alone.
 
     def _apply(self, fn, recurse: bool = True):
         super()._apply(fn, recurse)
         self.gate_of, self.frozen_gates = fn(self.gate_of), fn(self.frozen_gates)
         return self
 
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + "gate_of"] = self.gate_of
-        destination[prefix + "frozen"] = torch.tensor(self.frozen)
-        destination[prefix + "frozen_gates"] = self.frozen_gates
+    def get_extra_state(self) -> Tensor:
+        """For each joint its gate, whether the layer is frozen, and the frozen gate: (3, J)."""
+        gates = self.frozen_gates
+        exact = gates.to(torch.promote_types(gates.dtype, torch.float32))
+        return torch.stack([self.gate_of.to(exact), torch.full_like(exact, self.frozen), exact])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        logits = self.joint_logits  # without memory as long as they are not loaded
+        gate_of, frozen, gates = state.detach().to(state if logits.is_meta else logits.device)
+        self.gate_of = gate_of.long()
+        self.frozen_gates = gates.to(self.frozen_gates.dtype, copy=True)
+        if self.frozen != bool(frozen[0]):
+            self.frozen = bool(frozen[0])
+            # DDP would wait for a gradient when a pruned classifier is trained further.
+            logits.requires_grad_(not self.frozen)
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, *rest):
         """What a checkpoint does not hold, such as one of `joint_logits` alone, stays as it is."""
-        names = ("gate_of", "frozen", "frozen_gates")
-        loaded = {name: state_dict.pop(prefix + name, None) for name in names}
+        key, older = f"{prefix}_extra_state", ("gate_of", "frozen", "frozen_gates")
+        if f"{prefix}frozen" in state_dict:  # of older code, which saved three tensors
+            gate_of, frozen, gates = (state_dict.pop(prefix + name).double() for name in older)
+            state_dict[key] = torch.stack([gate_of, frozen.expand_as(gates), gates])
+        state = state_dict.get(key)
+        if state is not None and state.shape[1:] != (self.num_joints,):
+            rest[-1].append(
+                f"expected gates of {self.num_joints} joints, got {state.shape[-1]}: load the "
+                "checkpoint into a layer of as many joints"
+            )
+            state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *rest)
-        for name, value in loaded.items():
-            own = torch.as_tensor(getattr(self, name))
-            if value is not None and value.shape != own.shape:
-                rest[-1].append(
-                    f"expected {prefix}{name} of shape {tuple(own.shape)}, got "
-                    f"{tuple(value.shape)}: load the checkpoint into a layer of as many joints"
-                )
-            elif value is not None:
-                value = value.detach().to(self.joint_logits.device, own.dtype, copy=True)
-                setattr(self, name, bool(value) if name == "frozen" else value)
+        if key in missing:
+            missing.remove(key)
 
 
 def hide_closed(keypoints: Tensor, gates: Tensor) -> Tensor:

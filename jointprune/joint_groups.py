@@ -1,6 +1,6 @@
 """Groups of joints that share a gate."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Set
 
 from jointprune.skeleton import GROUP_OF, JOINT_NAMES
 
@@ -23,7 +23,8 @@ def group_indices(groups: str | Iterable[Hashable] | None, joints: int) -> list[
                 "pass a list with the group of each joint"
             )
         groups = [GROUP_OF[groups][name] for name in JOINT_NAMES]
-    labels = groups if isinstance(groups, Iterable) else []
+    listed = isinstance(groups, Iterable) and not isinstance(groups, (Mapping, Set))
+    labels = groups if listed else []
     # Entries of arrays and tensors are equal to themselves only as Python's own numbers.
     labels = [label.tolist() if hasattr(label, "tolist") else label for label in labels]
     if len(labels) != joints or not all(isinstance(label, Hashable) for label in labels):

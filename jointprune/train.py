@@ -120,7 +120,7 @@ def _machines(options: argparse.Namespace) -> tuple[dict, int]:
         precision = precision_for(options.precision, options.accelerator)
         quiet = {"logger": False, "enable_checkpointing": False}
         processes = lightning.Trainer(**machines, **quiet, precision=precision).world_size
-    except (ImportError, TypeError, ValueError, MisconfigurationException) as error:
+    except (ImportError, RuntimeError, TypeError, ValueError, MisconfigurationException) as error:
         got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in machines.items())
         raise ValueError(
             f"expected machines that Lightning finds here, got {got} --precision "

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         try:
             with _lock_in(left).acquire(blocking=False):
                 shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(left, ignore_errors=True)
         except OSError:  # its process lives, or there are no locks, or it belongs to another user
             pass
     folder, lock = _locked_folder(parent.resolve())
@@ -111,11 +112,15 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+        # Network file systems keep a folder as long as a file in it is open, here the lock.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def held(folder: Path, what: str) -> Iterator[None]:
     """A block in which only this process uses `folder`, made if it is missing; its files stay.
+
+    A folder that the block emptied is removed, also where network file systems kept it till then.
 
     Raises BlockingIOError, which names `what`, while another living process uses the folder. On a
     file system without locks nothing is checked.
@@ -133,6 +138,8 @@ def held(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        with suppress(OSError):  # it holds files, or is gone
+            folder.rmdir()
 
 
 def _lock_in(folder: Path) -> FileLock:

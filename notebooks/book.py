@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from run import NOTEBOOKS, ROOT, build_folder, notebook_paths
+from run import NOTEBOOKS, ROOT, build_folder, check_package, notebook_paths
 
 from jointprune.paper.explorer import page_facts
 from jointprune.paper.plots.hands import HAND_LAYOUT
@@ -116,6 +116,7 @@ def main() -> None:
     parser.add_argument("--dataset", default=DEFAULT_DATASET, help="whose notebooks")
     parser.add_argument("--workspace", default=".", help="build/smoke for a smoke run's")
     options = parser.parse_args()
+    check_package()
     try:
         print(build(Workspace(options.workspace, options.dataset)))
     except (FileNotFoundError, ValueError, RuntimeError) as error:

@@ -32,6 +32,7 @@ from traitlets import default
 
 from jointprune.store import open_dataset
 from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
+from jointprune.workspace import ROOT as PACKAGE_ROOT
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent
@@ -62,6 +63,15 @@ class LocalKernelManager(AsyncKernelManager):
         if len(folder) > LONGEST_TMPDIR:
             folder = "/tmp"
         return f"{folder}/kernel-{uuid.uuid4().hex[:16]}.json"
+
+
+def check_package() -> None:
+    """Exit unless the package is that of this folder; PYTHONPATH may lead to another."""
+    if PACKAGE_ROOT != ROOT:
+        sys.exit(
+            f"expected the package in {ROOT}, got the one in {PACKAGE_ROOT}: run make, or set "
+            f"PYTHONPATH={ROOT}"
+        )
 
 
 def notebook_paths(only: str = "") -> list[Path]:
@@ -206,6 +216,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="", help="in place of the profile's")
     parser.add_argument("--workspace", default="", help="in place of the profile's")
     options = parser.parse_args()
+    check_package()
     try:
         run_all(options.profile, options.only, options.dataset, options.workspace)
     except (ValueError, FileNotFoundError) as error:

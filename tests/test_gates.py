@@ -477,16 +477,54 @@ def test_a_checkpoint_of_older_code_loads():
     layer = JointPruningLayer(3, gate_groups=["a", "b", "a"])
     layer.load_state_dict(old)
     assert layer.kept_joints() == [0, 2]
-    assert list(layer.state_dict()) == list(old)
-    for name, value in layer.state_dict().items():
-        assert torch.equal(value, old[name]) and value.dtype == old[name].dtype
+    assert layer.gate_of.tolist() == [0, 1, 0] and torch.equal(
+        layer.joint_logits.data, torch.tensor([1.0, -1.0])
+    )
     layer.load_state_dict(old | {"frozen": torch.tensor(False)})
     assert not layer.frozen
     old["frozen_gates"][1] = 1.0  # the layer has its own
     assert layer.frozen_gates.tolist() == [1.0, 0.0, 1.0]
-    wrong = old | {"gate_of": torch.tensor([0, 1])}
-    with pytest.raises(RuntimeError, match=r"expected gate_of of shape \(3,\), got \(2,\): load"):
+    wrong = JointPruningLayer(2).state_dict()
+    with pytest.raises(RuntimeError, match=r"expected gates of 3 joints, got 2: load"):
         layer.load_state_dict(wrong)
+
+
+def test_a_model_of_transformers_is_saved_and_loaded_with_its_gates(tmp_path):
+    """`from_pretrained` builds the model without memory and takes known kinds of state alone."""
+    transformers = pytest.importorskip("transformers")
+
+    class Sign(transformers.PreTrainedModel):
+        config_class = transformers.PretrainedConfig
+
+        def __init__(self, config):
+            super().__init__(config)
+            self.pruning = JointPruningLayer(8, gate_groups=[0, 0, 1, 1, 2, 2, 3, 3])
+            self.head = torch.nn.Linear(16, 2)
+            self.post_init()
+
+        def forward(self, poses):
+            return self.head(self.pruning(poses).flatten(2)).mean(1)
+
+    model, poses = Sign(transformers.PretrainedConfig()).eval(), torch.randn(2, 3, 8, 2)
+    for kept in (range(8), [0, 1, 6, 7]):
+        if len(kept) < 8:
+            model.pruning.freeze(kept)
+        model.save_pretrained(tmp_path / "saved")
+        loaded = Sign.from_pretrained(tmp_path / "saved").eval()
+        assert loaded.pruning.kept_joints() == [*kept]
+        assert loaded.pruning.gate_of.tolist() == model.pruning.gate_of.tolist()
+        assert torch.equal(loaded(poses), model(poses))
+
+
+def test_a_layer_that_loads_its_selection_needs_no_gradient():
+    """DDP waits for the gradient of every parameter that wants one."""
+    frozen, other = JointPruningLayer(4), JointPruningLayer(4)
+    frozen.freeze([1, 2])
+    fresh = other.state_dict()
+    other.load_state_dict(frozen.state_dict())
+    assert not other.joint_logits.requires_grad
+    other.load_state_dict(fresh)
+    assert other.joint_logits.requires_grad and not other.frozen
 
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
@@ -519,6 +557,8 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
         ("gate_groups", np.zeros((4, 2)), "flat list of 4 labels, one per joint, got"),
         ("gate_groups", [[0], [0], [1], [1]], "flat list of 4 labels, one per joint, got"),
         ("gate_groups", 3, "flat list of 4 labels, one per joint, got 3"),
+        ("gate_groups", dict.fromkeys("abcd", 0), "flat list of 4 labels, one per joint, got"),
+        ("gate_groups", {0, 1, 2, 3}, "flat list of 4 labels, one per joint, got"),
         ("gate_groups", "finger", "42 joints for gate_groups='finger', got 4: pass a list"),
         ("gate_groups", "thumb", r"one of \['joint', 'finger', .* or a list, got 'thumb'"),
         ("num_joints", 0, "1 to 2147483647 as num_joints, got 0"),

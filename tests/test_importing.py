@@ -396,6 +396,8 @@ def test_a_stray_file_costs_no_other_clip_its_group():
         assert {(c.group, c.label) for c in found if c.label} == {*product("abc", "xy")}
     half = whole | places("abc", "123")  # two depths: neither is astray
     assert all(clip.label for clip in clips_at(half))
+    deeper = places("abc", "xy", "123") | places("d", ["day 1"], "xy", "123")
+    assert {(c.group, c.label) for c in clips_at(deeper)} == {*product("abcd", "xy")}
 
 
 @pytest.mark.parametrize(
@@ -414,6 +416,30 @@ def test_names_before_the_numbers_of_clips_are_groups(pattern):
     split = clips_at({PurePath(side, *name): [Path("x")] for name in names
                       for side in ("train", "test")})  # fmt: skip
     assert {clip.group for clip in split} == {""}  # which may have the same names on both sides
+
+
+def test_odd_names_among_those_of_persons_have_groups_of_their_own():
+    """A guest with one sign, a copy by Windows, a number alone; signs in other letters."""
+    names = [(sign, f"{person}_{word}_{number}") for person in ("ali", "berna", "can")
+             for sign, word in (("İyi", "iyi"), ("çay", "cay")) for number in range(5)]  # fmt: skip
+    names += [("çay", "ali_2 (1)"), ("çay", "guest_1"), ("çay", "7")]
+    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+    groups = {clip.name: clip.group for clip in found}
+    assert set(groups.values()) == {"ali", "berna", "can", "guest", "çay/7"}
+    assert groups["çay/ali_2 (1)"] == "ali"
+
+
+def test_archives_and_signs_that_differ_in_capitals_are_in_the_report(source, workspace):
+    for i in range(3):
+        write_mp_data(source / "Merhaba" / str(i), motion(12, seed=90 + i))
+    for name in ("elif.zip", "more.rar", "day.tar.gz"):
+        (source / name).write_bytes(b"x")
+    report = import_recordings(source, "mine", workspace)[1]
+    assert reasons(report, "unmatched") == dict.fromkeys(
+        ("elif.zip", "more.rar", "day.tar.gz"), "is an archive: unpack it and import again"
+    )
+    assert report["alike"] == [["Merhaba", "merhaba"]]
+    assert "Merhaba and merhaba" in import_summary(report)
 
 
 @pytest.mark.parametrize(

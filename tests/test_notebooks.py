@@ -1,6 +1,7 @@
 """The five notebooks: how they are written, and that they run in the smoke profile."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -49,10 +50,10 @@ def code_cells(stem: str) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(stem).cells if cell.cell_type == "code"]
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess:
+def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
     """Run a file of notebooks/ to its end."""
     command = [sys.executable, str(ROOT / "notebooks" / arguments[0]), *arguments[1:]]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
 
 
 def tree_state() -> dict[str, tuple[int, int]]:
@@ -102,6 +103,14 @@ def test_a_notebook_has_one_parameters_cell_with_every_parameter_of_every_profil
 def test_a_parameter_that_a_notebook_does_not_know_is_refused():
     with pytest.raises(ValueError, match=r"02_baseline.*expected parameters of.*got \['sedes'"):
         run.parameters_for(PATHS["02_baseline"], {"common": {"sedes": 5}})
+
+
+def test_another_folders_package_is_refused(tmp_path):
+    other = tmp_path / "other" / "jointprune"
+    shutil.copytree(ROOT / "jointprune", other, ignore=shutil.ignore_patterns("__pycache__"))
+    done = python("run.py", "default", "--only", "05", PYTHONPATH=str(other.parent))
+    assert done.returncode == 1 and not (other.parent / "executed").exists()
+    assert done.stderr.startswith(f"expected the package in {ROOT}, got the one in {other.parent}")
 
 
 def test_an_unknown_profile_is_refused_with_the_names_of_the_known_ones():

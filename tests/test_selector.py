@@ -155,6 +155,28 @@ def test_the_order_of_an_array_in_memory_makes_no_difference():
     np.testing.assert_array_equal(found.transform(X), same.transform(turned))
 
 
+def test_masked_values_are_missing_values():
+    """pose-format has masked arrays."""
+    X, y = clips()
+    masked = np.ma.array(X, mask=np.zeros(X.shape, bool))
+    masked[::3, 1:3, 5] = np.ma.masked
+    masked.data[::3, 1:3, 5] = 1e6
+    missing = np.where(masked.mask, np.nan, X)
+    found, same = (jp.JointSelector(3, "variance").fit(some, y) for some in (masked, missing))
+    np.testing.assert_array_equal(found.scores_, same.scores_)
+    np.testing.assert_array_equal(found.transform(masked), same.transform(missing))
+
+
+def test_joints_that_are_missing_singly_do_not_hide_their_hand():
+    X, y = clips()
+    whole = jp.JointSelector(3, "variance").fit(X, y).scores_
+    X[:, :, 7] = np.nan  # never seen
+    X[np.random.default_rng(1).random(X.shape[:3]) < 0.3] = np.nan
+    scores = jp.JointSelector(3, "variance").fit(X, y).scores_
+    assert scores[7] == 0 and (np.delete(scores, 7) > 0).all()
+    assert scores.argmax() == whole.argmax() == 5
+
+
 def test_fitting_leaves_torchs_random_state_threads_and_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     threads = torch.get_num_threads()
@@ -230,6 +252,8 @@ def test_wrong_parameters_are_refused_at_fit(message):
 
 
 def test_wrong_arrays_are_refused():
+    with pytest.raises(ValueError, match="expected clips of one length, got several"):
+        jp.JointSelector(3, "variance").fit([np.zeros((4, 42, 2)), np.zeros((5, 42, 2))], "ab")
     X, y = clips()
     found = jp.JointSelector(3, "variance")
     for wrong in (X[0], X[..., :1], X.astype(str), X[:0], X > 0, X[:, :, :, 0]):

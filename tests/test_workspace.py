@@ -3,9 +3,12 @@
 import errno
 import fcntl
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -93,6 +96,26 @@ def test_without_file_locks_nothing_is_removed_and_no_process_is_refused(
     assert len(list(tmp_path.iterdir())) == 1
     with held(tmp_path / "import", "an import"), held(tmp_path / "import", "an import"):
         assert (tmp_path / "import").is_dir()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux")
+def test_nothing_stays_where_a_folder_cannot_go_while_a_file_in_it_is_open(tmp_path, monkeypatch):
+    """As on network file systems."""
+    remove = shutil.rmtree
+
+    def network_rmtree(path, ignore_errors=False):
+        opened = [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
+        remove(path, ignore_errors)
+        if any(file.startswith(str(path)) for file in opened):
+            Path(path).mkdir()
+
+    monkeypatch.setattr(shutil, "rmtree", network_rmtree)
+    with atomic_path(tmp_path / "x") as path:
+        path.write_text("a")
+    with held(tmp_path / "import", "an import"):
+        shutil.rmtree(tmp_path / "import")
+        assert (tmp_path / "import").is_dir()
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
 
 
 def test_one_process_at_a_time_uses_a_folder_and_its_files_stay(tmp_path):

@@ -35,7 +35,8 @@ from jointprune.workspace import Workspace, atomic_path, held
 RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 # Suffixes of files that hold recordings, in this package's layouts or others.
 RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
-              ".webm", ".mkv", ".m4v")  # fmt: skip
+              ".webm", ".mkv", ".m4v", ".h5", ".hdf5", ".mat")  # fmt: skip
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
 
@@ -116,7 +117,8 @@ def import_recordings(
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(scratch)  # only now: an interrupted import continues from it
+        # Only now: an interrupted import continues from it. `held` removes what stays.
+        shutil.rmtree(scratch, ignore_errors=True)
     return data, report
 
 
@@ -225,7 +227,7 @@ def contradicted(table: pd.DataFrame) -> None:
 
 
 def unmatched(source: Path, clips: list[Clip], layout: str) -> list[dict]:
-    """Files that hold recordings but belong to no clip, and empty folders, with the reason."""
+    """Files that may hold recordings but belong to no clip, and empty folders, with the reason."""
     used, astray = {str(file) for clip in clips for file in clip.files}, {}
     for folder, inner, names in os.walk(source):
         inner[:] = in_order(name for name in inner if name[0] != ".")
@@ -234,6 +236,8 @@ def unmatched(source: Path, clips: list[Clip], layout: str) -> list[dict]:
         for file in (Path(folder, name) for name in in_order(names) if name[0] != "."):
             if file.suffix.lower() in RECORDINGS and str(file) not in used:
                 astray[file] = f"is not where the layout {layout} expects recordings"
+            if file.suffix.lower() in ARCHIVES:
+                astray[file] = "is an archive: unpack it and import again"
     return [
         {"source_file": nfc(str(path.relative_to(source))), "reason": reason}
         for path, reason in astray.items()

@@ -1,13 +1,13 @@
 """What an import found, changed and left out: `report.json` in the folder of its data set."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order, nfc
+from jointprune.importing.layouts.clips import DOTLESS_I, Clip, in_order, nfc
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -41,6 +41,10 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         of_class = kept.groupby("label")["group"].nunique()
         unseen = of_class.index[of_class == 1]
 
+    alike = defaultdict(list)
+    for name in data.classes:
+        alike[name.replace(DOTLESS_I, "i").replace("İ", "i").casefold()].append(name)
+
     def files(which: pd.Series) -> list[str]:
         return kept.loc[which, "source_file"].tolist()
 
@@ -50,6 +54,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "classes": len(data.classes),
         "class_names": list(data.classes),
         "group_names": in_order(set(kept["group"])),
+        "alike": [names for names in alike.values() if len(names) > 1],
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
@@ -80,8 +85,8 @@ def import_summary(report: dict) -> str:
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
-        f"signs: {_some(report['class_names'])}",
-        f"{report['groups_by']}s: {_some(report['group_names'])}",
+        f"signs: {_some(report.get('class_names', []))}",  # not in reports of older code
+        f"{report['groups_by']}s: {_some(report.get('group_names', []))}",
         f"frames without a hand: {missing}",
     ]
     if versions := report.get("mediapipe"):
@@ -108,6 +113,9 @@ def import_summary(report: dict) -> str:
     lists = {
         "left out": rejected,
         "not read, as they belong to no clip": unmatched,
+        "SIGNS THAT DIFFER IN CAPITALS ALONE, taken as different": [
+            " and ".join(names) for names in report.get("alike", [])
+        ],
         "labels without a recording": report["labels_unused"],
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],

@@ -78,19 +78,26 @@ published_multilingual = _in_order(PUBLISHED["multilingual"])
 
 
 def variance(data, train_clips, seed, k, config, workspace) -> np.ndarray:
-    """Variance of each joint about its hand's mean, over the frames of the training clips."""
+    """Variance of each joint about the mean of its hand's joints, over the training clips' frames.
+
+    Where single joints are not present, mean and variance are those of the others.
+    """
     scores, hand_of = np.zeros(len(data.joints)), hand_index(data.joints)
     for h in np.unique(hand_of):
         mine = np.flatnonzero(hand_of == h)
         moments = StandardScaler()
         for start in range(0, len(train_clips), READ_AT_ONCE):
             clips = train_clips[start : start + READ_AT_ONCE]
-            seen = data.present[clips][:, :, mine].all(-1)
+            present = data.present[clips][:, :, mine]
+            seen = present.any(-1)
             hand = data.poses[clips][:, :, mine][seen].astype(float)  # (frames, joints, coords)
+            hand[~present[seen]] = np.nan
             if len(hand):
-                moments.partial_fit((hand - hand.mean(1, keepdims=True)).reshape(len(hand), -1))
+                moved = hand - np.nanmean(hand, axis=1, keepdims=True)
+                with np.errstate(invalid="ignore"):  # of joints that were never seen
+                    moments.partial_fit(moved.reshape(len(hand), -1))  # which leaves NaN out
         if hasattr(moments, "var_"):  # the hand was seen
-            scores[mine] = moments.var_.reshape(len(mine), -1).sum(1)
+            scores[mine] = np.nan_to_num(moments.var_).reshape(len(mine), -1).sum(1)
     return scores
 
 

@@ -152,8 +152,15 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
 
 
 def _clips(X) -> np.ndarray:
-    """X as an array of numbers with four dimensions; ValueError for anything else."""
-    X = np.asarray(X)
+    """X as an array of numbers with four dimensions, NaN where it is masked; else ValueError."""
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(float).filled(np.nan)
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(
+            "expected clips of one length, got several: fill the ends of shorter ones with NaN"
+        ) from error
     if X.ndim != 4 or X.dtype.kind not in "iuf" or X.shape[3] not in (2, 3) or 0 in X.shape:
         raise ValueError(
             "expected numbers of shape (clips, frames, joints, coordinates), with 2 or 3 "

@@ -3,6 +3,7 @@
 project = html_title = "jointprune"
 extensions = ["myst_nb"]
 exclude_patterns = ["results.md"]  # included by index.md
+myst_heading_anchors = 3  # for the links of claims.md
 suppress_warnings = ["mystnb.unknown_mime_type"]
 nb_execution_mode = "off"  # pages show the notebooks as papermill ran them
 nb_ipywidgets_js = {}  # no page asks another host for a script

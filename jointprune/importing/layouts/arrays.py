@@ -48,7 +48,7 @@ def find(source: Path) -> list[Clip]:
     paths = files_below(source, ".npy")
     shapes = some_shapes(paths)
     if not any(map(is_clip, shapes)):
-        if any(len(shape) > 1 and SAM_SLR_PACKED in shape for shape in shapes):
+        if any(len(shape) > 2 and SAM_SLR_PACKED in shape[1:] for shape in shapes):
             raise NotThisLayout(
                 f"expected all points of a hand, got {SAM_SLR_PACKED} of the body and hands, the "
                 "packed form of SAM-SLR, which leaves joints out: use its arrays of 133 points"

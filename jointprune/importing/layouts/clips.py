@@ -29,6 +29,7 @@ BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", 
 # Ends of the names of files made from a video, which the video's own name does not have.
 MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
+DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
@@ -115,8 +116,8 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     a sign is below. A sign may also be called "train". The group is that of the first folders above
     the signs that differ, if at least half of the signs are found in several of them: else they are
     kinds of signs. Without such folders and splits it is the name before a clip's number ("ali" in
-    "ali_3"), if there are several and each is found in at least half of the signs. Where nearly all
-    clips lie at one depth, those at another have no label.
+    "ali_3"), if nearly all clips have one of several that are found in at least half of the signs.
+    Where nearly all clips lie at one depth, those at another have no label.
     """
     depths = Counter(len(place.parts) for place in places)
     depth, count = depths.most_common(1)[0]
@@ -161,9 +162,7 @@ def _with_groups(clips: list[Clip], start: int) -> list[Clip]:
     """The clips with their group, by a folder from level `start` to the signs or by their names."""
     labelled = [clip for clip in clips if clip.label]
     above = [clip.name.split("/")[start:-2] for clip in labelled]
-    if len({len(folders) for folders in above}) != 1:
-        return clips
-    for level in zip(*above, strict=True):
+    for level in zip(*above, strict=False):  # the levels that all have
         found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
         per_sign = Counter(label for label, _ in found)
         if len(set(level)) > 1 and 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign):
@@ -173,8 +172,11 @@ def _with_groups(clips: list[Clip], start: int) -> list[Clip]:
     level = [_before_number(clip) for clip in labelled]
     found = {(clip.label, name) for clip, name in zip(labelled, level, strict=True)}
     per_name, signs = Counter(name for _, name in found), len({label for label, _ in found})
-    if all(level) and len(per_name) >= FEWEST_NAMES and 2 * min(per_name.values()) >= signs:
-        return _grouped(clips, labelled, level)
+    often = {name for name, count in per_name.items() if name and 2 * count >= signs}
+    named = sum(name in often for name in level)
+    if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(labelled):
+        own = [name or clip.name for clip, name in zip(labelled, level, strict=True)]
+        return _grouped(clips, labelled, own)
     return clips
 
 
@@ -185,13 +187,19 @@ def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> 
 
 def _before_number(clip: Clip) -> str:
     """A clip's own name without its number and its sign: "ali" of "ali_hello_03"."""
-    name = re.sub(r"[\W_]*\d*$", "", clip.name.rsplit("/", 1)[-1])
-    words = re.split(r"[\W_]+", name)
-    sign = re.split(r"[\W_]+", clip.label)
+    name = re.sub(r"( \(\d+\)| - Copy)$", "", clip.name.rsplit("/", 1)[-1])  # Windows' copies
+    name = re.sub(r"[\W_]*\d*$", "", name)
+    words, sign = re.split(r"[\W_]+", name), re.split(r"[\W_]+", clip.label)
     for i in range(len(words) - len(sign) + 1):
-        if [word.casefold() for word in words[i : i + len(sign)]] == [s.casefold() for s in sign]:
+        if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
             return "_".join(words[:i] + words[i + len(sign) :])
     return name
+
+
+def plain(word: str) -> str:
+    """A word in small letters without accents and with the i's dot: "istanbul" of "İSTANBUL"."""
+    letters = unicodedata.normalize("NFKD", word.casefold().replace(DOTLESS_I, "i"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
