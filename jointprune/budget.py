@@ -194,11 +194,12 @@ class JointBudget:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict`; ValueError if it kept another number of joints."""
-        if state["keep"] != self.keep:
+        """Continue from `state_dict`; ValueError if it kept another number or has other gates."""
+        gates = len(self._scores)
+        if (state["keep"], len(state["scores"])) != (self.keep, gates):
             raise ValueError(
-                f"expected the state of a budget of {self.keep} joints, got one of "
-                f"{state['keep']}: resume with the same keep"
+                f"expected the state of a budget of {self.keep} joints and {gates} gates, got "
+                f"{state['keep']} and {len(state['scores'])}: resume with the same keep and layer"
             )
         self.progress, self.multiplier = state["progress"], state["multiplier"]
         with torch.no_grad():

@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from zipfile import is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,8 @@ from jointprune.runs import Run, Trial, joint_indices, trained_file
 from jointprune.workspace import Workspace
 
 # Raised for a file that torch did not write, and for content that is not a model's.
-FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
+FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
+           BadZipFile)  # fmt: skip
 
 
 @torch.no_grad()
@@ -70,6 +71,9 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
     if not is_zipfile(checkpoint):  # torch would try its older formats, with warnings
         raise foreign
     try:
+        with ZipFile(checkpoint) as archive:
+            if archive.testzip():  # torch does not compare checksums
+                raise foreign
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
     except FOREIGN as error:  # torch's own messages are pages long

@@ -395,7 +395,7 @@ def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
     counts = [len(joints) for joints in course]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] == counts[11] > counts[-1] == KEEP
-    with pytest.raises(ValueError, match="budget of 2 joints, got one of 3: resume with"):
+    with pytest.raises(ValueError, match="budget of 2 joints and 8 gates, got 3 and 8: resume with"):
         fit(Stranger(), keep=2, resume=file)
     trainer_of(Watch(file, 12)).fit(Stranger(), batches())
     with pytest.raises(ValueError, match="expected the checkpoint of a training with PruneJoints"):
@@ -434,6 +434,17 @@ def test_a_layer_that_other_code_freezes_during_training_is_not_changed():
     with pytest.raises(RuntimeError, match="frozen by other code"):
         budget.step()
     assert layer.kept_joints() == [0, 1]
+
+
+@pytest.mark.parametrize(("joints", "keep"), [(JOINTS, KEEP - 1), (JOINTS + 1, KEEP)])
+def test_a_state_of_another_budget_is_refused_and_changes_nothing(joints, keep):
+    other = jp.JointBudget(jp.JointPruningLayer(joints), keep, steps=4)
+    other.penalty().backward()
+    other.step()
+    budget = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=4)
+    with pytest.raises(ValueError, match=f"budget of {KEEP} joints and {JOINTS} gates, got"):
+        budget.load_state_dict(other.state_dict())
+    assert budget.progress == 0
 
 
 def test_a_finished_state_freezes_the_layer_it_is_loaded_for():

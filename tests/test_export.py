@@ -323,6 +323,14 @@ def test_other_files_are_refused_in_one_line(content, tmp_path, capsys):
     )
 
 
+def test_a_checkpoint_with_one_damaged_byte_is_refused(checkpoint, tmp_path, capsys):
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1  # of a weight
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(content)
+    assert "not a model of this package, or damaged" in refused(capsys, damaged, "few")
+
+
 def test_a_model_of_another_version_is_refused_in_one_line(checkpoint, tmp_path, capsys):
     """Of one more hyperparameter, of fewer weights."""
     more, fewer = (torch.load(checkpoint, weights_only=True) for _ in range(2))
