@@ -395,7 +395,8 @@ def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
     counts = [len(joints) for joints in course]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] == counts[11] > counts[-1] == KEEP
-    with pytest.raises(ValueError, match="budget of 2 joints and 8 gates, got 3 and 8: resume with"):
+    message = "budget of 2 joints and 8 gates, got 3 and 8: resume with"
+    with pytest.raises(ValueError, match=message):
         fit(Stranger(), keep=2, resume=file)
     trainer_of(Watch(file, 12)).fit(Stranger(), batches())
     with pytest.raises(ValueError, match="expected the checkpoint of a training with PruneJoints"):
