@@ -308,7 +308,8 @@ def test_imported_recordings_go_through_the_same_five_and_shuffled_labels_are_re
     works = [value.value for key, value in numbers.items() if key.endswith((".works", ".passes"))]
     assert len(works) > 8 and not any(works)
     assert verdicts["control"] != "opposite established"
-    said = "\n".join([*re.findall(r"\*\*(.*)\*\*", claims), report.headline(results)])
+    sentences = re.findall(r"^- (.*) \(\[", claims, re.MULTILINE)
+    said = "\n".join([*sentences, report.headline(results)])
     assert not re.search("suffice|falls by|margin is established", said)
     assert said.count("No smaller number of joints is reported: ") == 2 * 2  # claims and README
     assert "no K* is reported for them" in said
