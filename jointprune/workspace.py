@@ -101,7 +101,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         try:
             with _lock_in(left).acquire(blocking=False):
                 shutil.rmtree(left, ignore_errors=True)
-            shutil.rmtree(left, ignore_errors=True)
+            _remove_emptied(left)
         except OSError:  # its process lives, or there are no locks, or it belongs to another user
             pass
     folder, lock = _locked_folder(parent.resolve())
@@ -112,8 +112,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-        # Network file systems keep a folder as long as a file in it is open, here the lock.
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_emptied(folder)
 
 
 @contextmanager
@@ -138,8 +137,16 @@ def held(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        with suppress(OSError):  # it holds files, or is gone
-            folder.rmdir()
+        _remove_emptied(folder)
+
+
+def _remove_emptied(folder: Path) -> None:
+    """Remove a folder that network file systems kept, as the lock in it was open.
+
+    It stays if it holds a file, which may be the lock of a process that just took it.
+    """
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _lock_in(folder: Path) -> FileLock:

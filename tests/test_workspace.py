@@ -34,6 +34,17 @@ with scratch_folder(Path(sys.argv[1])) as folder:
 """
 
 
+SEVERAL = """
+import sys
+from pathlib import Path
+from jointprune.workspace import scratch_folder
+for _ in range(200):
+    with scratch_folder(Path(sys.argv[1])) as folder:
+        for name in "abc":
+            (folder / name).write_text("x")
+"""
+
+
 def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(tmp_path):
     path = tmp_path / "facts.txt"
     path.write_text("old")
@@ -77,6 +88,15 @@ def test_the_scratch_folder_of_a_killed_process_is_removed_by_the_next(tmp_path,
     assert (left / "new" / "half").is_file()
     with scratch_folder(tmp_path) as folder:
         assert list(tmp_path.iterdir()) == [folder.parent]
+
+
+def test_processes_that_make_scratch_folders_at_once_leave_each_others_alone(tmp_path):
+    """Each removes what killed ones left, and may meet a folder whose lock is not taken yet."""
+    command = [sys.executable, "-c", SEVERAL, str(tmp_path)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    said = [process.communicate()[1].decode() for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_scratch_folder_of_a_living_process_stays(tmp_path, holder):
