@@ -4,7 +4,6 @@ import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -17,11 +16,10 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.runs import Run, Trial, joint_indices, trained_file
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, damage
 
 # Raised for a file that torch did not write, and for content that is not a model's.
-FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
-           BadZipFile)  # fmt: skip
+FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
 
 
 @torch.no_grad()
@@ -68,12 +66,9 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
     if not checkpoint.is_file():
         raise FileNotFoundError(refusal.format("no such file"))
     foreign = ValueError(refusal.format("not a model of this package, or damaged"))
-    if not is_zipfile(checkpoint):  # torch would try its older formats, with warnings
-        raise foreign
     try:
-        with ZipFile(checkpoint) as archive:
-            if archive.testzip():  # torch does not compare checksums
-                raise foreign
+        if damage(checkpoint):  # also of a file that is no zip: torch would try its older formats
+            raise foreign
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
     except FOREIGN as error:  # torch's own messages are pages long

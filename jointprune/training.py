@@ -4,7 +4,6 @@ import json
 import logging
 import time
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -24,7 +23,14 @@ from jointprune.parallel import on_every_core
 from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.runs import CONTRACT, Run, joint_indices
-from jointprune.workspace import Workspace, atomic_path, file_sha256, scratch_folder, sync
+from jointprune.workspace import (
+    Workspace,
+    atomic_path,
+    damage,
+    file_sha256,
+    scratch_folder,
+    sync,
+)
 
 SAVE_EVERY = 300  # seconds between two checkpoints, at least; short trainings save none
 
@@ -297,12 +303,7 @@ class TrainingState(lightning.Callback):
 
 def check_whole(checkpoint: Path) -> None:
     """Raise OSError if a checkpoint is damaged; torch itself does not compare checksums."""
-    try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            broken = archive.testzip()
-    except zipfile.BadZipFile as error:
-        broken = str(error)
-    if broken:
+    if broken := damage(checkpoint):
         raise OSError(
             f"{checkpoint}: expected the checkpoint of an interrupted training, got a damaged file "
             f"({broken}): remove it and give the same command again, which starts anew"

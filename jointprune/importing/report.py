@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import DOTLESS_I, Clip, in_order, nfc
+from jointprune.importing.layouts.clips import Clip, in_order, nfc, small
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -43,7 +43,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
 
     alike = defaultdict(list)
     for name in data.classes:
-        alike[name.replace(DOTLESS_I, "i").replace("İ", "i").casefold()].append(name)
+        alike[small(name)].append(name)
 
     def files(which: pd.Series) -> list[str]:
         return kept.loc[which, "source_file"].tolist()

@@ -127,10 +127,10 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     named = {split_of(PurePath(*place.parts[whole:])) for place in inner}
     above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
     splits = bool(inner) and ("" not in named or (above and {"train", "test"} <= named))
-    clips = named_once(_clip_at(p, files, whole, splits) for p, files in places.items())
-    names = {nfc(bare(place.as_posix())) for place in astray}
-    clips = [clip._replace(label="") if clip.name in names else clip for clip in clips]
-    return _with_groups(clips, whole + splits)
+    clips = {place: _clip_at(place, files, whole, splits) for place, files in places.items()}
+    for place in astray:
+        clips[place] = clips[place]._replace(label="")
+    return _with_groups(named_once(clips.values()), whole + splits)
 
 
 def _folders_of_all(places: Sequence[PurePath]) -> int:
@@ -196,9 +196,14 @@ def _before_number(clip: Clip) -> str:
     return name
 
 
+def small(word: str) -> str:
+    """A word in small letters, every i with its dot, so that Turkish capitals are like others."""
+    return word.replace(DOTLESS_I, "i").replace("İ", "i").casefold()
+
+
 def plain(word: str) -> str:
-    """A word in small letters without accents and with the i's dot: "istanbul" of "İSTANBUL"."""
-    letters = unicodedata.normalize("NFKD", word.casefold().replace(DOTLESS_I, "i"))
+    """A word in small letters without accents: "istanbul" of "İSTANBUL"."""
+    letters = unicodedata.normalize("NFKD", small(word))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 

@@ -99,7 +99,6 @@ def _frames(clip: Clip) -> np.ndarray:
                 f"{path}: expected a vector of {WIDTHS} values, got {frame.shape}: extract it again"
             )
         frames.append(frame.ravel())
-    for path, frame in zip(clip.files, frames, strict=True):
         if frame.size != frames[0].size:
             raise ValueError(
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "
