@@ -79,7 +79,7 @@ test: data ## ruff and pytest in two processes, with the five notebooks in the s
 newer: data ## the package's own tests with the newest libraries on another Python, NEWER=python3.13
 	@$(NEWER) -m venv --clear build/newer
 	@build/newer/bin/python -m pip install $(QUIET) uv
-	@build/newer/bin/uv pip install --quiet --python build/newer/bin/python -e '.[dev,bert,book,cluster,export]'
+	@build/newer/bin/uv pip install --quiet --python build/newer/bin/python -e '.[paper,dev,bert,book,cluster,export]'
 	@OMP_NUM_THREADS=1 build/newer/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' \
 	  -o filterwarnings=default --disable-warnings
 
@@ -119,7 +119,7 @@ bench: data ## speed and memory as ratios to a peer, to the machine's own limit,
 course: data ## prune other people's classifiers, as examples/ do, and measure it (an hour)
 	@$(PY) benchmarks/course.py
 
-torture: data ## kill smoke runs, fill disks and damage files: is anything lost? (20 minutes)
+torture: data ## kill smoke runs, fill disks and damage files: is anything lost? (16 minutes)
 	@$(PY) benchmarks/torture
 
 clean: ## remove build/ and caches; with RUNS=yes the trained runs too

@@ -156,6 +156,7 @@ def summary(rows: list[dict]) -> list[dict]:
             "closed_low": np.min([cell["closed"]["low"] for cell in cells], 0).tolist(),
             "closed_high": np.max([cell["closed"]["high"] for cell in cells], 0).tolist(),
             "accuracy_without": without.mean(),
+            "settings_without": [without.mean(1).min(), without.mean(1).max()],
             "accuracy_with": pruned.mean(),
             "change": change.mean(),
             "worst_setting": change.mean(1).min(),
@@ -168,7 +169,7 @@ def summary(rows: list[dict]) -> list[dict]:
 def in_words(table: list[dict]) -> str:
     """The README's block: a table in Markdown, a row for each data set and K."""
     rows = [("data set", "joints kept", *(f"closed after {epoch}" for epoch in REPORTED),
-             "accuracy without layer", "change, points", "worst setting",
+             "accuracy without layer (settings)", "change, points", "worst setting",
              "within 2 points")]  # fmt: skip
     for row in table:
         closed = [
@@ -177,7 +178,9 @@ def in_words(table: list[dict]) -> str:
         ]
         rows.append((
             NAMES[row["dataset"]], f"{row['keep']} of 42", *closed,
-            f"{100 * row['accuracy_without']:.1f} %", f"{row['change']:+.1f}",
+            "{:.1f} % ({:.0f} to {:.0f})".format(
+                *(100 * np.array([row["accuracy_without"], *row["settings_without"]]))),
+            f"{row['change']:+.1f}",
             f"{row['worst_setting']:+.1f}",
             f"{row['settings_within_2_points']} of {row['settings']} settings",
         ))  # fmt: skip

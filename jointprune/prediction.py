@@ -91,6 +91,8 @@ def check_fits(model: SignClassificationLightning, data: SignDataset) -> None:
         without = f", without {unknown[:3]}" if unknown else ""
         if other := sorted(set(classes) ^ set(data.classes)):
             without += f", with {other[:5]} in one of the two alone"
+        elif classes != list(data.classes):
+            without += f", in another order, from {data.classes[0]!r} on"
         raise ValueError(
             f"expected a data set of {expected[0]} classes in {expected[1]} coordinates with the "
             f"model's joints, got {name!r} of {got[0]} in {got[1]}{without}: name the one of the "

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+# The repository; for a copy of the package that is installed elsewhere, the current folder.
 ROOT = Path(__file__).resolve().parents[1]
+if not (ROOT / "pyproject.toml").is_file():
+    ROOT = Path.cwd()
 
 # The data set of the paper's results; results of another data set are in folders of its name.
 DEFAULT_DATASET = "fingerspelling"
@@ -30,7 +33,8 @@ class Workspace:
     Parameters
     ----------
     root : str
-        The folder that holds `data/` and `figures/`, relative to the repository or absolute.
+        The folder that holds `data/` and `figures/`: absolute, or relative to the repository (to
+        the current folder, where the package is installed without it).
     dataset : str
         The data set that `results` and `figures` belong to.
     """

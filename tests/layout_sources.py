@@ -195,6 +195,9 @@ WRITERS = {
     "arrays of hands without depth, as 126": lambda s, m: write(
         s / "hello" / "1.npy", vectors(m, 126).reshape(-1, 42, 3)[..., :2]
     ),
+    "arrays of values without depth, as 126": lambda s, m: write(
+        s / "hello" / "1.npy", vectors(m, 126).reshape(-1, 42, 3)[..., :2].reshape(-1, 84)
+    ),
     "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),

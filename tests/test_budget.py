@@ -6,6 +6,7 @@ from functools import partial
 import lightning
 import numpy as np
 import pytest
+import pytorch_lightning
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 from strangers import (
@@ -86,6 +87,30 @@ def test_open_joints_fall_in_a_straight_line_to_exactly_k_whatever_trains(module
     assert_course(fit(stranger, batches(*loader), **trainer))
     assert stranger.pruning.frozen
     assert sorted(stranger.pruning.gates().tolist()) == [0.0] * (JOINTS - KEEP) + [1.0] * KEEP
+
+
+def test_modules_of_pytorch_lightning_are_pruned_too():
+    """The same code under its old name, whose classes are others."""
+
+    class Module(pytorch_lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.inner = Stranger()
+
+        def training_step(self, batch, _):
+            return self.inner.training_step(batch, _)
+
+        def configure_optimizers(self):
+            return self.inner.configure_optimizers()
+
+    other, callbacks = Module(), [watch := Watch(), jp.PruneJoints(KEEP)]
+    other.pruning = other.inner.pruning  # where `Watch` looks
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    trainer = pytorch_lightning.Trainer(
+        max_epochs=2, accelerator="cpu", callbacks=callbacks, **quiet
+    )
+    trainer.fit(other, batches())
+    assert watch.open == fit(Stranger())
 
 
 @pytest.mark.parametrize(("number", "accumulate"), [(12, 3), (11, 4), (5, 4)])

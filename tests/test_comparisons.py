@@ -308,20 +308,37 @@ def test_the_detectable_loss_is_two_and_a_half_standard_errors():
     assert step["detectable"] == pytest.approx((1.6449 + 0.8416) * error, rel=0.03)
 
 
-@pytest.mark.parametrize("error", [0.004, 0.008, 0.016])
-def test_the_power_is_how_often_simulated_steps_of_this_error_pass(error):
-    """16 groups of equal size; of the margin itself 5 % pass, whatever the error."""
-    noise = np.random.default_rng(9).normal(0, 4 * error, (1000, 16))
-    sizes = np.full(16, 1200.0)
+@pytest.mark.parametrize(
+    ("error", "groups"), [(0.004, 16), (0.008, 16), (0.016, 16), (0.004, 5), (0.008, 5)]
+)
+def test_the_power_is_how_often_simulated_steps_of_this_error_pass(error, groups):
+    """Groups of equal size; of the margin itself 5 % pass, whatever the error (of five, 1/32)."""
+    noise = np.random.default_rng(9).normal(0, groups**0.5 * error, (1000, groups))
+    sizes = np.full(groups, 1200.0)
+    of_bootstrap = error * (1 - 1 / groups) ** 0.5  # on average
     for margin, loss in ((0.02, 0), (0.02, 1), (0.01, 0), (0.01, 1)):
         sums = np.round(1200 * (noise - loss / 100))
-        once = np.ones((1, 16))
+        once = np.ones((1, groups))
         passing = np.mean([noninferior(whole_steps(s, sizes, margin), once) for s in sums])
-        power = _power(error, 16, margin)[f"power_at_{loss}"]
-        assert power == pytest.approx(passing, abs=0.05)
-    assert power == pytest.approx(0.05)
+        power = _power(of_bootstrap, groups, margin)[f"power_at_{loss}"]
+        assert power == pytest.approx(passing, abs=0.04)
+    assert power == pytest.approx(0.05 if groups > 5 else 1 / 32)
     # 2^-4 is above 5 %: no step passes with four groups, whatever its bound.
     assert _power(error, 4, 0.02)["power_at_0"] == 0 < _power(error, 5, 0.02)["power_at_0"]
+
+
+def test_groups_that_weigh_alike_are_compared_by_their_own_means():
+    """Twelve clips lose 1 in 12, 48 clips none: 1 in 60 of all clips, 1 in 24 of both groups."""
+    clips = [("a", 12), ("b", 48)]
+    table = pd.DataFrame(
+        {"method": method, "k": k, "regime": "retrained", "fold": 0, "seed": 0, "group": group,
+         "clip": f"{group}{i}", "label": "x", "p_predicted": 1.0,
+         "predicted": "y" if (method, group, i) == ("learned", "a", 0) else "x"}
+        for method, k in (("learned", 12), ("full", 42)) for group, n in clips for i in range(n)
+    )  # fmt: skip
+    (step,) = k_star(table, (12,), 0.02)["steps"]
+    assert step["difference"] == pytest.approx(-1 / 60)
+    assert step["equal_groups"] == pytest.approx(-1 / 24)
 
 
 def test_groups_that_are_all_alike_leave_no_doubt():

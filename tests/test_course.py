@@ -28,6 +28,7 @@ def test_the_summary_compares_each_setting_with_the_same_one_without_a_layer():
     (row,) = course.summary(cells)
     assert (row["closed_low"][2], row["closed_high"][2]) == (0.2, 0.3)
     assert row["accuracy_without"] == pytest.approx(0.65)
+    assert row["settings_without"] == pytest.approx([0.5, 0.8])
     assert row["change"] == pytest.approx(0)
     assert row["worst_setting"] == pytest.approx(-5)
     assert (row["settings_within_2_points"], row["settings"]) == (1, 2)

@@ -67,6 +67,8 @@ def test_what_cannot_be_tested_is_refused_with_the_reason(
     classes = ("hello", "maybe", "no", "thanks")
     other = save_dataset(tmp_path / "other", **toy | {"clips": clips, "classes": classes})
     assert "with ['maybe', 'yes'] in one of the two alone" in refused(capsys, checkpoint, other)
+    turned = save_dataset(tmp_path / "turned", **toy | {"classes": toy_dataset.classes[::-1]})
+    assert "in another order, from 'yes' on: name the one" in refused(capsys, checkpoint, turned)
     fewer = {key: toy[key][:, :, 1:] for key in ("poses", "present")}
     joints = toy["joints"][1:]
     fewer = save_dataset(tmp_path / "fewer", **toy | fewer | {"joints": joints})

@@ -387,6 +387,25 @@ def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
     assert {clip.name.count("/") for clip in found} == {5}
 
 
+@pytest.mark.parametrize(
+    "people", [["signer1", "signer02"], ["P1", "P2"], ["Session 1", "session_2"]]
+)
+def test_folders_called_person_by_number_are_groups_below_signs_too(people):
+    expected = {*product(people, ("su", "iyi"))}
+    for order in ([people, ("su", "iyi"), "12"], [("su", "iyi"), people, "12"]):
+        for parts in (order, [["data"], *order], [("train", "test"), *order]):
+            found = clips_at(places(*parts))
+            assert {(clip.group, clip.label) for clip in found} == expected
+
+
+def test_signs_called_as_persons_stay_signs():
+    people = ["p1", "p2"]
+    for parts in ([people, "12"], [["data"], people, "12"], [("train", "test"), people, "12"]):
+        assert {clip.label for clip in clips_at(places(*parts))} == {*people}
+    both = clips_at(places(["user1", "user2"], people, "12"))
+    assert {(c.group, c.label) for c in both} == {*product(["user1", "user2"], people)}
+
+
 def test_a_stray_file_costs_no_other_clip_its_group():
     """It has no label, and the report names it."""
     whole = places("abc", "xy", "123")

@@ -207,6 +207,27 @@ def test_frames_that_do_not_belong_together_are_refused(tmp_path, motion):
         mp_data.read(sequence(tmp_path / "c", np.zeros((2, 126)), ["1", "01"]))
 
 
+@pytest.mark.parametrize("shape", [(63,), (21, 3), (42,), (21, 2)])
+def test_one_hand_of_each_frame_is_read_as_the_right_one(tmp_path, motion, shape):
+    size = shape[-1] if len(shape) > 1 else shape[0] // 21
+    hand = motion.filled(0)[0][:, 21:, :size].reshape(FRAMES, *shape)
+    write(tmp_path / "arrays" / "hello" / "1.npy", hand)
+    write_frames(tmp_path / "mp-data" / "hello" / "1", hand)
+    for layout in ("arrays", "mp-data"):
+        name, (clip,) = recognise(tmp_path / layout)
+        raw = LAYOUTS[name].read(clip)
+        seen = motion.seen & (np.arange(42) >= 21)
+        assert name == layout
+        np.testing.assert_array_equal(raw.hands[seen, :size], motion.hands[seen, :size])
+        np.testing.assert_array_equal(hands_seen(raw.hands[..., :2]), seen[:, ::21])
+
+
+def test_two_hands_of_one_frame_are_no_clip_of_one_hand(tmp_path, motion):
+    hands = vectors(motion, 126).reshape(FRAMES, 2, 21, 3)
+    write_frames(tmp_path / "hello" / "1", hands)
+    assert recognise(tmp_path)[0] == "mp-data"
+
+
 # arrays
 
 
@@ -217,7 +238,7 @@ def read_array(folder, values):
 def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, motion):
     for shape in ((6, 543), (6, 543, 5), (6, 553, 3)):
         with pytest.raises(
-            ValueError, match=r"expected an array \(frames, 543 or 133, 2 to 4\), frames of 1662"
+            ValueError, match=r"expected an array \(frames, 543 or 133, 2 to 4\) or frames of 1662"
         ):
             read_array(tmp_path, np.zeros(shape))
     for row, value in ((540, 1e300), (468 + 11, np.inf)):  # of a hand, of the body

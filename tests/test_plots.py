@@ -207,7 +207,10 @@ def test_the_band_of_stability_is_the_range_of_draws_matched_by_hand(facts):
 def test_filled_marks_are_the_changes_that_remain_after_holms_correction():
     rows = [{"name": name, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": p}
             for name, p in (("A", 0.01), ("B", 0.5), ("C", 0.04))]  # fmt: skip
-    filled, hollow = plots.plot_changes({"class": rows, "group": rows}).axes[1].containers
+    untested = [{key: row[key] for key in row if key != "p_holm"} for row in rows]
+    axes = plots.plot_changes({"class": rows, "group": untested}).axes
+    assert [*axes[0].containers[-1][0].get_xdata()] == [0, 1, 2]
+    filled, hollow = axes[1].containers
     assert list(filled[0].get_xdata()) == [0, 2]
     assert list(hollow[0].get_xdata()) == [1]
     assert hollow[0].get_markerfacecolor() == "white" != filled[0].get_markerfacecolor()

@@ -1,6 +1,7 @@
 """The project as a whole: commands, the lock file, the order of imports, the package's map."""
 
 import ast
+import contextlib
 import graphlib
 import json
 import os
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,60 @@ def test_the_lock_pins_torch_and_satisfies_what_the_package_declares():
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     declared = [Requirement(line) for group in groups for line in group]
     assert [str(r) for r in declared if locked()[normalised(r.name)] not in r.specifier] == []
+
+
+def packages(path: Path, owners: Mapping[str, list[str]]) -> set[str]:
+    """The distributions whose modules a file imports, anywhere in it; `owners` of all modules."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    first = {name.split(".")[0] for name in names} - {"jointprune"} - sys.stdlib_module_names
+    return {normalised(owner) for name in first for owner in owners.get(name, [name])}
+
+
+def with_what_they_need(names: set[str]) -> set[str]:
+    """Distributions with all that pip installs for them."""
+    found, ahead = set(), {normalised(name) for name in names}
+    while ahead:
+        found.add(name := ahead.pop())
+        with contextlib.suppress(PackageNotFoundError):
+            needs = map(Requirement, requires(name) or ())
+            needs = (r for r in needs if not r.marker or r.marker.evaluate({"extra": ""}))
+            ahead |= {normalised(r.name) for r in needs} - found
+    return found
+
+
+def test_the_core_needs_no_package_that_only_the_notebooks_need():
+    """Whoever wants the layer installs what `pip install .` installs, without Jupyter."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    of_part = {"core": "cluster", "paper": "paper", "importing": "extract", "export": "export"}
+    declared = {
+        part: with_what_they_need(
+            {Requirement(line).name for line in project["dependencies"] + extras[extra]}
+        )
+        for part, extra in of_part.items()
+    }
+    owners = packages_distributions()
+    missing = {module: packages(path, owners) - declared[part_of(module)]
+               for module, path in MODULES.items()}  # fmt: skip
+    assert {module: names for module, names in missing.items() if names} == {}
+    assert not {"jupyterlab", "papermill", "seaborn"} & declared["core"]
+
+
+def test_an_installed_copy_works_in_the_current_folder(tmp_path):
+    site, here = tmp_path / "site-packages", tmp_path / "mine"
+    shutil.copytree(PACKAGE, site / "jointprune")
+    here.mkdir()
+    code = "import jointprune as jp; print(jp.__file__, jp.Workspace().path, sep='\\n')"
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=here)
+    expected = [str(site / "jointprune" / "__init__.py"), str(here)]
+    assert done.stdout.splitlines() == expected, done.stderr
 
 
 def test_the_core_imports_nothing_beside_it_and_what_is_beside_it_imports_the_core_alone():

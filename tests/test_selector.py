@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 
 import jointprune as jp
 from jointprune.skeleton import JOINT_NAMES
@@ -117,6 +118,12 @@ def test_in_a_pipeline_no_fold_ranks_joints_by_its_test_groups(routing):
         scores = cross_val_score(pipeline, X, y, cv=GroupKFold(4), error_score="raise", **given)
     assert scores.tolist() == [1.0] * 4  # joint 5 tells the signs apart
     assert sorted(map(sorted, read)) == [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]
+
+
+def test_its_tags_say_what_it_takes():
+    tags = get_tags(jp.JointSelector())
+    assert tags.input_tags.allow_nan and tags.target_tags.required and tags.requires_fit
+    assert not tags.input_tags.two_d_array  # clips have four dimensions
 
 
 def test_a_clone_has_the_same_parameters_and_no_fit(workspace):

@@ -115,14 +115,17 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
     """Accuracy of `a` minus that of `b` in each class or group, worst loss first.
 
     `by` is "class" (groups are resampled) or "group" (its clips are, as in `by_group`). Rows: name,
-    difference, low, high, p, and p_holm over the rows.
+    difference, low, high; for classes p, and p_holm over the rows. Groups have no test: their clips
+    share trained networks, so that flips of single clips would be too sure.
     """
     column, clusters = PARTS[by]
-    fields, rows = ("difference", "low", "high", "p"), []
+    tested = by == "class"
+    fields, rows = ("difference", "low", "high", *(("p",) if tested else ())), []
     for name, part in pair(predictions, a, b).groupby(column):
         found = difference_of(part, clusters=clusters)
         rows.append({"name": name, **{field: found[field] for field in fields}})
-    return sorted(with_holm(rows), key=lambda row: row["difference"])
+    rows = with_holm(rows) if tested else rows
+    return sorted(rows, key=lambda row: row["difference"])
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:

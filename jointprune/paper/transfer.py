@@ -2,7 +2,7 @@
 
 `make transfer` reads the data sets that have results in `data/results`, imports as well, and
 writes `transfer.json`, from which notebook 05 draws a figure. A selection is the most typical one
-of all folds and seeds of its data set. Those that others published keep their own 8 to 10 joints.
+of all folds and seeds of its data set. Those that others published keep their own 9 or 10 joints.
 Finished trainings are reused.
 """
 

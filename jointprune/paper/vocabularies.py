@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable
 
-from jointprune.paper.claims import VERDICTS, all_claims, dropped, interval, percent
+from jointprune.paper.claims import (
+    VERDICTS,
+    all_claims,
+    dropped,
+    interval,
+    percent,
+    points,
+    value_range,
+)
+from jointprune.paper.comparisons import ALPHA
 from jointprune.selection import typical
 from jointprune.skeleton import HAND_OF, HANDS, JOINT_NAMES
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 LISTED = 6  # joints that are named one by one
-HEAD = ("recordings", "clips", "held out", "accuracy, 42 joints", "K*", "joints dropped",
-        "joint-frames dropped", "joints kept")  # fmt: skip
+HEAD = ("recordings", "clips", "held out", "accuracy, 42 joints", "K*", "from one seed",
+        "joints (joint-frames) dropped", "a typical selection",
+        "learned against stratified random joints")  # fmt: skip
 
 
 def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspace]:
@@ -27,8 +37,9 @@ def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspac
 def rows(results: Iterable[dict[str, dict]]) -> list[tuple[str, ...]]:
     """HEAD, then a row for each data set, whose results are those of `report.load_results`.
 
-    K* is that at 2 points, or the verdict of its claim if that is not "established". The joints
-    kept are the most typical selection: few by name, more by their number on each hand.
+    K* is that at 2 points, or the verdict of its claim if that is not "established". The joints of
+    the most typical selection are named if they are few, else counted by hand. The last column is
+    the difference in points at the largest K at which it was declared.
     """
     return [HEAD, *map(_row, results)]
 
@@ -39,12 +50,24 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     verdict = all_claims(results)[0].verdict  # the first claim is about it
     k, found = star["k"], (verdict, "", "", "")
     if verdict == VERDICTS[True]:
-        shares = (f"{share} %" for share in dropped(star, results).values())
-        found = (f"{k} of {star['joints']}", *shares, _named(most_typical(results, k)))
+        shares = "{joints} % ({joint_frames} %)".format(**dropped(star, results))
+        alone, joints = value_range(star["by_seed"]), _named(most_typical(results, k))
+        found = (f"{k} of {star['joints']}", alone, shares, joints)
     return (
         data["description"], str(data["clips"]), f"{data['groups']} {data['group_word']}s",
-        f"{percent(full['mean'])} % {interval(full)}", *found,
+        f"{percent(full['mean'])} % {interval(full)}", *found, _against_random(results["ablation"]),
     )  # fmt: skip
+
+
+def _against_random(ablation: dict) -> str:
+    """ "+5.7 points with 6", or that this difference is not established."""
+    records = [r for r in ablation["paired"] if r["b"]["method"] == "stratified-random"]
+    if not records:
+        return ""
+    record = max(records, key=lambda record: record["a"]["k"])
+    shown = record["p_holm"] < ALPHA and record["low"] * record["high"] > 0
+    found = f"{points(record['difference'])} points with {record['a']['k']}"
+    return found if shown else f"{found}, not established"
 
 
 def most_typical(results: dict[str, dict], k: int) -> list[str]:

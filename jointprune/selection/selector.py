@@ -82,6 +82,13 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         self.workspace = workspace
         self.joints = joints
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        inputs = tags.input_tags
+        inputs.two_d_array, inputs.three_d_array, inputs.allow_nan = False, False, True
+        return tags
+
     def fit(self, X, y, groups=None) -> "JointSelector":
         """Rank the joints by all clips of X, (clips, frames, joints, coordinates); return self.
 

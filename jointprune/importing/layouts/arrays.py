@@ -4,7 +4,7 @@
 in which the pose's wrists are nearest to the hands'. A missing hand is NaN, or its wrist repeated.
 A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
 COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other frames are
-those of `mp_data`: 1662, 258 or 126 values in any shape, as (42, 3); or both hands without depth.
+those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (42, 2).
 """
 
 import math
@@ -23,20 +23,18 @@ from jointprune.importing.layouts.clips import (
     load_npy,
     some_shapes,
 )
-from jointprune.importing.layouts.mp_data import ORDERS as VECTORS
+from jointprune.importing.layouts.mp_data import EXPECTED as VECTORS
 from jointprune.importing.layouts.mp_data import WIDTHS, hands_and_body
-from jointprune.skeleton import JOINT_NAMES, JOINTS
+from jointprune.skeleton import JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
-FLAT = (len(JOINT_NAMES), 2)
-EXPECTED = (
-    f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4), frames of {WIDTHS} values, or (frames, 42, 2)"
-)
+EXPECTED = f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4) or frames of {VECTORS} values"
 ORDERS = (  # where Holistic's left hand, right hand and pose start
     (501, 522, 468),  # face, pose, left, right: MediaPipe's own
     (501, 522, 0),  # pose, face, left, right: TSSI
     (468, 522, 489),  # face, left, pose, right: Kaggle's, by name
 )
+ONE_HAND = (63, 42)  # values of a frame
 COCO_HANDS = slice(91, 133)
 COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
 SEEN = 0.3  # mean score of a hand, from which mmpose draws it
@@ -69,9 +67,7 @@ def read(clip: Clip) -> Raw:
         )
     points = points_of(values.shape)
     if not points:
-        flat = values.shape[1:] == FLAT
-        of_vectors = (values,) if flat else hands_and_body(values.reshape(len(values), -1))
-        return checked(clip.place, *of_vectors)
+        return checked(clip.place, *hands_and_body(values.reshape(len(values), -1)))
     if points == WHOLE_BODY:
         hands = values[:, COCO_HANDS]
         confidence = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2) > SEEN
@@ -89,10 +85,10 @@ def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
 
 def is_clip(shape: tuple[int, ...]) -> bool:
     """Whether an array of this shape is a clip of several frames, and not one frame's vector."""
-    vectors = len(shape) > 1 and shape[0] > 1
-    return bool(points_of(shape)) or (
-        vectors and (shape[1:] == FLAT or math.prod(shape[1:]) in VECTORS)
-    )
+    width = math.prod(shape[1:])
+    # (2, 21, 3) is both hands of one frame.
+    frames = len(shape) > 1 and shape[0] > (2 if width in ONE_HAND else 1)
+    return bool(points_of(shape)) or (frames and width in WIDTHS)
 
 
 def points_of(shape: tuple[int, ...]) -> int:

@@ -28,6 +28,10 @@ SPLITS = {
 BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
 # Ends of the names of files made from a video, which the video's own name does not have.
 MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
+# Folders of persons or sessions by number, which may also lie below the signs.
+PERSON = re.compile(
+    r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p)[ _-]?\d+"
+)
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
@@ -111,9 +115,10 @@ def bare(name: str) -> str:
 def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     """The clips at paths relative to their source, without suffix, each with its files.
 
-    A path is `[<split>/][<group>/]<sign>/<clip>`, perhaps below folders that hold everything. The
-    first folders are splits if all have names of splits, or if training and test are among them and
-    a sign is below. A sign may also be called "train". The group is that of the first folders above
+    A path is `[<split>/][<group>/]<sign>/<clip>`, perhaps below folders that hold everything, or
+    `<sign>/<group>/<clip>` if these folders alone are called "signer3", "p03" and alike. The first
+    folders are splits if all have names of splits, or if training and test are among them and a
+    sign is below. A sign may also be called "train". The group is that of the first folders beside
     the signs that differ, if at least half of the signs are found in several of them: else they are
     kinds of signs. Without such folders and splits it is the name before a clip's number ("ali" in
     "ali_3"), if nearly all clips have one of several that are found in at least half of the signs.
@@ -123,14 +128,25 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     depth, count = depths.most_common(1)[0]
     astray = {p for p in places if len(p.parts) != depth and count >= MOSTLY * len(places)}
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
+    sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
     named = {split_of(PurePath(*place.parts[whole:])) for place in inner}
     above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
     splits = bool(inner) and ("" not in named or (above and {"train", "test"} <= named))
-    clips = {place: _clip_at(place, files, whole, splits) for place, files in places.items()}
+    clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
     for place in astray:
         clips[place] = clips[place]._replace(label="")
-    return _with_groups(named_once(clips.values()), whole + splits)
+    return _with_groups(named_once(clips.values()), whole + splits, sign)
+
+
+def _persons_below_signs(places: Sequence[PurePath]) -> bool:
+    """Whether the folders of the clips are called "signer3" and alike, and those above are not."""
+    if min((len(place.parts) for place in places), default=0) < 3:
+        return False
+    above, last = ({place.parts[level] for place in places} for level in (-3, -2))
+    named = [all(PERSON.fullmatch(name.lower()) for name in names) for names in (above, last)]
+    splits = any(split_of(PurePath(name, "clip")) for name in above)
+    return named == [False, True] and len(above) > 1 and not splits
 
 
 def _folders_of_all(places: Sequence[PurePath]) -> int:
@@ -143,7 +159,7 @@ def _folders_of_all(places: Sequence[PurePath]) -> int:
     return signs
 
 
-def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool) -> Clip:
+def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, sign: int) -> Clip:
     """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
     below = PurePath(*place.parts[whole:]) if len(place.parts) > 1 else place
     split = split_of(below) or nfc(below.parts[0]).lower() if splits and below.parts[1:] else ""
@@ -151,18 +167,19 @@ def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool) -
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
         name=nfc(bare(place.as_posix())),
-        label=one_line(folders[-1]) if folders else "",
+        label=one_line(folders[sign + 1]) if folders else "",
         signer=nfc(signer[1]) if signer else "",
         split=split,
         files=tuple(files),
     )
 
 
-def _with_groups(clips: list[Clip], start: int) -> list[Clip]:
-    """The clips with their group, by a folder from level `start` to the signs or by their names."""
+def _with_groups(clips: list[Clip], start: int, sign: int) -> list[Clip]:
+    """The clips with their group, by a folder from level `start` or by their names."""
     labelled = [clip for clip in clips if clip.label]
-    above = [clip.name.split("/")[start:-2] for clip in labelled]
-    for level in zip(*above, strict=False):  # the levels that all have
+    folders = [clip.name.split("/") for clip in labelled]
+    others = [parts[start:sign] + parts[sign + 1 : -1] for parts in folders]
+    for level in zip(*others, strict=False):  # the levels that all have
         found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
         per_sign = Counter(label for label, _ in found)
         if len(set(level)) > 1 and 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign):

@@ -1,6 +1,7 @@
 """`MP_Data` folders: `<sign>/<sequence>/<frame>.npy`, one vector per frame, zeros where missing.
 
 The names of frames end in their numbers, as `frame_0`. A vector may have any shape, as (42, 3).
+Vectors of hands alone hold both, left first, or one, which is then taken as the right hand.
 
 Coordinates are image fractions. Some programs that write 258 values put the hands before the pose;
 the depth of the wrists shows which order a clip has.
@@ -26,17 +27,20 @@ from jointprune.importing.layouts.clips import (
     some_shapes,
     without_wrist,
 )
+from jointprune.skeleton import JOINTS
 
 # Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
 # 33 x (x, y, z, visibility).
 ORDERS = {
     1662: ((1536, 1599, 0),),  # the face's 468 points are between
     258: ((132, 195, 0), (0, 63, 126)),
-    126: ((0, 63, None),),
 }
+# Coordinates of a point in vectors of hands alone: both hands, then one.
+HANDS_ALONE = {126: 3, 84: 2, 63: 3, 42: 2}
 NUMBER = re.compile(r"\d+$", re.ASCII)
 MOST_GAPS = 2  # frames, those that are missing included, for each file
-WIDTHS = ", ".join(map(str, ORDERS))
+WIDTHS = (*ORDERS, *HANDS_ALONE)
+EXPECTED = ", ".join(map(str, WIDTHS))
 
 
 def find(source: Path) -> list[Clip]:
@@ -50,9 +54,9 @@ def find(source: Path) -> list[Clip]:
             f"expected <sign>/<sequence>/<frame number>.npy, got {frames[0].relative_to(source)}"
         )
     shapes = some_shapes(numbered)
-    if not any(math.prod(shape) in ORDERS for shape in shapes):
+    if not any(math.prod(shape) in WIDTHS for shape in shapes):
         raise NotThisLayout(
-            f"expected vectors of {WIDTHS} values, got shapes {sorted(shapes) or 'none readable'}"
+            f"expected vectors of {EXPECTED} values, got shapes {sorted(shapes) or 'none readable'}"
         )
     return clips_of_folders(source, numbered)
 
@@ -65,9 +69,13 @@ def read(clip: Clip) -> Raw:
 
 
 def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Hands (frames, 42, 3) and body (frames, 4, 2), if recorded, of vectors (frames, values)."""
+    """Hands (frames, 42, 2 or 3) and body (frames, 4, 2), if recorded, of (frames, values)."""
+    if (width := frames.shape[1]) in HANDS_ALONE:
+        points = frames.reshape(len(frames), -1, HANDS_ALONE[width])
+        one = points.shape[1] == len(JOINTS)
+        return np.concatenate([np.zeros_like(points), points], axis=1) if one else points, None
     found, best = None, (False, -1)
-    for left, right, pose in ORDERS[frames.shape[1]]:
+    for left, right, pose in ORDERS[width]:
         blocks = [frames[:, start : start + 63] for start in (left, right)]
         hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
         # In the right order every hand has a wrist at depth 0; among such orders the one with
@@ -76,10 +84,7 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if fit > best:
             found, best = (hands, pose), fit
     hands, pose = found
-    body = None
-    if pose is not None:
-        body = body_of(frames[:, pose : pose + 132].reshape(len(frames), 33, 4))
-    return hands, body
+    return hands, body_of(frames[:, pose : pose + 132].reshape(len(frames), 33, 4))
 
 
 def _frames(clip: Clip) -> np.ndarray:
@@ -94,9 +99,10 @@ def _frames(clip: Clip) -> np.ndarray:
     frames = []
     for path in clip.files:
         frame = load_npy(path)
-        if frame.size not in ORDERS:
+        if frame.size not in WIDTHS:
             raise ValueError(
-                f"{path}: expected a vector of {WIDTHS} values, got {frame.shape}: extract it again"
+                f"{path}: expected a vector of {EXPECTED} values, got {frame.shape}: extract it "
+                "again"
             )
         frames.append(frame.ravel())
         if frame.size != frames[0].size:
