@@ -325,6 +325,8 @@ def _for_a_paper(results: dict) -> Claim:
             f"{share['joints']} % reduction of joints and {share['joint_frames']} % of "
             f"observed joint-frames in {data['description']}."
         )
+        if len(record["by_seed"]) > 1:
+            sentence += f" Single seeds give {value_range(record['by_seed'])} joints."
     test = (
         f"that of {k_star_key(record)}; it shows that joints suffice, never that they are necessary"
     )
@@ -767,6 +769,6 @@ def _power_of_k_star(record: dict) -> str:
         for step in passed[-1:] + failed[:1]
     )
     return (
-        f"Power of the steps that decide K* (normal approximation): {said}. A K that fails may "
-        f"lose less than {_points_of(record['margin'])}."
+        f"Power of the steps that decide K* (if losses of groups are normal): {said}. A K that "
+        f"fails may lose less than {_points_of(record['margin'])}."
     )

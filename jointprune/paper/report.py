@@ -426,8 +426,9 @@ def headline(results: dict[str, dict]) -> str:
         said = f"{READ_K_STAR}\n\n{table}\n\n{said}"
     apart = " and ".join(METHODS[name].label for name in curve_methods() if METHODS[name].holds_out)
     return (
-        f"{said}\n\nWhy 2 points: the quick start, the guide that this work began "
-        f"one clip in fifty.\n\nAccuracy (%) on held-out {dataset['group_word']}s after retraining "
+        f"{said}\n\nWhy 2 points: the quick start, the guide that this work began from, promised a "
+        "loss of 1 to 2 points. Two points are one clip in fifty.\n\nAccuracy (%) on held-out "
+        f"{dataset['group_word']}s after retraining "
         f"on K joints, 95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
         f"{markdown_table(_curves(ablation))}\n\n"
         f"To choose joints, {apart} holds out a quarter of the training groups; the others train "
