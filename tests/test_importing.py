@@ -396,6 +396,10 @@ def test_folders_called_person_by_number_are_groups_below_signs_too(people):
         for parts in (order, [["data"], *order], [("train", "test"), *order]):
             found = clips_at(places(*parts))
             assert {(clip.group, clip.label) for clip in found} == expected
+        for stray in ("mean", "su/mean", "su/x/old/mean"):
+            found = clips_at(places(*order[:2], "123456789") | {PurePath(stray): [Path("x")]})
+            assert [clip.name for clip in found if not clip.label] == [stray]
+            assert {(clip.group, clip.label) for clip in found if clip.label} == expected
 
 
 def test_signs_called_as_persons_stay_signs():

@@ -167,7 +167,7 @@ def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, s
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
         name=nfc(bare(place.as_posix())),
-        label=one_line(folders[sign + 1]) if folders else "",
+        label=one_line(folders[sign + 1]) if len(folders) > -sign - 2 else "",
         signer=nfc(signer[1]) if signer else "",
         split=split,
         files=tuple(files),
