@@ -136,8 +136,21 @@ def test_k_star_without_a_group_or_seed_is_that_of_the_predictions_without_it():
     assert (star["k"], star["leave_one_seed_out"]) == (21, [12, 21])
     assert (star["leave_one_group_out"], star["moved_by_one_group"]) == ([12] + [21] * 7, 1)
     for column, names in (("group", "01234567"), ("seed", (0, 1))):
-        without = [k_star(table[table[column] != name], (21, 12), 0.02)["k"] for name in names]
+        others = (table[table[column] != name] for name in names)
+        without = [k_star(other, (21, 12), 0.02)["by_test"] for other in others]
         assert star[f"leave_one_{column}_out"] == without
+
+
+@pytest.mark.parametrize(("losing", "k"), [(1, 12), (2, 42)])
+def test_a_step_passes_only_with_more_than_half_of_the_seeds_alone(losing, k):
+    """Some of three seeds lose 2 of 50 clips in each group, at most 2.7 % on average."""
+    parts = [method("full", 42, lambda *_: 0, seeds=3),
+             method("learned", 12, lambda group, seed: 2 * (seed < losing), seeds=3)]  # fmt: skip
+    star = k_star(pd.concat(parts, ignore_index=True), (12,), 0.03)
+    (step,) = star["steps"]
+    assert step["lower_bound"] > -0.03 and step["p"] < 0.05
+    assert (step["seeds_alone"], step["passes"]) == (3 - losing, k == 12)
+    assert (star["k"], star["by_test"]) == (k, 12)
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +334,7 @@ def test_the_power_is_how_often_simulated_steps_of_this_error_pass(error, groups
         once = np.ones((1, groups))
         passing = np.mean([noninferior(whole_steps(s, sizes, margin), once) for s in sums])
         power = _power(of_bootstrap, groups, margin)[f"power_at_{loss}"]
-        assert power == pytest.approx(passing, abs=0.04)
+        assert power == pytest.approx(passing, abs=0.05)
     assert power == pytest.approx(0.05 if groups > 5 else 1 / 32)
     # 2^-4 is above 5 %: no step passes with four groups, whatever its bound.
     assert _power(error, 4, 0.02)["power_at_0"] == 0 < _power(error, 5, 0.02)["power_at_0"]

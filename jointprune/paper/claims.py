@@ -272,8 +272,8 @@ def _firmness(record: dict, group: str) -> str:
         )
     return (
         f"{by_test}Without one {group} K* is {value_range(without)} "
-        f"({record['moved_by_one_group']} of {len(without)} {group}s give another). Resampling the {group}s moves it between "
-        f"{spread['low']:g} and {spread['high']:g}. {alone}"
+        f"({record['moved_by_one_group']} of {len(without)} {group}s give another). Resampling the "
+        f"{group}s moves it between {spread['low']:g} and {spread['high']:g}. {alone}"
     )
 
 
@@ -754,8 +754,8 @@ def limits(results: dict[str, dict]) -> list[str]:
          f"Confidence intervals may be too narrow: {group}s in a fold share trained models, and "
          "all folds share seeds and hyperparameters."),
         (True,
-         "That more than half of the seeds have to pass alone became a rule of K* after all results "
-         "had been seen; it can only raise K*."),
+         "That more than half of the seeds have to pass alone became a rule of K* after all "
+         "results had been seen; it can only raise K*."),
         (True,
          f"Non-inferiority tests err in more than 5 % of cases when a few {group}s bear most of a "
          "loss."),

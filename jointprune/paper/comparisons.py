@@ -142,25 +142,24 @@ def k_star(
     correction (Hsu and Berger 1999; Maurer, Hothorn and Lehmacher 1995). A step passes if the
     one-sided 95 % bootstrap bound is above -margin (a fraction), the sign flips give p < 0.05, and
     more than half of the seeds alone give this K or a smaller one: groups of a fold share trained
-    networks, so that the test takes too little account of chance in training.
-    With few groups, of which some lose far more than the others gain, a step errs more often: 12 %
-    in a simulation with 16 exponential losses (tests/test_comparisons.py).
+    networks, so that the test takes too little account of chance in training. With few groups, of
+    which some lose far more than the others gain, a step errs more often: 12 % in a simulation with
+    16 exponential losses (tests/test_comparisons.py).
 
     No step passes unless `full` works: its accuracy has to be shown to be above chance by more than
     the margin, for at chance every budget is non-inferior.
 
-    Returns method, margin, k (that of `full` if nothing passes), joints, `by_test` (K* without the
-    rule about seeds);
-    `reference`, as `above_chance` returns it; `steps`, one per budget, largest first: `passes` is
-    False from the first failure on, `seeds_alone` counts the seeds that pass, and `crossed_bound` is the bound if seeds are resampled too
-    (not part of the test, and wide for few seeds); `equal_groups` is the difference if all groups
-    weigh alike, while otherwise all clips do; the power of each step is that of `_power`, and
-    its `strata` those of `changes_by_stratum`, if `strata` says which one a clip is in. How
-    firm K* is, empty unless `full` works: `bootstrap` (low, median, high: 95 % of the K* of
-    resampled groups; this is not a confidence interval, because resampling adds its own noise);
-    the K* of each seed alone (`by_seed`), and without each seed and group (`leave_one_seed_out`,
-    `leave_one_group_out`; `moved_by_one_group` counts the groups without which K* is another), all
-    by the test alone.
+    Returns method, margin, k (that of `full` if nothing passes), `by_test` (the same without the
+    rule about seeds), joints; `reference`, as `above_chance` returns it; `steps`, one per budget,
+    largest first: `passes` is False from the first failure on, `seeds_alone` counts the seeds that
+    pass, and `crossed_bound` is the bound if seeds are resampled too (not part of the test, and
+    wide for few seeds); `equal_groups` is the difference if all groups weigh alike, while otherwise
+    all clips do; the power of each step is that of `_power`, and its `strata` those of
+    `changes_by_stratum`, if `strata` says which one a clip is in. How firm K* is, empty unless
+    `full` works: `bootstrap` (low, median, high: 95 % of the K* of resampled groups; this is not a
+    confidence interval, because resampling adds its own noise); the K* of each seed alone
+    (`by_seed`), and without each seed and group (`leave_one_seed_out`, `leave_one_group_out`;
+    `moved_by_one_group` counts the groups without which K* is another), all by the test alone.
     """
     ks = tuple(sorted(set(ks), reverse=True))
     pairs = {k: pair(predictions, (method, k), full) for k in ks}

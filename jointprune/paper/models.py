@@ -37,18 +37,18 @@ from jointprune.workspace import (
 
 FOLDER = Path("data/models")
 NO_TERMS = "none stated"
-SMALL = 12  # joints of the smallest model of the default data set
+OF_LETTERS = (12, 21, len(JOINT_NAMES))  # joints of the models of the default data set
 
 
 def joints_to_publish(results: dict[str, dict]) -> dict[int, list[str]]:
-    """Joints by K: K*, if it is established; of the default data set also SMALL and all."""
-    star, ks = results["ablation"]["k_star"][0], []
-    if all_claims(results)[0].verdict == VERDICTS[True]:  # the first claim is about K*
-        ks.append(star["k"])
+    """Joints by K: OF_LETTERS of the default data set, of others K*, if it is established."""
+    star, ks = results["ablation"]["k_star"][0], ()
     if results["dataset"]["dataset"] == DEFAULT_DATASET:
-        ks += [SMALL, len(JOINT_NAMES)]
+        ks = OF_LETTERS
+    elif all_claims(results)[0].verdict == VERDICTS[True]:  # the first claim is about K*
+        ks = (star["k"],)
     return {k: list(JOINT_NAMES) if k == len(JOINT_NAMES) else most_typical(results, k)
-            for k in sorted({*ks} - {0})}  # fmt: skip
+            for k in ks}  # fmt: skip
 
 
 def tested(

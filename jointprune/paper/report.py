@@ -161,7 +161,8 @@ K_STAR = {
     P: "reference.p",
 }
 STEP = {DIFFERENCE: "difference low high lower_bound crossed_bound equal_groups", P: "p",
-        COUNT: "passes", FREE: "seeds_alone", ("free", percent): "detectable power_at_0 power_at_1"}  # fmt: skip
+        COUNT: "passes", FREE: "seeds_alone",
+        ("free", percent): "detectable power_at_0 power_at_1"}  # fmt: skip
 STRATUM = {("score", points): "difference low high", COUNT: "groups"}
 PAIRED = {DIFFERENCE: "difference low high lower_bound", COUNT: "runs",
           FREE: "mcnemar.only_a mcnemar.only_b", P: "mcnemar.p p p_holm"}  # fmt: skip
@@ -406,8 +407,9 @@ K_STAR_COLUMNS = (
 )  # fmt: skip
 READ_K_STAR = (
     "K* is the smallest tested number of joints for which it and every larger one lose less than "
-    "the margin (non-inferiority in fixed sequence, also with more than half of the seeds alone). p, the lower bound of the change (95 %, "
-    "one-sided, in points) and the power are those of the test at K*. A joint-frame is one joint "
+    "the margin (non-inferiority in fixed sequence, also with more than half of the seeds alone). "
+    "p, the lower bound of the change (95 %, one-sided, in points) and the power are those of the "
+    "test at K*. A joint-frame is one joint "
     "seen in one frame: a hand that is never seen has none. The last three columns are the K* that "
     "other groups or seeds would give. Each row is a sequence of tests at 5 % of its own; cite the "
     "first:"
