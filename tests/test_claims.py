@@ -134,7 +134,7 @@ def test_the_headline_says_how_fragile_it_is(facts):
     assert said == start.format(3, "") + alone
     star["by_test"] = 16
     said = claim(facts, "kstar.42.2").sentence
-    by_test = "By the test alone K* would be 16. As to this test: "
+    by_test = "By the test alone K* would be 16. "
     assert said == start.format(3, by_test) + alone
     star |= {"by_seed": [21], "leave_one_seed_out": [], "by_test": 21}
     assert claim(facts, "kstar.42.2").sentence == start.format(1, "") + "One seed was trained."

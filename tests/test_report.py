@@ -197,7 +197,7 @@ def test_the_readme_shows_how_firm_each_k_star_is_or_says_that_there_is_none(fac
     steps = ", ".join(str(step["k"]) for step in star["steps"])
     parts = one_row(star["steps"], k=21)["strata"]
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
-        f"21 of 42 joints ({steps})", "2", "0.0498", "-1.9 (-2.1)",
+        f"21 of 42 joints ({steps}); 21", "2", "0.0498", "-1.9 (-2.1)",
         ", ".join(f"{points(part['difference'])} {part['stratum']}" for part in parts),
         "71.2 (23.4)", "50.0 (25.0)", "21 to 30", "16 to 30", "21 (1), 42 (2)",
     ]  # fmt: skip

@@ -263,7 +263,7 @@ def _firmness(record: dict, group: str) -> str:
     without = record["leave_one_group_out"]
     by_test = ""
     if record["by_test"] < record["k"]:
-        by_test = f"By the test alone K* would be {record['by_test']}. As to this test: "
+        by_test = f"By the test alone K* would be {record['by_test']}. "
     alone = "One seed was trained."
     if len(seeds) > 1:
         alone = (
@@ -343,13 +343,14 @@ def _control(control: dict, group: str, folds: int) -> Claim:
     elif max(full["high"], learned["high"]) < control["chance"] + control["margin"]:
         verdict, words = VERDICTS[True], f"Both are {near}"
     star = "a" if control["works"] else "no"
-    shuffles, among = full["runs"] // folds, f"within each {group}"
+    shuffles = full["runs"] // folds
     times = "once" if shuffles == 1 else f"{shuffles} times"
+    among = f"within each {group} ({times})"
     if not control["within_groups"]:
-        among = f"among all clips (a {group} holds one class)"
+        among = f"among all clips ({times}; a {group} holds one class)"
     return Claim(
         "control",
-        f"With labels shuffled {among} ({times}) accuracy is {_accuracy(full)} with all joints "
+        f"With labels shuffled {among} accuracy is {_accuracy(full)} with all joints "
         f"and {_accuracy(learned)} with {learned['k']} learned joints; chance is "
         f"{percent(control['chance'])} %. {words}; {star} K* is reported for them.",
         ("control", "control.**"),

@@ -400,7 +400,7 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
 
 # Of `_k_stars`; the word for a group is put in.
 K_STAR_COLUMNS = (
-    "K* (tested)", "margin, points", "p", "lower bound (seeds resampled)",
+    "K* (tested); by the test alone", "margin, points", "p", "lower bound (seeds resampled)",
     "change by stratum", "power, %, if 0 (1) points lost", "joints (joint-frames) dropped, %",
     "without one {}",
     "{}s resampled", "from one seed (seeds)",
@@ -467,7 +467,8 @@ def _k_stars(results: dict[str, dict], claims: dict[str, Claim]) -> dict[str, tu
         step = one_row(steps, k=record["k"])
         seeds = Counter(record["by_seed"])
         rows[key] = (
-            f"{record['k']} of {all_joints(record)} ({', '.join(str(s['k']) for s in steps)})",
+            f"{record['k']} of {all_joints(record)} ({', '.join(str(s['k']) for s in steps)}); "
+            f"{record['by_test']}",
             f"{100 * record['margin']:g}",
             p_value(step["p"]).removeprefix("p ").removeprefix("= "),
             f"{points(step['lower_bound'])} ({points(step['crossed_bound'])})",
