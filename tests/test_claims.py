@@ -126,7 +126,7 @@ def test_the_headline_says_how_fragile_it_is(facts):
         "non-inferiority test, p = 0.0498, 2 of {} seeds pass alone; lower bound -1.9 points, with "
         "seeds redrawn -2.1; power 71.2 % if nothing is lost, 23.4 % if 1 point is). With all "
         "languages weighing alike accuracy changes by -0.4 points. This drops 50.0 % of all joints "
-        "and 25.0 % of the observed joint-frames. {}Without one language K* is 21 to 30 (2 of 3 "
+        "and 25.0 % of the observed joint-frames.{} Without one language K* is 21 to 30 (2 of 3 "
         "languages give another). Resampling the languages moves it between 16 and 30. "
     )
     said = claim(facts, "kstar.42.2").sentence
@@ -134,7 +134,7 @@ def test_the_headline_says_how_fragile_it_is(facts):
     assert said == start.format(3, "") + alone
     star["by_test"] = 16
     said = claim(facts, "kstar.42.2").sentence
-    by_test = "By the test alone K* would be 16. "
+    by_test = " By the test alone K* would be 16."
     assert said == start.format(3, by_test) + alone
     star |= {"by_seed": [21], "leave_one_seed_out": [], "by_test": 21}
     assert claim(facts, "kstar.42.2").sentence == start.format(1, "") + "One seed was trained."

@@ -152,15 +152,14 @@ def _k_star(record: dict, results: dict) -> Claim:
             f"{points(step['crossed_bound'])}; {_power(step)}). With all {group}s weighing alike "
             f"accuracy changes by {points(step['equal_groups'])} points. This drops "
             f"{share['joints']} % of all joints and {share['joint_frames']} % of the observed "
-            f"joint-frames. {_firmness(record, group)}"
+            f"joint-frames.{_by_test(record)} {_firmness(record, group)}"
         )
     else:
         first = record["steps"][0]
         sentence = (
             f"With fewer than {of} non-inferiority at a {100 * margin:g}-point margin is not "
             f"established (fixed-sequence test, first step K = {first['k']}: "
-            f"{p_value(first['p'])}, {_alone(record, first)}; {_power(first)}). "
-            f"{_firmness(record, group)}"
+            f"{p_value(first['p'])}, {_alone(record, first)}; {_power(first)}).{_by_test(record)}"
         )
     return Claim(
         key,
@@ -257,13 +256,16 @@ def _dropped_keys(record: dict) -> tuple[str, ...]:
     return (f"reduction.{of}", f"strata.{of}.*") if record["k"] < record["joints"] else ()
 
 
+def _by_test(record: dict) -> str:
+    """K* without the rule about seeds, where it is another."""
+    by_test = record["by_test"]
+    return f" By the test alone K* would be {by_test}." if by_test < record["k"] else ""
+
+
 def _firmness(record: dict, group: str) -> str:
-    """How much K* depends on the groups and seeds."""
+    """How much K*, by the test alone, depends on the groups and seeds."""
     spread, seeds = record["bootstrap"], record["by_seed"]
     without = record["leave_one_group_out"]
-    by_test = ""
-    if record["by_test"] < record["k"]:
-        by_test = f"By the test alone K* would be {record['by_test']}. "
     alone = "One seed was trained."
     if len(seeds) > 1:
         alone = (
@@ -271,7 +273,7 @@ def _firmness(record: dict, group: str) -> str:
             f"{value_range(record['leave_one_seed_out'])}."
         )
     return (
-        f"{by_test}Without one {group} K* is {value_range(without)} "
+        f"Without one {group} K* is {value_range(without)} "
         f"({record['moved_by_one_group']} of {len(without)} {group}s give another). Resampling the "
         f"{group}s moves it between {spread['low']:g} and {spread['high']:g}. {alone}"
     )
