@@ -12,10 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+PACKAGE_ROOT = Path(__file__).resolve().parents[1]  # the folder that the package lies in
 # The repository; for a copy of the package that is installed elsewhere, the current folder.
-ROOT = Path(__file__).resolve().parents[1]
-if not (ROOT / "pyproject.toml").is_file():
-    ROOT = Path.cwd()
+ROOT = PACKAGE_ROOT if (PACKAGE_ROOT / "pyproject.toml").is_file() else Path.cwd()
 
 # The data set of the paper's results; results of another data set are in folders of its name.
 DEFAULT_DATASET = "fingerspelling"

@@ -31,8 +31,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from jointprune.store import open_dataset
-from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
-from jointprune.workspace import ROOT as PACKAGE_ROOT
+from jointprune.workspace import DEFAULT_DATASET, PACKAGE_ROOT, Workspace, scratch_folder
 
 NOTEBOOKS = Path(__file__).resolve().parent
 ROOT = NOTEBOOKS.parent

@@ -161,11 +161,15 @@ def test_an_installed_copy_works_in_the_current_folder(tmp_path):
     site, here = tmp_path / "site-packages", tmp_path / "mine"
     shutil.copytree(PACKAGE, site / "jointprune")
     here.mkdir()
-    code = "import jointprune as jp; print(jp.__file__, jp.Workspace().path, sep='\\n')"
+    code = (
+        "import jointprune as jp; from jointprune.paper.results import current_commit\n"
+        "print(jp.__file__, jp.Workspace().path, current_commit(), sep='\\n')"
+    )
+    subprocess.run(["git", "init", "-q", str(here)], check=True)  # whose commit is not noted
     environment = os.environ | {"PYTHONPATH": str(site)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=here)
-    expected = [str(site / "jointprune" / "__init__.py"), str(here)]
+    expected = [str(site / "jointprune" / "__init__.py"), str(here), "unknown"]
     assert done.stdout.splitlines() == expected, done.stderr
 
 
@@ -306,9 +310,9 @@ def test_the_commit_of_a_repository_around_this_folder_is_not_noted(tmp_path, mo
     inside.mkdir()
     for arguments in (("init", "-q"), (*identity, "commit", "-q", "--allow-empty", "-m", "x")):
         subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
-    monkeypatch.setattr(results, "ROOT", inside)
+    monkeypatch.setattr(results, "PACKAGE_ROOT", inside)
     assert results.current_commit() == "unknown"
-    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "PACKAGE_ROOT", tmp_path)
     assert re.fullmatch("[0-9a-f]{12}", results.current_commit())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
+from jointprune.workspace import PACKAGE_ROOT, ROOT, Workspace, atomic_path, file_sha256
 
 # Columns that hold names are read as text: a class may be called "NA", a signer "6".
 TEXT_COLUMNS = ("method", "regime", "clip", "group", "label", "predicted", "joint")
@@ -122,11 +122,11 @@ def current_commit() -> str:
     """
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
+        command = ["git", "-C", str(PACKAGE_ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT.resolve():
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != PACKAGE_ROOT.resolve():
             return "unknown"
         head = git("rev-parse", "--short=12", "HEAD")
         code = ("jointprune", "notebooks")
