@@ -89,9 +89,10 @@ def files_below(source: Path, suffix: str) -> list[Path]:
             continue
         entered.add(real)
         inner[:] = sorted(name for name in inner if name[0] != ".")
-        paths = [Path(folder, name) for name in names if name[0] != "."]
-        suffixes.update(path.suffix.lower() for path in paths)
-        found += [str(path) for path in paths if path.suffix.lower() == suffix]
+        # Strings, as paths of 70,000 frames would take longer to make than to find.
+        kinds = {name: os.path.splitext(name)[1].lower() for name in names if name[0] != "."}
+        suffixes.update(kinds.values())
+        found += [os.path.join(folder, name) for name, kind in kinds.items() if kind == suffix]
     if not found:
         got = ", ".join(f"{n} {kind or 'without suffix'}" for kind, n in suffixes.most_common(4))
         raise NotThisLayout(f"expected {suffix} files, got {got or 'no file'}")
