@@ -377,12 +377,17 @@ def _baseline(results: dict) -> Claim:
     )
 
 
+def differs(record: dict) -> bool:
+    """Whether the difference of a declared comparison is established."""
+    return record["p_holm"] < ALPHA and not record["low"] <= 0 <= record["high"]
+
+
 def _comparison(record: dict, group: str) -> Claim:
     """One declared comparison: a difference, or that none is established."""
     key = comparison_key(record)
     a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
     lower = record["difference"] < 0
-    if record["p_holm"] >= ALPHA or record["low"] <= 0 <= record["high"]:
+    if not differs(record):
         size, interval = _span(record)
         verdict, sentence = VERDICTS[False], (
             f"A difference in accuracy between {a} and {b} is not established ({size} points, "

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from jointprune.paper.claims import (
     VERDICTS,
     all_claims,
+    differs,
     dropped,
     interval,
     percent,
     points,
     value_range,
 )
-from jointprune.paper.comparisons import ALPHA
 from jointprune.selection import typical
 from jointprune.skeleton import HAND_OF, HANDS, JOINT_NAMES
 from jointprune.workspace import DEFAULT_DATASET, Workspace
@@ -65,9 +65,8 @@ def _against_random(ablation: dict) -> str:
     if not records:
         return ""
     record = max(records, key=lambda record: record["a"]["k"])
-    shown = record["p_holm"] < ALPHA and record["low"] * record["high"] > 0
     found = f"{points(record['difference'])} points with {record['a']['k']}"
-    return found if shown else f"{found}, not established"
+    return found if differs(record) else f"{found}, not established"
 
 
 def most_typical(results: dict[str, dict], k: int) -> list[str]:
