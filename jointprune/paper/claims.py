@@ -519,9 +519,8 @@ def _strata(results: dict) -> Claim:
         means = {(row["method"], row["k"]): row["mean"] for row in rows if row["stratum"] == name}
         below = sorted(k for (method, k), mean in means.items()
                        if method == "learned" and mean < means["stratified-random", k])  # fmt: skip
-        where = f"in {_stratum(name, results['dataset'])}"
-        lower += [f"at K = {_listed(below)} {where}"] if below else []
-        never += [] if below else [f"at no K {where}"]
+        at = f"K = {_listed(below)}" if below else "no K"
+        (lower if below else never).append(f"at {at} in {_stratum(name, results['dataset'])}")
     return Claim(
         "strata",
         "The mean accuracy of learned gates is lower than that of stratified random joints "

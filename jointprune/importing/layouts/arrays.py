@@ -24,7 +24,7 @@ from jointprune.importing.layouts.clips import (
     some_shapes,
 )
 from jointprune.importing.layouts.mp_data import EXPECTED as VECTORS
-from jointprune.importing.layouts.mp_data import WIDTHS, hands_and_body
+from jointprune.importing.layouts.mp_data import ONE_HAND, WIDTHS, hands_and_body
 from jointprune.skeleton import JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
@@ -34,7 +34,6 @@ ORDERS = (  # where Holistic's left hand, right hand and pose start
     (501, 522, 0),  # pose, face, left, right: TSSI
     (468, 522, 489),  # face, left, pose, right: Kaggle's, by name
 )
-ONE_HAND = (63, 42)  # values of a frame
 COCO_HANDS = slice(91, 133)
 COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
 SEEN = 0.3  # mean score of a hand, from which mmpose draws it

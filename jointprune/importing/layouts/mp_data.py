@@ -27,7 +27,6 @@ from jointprune.importing.layouts.clips import (
     some_shapes,
     without_wrist,
 )
-from jointprune.skeleton import JOINTS
 
 # Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
 # 33 x (x, y, z, visibility).
@@ -35,8 +34,9 @@ ORDERS = {
     1662: ((1536, 1599, 0),),  # the face's 468 points are between
     258: ((132, 195, 0), (0, 63, 126)),
 }
-# Coordinates of a point in vectors of hands alone: both hands, then one.
-HANDS_ALONE = {126: 3, 84: 2, 63: 3, 42: 2}
+# Coordinates of a point in vectors of one hand, and of hands alone.
+ONE_HAND = {63: 3, 42: 2}
+HANDS_ALONE = {126: 3, 84: 2, **ONE_HAND}
 NUMBER = re.compile(r"\d+$", re.ASCII)
 MOST_GAPS = 2  # frames, those that are missing included, for each file
 WIDTHS = (*ORDERS, *HANDS_ALONE)
@@ -72,8 +72,9 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Hands (frames, 42, 2 or 3) and body (frames, 4, 2), if recorded, of (frames, values)."""
     if (width := frames.shape[1]) in HANDS_ALONE:
         points = frames.reshape(len(frames), -1, HANDS_ALONE[width])
-        one = points.shape[1] == len(JOINTS)
-        return np.concatenate([np.zeros_like(points), points], axis=1) if one else points, None
+        if width in ONE_HAND:
+            points = np.concatenate([np.zeros_like(points), points], axis=1)
+        return points, None
     found, best = None, (False, -1)
     for left, right, pose in ORDERS[width]:
         blocks = [frames[:, start : start + 63] for start in (left, right)]
