@@ -262,8 +262,21 @@ def test_two_imports_under_one_name_exclude_each_other(source, workspace):
     assert len(data) == 12 and not folder.exists()
 
 
-def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace):
-    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[0] / "7")
+def in_half_precision(folder):
+    for file in folder.iterdir():
+        np.save(file, np.load(file).astype(np.float16))
+
+
+def with_an_empty_frame(folder):
+    last = max(folder.iterdir(), key=lambda file: int(file.stem))
+    np.save(folder / f"{int(last.stem) + 1}.npy", np.zeros_like(np.load(last)))
+
+
+@pytest.mark.parametrize("change", [None, in_half_precision, with_an_empty_frame])
+def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, change):
+    copy = shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[0] / "7")
+    if change:
+        change(copy)
     _, report = import_recordings(source, "mine", workspace)
     (leak,) = report["leaks"]
     assert set(leak) == {"merhaba/0", "merhaba/7"} and report["copies"] == [leak]

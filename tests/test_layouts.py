@@ -24,7 +24,7 @@ from layout_sources import (
 from recordings import write_frames
 
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
-from jointprune.importing.layouts.clips import Clip, NotThisLayout, hands_seen
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, hands_seen
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def motion():
 @pytest.mark.parametrize("writer", WRITERS)
 def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
     WRITERS[writer](tmp_path, motion)
-    name, clips = recognise(tmp_path)
+    name, clips, _ = recognise(tmp_path)
     assert writer.startswith(name) and [clip.label for clip in clips] == ["hello"]
     raw = LAYOUTS[name].read(clips[0])
     pixels = name in ("pose", "openpose") or "COCO" in writer
@@ -134,7 +134,7 @@ def test_a_path_gives_sign_signer_and_split(tmp_path):
         write(tmp_path / f"{name}.pose", b"")
     write(tmp_path / ".hidden" / "x.pose", b"")
     write(tmp_path / "evet" / "._x.pose", b"")
-    assert names(pose.find(tmp_path)) == [
+    assert names(pose.find(Files(tmp_path))) == [
         ("Train/teşekkür ederim/signer3_sample2", "teşekkür ederim", "3", "train"),
         ("VALID/x", "", "", "val"),
         ("test/signer10_sample1", "", "10", "test"),
@@ -147,7 +147,7 @@ def test_a_folder_called_train_is_a_sign_beside_folders_that_are_no_splits(tmp_p
     for name in ("evet/1", "train/1"):
         write(tmp_path / f"{name}.pose", b"")
     found = [("evet/1", "evet", "", ""), ("train/1", "train", "", "")]
-    assert names(pose.find(tmp_path)) == found
+    assert names(pose.find(Files(tmp_path))) == found
 
 
 def test_two_clips_of_one_name_are_refused_by_both_paths(tmp_path):
@@ -155,7 +155,7 @@ def test_two_clips_of_one_name_are_refused_by_both_paths(tmp_path):
     for i, files in enumerate((["signer0_1.pose", "signer0_1_color.pose"], two_spellings)):
         paths = [write(tmp_path / str(i) / name, b"") for name in files]
         with pytest.raises(ValueError, match="a clip name that occurs once") as refusal:
-            pose.find(tmp_path / str(i))
+            pose.find(Files(tmp_path / str(i)))
         assert all(str(path) in str(refusal.value) for path in paths)
 
 
@@ -164,7 +164,7 @@ def test_linked_folders_are_followed_once(tmp_path):
     (tmp_path / "source").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "source" / "hello")
     os.symlink(tmp_path / "source", tmp_path / "elsewhere" / "back")
-    assert names(pose.find(tmp_path / "source")) == [("hello/1", "hello", "", "")]
+    assert names(pose.find(Files(tmp_path / "source"))) == [("hello/1", "hello", "", "")]
 
 
 # mp-data
@@ -172,7 +172,7 @@ def test_linked_folders_are_followed_once(tmp_path):
 
 def sequence(folder, frames, numbers=None):
     write_frames(folder / "hello" / "0", frames, numbers)
-    return mp_data.find(folder)[0]
+    return mp_data.find(Files(folder))[0]
 
 
 def test_frames_are_in_the_order_of_their_numbers_with_gaps(tmp_path, motion):
@@ -180,7 +180,7 @@ def test_frames_are_in_the_order_of_their_numbers_with_gaps(tmp_path, motion):
     write_frames(tmp_path / "iyi günler" / "2", vectors(motion), numbers)
     write_frames(tmp_path / "iyi günler" / "02", vectors(motion), numbers)
     write_frames(tmp_path / "iyi günler" / "10", vectors(motion))
-    clips = mp_data.find(tmp_path)
+    clips = mp_data.find(Files(tmp_path))
     assert names(clips) == [(f"iyi günler/{n}", "iyi günler", "", "") for n in ("02", "2", "10")]
     order = np.argsort(numbers)
     *shifted, straight = (mp_data.read(clip).hands for clip in clips)
@@ -214,7 +214,7 @@ def test_one_hand_of_each_frame_is_read_as_the_right_one(tmp_path, motion, shape
     write(tmp_path / "arrays" / "hello" / "1.npy", hand)
     write_frames(tmp_path / "mp-data" / "hello" / "1", hand)
     for layout in ("arrays", "mp-data"):
-        name, (clip,) = recognise(tmp_path / layout)
+        name, (clip,), _ = recognise(tmp_path / layout)
         raw = LAYOUTS[name].read(clip)
         seen = motion.seen & (np.arange(42) >= 21)
         assert name == layout
@@ -253,7 +253,7 @@ def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, 
 
 def asl_clips(folder, *rows):
     write(folder / "train.csv", "\n".join(["path,participant_id,sequence_id,sign", *rows, ""]))
-    return asl_signs.find(folder)
+    return asl_signs.find(Files(folder))
 
 
 def test_the_table_names_clips_signers_and_signs(tmp_path):
@@ -285,7 +285,7 @@ def test_a_table_without_rows_of_a_missing_hand_is_read_as_missing(tmp_path, mot
     path = write_asl(tmp_path, motion)
     long = table(motion)
     write(path, long[~((long["type"] == "left_hand") & long["x"].isna())])
-    raw = asl_signs.read(asl_signs.find(tmp_path)[0])
+    raw = asl_signs.read(asl_signs.find(Files(tmp_path))[0])
     np.testing.assert_array_equal(np.isnan(raw.hands[..., 0]), ~motion.seen)
 
 
@@ -304,7 +304,7 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
     path = write_asl(tmp_path, motion)
     write(path, change(table(motion).reset_index(drop=True)))
     with pytest.raises(ValueError, match=rf"100\.parquet: .*{message}"):
-        asl_signs.read(asl_signs.find(tmp_path)[0])
+        asl_signs.read(asl_signs.find(Files(tmp_path))[0])
 
 
 # which layout
@@ -335,7 +335,7 @@ def test_a_damaged_file_or_two_hide_no_layout(tmp_path, motion):
     write(tmp_path / "hello" / "0.npy", b"")
     write(tmp_path / "labels.npy", np.zeros(7))
     write(tmp_path / "hello" / "1.npy", stack(motion))
-    name, clips = recognise(tmp_path)
+    name, clips, _ = recognise(tmp_path)
     assert name == "arrays" and len(clips) == 3
     for broken in ("hello/0", "labels"):
         with pytest.raises(ValueError, match=f"{broken}.npy: expected"):
@@ -388,7 +388,7 @@ def test_frames_in_which_openpose_saw_nobody_are_without_hands(tmp_path, motion)
     WRITERS["openpose"](tmp_path, motion)
     file = next((tmp_path / "hello" / "1").glob("*_000000000002_keypoints.json"))
     file.write_text('{"people": []}')
-    _, (clip,) = recognise(tmp_path)
+    _, (clip,), _ = recognise(tmp_path)
     raw = LAYOUTS["openpose"].read(clip)
     assert not hands_seen(raw.hands[..., :2], raw.confidence)[2].any()
     assert np.isnan(raw.body[2]).all() and np.isfinite(raw.body[1]).all()

@@ -162,7 +162,7 @@ def test_hands_in_any_order_are_told_apart_by_their_place_and_continuity(tmp_pat
     path = tmp_path / "s" / "Bär" / "0.csv"
     path.parent.mkdir(parents=True)
     path.write_text(table(detected), encoding="utf-8")
-    layout, (clip,) = recognise(tmp_path / "s")
+    layout, (clip,), _ = recognise(tmp_path / "s")
     assert (layout, clip.label) == ("hand-tables", "Bär")
     raw = hand_tables.read(clip)
     np.testing.assert_allclose(raw.hands.reshape(hands.shape), hands, atol=1e-6)

@@ -17,7 +17,7 @@ from recordings import in_shoulder_widths, motion
 from jointprune import data as command
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.clips import hands_seen
+from jointprune.importing.layouts.clips import Files, hands_seen
 from jointprune.importing.report import import_summary
 from jointprune.workspace import Workspace
 
@@ -77,12 +77,12 @@ def made(tmp_path_factory):
 
 
 def test_a_depth_video_beside_its_colour_video_is_no_clip(autsl, tmp_path):
-    name, clips = recognise(autsl[0])
+    name, clips, _ = recognise(autsl[0])
     assert name == "video" and len(clips) == 12
     assert all(clip.files[0].name.endswith("_color.mp4") for clip in clips)
     for name in ("water/deep_depth", "color/signer1_1_color", "depth/signer1_1_depth"):
         write(tmp_path / "other" / f"{name}.mp4", b"")
-    found = [clip.name for clip in video.find(tmp_path / "other")]
+    found = [clip.name for clip in video.find(Files(tmp_path / "other"))]
     assert found == ["color/signer1_1", "water/deep_depth"]
 
 
@@ -173,7 +173,7 @@ def test_a_person_is_found_where_the_photograph_has_them_with_hands_outside(made
     zoom = 1 - 0.01 * np.arange(10)[:, None]
     expected = ((NOSE - 0.5) / zoom + 0.5) * TALL
     assert np.linalg.norm(nose - expected, axis=1).max() < 0.02 * TALL[1]
-    (clip,) = video.find(path.parent)
+    (clip,) = video.find(Files(path.parent))
     raw = video.read(clip._replace(files=(path, poses)))
     assert not hands_seen(raw.hands[..., :2], raw.confidence).any()
     left, right = raw.body[:, 0, 0], raw.body[:, 1, 0]

@@ -6,7 +6,6 @@ with the reason, and everything else that a reader must know to trust results on
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from jointprune.importing.annotations import (
     without_clip,
 )
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.clips import Clip, in_order, nfc
+from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
 from jointprune.importing.reading import LONGEST_BONES, load_recordings, load_rows, read_chunks
 from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import leading_hands, mirror
@@ -79,7 +78,7 @@ def import_recordings(
     _check_replaceable(folder)
     group, (pattern, tables) = group_rule(groups), label_rule(labels)
     named = read_names(tables, "label")
-    layout, found = recognise(source, layout)
+    layout, found, files = recognise(source, layout)
     found = with_labels(found, named, pattern)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
@@ -112,7 +111,7 @@ def import_recordings(
         report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
-                  "unmatched": unmatched(source, found, layout),
+                  "unmatched": unmatched(files, found, layout),
                   "labels_unused": without_clip(found, named)}  # fmt: skip
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -221,26 +220,24 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
 
 def contradicted(table: pd.DataFrame) -> None:
     """Give recordings that occur under several labels a reason to be left out."""
-    for _, same in table[table["reason"] == ""].groupby("content"):
+    for _, same in table[table["reason"] == ""].groupby("fingerprint"):
         if len(names := sorted(set(same["label"]))) > 1:
             table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
 
 
-def unmatched(source: Path, clips: list[Clip], layout: str) -> list[dict]:
+def unmatched(files: Files, clips: list[Clip], layout: str) -> list[dict]:
     """Files that may hold recordings but belong to no clip, and empty folders, with the reason."""
-    used, astray = {str(file) for clip in clips for file in clip.files}, {}
-    for folder, inner, names in os.walk(source):
-        inner[:] = in_order(name for name in inner if name[0] != ".")
-        if not inner and not names:
-            astray[Path(folder)] = "is an empty folder"
-        for file in (Path(folder, name) for name in in_order(names) if name[0] != "."):
-            if file.suffix.lower() in RECORDINGS and str(file) not in used:
-                astray[file] = f"is not where the layout {layout} expects recordings"
-            if file.suffix.lower() in ARCHIVES:
-                astray[file] = "is an archive: unpack it and import again"
+    used = {str(file) for clip in clips for file in clip.files}
+    astray = dict.fromkeys(files.empty, "is an empty folder")
+    for suffix in RECORDINGS:
+        others = (file for file in files.by_suffix.get(suffix, ()) if str(file) not in used)
+        astray |= dict.fromkeys(others, f"is not where the layout {layout} expects recordings")
+    for suffix in ARCHIVES:
+        archives = files.by_suffix.get(suffix, ())
+        astray |= dict.fromkeys(archives, "is an archive: unpack it and import again")
     return [
-        {"source_file": nfc(str(path.relative_to(source))), "reason": reason}
-        for path, reason in astray.items()
+        {"source_file": nfc(str(path.relative_to(files.source))), "reason": astray[path]}
+        for path in sorted(astray)
     ]
 
 

@@ -6,6 +6,7 @@ how the thresholds were measured.
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 5
+VERSION = 6
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -113,16 +114,29 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
         "gaps": raw.gaps,
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
+        "fingerprint": _fingerprint(raw, whole.present),
         **judged,
     }
     return row, recording
 
 
+def _fingerprint(raw: Raw, present: np.ndarray) -> str:
+    """Equal for copies of a recording, also in other precision or with empty frames at an end."""
+    seen = np.flatnonzero(present.any(axis=1))
+    shown = np.where(present[..., None], raw.hands[..., :2], 0)[seen[0] : seen[-1] + 1]
+    with np.errstate(over="ignore"):  # in pixels; infinite in a copy as well
+        return hashlib.sha256(shown.astype(np.float16).tobytes()).hexdigest()
+
+
 def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
     content = [VERSION, LONGEST, layout, aspect]
     for clip in clips:
-        stats = [file.stat() for file in clip.files if file.exists()]
-        content.append([clip.name, [[s.st_size, s.st_mtime_ns] for s in stats]])
+        stats = []
+        for file in clip.files:
+            with suppress(FileNotFoundError):
+                stats.append((found := file.stat()).st_size)
+                stats.append(found.st_mtime_ns)
+        content.append([clip.name, stats])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

@@ -32,7 +32,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
-    copies = [some for _, some in kept.groupby("content", sort=False) if len(some) > 1]
+    copies = [some for _, some in kept.groupby("fingerprint", sort=False) if len(some) > 1]
 
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)

@@ -1,9 +1,9 @@
 """Recordings in the layouts in which other people publish and keep them.
 
-Each layout is a module of two functions: `find(source)` lists the clips of a folder, or raises
-`NotThisLayout`; `read(clip)` returns a clip's values, or raises ValueError for a damaged file.
-In `video` a third function, `extract`, runs between them. To add a layout, write such a module and
-a row of `LAYOUTS`.
+Each layout is a module of two functions: `find(files)` lists the clips among a folder's files, or
+raises `NotThisLayout`; `read(clip)` returns a clip's values, or raises ValueError for a damaged
+file. In `video` a third function, `extract`, runs between them. To add a layout, write such a
+module and a row of `LAYOUTS`.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from jointprune.importing.layouts import (
     pose,
     video,
 )
-from jointprune.importing.layouts.clips import Clip, NotThisLayout
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout
 
 MANY = 10
 ANY = (
@@ -38,8 +38,8 @@ LAYOUTS: dict[str, ModuleType] = {
 }
 
 
-def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
-    """The name of a folder's layout, and its clips.
+def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip], Files]:
+    """The name of a folder's layout, its clips, and all its files.
 
     With "auto" exactly one layout must fit, or one with MANY times the clips of the others: a
     project's folder may hold a model or a video beside the recordings.
@@ -52,12 +52,13 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
         raise NotADirectoryError(
             f"expected a folder of recordings, got {source}, which is none: check the path"
         )
+    files = Files(source)
     if layout != "auto":
-        return layout, LAYOUTS[layout].find(source)
+        return layout, LAYOUTS[layout].find(files), files
     fits, reasons = {}, []
     for name, module in LAYOUTS.items():
         try:
-            fits[name] = module.find(source)
+            fits[name] = module.find(files)
         except NotThisLayout as reason:
             reasons.append(f"  {name}: {reason}")
     if not fits:
@@ -67,4 +68,4 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
         raise ValueError(
             f"{source}: expected one layout, got {' and '.join(fits)}: choose one with --layout"
         )
-    return most, fits[most]
+    return most, fits[most], files

@@ -8,18 +8,17 @@ those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (42, 2).
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
+    Files,
     NotThisLayout,
     Raw,
     body_of,
     checked,
     clips_of_files,
-    files_below,
     load_npy,
     some_shapes,
 )
@@ -40,9 +39,9 @@ SEEN = 0.3  # mean score of a hand, from which mmpose draws it
 SAM_SLR_PACKED = 27
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every `.npy` file below a folder, if some of them have this shape."""
-    paths = files_below(source, ".npy")
+    paths = files.of(".npy")
     shapes = some_shapes(paths)
     if not any(map(is_clip, shapes)):
         if any(len(shape) > 2 and SAM_SLR_PACKED in shape[1:] for shape in shapes):
@@ -53,7 +52,7 @@ def find(source: Path) -> list[Clip]:
         raise NotThisLayout(
             f"expected arrays {EXPECTED}, got shapes {sorted(shapes) or 'none readable'}"
         )
-    return clips_of_files(source, paths)
+    return clips_of_files(files.source, paths)
 
 
 def read(clip: Clip) -> Raw:

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from jointprune.importing.layouts.clips import (
     BODY,
     Clip,
+    Files,
     NotThisLayout,
     Raw,
     checked,
@@ -41,8 +42,9 @@ MOST_BYTES = 64 * MOST_ROWS
 EXPECTED = f"expected {TABLE} with columns {', '.join(COLUMNS)}"
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """A clip for every row of `train.csv`, whether its file exists or not."""
+    source = files.source
     if not (source / TABLE).is_file():
         raise NotThisLayout(f"{EXPECTED}, got no such file")
     try:

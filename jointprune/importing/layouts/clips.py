@@ -4,6 +4,7 @@ Source: MediaPipe Holistic, https://ai.google.dev/edge/mediapipe. A hand's depth
 its own wrist, whose z is therefore 0 except for rounding.
 """
 
+import io
 import math
 import os
 import re
@@ -11,11 +12,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
-from natsort import natsorted, ns
+from natsort import natsort_keygen
 from numpy.lib import format as npy_format
 
 from jointprune.skeleton import HANDS, JOINTS
@@ -36,6 +38,7 @@ MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data se
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
+MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its values
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 
 
@@ -74,29 +77,45 @@ def one_line(text: str) -> str:
     return " ".join(nfc(text).split())
 
 
+# Frames of all clips have the same few names.
+_natural = lru_cache(2**16)(natsort_keygen())
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """Names sorted with their numbers as numbers, "clip 2" before "clip 10"."""
-    return natsorted(names, alg=ns.PRESORT)  # PRESORT also orders "1" and "01"
+    return sorted(sorted(names), key=_natural)  # sorted twice: "01" before "1"
 
 
-def files_below(source: Path, suffix: str) -> list[Path]:
-    """Files of a suffix at any depth, in natural order, without hidden ones; links are followed."""
-    found, suffixes, entered = [], Counter(), set()
-    for folder, inner, names in os.walk(source, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in entered:  # a link to a folder visited before
-            inner.clear()
-            continue
-        entered.add(real)
-        inner[:] = sorted(name for name in inner if name[0] != ".")
-        # Strings, as paths of 70,000 frames would take longer to make than to find.
-        kinds = {name: os.path.splitext(name)[1].lower() for name in names if name[0] != "."}
-        suffixes.update(kinds.values())
-        found += [os.path.join(folder, name) for name, kind in kinds.items() if kind == suffix]
-    if not found:
-        got = ", ".join(f"{n} {kind or 'without suffix'}" for kind, n in suffixes.most_common(4))
-        raise NotThisLayout(f"expected {suffix} files, got {got or 'no file'}")
-    return [Path(path) for path in in_order(found)]
+class Files:
+    """The files below a folder at any depth, without hidden ones; links are followed.
+
+    `source` is the folder, `by_suffix` holds its files in natural order, those of a folder before
+    those of the folders in it, and `empty` folders without any.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.source, self.by_suffix, self.empty = source, defaultdict(list), []
+        entered = set()
+        for folder, inner, names in os.walk(source, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in entered:  # a link to a folder visited before
+                inner.clear()
+                continue
+            entered.add(real)
+            if not inner and not names:
+                self.empty.append(Path(folder))
+            inner[:] = in_order(name for name in inner if name[0] != ".")
+            for name in in_order(name for name in names if name[0] != "."):
+                suffix = os.path.splitext(name)[1].lower()
+                self.by_suffix[suffix].append(Path(folder, name))
+
+    def of(self, suffix: str) -> list[Path]:
+        """The files of a suffix; NotThisLayout if there are none."""
+        if not (found := self.by_suffix.get(suffix)):
+            most = sorted(self.by_suffix.items(), key=lambda item: -len(item[1]))[:4]
+            got = ", ".join(f"{len(files)} {kind or 'without suffix'}" for kind, files in most)
+            raise NotThisLayout(f"expected {suffix} files, got {got or 'no file'}")
+        return found
 
 
 def split_of(place: PurePath) -> str:
@@ -333,22 +352,26 @@ def checked(
 
 def load_npy(path: Path) -> np.ndarray:
     """The array of an untrusted `.npy` file, as float32; Python objects are never unpickled."""
-    npy_shape(path)
-    return to_float32(np.load(path, allow_pickle=False))
+    content = path.read_bytes()
+    shape, transposed, dtype, start = _npy_header(path, content[:MOST_HEADER], len(content))
+    values = np.frombuffer(content, dtype, offset=start)
+    return to_float32(values.reshape(shape, order="F" if transposed else "C"))
 
 
 def npy_shape(path: Path) -> tuple[int, ...]:
-    """The shape of a `.npy` file; raises ValueError if its size does not fit its header.
+    """The shape of a `.npy` file; raises ValueError if its size does not fit its header."""
+    with path.open("rb") as file:
+        return _npy_header(path, file.read(MOST_HEADER), path.stat().st_size)[0]
 
-    `numpy.load` alone would allocate as much memory as a header claims to need.
+
+def _npy_header(path: Path, head: bytes, size: int) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether columns come first, type, and the byte where values start.
+
+    `numpy.load` would allocate as much memory as a header claims to need.
     """
     try:
-        with path.open("rb") as file:
-            # NumPy writes other versions only for headers over 64 KB and for named columns.
-            if (version := npy_format.read_magic(file)) != (1, 0):
-                raise ValueError(f"version {version}")
-            shape, _, dtype = npy_format.read_array_header_1_0(file)
-            start = file.tell()
+        start = len(npy_format.MAGIC_PREFIX) + 4 + int.from_bytes(head[8:10], "little")
+        shape, transposed, dtype = _parsed_header(head[:start])
     except Exception as error:  # NumPy evaluates a literal here, which can fail in any way
         raise ValueError(
             f"{path}: expected a .npy file of version 1.0, got a header that cannot be read "
@@ -358,13 +381,22 @@ def npy_shape(path: Path) -> tuple[int, ...]:
         raise ValueError(f"{path}: expected real numbers, got {dtype}: save them as float32")
     if min(shape, default=1) < 1:
         raise ValueError(f"{path}: expected at least 1 value, got shape {shape}: remove it")
-    expected, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
+    expected, held = math.prod(shape) * dtype.itemsize, size - start
     if held != expected:
         raise ValueError(
             f"{path}: expected {expected} bytes for shape {shape} of {dtype}, got {held}: "
             "it may be truncated, save it again"
         )
-    return shape
+    return shape, transposed, dtype, start
+
+
+@lru_cache(2**10)  # files of one shape have the same header
+def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    file = io.BytesIO(head)
+    # NumPy writes other versions only for headers over 64 KB and for named columns.
+    if (version := npy_format.read_magic(file)) != (1, 0):
+        raise ValueError(f"version {version}")
+    return npy_format.read_array_header_1_0(file)
 
 
 def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:

@@ -17,11 +17,11 @@ import pandas as pd
 
 from jointprune.importing.layouts.clips import (
     Clip,
+    Files,
     NotThisLayout,
     Raw,
     checked,
     clips_of_files,
-    files_below,
     to_float32,
 )
 from jointprune.skeleton import JOINT_NAMES, JOINTS
@@ -39,15 +39,15 @@ MOST_BYTES = 2**26  # of a table: hours of frames
 CONTINUITY = 4.0
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every `.csv` file below a folder, if one of the first few has such columns."""
-    paths = files_below(source, ".csv")
+    paths = files.of(".csv")
     if not any(_form(path) for path in paths[:5]):
         raise NotThisLayout(
             f"expected tables of columns {', '.join(LONG)} or {', '.join(COLUMNS[:5])}, ..., got "
             f"{', '.join(_header(paths[0])[:5])} in {paths[0].name}"
         )
-    return clips_of_files(source, paths)
+    return clips_of_files(files.source, paths)
 
 
 def read(clip: Clip) -> Raw:

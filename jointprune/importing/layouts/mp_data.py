@@ -10,18 +10,17 @@ the depth of the wrists shows which order a clip has.
 import math
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
+    Files,
     NotThisLayout,
     Raw,
     body_of,
     checked,
     clips_of_folders,
-    files_below,
     hands_seen,
     load_npy,
     some_shapes,
@@ -43,22 +42,22 @@ WIDTHS = (*ORDERS, *HANDS_ALONE)
 EXPECTED = ", ".join(map(str, WIDTHS))
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every folder of numbered frames that lies in the folder of its sign."""
-    frames = files_below(source, ".npy")
-    numbered = [
-        path for path in frames if source not in path.parents[:2] and NUMBER.search(path.stem)
-    ]
+    frames = files.of(".npy")
+    below = len(files.source.parts) + 2  # a sign and a sequence
+    numbered = [path for path in frames if len(path.parts) > below and NUMBER.search(path.stem)]
     if not numbered:
         raise NotThisLayout(
-            f"expected <sign>/<sequence>/<frame number>.npy, got {frames[0].relative_to(source)}"
+            f"expected <sign>/<sequence>/<frame number>.npy, got "
+            f"{frames[0].relative_to(files.source)}"
         )
     shapes = some_shapes(numbered)
     if not any(math.prod(shape) in WIDTHS for shape in shapes):
         raise NotThisLayout(
             f"expected vectors of {EXPECTED} values, got shapes {sorted(shapes) or 'none readable'}"
         )
-    return clips_of_folders(source, numbered)
+    return clips_of_folders(files.source, numbered)
 
 
 def read(clip: Clip) -> Raw:

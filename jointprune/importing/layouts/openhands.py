@@ -22,11 +22,11 @@ import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
+    Files,
     Raw,
     body_of,
     checked,
     clips_of_files,
-    files_below,
     to_float32,
 )
 
@@ -34,9 +34,9 @@ POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every `.pkl` file below a folder."""
-    return clips_of_files(source, files_below(source, ".pkl"))
+    return clips_of_files(files.source, files.of(".pkl"))
 
 
 def read(clip: Clip) -> Raw:

@@ -11,11 +11,11 @@ import numpy as np
 
 from jointprune.importing.layouts.clips import (
     Clip,
+    Files,
     NotThisLayout,
     Raw,
     checked,
     clips_of_folders,
-    files_below,
     to_float32,
 )
 from jointprune.skeleton import JOINTS
@@ -26,13 +26,13 @@ BODY_25 = (5, 2, 7, 4)  # left, right shoulder, left, right wrist
 MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every folder of files that OpenPose wrote."""
-    paths = files_below(source, ".json")
-    frames = [path for path in paths if path.name.endswith(END) and path.parent != source]
+    paths = files.of(".json")
+    frames = [path for path in paths if path.name.endswith(END) and path.parent != files.source]
     if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    return clips_of_folders(source, frames)
+    return clips_of_folders(files.source, frames)
 
 
 def read(clip: Clip) -> Raw:

@@ -11,15 +11,15 @@ import numpy as np
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
-from jointprune.importing.layouts.clips import Clip, Raw, checked, clips_of_files, files_below
+from jointprune.importing.layouts.clips import Clip, Files, Raw, checked, clips_of_files
 from jointprune.recordings import hand_points, parse_pose
 
 BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every `.pose` file below a folder."""
-    return clips_of_files(source, files_below(source, ".pose"))
+    return clips_of_files(files.source, files.of(".pose"))
 
 
 def read(clip: Clip) -> Raw:

@@ -18,7 +18,7 @@ from pose_format import Pose
 
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.clips import Clip, Raw, clips_of_files, files_below
+from jointprune.importing.layouts.clips import Clip, Files, Raw, clips_of_files
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
@@ -32,13 +32,13 @@ FEWEST_DECODED = 0.9
 MADE_FROM = "videos.json"
 
 
-def find(source: Path) -> list[Clip]:
+def find(files: Files) -> list[Clip]:
     """Every `.mp4` file below a folder, except the depth videos that AUTSL has of each clip."""
-    paths = files_below(source, ".mp4")
+    paths = files.of(".mp4")
     # signer3_sample1_depth.mp4 is the depth of signer3_sample1_color.mp4.
     colours = {path.name for path in paths}
     depths = {name.replace("_color.", "_depth.") for name in colours if "_color." in name}
-    return clips_of_files(source, [path for path in paths if path.name not in depths])
+    return clips_of_files(files.source, [path for path in paths if path.name not in depths])
 
 
 def poses_folder(workspace: Workspace, name: str) -> Path:
