@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from itertools import product
 from pathlib import Path, PurePath
@@ -90,7 +91,8 @@ def test_a_clip_is_measured_in_shoulder_widths_from_pixels_or_from_fractions():
     recording, judged = judge(shares)
     np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
     assert judged.pop("bones") < reading.LONGEST_BONES
-    assert [*judged.values()] == ["share", "shoulders", False, False, False]
+    assert judged.pop("apart") > reading.LEAST_APART
+    assert [*judged.values()] == ["share", "shoulders", 0, None, False, False, False]
     pixels = shares._replace(hands=hands * scale, body=shares.body * scale[:2])
     wide, (recording, judged) = judge(shares, aspect=2.0)[0], judge(pixels)
     np.testing.assert_allclose(recording.points, wide.points, atol=1e-4)
@@ -116,6 +118,7 @@ def test_without_shoulders_the_palm_gives_the_scale():
 def test_a_hand_is_missing_by_nan_by_zeros_or_by_confidence():
     hands = motion(4)
     hands[0, 3] = np.nan  # one missing joint makes its whole hand missing
+    assert judge(raw(hands))[1]["partial"] == 1
     hands[1, 21:] = 0
     hands[3, 5, 0] = 0  # one zero is a coordinate
     confidence = np.ones((4, 42), dtype=np.float32)
@@ -157,7 +160,7 @@ def test_a_table_that_cannot_be_right_is_refused(tmp_path):
         annotations.read_names([table], "label")
     for text, message in (
         ("a,1\na,2\n", ":2: expected one label for the clip 'a'"),
-        ("a;1\n", ":1: expected clip,label"),
+        ("a 1\n", ":1: expected clip,label"),
         ("clip,label\n\n", ": expected rows of clip,label, got none"),
         ("a/1,Bjørn\n", ": expected a CSV file in UTF-8"),
     ):
@@ -272,7 +275,14 @@ def with_an_empty_frame(folder):
     np.save(folder / f"{int(last.stem) + 1}.npy", np.zeros_like(np.load(last)))
 
 
-@pytest.mark.parametrize("change", [None, in_half_precision, with_an_empty_frame])
+def with_its_last_frame_again(folder):
+    last = max(folder.iterdir(), key=lambda file: int(file.stem))
+    shutil.copy(last, folder / f"{int(last.stem) + 1}.npy")
+
+
+@pytest.mark.parametrize(
+    "change", [None, in_half_precision, with_an_empty_frame, with_its_last_frame_again]
+)
 def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, change):
     copy = shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[0] / "7")
     if change:
@@ -401,7 +411,8 @@ def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
 
 
 @pytest.mark.parametrize(
-    "people", [["signer1", "signer02"], ["P1", "P2"], ["Session 1", "session_2"]]
+    "people",
+    [["signer1", "signer02"], ["P1", "P2"], ["Session 1", "session_2"], ["Kişi 1", "S02"]],
 )
 def test_folders_called_person_by_number_are_groups_below_signs_too(people):
     expected = {*product(people, ("su", "iyi"))}
@@ -437,8 +448,11 @@ def test_a_stray_file_costs_no_other_clip_its_group():
 
 
 @pytest.mark.parametrize(
-    "pattern", ["{person}_{number}", "{person}-{sign}-{number}", "{sign} {person} {number}"]
-)
+    "pattern",
+    ["{person}_{number}", "{person}-{sign}-{number}", "{sign} {person} {number}",
+     "{number}_{person}", "{person}_{number}_{number}", "{person}_{number}_flip",
+     "{person}_{number} - Kopya", "{person}{number}", "{number} {person} aug2"],
+)  # fmt: skip
 def test_names_before_the_numbers_of_clips_are_groups(pattern):
     names = [
         (sign, pattern.format(person=person, sign=sign, number=number))
@@ -452,6 +466,35 @@ def test_names_before_the_numbers_of_clips_are_groups(pattern):
     split = clips_at({PurePath(side, *name): [Path("x")] for name in names
                       for side in ("train", "test")})  # fmt: skip
     assert {clip.group for clip in split} == {""}  # which may have the same names on both sides
+
+
+@pytest.mark.parametrize("people", [("ayşe", "ali", "su"), ("p1", "p2", "p3")])
+def test_persons_called_like_a_sign_or_by_number_stay_apart(people):
+    names = [(sign, f"{person}_{number}") for person, sign, number
+             in product(people, ("su", "iyi", "çay"), "12")]  # fmt: skip
+    names.append(("iyi", f"{people[0].upper()}_3"))
+    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+    assert {clip.name: clip.group for clip in found} == {
+        "/".join(name): name[1].split("_")[0].lower() for name in names
+    }
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+@pytest.mark.parametrize(
+    "name", ["{sign}_{person}_{n}", "{person}/{sign}{n}", "egitim/{person}/{sign}{n}"]
+)
+def test_groups_follow_from_names_and_folders_after_a_table_has_given_the_labels(
+    tmp_path, name, mark
+):
+    recorded = [(s, p, n, name.format(sign=s, person=p, n=n))
+                for s, p, n in product(("su", "iyi"), ("ayşe", "ali", "can"), "12")]  # fmt: skip
+    table = tmp_path / "labels.csv"
+    lines = [f"clip{mark}label", *(f"{clip}{mark}{sign}" for sign, _, _, clip in recorded)]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    found = clips_at({PurePath(clip): [Path("x")] for *_, clip in recorded})
+    labelled = annotations.with_labels(found, annotations.read_names([table], "label"))
+    known = {clip: (sign, person) for sign, person, _, clip in recorded}
+    assert {clip.name: (clip.label, clip.group) for clip in labelled} == known
 
 
 def test_odd_names_among_those_of_persons_have_groups_of_their_own():
@@ -503,7 +546,10 @@ def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspac
     assert data.classes == ("x", "y", "z") and set(data.groups) == {"ali", "berna", "can"}
     assert "\nsigns: x, y, z\nsigners: ali, berna, can\n" in import_summary(report)
     plain = import_recordings(tmp_path / "turned", "turned", workspace)[1]
-    assert "\nsigns: ali, berna, can\n" in import_summary(plain)  # which the user then sees
+    assert (
+        "\nsigns: ali, berna, can\nfolders: x, y, z (if these are the signs: --labels "
+        "'pattern:^([^/]+)/' --groups 'pattern:^[^/]+/([^/]+)/')\n"
+    ) in import_summary(plain)
     for labels, message in (
         (["pattern:x("], "expected a regular expression"),
         (["pattern:x"], "expected a bracket around the sign"),
@@ -526,9 +572,53 @@ def test_groups_that_separate_a_known_signers_clips_are_refused():
         annotations.group_rule("pattern:/(.)")(some)
 
 
+def test_one_word_in_two_forms_of_unicode_is_one_class(tmp_path, workspace):
+    for form, seed in (("NFC", 0), ("NFD", 10)):
+        for number in range(3):
+            folder = tmp_path / "in" / unicodedata.normalize(form, "gö") / str(number)
+            write_mp_data(folder, motion(6, seed=seed + number))
+            write_mp_data(
+                tmp_path / "in" / "su" / f"{form}{number}", motion(6, seed=50 + seed + number)
+            )
+    data, _ = import_recordings(tmp_path / "in", "mine", workspace)
+    assert data.clips["label"].value_counts().to_dict() == {"gö": 6, "su": 6}
+
+
+def vectors_of_hands(folder, change):
+    """Clips of two words, arrays (frames, 126) changed by a function."""
+    for seed, (word, number) in enumerate(product(("su", "iyi"), range(3))):
+        (folder / word).mkdir(parents=True, exist_ok=True)
+        np.save(folder / word / f"{number}.npy", change(motion(8, seed=seed)))
+    return folder
+
+
+def test_coordinates_of_one_kind_behind_each_other_are_refused(tmp_path, workspace):
+    in_turn = vectors_of_hands(tmp_path / "a", lambda hands: hands[..., :2])
+    assert len(import_recordings(in_turn, "mine", workspace)[0]) == 6
+    all_x_first = vectors_of_hands(tmp_path / "b", lambda hands: hands[..., :2].swapaxes(1, 2))
+    with pytest.raises(ValueError, match="expected x and y of each joint in turn, got numbers"):
+        import_recordings(all_x_first, "mine", workspace)
+
+
+def test_hands_in_each_others_place_are_in_the_summary(tmp_path, workspace):
+    def said(change):
+        folder = vectors_of_hands(tmp_path / change.__name__, change)
+        return import_summary(import_recordings(folder, "mine", workspace)[1])
+
+    def kept(hands):
+        return hands
+
+    def exchanged(hands):
+        return np.roll(hands, 21, axis=1)
+
+    warning = "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?: 6"
+    assert warning in said(exchanged) and "LEFT HAND" not in said(kept)
+
+
 def test_what_belongs_to_no_clip_is_listed(source, workspace):
     """Folders made beforehand, a video in another format, an odd file among the sequences."""
     (source / SIGNS[0] / "9").mkdir()
+    (source / SIGNS[0] / "9" / ".DS_Store").touch()
     (source / "take.MOV").write_bytes(b"x")
     (source / SIGNS[0] / "mean.npy").write_bytes(b"x")
     (source / "notes.txt").write_bytes(b"x")
@@ -539,6 +629,7 @@ def test_what_belongs_to_no_clip_is_listed(source, workspace):
         "take.MOV": "is not where the layout mp-data expects recordings",
     }
     assert "not read, as they belong to no clip: 3" in import_summary(report)
+    assert "files of other kinds, not read: 1\n  1 .txt" in import_summary(report)
 
 
 def test_missing_frames_keep_their_time_and_are_listed(source, workspace):

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -151,12 +150,10 @@ def test_a_folder_called_train_is_a_sign_beside_folders_that_are_no_splits(tmp_p
 
 
 def test_two_clips_of_one_name_are_refused_by_both_paths(tmp_path):
-    two_spellings = [f"{unicodedata.normalize(form, 'ö')}/1.pose" for form in ("NFC", "NFD")]
-    for i, files in enumerate((["signer0_1.pose", "signer0_1_color.pose"], two_spellings)):
-        paths = [write(tmp_path / str(i) / name, b"") for name in files]
-        with pytest.raises(ValueError, match="a clip name that occurs once") as refusal:
-            pose.find(Files(tmp_path / str(i)))
-        assert all(str(path) in str(refusal.value) for path in paths)
+    paths = [write(tmp_path / name, b"") for name in ("signer0_1.pose", "signer0_1_color.pose")]
+    with pytest.raises(ValueError, match="a clip name that occurs once") as refusal:
+        pose.find(Files(tmp_path))
+    assert all(str(path) in str(refusal.value) for path in paths)
 
 
 def test_linked_folders_are_followed_once(tmp_path):
@@ -201,7 +198,7 @@ def test_frames_that_do_not_belong_together_are_refused(tmp_path, motion):
     frames = [*vectors(motion)[:2], np.zeros(258)]
     with pytest.raises(ValueError, match=r"2\.npy: expected 1662 values as in 0\.npy, got 258"):
         mp_data.read(sequence(tmp_path / "a", frames))
-    with pytest.raises(ValueError, match=r"1\.npy: expected a vector of 1662, 258, 126"):
+    with pytest.raises(ValueError, match=r"1\.npy: expected a vector of 1662, 258, 225, 126"):
         mp_data.read(sequence(tmp_path / "b", [frames[0], np.zeros((2, 126))]))
     with pytest.raises(ValueError, match="one file per frame, got several for frame 1"):
         mp_data.read(sequence(tmp_path / "c", np.zeros((2, 126)), ["1", "01"]))
@@ -318,7 +315,7 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
             r"mp-data: expected <sign>.*got hello/1\.npy\n *arrays: .* got shapes \[\(2, 7\)\]",
         ),
         ({"hello/1/0.npy": np.zeros(7)}, r"mp-data: expected vectors .* got shapes \[\(7,\)\]"),
-        ({"hello/1/0.npy": b"no header"}, r"mp-data: .* got shapes none readable"),
+        ({"hello/1/0.npy": b"no header"}, r"mp-data: .*a header that cannot be read"),
         ({"a/1.avi": b""}, r"  pose: expected \.pose files, got 1 \.avi"),
         ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),
         ({"train.csv": b"\xff\xfe"}, r"asl-signs: expected a CSV table in UTF-8"),
@@ -340,6 +337,23 @@ def test_a_damaged_file_or_two_hide_no_layout(tmp_path, motion):
     for broken in ("hello/0", "labels"):
         with pytest.raises(ValueError, match=f"{broken}.npy: expected"):
             arrays.read(next(clip for clip in clips if clip.name == broken))
+
+
+@pytest.mark.parametrize("width", [126, 225, 258])
+def test_clips_of_uneven_length_are_arrays_also_if_some_have_one_frame(tmp_path, motion, width):
+    whole = vectors(motion, 258)
+    flat = {126: whole[:, 132:], 225: np.delete(whole, np.arange(3, 132, 4), axis=1), 258: whole}
+    lengths = {"hello/0": 1, "hello/1": 1, "hello/2": 3, "hello/3": 6, "bye/0": 5}
+    for name, length in lengths.items():
+        values = flat[width][:length]
+        write(tmp_path / f"{name}.npy", values[None] if name == "bye/0" else values)
+    layout, clips, _ = recognise(tmp_path)
+    raws = {clip.name: arrays.read(clip) for clip in clips}
+    assert layout == "arrays" and {name: len(raw.hands) for name, raw in raws.items()} == lengths
+    hands = flat[126].astype(np.float32).reshape(6, 42, 3)
+    np.testing.assert_array_equal(raws["hello/3"].hands, hands)
+    body = raws["bye/0"].body
+    assert np.isfinite(body).any() == (width != 126)
 
 
 def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from jointprune.importing.layouts.clips import Clip, bare, one_line
+from jointprune.importing.layouts.clips import Clip, bare, one_line, with_groups
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
@@ -28,7 +28,10 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
     for path in paths:
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = [[one_line(cell) for cell in row] for row in csv.reader(file)]
+                first = file.readline()
+                file.seek(0)
+                mark = ";" if ";" in first and "," not in first else ","
+                rows = [[one_line(c) for c in row] for row in csv.reader(file, delimiter=mark)]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ValueError(
                 f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
@@ -76,11 +79,12 @@ def _clip_name(path: str) -> str:
 def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") -> list[Clip]:
     """The clips with labels from a table that gives a clip's full name or its last part.
 
-    Or from a pattern, whose first bracket matches the label in a clip's name.
+    Or from a pattern, whose first bracket matches the label in a clip's name. Groups follow from
+    folders and names again, now that the labels are known.
     """
     if pattern:
         in_name = _by_pattern(pattern, "sign")
-        return [clip._replace(label=one_line(in_name(clip.name)), group="") for clip in clips]
+        return with_groups([c._replace(label=one_line(in_name(c.name))) for c in clips])
     if not labels:
         return clips
     labelled = [clip._replace(label=_looked_up(labels, clip)) for clip in clips]
@@ -89,7 +93,7 @@ def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") ->
             f"expected labels for clips such as {clips[0].name!r}, got names such as "
             f"{next(iter(labels))!r}: the first column has to name clips as their files do"
         )
-    return labelled
+    return with_groups(labelled)
 
 
 def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:

@@ -23,7 +23,13 @@ from jointprune.importing.annotations import (
 )
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
-from jointprune.importing.reading import LONGEST_BONES, load_recordings, load_rows, read_chunks
+from jointprune.importing.reading import (
+    LEAST_APART,
+    LONGEST_BONES,
+    load_recordings,
+    load_rows,
+    read_chunks,
+)
 from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -88,6 +94,7 @@ def import_recordings(
             "--labels"
         )
     group_of, rule = group(clips)
+    by_folder = rule == "folder"
     rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
@@ -108,10 +115,12 @@ def import_recordings(
         _check_enough(kept, rule)
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
-        report = {**facts, "aspect": aspect, **report_of(table, unlabelled, data, source),
+        found_out = report_of(table, unlabelled, data, source, by_folder)
+        report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
                   "unmatched": unmatched(files, found, layout),
+                  "other_kinds": other_kinds(files, found),
                   "labels_unused": without_clip(found, named)}  # fmt: skip
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -177,6 +186,11 @@ def _check_source(table: pd.DataFrame, source: Path) -> None:
             f"from base to tip, thumb first), got bones of {bones:.1f} times the hand's extent, "
             f"over {LONGEST_BONES:g} (most hands have 4.8): put the joints in order"
         )
+    if (apart := kept["apart"].median()) < LEAST_APART:
+        raise ValueError(
+            f"{source}: expected x and y of each joint in turn, got numbers that hardly differ "
+            f"(by {apart:.2f} of a hand's extent, most hands by 1): put them in order"
+        )
     for column, expected, cure in (
         ("swapped", "hands by the wrists of their own side", "swap the two hands' blocks"),
         ("astray", "the wrist, a hand's first joint, at the arm's end", "put the joints in order"),
@@ -239,6 +253,13 @@ def unmatched(files: Files, clips: list[Clip], layout: str) -> list[dict]:
         {"source_file": nfc(str(path.relative_to(files.source))), "reason": astray[path]}
         for path in sorted(astray)
     ]
+
+
+def other_kinds(files: Files, clips: list[Clip]) -> dict[str, int]:
+    """Number of files by suffix, of the suffixes that neither clips nor `unmatched` have."""
+    known = {*RECORDINGS, *ARCHIVES, *(file.suffix.lower() for c in clips for file in c.files[:1])}
+    return {suffix or "without suffix": len(found) for suffix, found in files.by_suffix.items()
+            if suffix not in known}  # fmt: skip
 
 
 def _store(

@@ -19,7 +19,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 6
+VERSION = 7
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -31,6 +31,9 @@ PALM = 0.27
 # Length of a hand's bones over its extent, the median over clips: 4.8 to 4.9 in the letters and
 # three sets of words, 6.4 where only fists are shown, 7.4 or more in other orders of their joints.
 LONGEST_BONES = 7.0
+# Median distance of a joint's x from its y, over the hand's extent: 0.3 to 1.9 in image fractions.
+# Where all x come before all y, both are numbers of one kind, and it is 0.05 to 0.15.
+LEAST_APART = 0.2
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 NO_FRAMES = Recording(
@@ -121,11 +124,16 @@ def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:
 
 
 def _fingerprint(raw: Raw, present: np.ndarray) -> str:
-    """Equal for copies of a recording, also in other precision or with empty frames at an end."""
+    """Equal for copies of a recording, also in other precision, or with empty or repeated frames.
+
+    Empty frames at an end and frames that equal the one before do not count.
+    """
     seen = np.flatnonzero(present.any(axis=1))
-    shown = np.where(present[..., None], raw.hands[..., :2], 0)[seen[0] : seen[-1] + 1]
     with np.errstate(over="ignore"):  # in pixels; infinite in a copy as well
-        return hashlib.sha256(shown.astype(np.float16).tobytes()).hexdigest()
+        shown = np.where(present[..., None], raw.hands[..., :2], 0).astype(np.float16)
+    shown = shown[seen[0] : seen[-1] + 1]
+    new = np.append(True, (shown[1:] != shown[:-1]).any(axis=(1, 2)))
+    return hashlib.sha256(shown[new].tobytes()).hexdigest()
 
 
 def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
@@ -145,15 +153,17 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
 
     `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
     dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
-    shoulders are seen; `bones`: length of a hand's 20 bones over its extent, the median;
-    `swapped`: whether left and right hand are exchanged; `astray`: whether another joint than the
-    wrist is nearest to the arm's end; and `mirrored`: whether the signer's left is on the
-    picture's left. The last three are None if unknown.
+    shoulders are seen; `bones` and `apart` (see `_shape`); `partial`: frames in which some joints
+    of a hand are missing, which is then taken as missing; `crossed`: without shoulders, whether the
+    left hand is left of the right one; `swapped`: whether left and right hand are exchanged;
+    `astray`: whether another joint than the wrist is nearest to the arm's end; and `mirrored`:
+    whether the signer's left is on the picture's left. The last four are None if unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
     if not present.any():
         raise ValueError("expected a hand in some frame, got none in any")
+    missing = np.isnan(points).any(axis=-1).reshape(len(points), len(HANDS), -1)
     unit = "share" if np.median(np.abs(points[present])) <= LARGEST_SHARE else "pixel"
     if unit == "share":
         points, body = points * (aspect, 1), body * (aspect, 1)
@@ -164,7 +174,9 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
     return Recording(scaled, present, raw.fps), {
         "unit": unit,
         "scale": "shoulders" if shoulders else "palm",
-        "bones": _bones(points, present),
+        **_shape(points, present),
+        "partial": int((missing.any(axis=-1) & ~missing.all(axis=-1)).any(axis=1).sum()),
+        "crossed": None if shoulders else _crossed(points, present),
         "swapped": _swapped(points, present, body),
         "astray": _astray(points, present, body),
         "mirrored": _mostly_negative(body[:, 0, 0] - body[:, 1, 0]),
@@ -190,12 +202,25 @@ def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndar
     return float(width), points[present].mean(0)
 
 
-def _bones(points: np.ndarray, present: np.ndarray) -> float:
-    """Median over present hands of the bones' total length over the longer side of their box."""
+def _shape(points: np.ndarray, present: np.ndarray) -> dict[str, float]:
+    """Medians over present hands, relative to the longer side of a hand's box.
+
+    `bones`: total length of the bones; `apart`: distance of a joint's x from its y.
+    """
     hands = points[present].reshape(-1, len(JOINTS), 2)
     lengths = np.linalg.norm(np.diff(hands[:, BONES], axis=2), axis=-1).sum(axis=(1, 2))
-    extent = np.ptp(hands, axis=1).max(axis=1)
-    return float(np.median(lengths / np.maximum(extent, np.finfo(np.float32).tiny)))
+    extent = np.maximum(np.ptp(hands, axis=1).max(axis=1), np.finfo(np.float32).tiny)
+    apart = np.median(np.abs(hands[..., 0] - hands[..., 1]), axis=1)
+    return {
+        "bones": float(np.median(lengths / extent)),
+        "apart": float(np.median(apart / extent)),
+    }
+
+
+def _crossed(points: np.ndarray, present: np.ndarray) -> bool | None:
+    """Whether the left hand is left of the right one in the median frame that shows both."""
+    both = present[:, WRISTS].all(axis=1)
+    return _mostly_negative((points[:, WRISTS[0], 0] - points[:, WRISTS[1], 0])[both])
 
 
 def _swapped(points: np.ndarray, present: np.ndarray, body: np.ndarray) -> bool | None:

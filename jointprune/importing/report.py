@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order, nfc, small
+from jointprune.importing.layouts.clips import Clip, in_order, nfc, one_line, plain, small
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -23,7 +24,9 @@ def import_report(folder: Path) -> dict:
     return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
-def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
+def report_of(
+    table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path, by_folder: bool
+) -> dict:
     """All facts that a user of the data set should know, as JSON values."""
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
@@ -41,10 +44,6 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         of_class = kept.groupby("label")["group"].nunique()
         unseen = of_class.index[of_class == 1]
 
-    alike = defaultdict(list)
-    for name in data.classes:
-        alike[small(name)].append(name)
-
     def files(which: pd.Series) -> list[str]:
         return kept.loc[which, "source_file"].tolist()
 
@@ -54,7 +53,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "classes": len(data.classes),
         "class_names": list(data.classes),
         "group_names": in_order(set(kept["group"])),
-        "alike": [names for names in alike.values() if len(names) > 1],
+        "alike": _alike(data.classes, small),
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
@@ -67,10 +66,34 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
+        "crossed": files(kept["crossed"].eq(True)),
+        "partial": files(kept["partial"] > 0),
+        "alike_groups": _alike(set(kept["group"]), plain),
+        "other_order": _other_order(kept) if by_folder else "",
         "copies": [some["source_file"].tolist() for some in copies],
         "leaks": [s["source_file"].tolist() for s in copies if s["group"].nunique() > 1],
         "rejected": rejected,
     }
+
+
+def _alike(names: Iterable[str], spelled: Callable[[str], str]) -> list[list[str]]:
+    """Names that `spelled` makes equal."""
+    alike = defaultdict(list)
+    for name in in_order(names):
+        alike[spelled(name)].append(name)
+    return [some for some in alike.values() if len(some) > 1]
+
+
+def _other_order(kept: pd.DataFrame) -> str:
+    """Options that read `<group>/<sign>` folders as `<sign>/<group>`; "" for other folders."""
+    first = kept.iloc[0]
+    folders = [one_line(folder) for folder in first["clip"].split("/")[:-1]]
+    if first["label"] == first["group"] or not {first["label"], first["group"]} <= {*folders}:
+        return ""
+    sign, group = (
+        f"'pattern:^{'[^/]+/' * folders.index(first[c])}([^/]+)/'" for c in ("group", "label")
+    )
+    return f"--labels {sign} --groups {group}"
 
 
 def _some(names: list[str]) -> str:
@@ -81,12 +104,14 @@ def _some(names: list[str]) -> str:
 def import_summary(report: dict) -> str:
     """The report as text, one line per fact; lists are cut after their first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
+    order = report.get("other_order")
+    turned = f" (if these are the signs: {order})" if order else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
         f"signs: {_some(report.get('class_names', []))}",  # not in reports of older code
-        f"{report['groups_by']}s: {_some(report.get('group_names', []))}",
+        f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
         f"frames without a hand: {missing}",
     ]
     if versions := report.get("mediapipe"):
@@ -106,6 +131,8 @@ def import_summary(report: dict) -> str:
         )
     if report["unit"] == "share" and not report["aspect"]:
         lines.append("coordinates are fractions of the image, taken as square (see --aspect)")
+    crossed = report.get("crossed", [])
+    crossed = crossed if 2 * len(crossed) > report["clips"] else []
     rejected, unmatched = (
         [f"{row['source_file']}: {row['reason']}" for row in report[name]]
         for name in ("rejected", "unmatched")
@@ -116,12 +143,20 @@ def import_summary(report: dict) -> str:
         "SIGNS THAT DIFFER IN CAPITALS ALONE, taken as different": [
             " and ".join(names) for names in report.get("alike", [])
         ],
+        "GROUPS THAT DIFFER IN CAPITALS OR ACCENTS ALONE, taken as different": [
+            " and ".join(names) for names in report.get("alike_groups", [])
+        ],
+        "files of other kinds, not read": [
+            f"{count} {kind}" for kind, count in report.get("other_kinds", {}).items()
+        ],
         "labels without a recording": report["labels_unused"],
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "frames missing inside a clip, taken as without hands": report["gaps"],
+        "some joints of a hand missing, which is there taken as missing": report.get("partial", []),
+        "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?": crossed,
         "scaled by the palm, as no shoulders are seen": report["by_palm"],
         "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],

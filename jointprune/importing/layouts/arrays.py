@@ -4,7 +4,7 @@
 in which the pose's wrists are nearest to the hands'. A missing hand is NaN, or its wrist repeated.
 A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
 COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other frames are
-those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (42, 2).
+those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (75, 3).
 """
 
 import math
@@ -23,7 +23,7 @@ from jointprune.importing.layouts.clips import (
     some_shapes,
 )
 from jointprune.importing.layouts.mp_data import EXPECTED as VECTORS
-from jointprune.importing.layouts.mp_data import ONE_HAND, WIDTHS, hands_and_body
+from jointprune.importing.layouts.mp_data import WIDTHS, hands_and_body, several_frames
 from jointprune.skeleton import JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
@@ -43,22 +43,23 @@ def find(files: Files) -> list[Clip]:
     """Every `.npy` file below a folder, if some of them have this shape."""
     paths = files.of(".npy")
     shapes = some_shapes(paths)
-    if not any(map(is_clip, shapes)):
+    # Vectors of one frame; (1, 126) may also be a clip.
+    single = sum(math.prod(shape) in WIDTHS and shape[0] > 1 for shape in shapes)
+    if sum(map(is_clip, shapes)) <= single:
         if any(len(shape) > 2 and SAM_SLR_PACKED in shape[1:] for shape in shapes):
             raise NotThisLayout(
                 f"expected all points of a hand, got {SAM_SLR_PACKED} of the body and hands, the "
                 "packed form of SAM-SLR, which leaves joints out: use its arrays of 133 points"
             )
-        raise NotThisLayout(
-            f"expected arrays {EXPECTED}, got shapes {sorted(shapes) or 'none readable'}"
-        )
+        raise NotThisLayout(f"expected arrays {EXPECTED}, got shapes {sorted(set(shapes))}")
     return clips_of_files(files.source, paths)
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
     values = load_npy(clip.place)
-    if not is_clip(values.shape):
+    values = values[0] if _is_batch(values.shape) else values
+    if not is_clip(values.shape) and math.prod(values.shape[1:]) not in WIDTHS:  # of one frame
         raise ValueError(
             f"{clip.place}: expected an array {EXPECTED}, got {values.shape}: move files that are "
             "not recordings elsewhere"
@@ -83,10 +84,12 @@ def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
 
 def is_clip(shape: tuple[int, ...]) -> bool:
     """Whether an array of this shape is a clip of several frames, and not one frame's vector."""
-    width = math.prod(shape[1:])
-    # (2, 21, 3) is both hands of one frame.
-    frames = len(shape) > 1 and shape[0] > (2 if width in ONE_HAND else 1)
-    return bool(points_of(shape)) or (frames and width in WIDTHS)
+    return bool(points_of(shape)) or several_frames(shape) or _is_batch(shape)
+
+
+def _is_batch(shape: tuple[int, ...]) -> bool:
+    """Whether it holds one clip, (1, frames, ...)."""
+    return len(shape) > 2 and shape[0] == 1 and is_clip(shape[1:])
 
 
 def points_of(shape: tuple[int, ...]) -> int:

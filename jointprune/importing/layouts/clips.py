@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from jointprune.skeleton import HANDS, JOINTS
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
     "valid": "val", "validation": "val", "dev": "val", "development": "val",
+    "egitim": "train", "dogrulama": "val",  # Turkish, whose word for test is the same
 }  # fmt: skip
 # Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
 BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
@@ -32,12 +32,17 @@ BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", 
 MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
 # Folders of persons or sessions by number, which may also lie below the signs.
 PERSON = re.compile(
-    r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p)[ _-]?\d+"
+    r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p|s"
+    r"|kisi|katilimci|ogrenci)[ _-]?\d+"
 )
+# What programs and people add to the name of a copy.
+COPY = re.compile(r"( \(\d+\)| - (Copy|Kopya)( \(\d+\))?)$")
+ALTERED = re.compile(r"(aug|flip|mirror|copy|kopya)[a-z]*\d*")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
+LOOKED_AT = 25  # files whose shapes tell layouts apart
 MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its values
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 
@@ -102,10 +107,11 @@ class Files:
                 inner.clear()
                 continue
             entered.add(real)
-            if not inner and not names:
-                self.empty.append(Path(folder))
             inner[:] = in_order(name for name in inner if name[0] != ".")
-            for name in in_order(name for name in names if name[0] != "."):
+            shown = in_order(name for name in names if name[0] != ".")
+            if not inner and not shown:
+                self.empty.append(Path(folder))
+            for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
                 self.by_suffix[suffix].append(Path(folder, name))
 
@@ -120,7 +126,7 @@ class Files:
 
 def split_of(place: PurePath) -> str:
     """The published split that the first folder of a path names, or ""."""
-    words = set(re.split(r"[\W_]+", place.parts[0].lower())) - BESIDE_SPLITS
+    words = set(re.split(r"[\W_]+", plain(place.parts[0]))) - BESIDE_SPLITS
     return SPLITS.get(words.pop(), "") if len(place.parts) > 1 and len(words) == 1 else ""
 
 
@@ -140,7 +146,7 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     folders are splits if all have names of splits, or if training and test are among them and a
     sign is below. A sign may also be called "train". The group is that of the first folders beside
     the signs that differ, if at least half of the signs are found in several of them: else they are
-    kinds of signs. Without such folders and splits it is the name before a clip's number ("ali" in
+    kinds of signs. Without such folders and splits it is the name beside a clip's numbers ("ali" in
     "ali_3"), if nearly all clips have one of several that are found in at least half of the signs.
     Where nearly all clips lie at one depth, those at another have no label.
     """
@@ -156,7 +162,7 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
     for place in astray:
         clips[place] = clips[place]._replace(label="")
-    return _with_groups(named_once(clips.values()), whole + splits, sign)
+    return with_groups(named_once(clips.values()), sign)
 
 
 def _persons_below_signs(places: Sequence[PurePath]) -> bool:
@@ -164,7 +170,7 @@ def _persons_below_signs(places: Sequence[PurePath]) -> bool:
     if min((len(place.parts) for place in places), default=0) < 3:
         return False
     above, last = ({place.parts[level] for place in places} for level in (-3, -2))
-    named = [all(PERSON.fullmatch(name.lower()) for name in names) for names in (above, last)]
+    named = [all(PERSON.fullmatch(plain(name)) for name in names) for names in (above, last)]
     splits = any(split_of(PurePath(name, "clip")) for name in above)
     return named == [False, True] and len(above) > 1 and not splits
 
@@ -194,27 +200,43 @@ def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, s
     )
 
 
-def _with_groups(clips: list[Clip], start: int, sign: int) -> list[Clip]:
-    """The clips with their group, by a folder from level `start` or by their names."""
+def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
+    """The clips with their group, by a folder or else by their names.
+
+    `sign` is the level of the folder that names the sign, counted from the end; None if none does.
+    """
+    clips = [clip._replace(group="") for clip in clips]
     labelled = [clip for clip in clips if clip.label]
+    split = any(clip.split for clip in labelled)
     folders = [clip.name.split("/") for clip in labelled]
-    others = [parts[start:sign] + parts[sign + 1 : -1] for parts in folders]
+    others = [parts[:-1] if sign is None else parts[:sign] + parts[sign + 1 : -1]
+              for parts in folders]  # fmt: skip
     for level in zip(*others, strict=False):  # the levels that all have
         found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
         per_sign = Counter(label for label, _ in found)
-        if len(set(level)) > 1 and 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign):
+        often = 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign)
+        if len(set(level)) > 1 and often and not (split and _are_splits(set(level))):
             return _grouped(clips, labelled, level)
-    if any(clip.split for clip in labelled):  # a published split may have the same names twice
+    if split:  # a published split may have the same names twice
         return clips
-    level = [_before_number(clip) for clip in labelled]
-    found = {(clip.label, name) for clip, name in zip(labelled, level, strict=True)}
-    per_name, signs = Counter(name for _, name in found), len({label for label, _ in found})
-    often = {name for name, count in per_name.items() if name and 2 * count >= signs}
-    named = sum(name in often for name in level)
-    if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(labelled):
-        own = [name or clip.name for clip, name in zip(labelled, level, strict=True)]
-        return _grouped(clips, labelled, own)
+    # First "ali1" and "ali2" as takes of one person; else, in "p1" and "p2", as persons.
+    for takes in (True, False):
+        level = [_person_in(clip, takes) for clip in labelled]
+        spelling = {plain(name): name for name in reversed(level)}
+        level = [spelling[plain(name)] for name in level]
+        found = {(clip.label, name) for clip, name in zip(labelled, level, strict=True)}
+        per_name, signs = Counter(name for _, name in found), len({label for label, _ in found})
+        often = {name for name, count in per_name.items() if name and 2 * count >= signs}
+        named = sum(name in often for name in level)
+        if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(labelled):
+            own = [name or clip.name for clip, name in zip(labelled, level, strict=True)]
+            return _grouped(clips, labelled, own)
     return clips
+
+
+def _are_splits(names: Iterable[str]) -> bool:
+    found = {split_of(PurePath(name, "clip")) for name in names}
+    return "" not in found or {"train", "test"} <= found
 
 
 def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> list[Clip]:
@@ -222,15 +244,28 @@ def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> 
     return [clip._replace(group=of.get(clip.name, "")) for clip in clips]
 
 
-def _before_number(clip: Clip) -> str:
-    """A clip's own name without its number and its sign: "ali" of "ali_hello_03"."""
-    name = re.sub(r"( \(\d+\)| - Copy)$", "", clip.name.rsplit("/", 1)[-1])  # Windows' copies
-    name = re.sub(r"[\W_]*\d*$", "", name)
-    words, sign = re.split(r"[\W_]+", name), re.split(r"[\W_]+", clip.label)
+def _person_in(clip: Clip, takes: bool) -> str:
+    """A clip's own name without its sign and its numbers: "ali" of "ali_hello_03".
+
+    Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out.
+    """
+    words = _words(COPY.sub("", clip.name.rsplit("/", 1)[-1]))
+    words = [word for word in words if not ALTERED.fullmatch(plain(word))]
+    sign = _words(clip.label)
     for i in range(len(words) - len(sign) + 1):
         if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
-            return "_".join(words[:i] + words[i + len(sign) :])
-    return name
+            rest = words[:i] + words[i + len(sign) :]
+            # A person may be called like a sign: "deniz_0" among the clips of "deniz".
+            words = words if "".join(rest).isdecimal() and len(rest) == 1 else rest
+            break
+    if named := [word for word in words if not word.isdecimal()]:
+        last = named[-1].rstrip("0123456789") if takes else named[-1]
+        return "_".join([*named[:-1], *([last] if last else [])])
+    return "_".join(words[:-1])
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", name) if word]
 
 
 def small(word: str) -> str:
@@ -259,9 +294,14 @@ def clips_of_folders(source: Path, frames: Iterable[Path]) -> list[Clip]:
 
 
 def named_once(clips: Iterable[Clip]) -> list[Clip]:
-    """Clips in natural order of their names; raises ValueError if two have the same name."""
+    """Clips in natural order of their names; raises ValueError if two have the same name.
+
+    Names that differ only in how accents are stored (NFC, NFD) get a number.
+    """
     named: dict[str, Clip] = {}
-    for clip in clips:
+    for clip in sorted(clips, key=_in_other_form):
+        if clip.name in named and _in_other_form(clip):
+            clip = clip._replace(name=f"{clip.name} (2)")
         other = named.setdefault(clip.name, clip)
         if other is not clip:
             raise ValueError(
@@ -269,6 +309,10 @@ def named_once(clips: Iterable[Clip]) -> list[Clip]:
                 f"and {clip.files[0]}: rename or remove one"
             )
     return [named[name] for name in in_order(named)]
+
+
+def _in_other_form(clip: Clip) -> bool:
+    return str(clip.files[0]) != nfc(str(clip.files[0]))
 
 
 class Raw(NamedTuple):
@@ -399,10 +443,17 @@ def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
     return npy_format.read_array_header_1_0(file)
 
 
-def some_shapes(paths: Sequence[Path]) -> set[tuple[int, ...]]:
-    """Shapes of five `.npy` files, spread over all; `load_npy` later reports damaged ones."""
-    shapes = set()
-    for path in paths[:: -(-len(paths) // 5)]:
-        with suppress(ValueError, OSError):
-            shapes.add(npy_shape(path))
+def some_shapes(paths: Sequence[Path]) -> list[tuple[int, ...]]:
+    """Shapes of some `.npy` files, spread over all; `load_npy` later reports damaged ones.
+
+    NotThisLayout, with the first reason, if none of them can be read.
+    """
+    shapes, reasons = [], []
+    for path in paths[:: -(-len(paths) // LOOKED_AT)]:
+        try:
+            shapes.append(npy_shape(path))
+        except (ValueError, OSError) as reason:
+            reasons.append(reason)
+    if not shapes:
+        raise NotThisLayout(str(reasons[0]))
     return shapes

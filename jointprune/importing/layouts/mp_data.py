@@ -28,10 +28,11 @@ from jointprune.importing.layouts.clips import (
 )
 
 # Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
-# 33 x (x, y, z, visibility).
+# 33 x (x, y, z, visibility); without visibility in 225.
 ORDERS = {
     1662: ((1536, 1599, 0),),  # the face's 468 points are between
     258: ((132, 195, 0), (0, 63, 126)),
+    225: ((99, 162, 0), (0, 63, 126)),
 }
 # Coordinates of a point in vectors of one hand, and of hands alone.
 ONE_HAND = {63: 3, 42: 2}
@@ -53,11 +54,19 @@ def find(files: Files) -> list[Clip]:
             f"{frames[0].relative_to(files.source)}"
         )
     shapes = some_shapes(numbered)
-    if not any(math.prod(shape) in WIDTHS for shape in shapes):
+    fit = [shape for shape in shapes if math.prod(shape) in WIDTHS]
+    if not fit or sum(map(several_frames, shapes)) > sum(shape[0] > 1 for shape in fit):
         raise NotThisLayout(
-            f"expected vectors of {EXPECTED} values, got shapes {sorted(shapes) or 'none readable'}"
+            f"expected vectors of {EXPECTED} values, got shapes {sorted(set(shapes))}"
         )
     return clips_of_folders(files.source, numbered)
+
+
+def several_frames(shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape holds vectors of several frames, and not one frame's."""
+    width = math.prod(shape[1:])
+    # (2, 21, 3) is both hands of one frame.
+    return len(shape) > 1 and shape[0] > (2 if width in ONE_HAND else 1) and width in WIDTHS
 
 
 def read(clip: Clip) -> Raw:
@@ -84,7 +93,8 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if fit > best:
             found, best = (hands, pose), fit
     hands, pose = found
-    return hands, body_of(frames[:, pose : pose + 132].reshape(len(frames), 33, 4))
+    size = width - 2 * 63 if width < 1662 else 132
+    return hands, body_of(frames[:, pose : pose + size].reshape(len(frames), 33, -1))
 
 
 def _frames(clip: Clip) -> np.ndarray:
