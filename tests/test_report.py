@@ -167,7 +167,7 @@ def test_a_method_is_added_in_one_place(monkeypatch):
     assert [cell.strip() for cell in line.split("|")[2:-1]] == [mean, low, high, "12"]
     assert f"{mean} % (95 % CI {low} to {high}), by joints by height" in report.claims_text(results)
     cells = {line.split("|")[1].strip(): line.split("|")[-2].strip()
-             for line in report.headline(results).splitlines() if line[0:1] == "|"}  # fmt: skip
+             for line in report.by_k(results).splitlines() if line[0:1] == "|"}  # fmt: skip
     assert cells["K"] == "joints by height"
     assert (cells["12"], cells["8"]) == (mean, "")
 
@@ -175,25 +175,36 @@ def test_a_method_is_added_in_one_place(monkeypatch):
 # Markdown and JSON.
 
 
-def test_the_readme_shows_the_headline_and_the_curves_on_one_screen(facts):
-    text = report.headline(facts)
-    assert len(text.splitlines()) <= 30
-    sentences = [line[2:] for line in text.splitlines() if line.startswith("- ")]
-    shown = ("strata", "control")
-    claims = [c for c in all_claims(facts) if "kstar" in c.key or c.key in shown]
-    assert "established" not in {c.verdict for c in claims if "kstar" in c.key}
-    assert sentences == [c.sentence for c in claims]
+def test_the_readme_shows_the_headline_in_a_few_sentences(facts):
+    claims = {claim.key: claim for claim in all_claims(facts)}
+    shown = ("kstar.42.2", "kstar.42.2.step.12", "strata", "control")
+    lines = report.headline(facts).splitlines()
+    assert lines == [f"- {claims[key].sentence}" for key in shown]
+    assert claims["kstar.42.2"].verdict == "not established"
+    paper_facts.with_firm_k_star(facts, by_seed=[42, 21, 42])
+    firm, *rest = report.headline(facts).splitlines()
+    assert rest[-2:] == lines[-2:]
+    assert firm == (
+        "- With 21 of 42 joints a loss below 2 points is shown (p = 0.0498, lower bound -1.9 "
+        "points). The test alone gives K* = 21; from single seeds 21 to 42, with the languages "
+        "resampled 16 to 30."
+    )
+
+
+def test_accuracy_by_k_is_in_the_claims(facts):
+    text = report.by_k(facts)
+    assert text in report.claims_text(facts)
     full = one_row(facts["ablation"]["accuracy"], method="full")
     assert f"| 42 | {percent(full['mean'])} [" in text
     rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
 
 
-def test_the_readme_shows_how_firm_each_k_star_is_or_says_that_there_is_none(facts):
+def test_the_claims_show_how_firm_each_k_star_is_if_there_is_one(facts):
     star = paper_facts.with_firm_k_star(facts, by_seed=[42, 21, 42])
-    text = report.headline(facts)
+    text = report.by_k(facts)
     head, row = (line for line in text.splitlines() if re.match(r"\| (K\*|21 of 42 joints) ", line))
-    assert "| without one language | languages resampled |" in head
+    assert "| test alone, without one language | test alone, languages resampled |" in head
     steps = ", ".join(str(step["k"]) for step in star["steps"])
     parts = one_row(star["steps"], k=21)["strata"]
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
@@ -203,12 +214,12 @@ def test_the_readme_shows_how_firm_each_k_star_is_or_says_that_there_is_none(fac
     ]  # fmt: skip
     star["k"] = 42  # none is established
     assert "- With fewer than 42 joints non-inferiority" in report.headline(facts)
-    assert "21 of 42 joints" not in report.headline(facts)
+    assert "21 of 42 joints" not in report.by_k(facts)
 
 
-def test_the_readme_has_columns_for_strata_only_if_there_are_two(facts):
+def test_accuracy_by_k_has_columns_for_strata_only_if_there_are_two(facts):
     def table():
-        lines = [line for line in report.headline(facts).splitlines() if line.startswith("|")]
+        lines = [line for line in report.by_k(facts).splitlines() if line.startswith("|")]
         return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
     def mean(method, k, stratum):
@@ -241,7 +252,7 @@ CONSTANTS = {"95", "5", "0", "1", "2", "21"} | {str(k) for k in paper_facts.BUDG
 def test_every_number_of_the_readme_and_of_tested_claims_has_a_key(facts):
     texts = {number.text.lstrip("+-<") for number in report.numbers(facts).values()} | CONSTANTS
     tested = [found.sentence for found in all_claims(facts) if found.verdict != "described"]
-    said = numbers_in("\n".join([report.headline(facts), *tested]))
+    said = numbers_in("\n".join([report.headline(facts), report.by_k(facts), *tested]))
     assert len(said) > 100
     assert [number for number in said if number not in texts] == []
 
@@ -260,7 +271,7 @@ def test_every_number_that_a_figure_prints_has_a_key(facts):
     known = {number.text.lstrip("+-<") for number in report.numbers(facts).values()}
     known |= {f"{row[key] / unit:.3g}" for row in facts["cost"]["rows"] for unit in (1, 1e3, 1e6)
               for key in ("latency_ms", "parameters", "flops")}  # fmt: skip
-    assert len(printed) > 20 and printed - known - {"21", "95", "639"} == set()
+    assert len(printed) > 20 and printed - known - {"2", "21", "95", "639"} == set()
 
 
 def test_claims_md_says_every_claim_once_and_links_it_to_its_evidence(facts):
@@ -268,9 +279,10 @@ def test_claims_md_says_every_claim_once_and_links_it_to_its_evidence(facts):
     page = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
     assert [title.get_text() for title in page.find_all("h2")] == [
         "Established", "Not established", "Refused: do not use", "Described, without a test",
-        "Limits", "Tests and numbers",
+        "Accuracy by K", "Limits", "Tests and numbers",
     ]  # fmt: skip
     lists = {title.get_text(): title.find_next("ul").find_all("li") for title in page("h2")}
+    del lists["Accuracy by K"]
     assert len(lists.pop("Limits")) == 10 and lists.pop("Tests and numbers")
     said = sorted(item.get_text() for items in lists.values() for item in items)
     assert said == sorted(f"{claim.sentence} ({claim.key})" for claim in found)

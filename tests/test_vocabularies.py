@@ -9,6 +9,7 @@ import pytest
 
 from jointprune.config import TrainingConfig
 from jointprune.paper import report, transfer, vocabularies
+from jointprune.paper.claims import one_row, points
 from jointprune.prediction import predictions
 from jointprune.runs import trials_of
 from jointprune.selection.baselines import PUBLISHED
@@ -31,14 +32,18 @@ def test_each_data_set_with_results_has_a_row_the_default_one_first(tmp_path):
 def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established():
     facts = copy.deepcopy(paper_facts.results())
     star = facts["ablation"]["k_star"][0]
-    assert vocabularies.rows([facts])[1][-5:-1] == ("not established", "", "", "")
+    assert vocabularies.rows([facts])[1][-4:-1] == ("not established", "", "")
     star["k"] = 21
     head, row = vocabularies.rows([facts])
     cells = dict(zip(head, row, strict=True))
-    assert cells["K*"] == "21 of 42"
+    assert cells["K* (single seeds)"].startswith("21 (")
     assert cells["joints (joint-frames) dropped"].startswith("50.0 % (")
     right = sum(name.startswith("right") for name in vocabularies.most_typical(facts, 21))
-    assert cells["a typical selection"] == f"{right} right, {21 - right} left"
+    assert cells["typical joints"] == f"{right} right, {21 - right} left"
+    learned, drawn = (one_row(facts["ablation"]["accuracy"], method=method, k=21,
+                              regime="retrained")["mean"]
+                      for method in ("learned", "stratified-random"))  # fmt: skip
+    assert row[-1].startswith(f"{points(learned - drawn)} with K*; ")
     star["k"] = 6
     next(step for step in star["steps"] if step["k"] == 6)["strata"] = []
     names = vocabularies.rows([facts])[1][-2].split(", ")
@@ -46,7 +51,7 @@ def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established():
         vocabularies.most_typical(facts, 6)
     )
     star["reference"]["works"] = False  # at chance
-    assert vocabularies.rows([facts])[1][-5:-1] == ("refused", "", "", "")
+    assert vocabularies.rows([facts])[1][-4:-1] == ("refused", "", "")
 
 
 def test_a_difference_from_random_joints_is_said_with_its_verdict():
@@ -54,9 +59,9 @@ def test_a_difference_from_random_joints_is_said_with_its_verdict():
     (record,) = (record for record in facts["ablation"]["paired"]
                  if record["name"] == "learned-12 vs stratified-random-12")  # fmt: skip
     record |= {"difference": 0.103, "low": 0.06, "high": 0.14, "p_holm": 0.0005}
-    assert vocabularies.rows([facts])[1][-1] == "+10.3 points with 12"
+    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, established"
     record["p_holm"] = 0.06
-    assert vocabularies.rows([facts])[1][-1] == "+10.3 points with 12, not established"
+    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, not established"
 
 
 def made(toy, folder, name, scale):

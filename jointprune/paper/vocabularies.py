@@ -8,6 +8,7 @@ from jointprune.paper.claims import (
     differs,
     dropped,
     interval,
+    one_row,
     percent,
     points,
     value_range,
@@ -17,9 +18,9 @@ from jointprune.skeleton import HAND_OF, HANDS, JOINT_NAMES
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 LISTED = 6  # joints that are named one by one
-HEAD = ("recordings", "clips", "held out", "accuracy, 42 joints", "K*", "from one seed",
-        "joints (joint-frames) dropped", "a typical selection",
-        "learned against stratified random joints")  # fmt: skip
+HEAD = ("recordings", "held out", "accuracy, 42 joints", "K* (single seeds)",
+        "joints (joint-frames) dropped", "typical joints",
+        "learned minus stratified random, points")  # fmt: skip
 
 
 def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspace]:
@@ -38,8 +39,8 @@ def rows(results: Iterable[dict[str, dict]]) -> list[tuple[str, ...]]:
     """HEAD, then a row for each data set, whose results are those of `report.load_results`.
 
     K* is that at 2 points, or the verdict of its claim if that is not "established". The joints of
-    the most typical selection are named if they are few, else counted by hand. The last column is
-    the difference in points at the largest K at which it was declared.
+    the most typical selection are named if they are few, else counted by hand. The last column has
+    differences at K* (without a test) and at the largest K at which a comparison was declared.
     """
     return [HEAD, *map(_row, results)]
 
@@ -48,25 +49,29 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     data, full = results["dataset"], results["baseline"]["accuracy"]
     star = results["ablation"]["k_star"][0]
     verdict = all_claims(results)[0].verdict  # the first claim is about it
-    k, found = star["k"], (verdict, "", "", "")
+    k, found, at_star = star["k"], (verdict, "", ""), ""
     if verdict == VERDICTS[True]:
         shares = "{joints} % ({joint_frames} %)".format(**dropped(star, results))
-        alone, joints = value_range(star["by_seed"]), _named(most_typical(results, k))
-        found = (f"{k} of {star['joints']}", alone, shares, joints)
+        alone = f"{k} ({value_range(star['by_seed'])})" if star["by_seed"] else str(k)
+        found = alone, shares, _named(most_typical(results, k))
+        means = [one_row(results["ablation"]["accuracy"], method=method, k=k, regime="retrained")
+                 for method in ("learned", "stratified-random")]  # fmt: skip
+        at_star = f"{points(means[0]['mean'] - means[1]['mean'])} with K*; "
     return (
-        data["description"], str(data["clips"]), f"{data['groups']} {data['group_word']}s",
-        f"{percent(full['mean'])} % {interval(full)}", *found, _against_random(results["ablation"]),
+        data["description"], f"{data['groups']} {data['group_word']}s",
+        f"{percent(full['mean'])} % {interval(full)}", *found,
+        at_star + _against_random(results["ablation"]),
     )  # fmt: skip
 
 
 def _against_random(ablation: dict) -> str:
-    """ "+5.7 points with 6", or that this difference is not established."""
+    """ "+5.7 with 6, established", or that this difference is not."""
     records = [r for r in ablation["paired"] if r["b"]["method"] == "stratified-random"]
     if not records:
         return ""
     record = max(records, key=lambda record: record["a"]["k"])
-    found = f"{points(record['difference'])} points with {record['a']['k']}"
-    return found if differs(record) else f"{found}, not established"
+    verdict = "established" if differs(record) else "not established"
+    return f"{points(record['difference'])} with {record['a']['k']}, {verdict}"
 
 
 def most_typical(results: dict[str, dict], k: int) -> list[str]:

@@ -20,6 +20,7 @@ from jointprune.paper.plots.style import (
     look,
     name_rows,
     page,
+    whole_percents,
 )
 from jointprune.selection import method_of
 
@@ -33,6 +34,10 @@ MEASURES = {
     "latency_ms": ("time of a clip", "ms", 1.0),
     "flops": ("operations of a clip", "MFLOP", 1e6),
     "parameters": ("parameters", "k", 1e3),
+}
+REGIMES = {  # of figure 2, middle
+    "not retrained, masked": {"marker": "o", "markerfacecolor": "white"},
+    "not retrained, as gated": {"marker": "x"},
 }
 GATE_LOOKS = {
     True: {"color": "#0072B2", "linestyle": "-", "label": "active at the end"},
@@ -55,8 +60,13 @@ def plot_accuracy_against_k(
     _mark_k_star(axes[0], k_star[0])
     _not_retrained(axes[1], table)
     axes[1].sharey(axes[0])
+    axes[0].autoscale(axis="y")  # to the values of both
     _every_method(axes[2], retrained, 12)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    for label, style in REGIMES.items():
+        handles.append(Line2D([], [], color="#555555", linestyle="none", **style))
+        labels.append(label)
+    fig.legend(handles, labels, loc="outside lower left", ncols=5)
     return fig
 
 
@@ -113,7 +123,7 @@ def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
             ax.plot(part["k"], part["mean"], **drawn)
     masked = table[table["regime"] != "retrained"]
     budget_axis(ax, masked["k"] if len(masked) else table["k"])
-    ax.set_title("not retrained (x: as gated; thin: retrained)")
+    ax.set_title("not retrained (thin: retrained)")
     grid_lines(ax)
     ax.tick_params(labelleft=False)
 
@@ -135,7 +145,7 @@ def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
         interval(ax, [place], rows.iloc[[place]], across=True, **look(method))
     name_rows(ax, [method_of(method).label for method in rows["method"]])
     ax.set_xlabel("accuracy")
-    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    whole_percents(ax.xaxis)
     ax.set_title(f"every method at K = {k}")
 
 
@@ -158,8 +168,8 @@ def plot_stability(rows: list[dict]) -> Figure:
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
             linewidth=0.5, label="same clips, other seed")  # fmt: skip
     ax.fill_between([], [], color="#555555", alpha=0.2, linewidth=0,
-                    label="random, as many a hand")  # fmt: skip
-    budget_axis(ax, table["k"])
+                    label="random, same number per hand")  # fmt: skip
+    budget_axis(ax, pd.concat(curves(table))["k"])
     ax.set_ylabel("stability index (0: chance)")
     grid_lines(ax)
     fig.legend(loc="outside lower center", ncols=2)

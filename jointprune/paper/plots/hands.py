@@ -106,10 +106,13 @@ def _steps(results: dict[str, dict], k: int) -> list[tuple[str, str]]:
     learned, full = rows["learned", k, "retrained"], rows["full", total, "retrained"]
     group, word = data["group_word"], data["class_word"]
     clips = f"{data['clips']} clips,\n{data['classes']} {word}s,\n{data['groups']} {group}s"
-    accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %)"
+    star = results["ablation"]["k_star"][0]
+    passed = any(step["k"] == k and step["passes"] for step in star["steps"])
+    loss = f"loss < {100 * star['margin']:g} pt: {'' if passed else 'not '}shown"
+    accuracy = f"{percent(learned['mean'])} % (all {total}: {percent(full['mean'])} %),\n{loss}"
     return [
         ("recordings", clips),
-        (f"{total} gates", "one a joint, learned\nwith the classifier"),
+        (f"{total} gates", "one per joint, learned\nwith the classifier"),
         (f"{k} joints kept", f"gates close until\n{k} joints are left"),
         ("retrained", f"from scratch on these\nin {learned['runs']} runs"),
         ("tested", f"on {group}s held out,\n{accuracy}"),

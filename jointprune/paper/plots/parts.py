@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
@@ -21,6 +20,7 @@ from jointprune.paper.plots.style import (
     name_rows,
     name_ticks,
     page,
+    whole_percents,
 )
 from jointprune.selection import method_of
 from jointprune.skeleton import FINGERS, HAND_OF, HANDS, JOINTS, SHORT_NAME
@@ -31,7 +31,7 @@ PARTS = {
     **{finger: ("both", finger) for finger in FINGERS},
     **{hand: (hand, "hand") for hand in HANDS},
 }
-STEP = 5  # points; the colours of losses end at a multiple of it
+ENDS = (1, 2, 5, 10, 20, 50, 100)  # points, at which the colours of losses may end
 SHOWN = 30  # classes in a panel of changes
 GROUP_CODES = {"language": " (ISO 639-3)"}
 
@@ -56,7 +56,7 @@ def plot_leave_out(rows: list[dict]) -> Figure:
 
 def _losses_on_hands(fig: Figure, axes: dict[str, Axes], losses: pd.Series) -> None:
     """Losses in points, by joint, as size and colour; a gain is drawn as no loss."""
-    most = STEP * max(np.ceil(losses.max() / STEP), 1)
+    most = next(end for end in ENDS if losses.max() <= end)
     shares = (losses / most).clip(0).to_dict()
     for hand in HANDS:
         drawn = draw_shares(axes[hand], hand, shares)
@@ -106,6 +106,7 @@ def plot_groups(
         style = {**look(method), "linestyle": "none", "label": label}
         interval(top, part["group"].map(order.index) + shift, part, **style)
     name_ticks(top, order)
+    top.tick_params(labelbottom=False)  # the names stand below the next panel
     accuracy_axis(top, group)
     top.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _changes(below, changes, order, group, class_word)
@@ -176,8 +177,7 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
                 style = look("learned" if origin == "learned" else "random")
                 interval(ax, [place], shown.loc[[origin]], across=True, **style)
         name_rows(ax, [labels[origin] for origin in places])
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))  # whole percent
-        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        whole_percents(ax.xaxis)
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):
@@ -199,17 +199,13 @@ def plot_synthetic(rows: list[dict], k: int) -> Figure:
         name_rows(ax, [method_of(method).label for method in table["method"]])
         ax.set_ylim(-0.6, len(table) - 0.4)
     axes[1].tick_params(labelleft=False)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return fig
 
 
 def _k_given(ax: Axes, table: pd.DataFrame) -> None:
-    for y, method in enumerate(table["method"]):
+    for y, method in enumerate(table["method"]):  # precision equals recall
         style = {**look(method), "linestyle": "none"}
         interval(ax, [y], table.iloc[[y]], "precision", across=True, **style)
-    ax.plot(table["recall"], table.index, "o", markersize=6, markerfacecolor="none",
-            markeredgecolor="#000000", markeredgewidth=0.5, label="recall")  # fmt: skip
-    ax.plot([], [], linestyle="none", marker="o", color="#555555", label="precision, its range")
     ax.axvline(1, color="#999999", linewidth=0.6)
     ax.set_xlim(-0.03, 1.06)
     ax.set_xlabel("share found, synthetic data, K given")

@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from jointprune.selection import curve_methods, method_of
 from jointprune.workspace import atomic_path
@@ -81,6 +82,12 @@ def interval(
     place = {"x": values, "y": at} if across else {"x": at, "y": values}
     bars = {"xerr" if across else "yerr": np.abs(ends - values)}
     ax.errorbar(**place, **bars, **{"elinewidth": 0.7, **style})
+
+
+def whole_percents(axis: Axis) -> None:
+    """Ticks at whole percents: a label must not round its value."""
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def accuracy_axis(ax: Axes, group: str) -> None:
