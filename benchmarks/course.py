@@ -3,7 +3,8 @@
 The classifiers of `examples/` (HuggingFace BERT in Lightning with `PruneJoints`, a GRU in a plain
 loop with `JointBudget`) are trained for 20 epochs with and without a pruning layer, at several
 learning rates and batch sizes. `data/results/course.json` holds, for each data set that is there,
-the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the first test fold.
+the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the second test fold:
+the constants of `JointBudget` were chosen on the first.
 About an hour on two cores; finished trainings are kept in `build/course`.
 """
 
@@ -32,6 +33,7 @@ from jointprune.workspace import ROOT, Workspace, atomic_path, file_sha256
 sys.path.insert(0, str(ROOT / "examples"))
 
 EPOCHS, REPORTED = 20, (1, 5, 10, 20)
+FOLD = 1  # not the one that decided the budget's constants
 CLASSIFIERS = ("BERT 128", "BERT 256", "GRU")
 RATES, BATCHES, SEEDS = (1e-4, 3e-4, 1e-3), (32, 64), (0, 1, 2)
 AUTSL_SHARE = 1 / 16
@@ -67,7 +69,7 @@ def train(name, classifier, rate, batch, seed, keep, inputs) -> tuple[list[float
     from bert_classifier import FRAMES, SignBert
 
     data = load_dataset(name)
-    fit, test = data.folds(4, seed=0)[0]
+    fit, test = data.folds(4, seed=0)[FOLD]
     changes = Augmentation(shift=FREE_SHIFT if data.translation_invariant else 0.0)
     loader = ClipBatches(data, fit, FRAMES, batch, augmentation=changes, seed=seed)
     sizes, prune = (len(data.joints), data.poses.shape[-1], len(data.classes)), keep is not None

@@ -19,12 +19,14 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 # quarter trains the classifier on its K joints.
 START, END = 0.05, 0.75
 # Lengths in logits of hard-concrete gates; other gates have a `unit`.
-OPEN = 5.0  # from the threshold to the mean gate at the start: few samples disturb the training
+OPEN = 7.0  # from the threshold to open gates: of their samples 5 % are below 1
 TRAVEL = 14.0  # that a gate can move in a whole training
 MARGIN = 0.1  # between the threshold and the nearest gate
 FINAL = 12.0  # from the threshold to a decided gate, whose samples are then 0 or 1
-# Nats per unit of excess and whole training; weight of the quadratic penalty that damps it.
-MULTIPLIER_RATE, DAMPING = 240.0, 50.0
+PRESSURE = 0.3  # penalty of a logit over the mean gradient of all: gates without use fall first
+# If the classifier is trained anew: where gates begin; nats per unit of excess and whole training;
+# weight of the quadratic penalty that damps the multiplier.
+OPEN_AT_FIRST, MULTIPLIER_RATE, DAMPING = 5.0, 240.0, 50.0
 
 
 class JointBudget:
@@ -32,12 +34,11 @@ class JointBudget:
 
     The gates are trained apart from the classifier, by an Adam optimiser of their own whose step
     size follows from the number of steps, so that neither the classifier's optimiser nor its
-    learning rate matters. A Lagrange multiplier holds the expected share of open joints to a
-    target that falls from all joints to K (CoFiPruning: Xia et al. 2022, arXiv 2204.00408). In
-    addition the gates with the lowest scores beyond the target are held closed and all others
-    open; a closed gate that gains on the others opens again. After three quarters of the steps
-    the K joints are decided, and after the last step the layer is frozen. Joints that share a gate
-    close together; K joints have to be whole groups.
+    learning rate matters. The number of open joints falls along a line from all joints to K: the
+    gates with the lowest scores are held closed and all others open; a closed gate that gains on
+    the others opens again. A small penalty lowers the scores of joints without use first. After
+    three quarters of the steps the K joints are decided, and after the last step the layer is
+    frozen. Joints that share a gate close together; K joints have to be whole groups.
 
     Parameters
     ----------
@@ -47,6 +48,11 @@ class JointBudget:
         Joints to keep: a share in (0, 1), or a number.
     steps : int
         Optimiser steps of the whole training.
+    retrain : bool
+        Whether another classifier will be trained on the K joints, so that the accuracy of this
+        one does not matter. Open gates then come near the threshold as well, under a Lagrange
+        multiplier that holds the expected share of open joints to the line (CoFiPruning: Xia et
+        al. 2022, arXiv 2204.00408). This is how the companion chooses joints.
 
     Raises
     ------
@@ -68,7 +74,7 @@ class JointBudget:
     ...     optimizer.step()
     """
 
-    def __init__(self, layer: JointPruningLayer, keep: float, steps: int):
+    def __init__(self, layer: JointPruningLayer, keep: float, steps: int, retrain: bool = False):
         if not isinstance(layer, JointPruningLayer) or isinstance(layer, UNSUITED):
             raise ValueError(
                 f"expected a JointPruningLayer or StochasticGates, got {type(layer).__name__}: "
@@ -84,11 +90,12 @@ class JointBudget:
             raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
         self.layer, self.keep = layer, number_to_keep(keep, layer.num_joints)
         check_whole_groups(self.keep, torch.bincount(layer.gate_of).tolist())
-        self.steps = int(steps)
+        self.steps, self.retrain = int(steps), retrain
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
         # They are float32, as steps are too small for half precision.
-        self._scores = nn.Parameter(logits - logits.mean() + layer.threshold + OPEN * layer.unit)
+        start = layer.threshold + (OPEN_AT_FIRST if retrain else OPEN) * layer.unit
+        self._scores = nn.Parameter(logits - logits.mean() + start)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
         self._hold()
 
@@ -105,8 +112,9 @@ class JointBudget:
 
     def penalty(self) -> Tensor:
         """Penalty for open gates, a scalar in nats to add to the loss."""
-        if self.done:
-            return 0.0 * self.layer.joint_logits.sum()  # DDP waits for a gradient
+        if self.done or not self.retrain:
+            # With a gradient of 0 after the end, because DDP waits for one.
+            return (0.0 if self.done else self.multiplier) * self.layer.joint_logits.sum()
         share = self.layer.keep_probability().mean()
         excess = share - self.target / self.layer.num_joints
         return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
@@ -145,9 +153,13 @@ class JointBudget:
             self._adam.param_groups[0]["lr"] = TRAVEL * self.layer.unit * share
             self._scores.grad = gradient.to(self._scores)
             self._adam.step()
-            open_share = self.layer.keep_probability().mean().item()
-            excess = open_share - self.target / self.layer.num_joints
-            self.multiplier = max(0.0, self.multiplier + MULTIPLIER_RATE * share * excess)
+            if self.retrain:
+                open_share = self.layer.keep_probability().mean().item()
+                excess = open_share - self.target / self.layer.num_joints
+                self.multiplier = max(0.0, self.multiplier + MULTIPLIER_RATE * share * excess)
+            else:
+                of_loss = self._scores.grad - self.multiplier
+                self.multiplier = PRESSURE * of_loss.abs().mean().item()
         if self.done:
             self.finish()
         else:
@@ -171,6 +183,8 @@ class JointBudget:
             held = threshold + torch.where(opened, above, below)
         else:
             high, low = threshold + MARGIN * unit, threshold - MARGIN * unit
+            if not self.retrain:
+                high = self.layer.threshold + OPEN * unit
             held = torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
         self.layer.joint_logits.copy_(held)
 
@@ -226,6 +240,8 @@ class PruneJoints(lightning.Callback):
     ----------
     keep : float or int
         Joints to keep: a share in (0, 1), or a number.
+    retrain : bool
+        Whether another classifier will be trained on these joints: see `JointBudget`.
 
     Raises
     ------
@@ -241,8 +257,8 @@ class PruneJoints(lightning.Callback):
     >>> trainer.fit(model, loader)
     """
 
-    def __init__(self, keep: float):
-        self.keep = keep
+    def __init__(self, keep: float, retrain: bool = False):
+        self.keep, self.retrain = keep, retrain
         self.budget: JointBudget | None = None
         self._resumed: dict | None = None
 
@@ -255,7 +271,7 @@ class PruneJoints(lightning.Callback):
         keep = number_to_keep(self.keep, layer.num_joints)
         if layer.frozen and len(layer.kept_joints()) == keep:
             return
-        self.budget = JointBudget(layer, keep, planned_steps(trainer))
+        self.budget = JointBudget(layer, keep, planned_steps(trainer), self.retrain)
         if self._resumed:
             self.budget.load_state_dict(self._resumed)
         elif trainer.global_step:

@@ -134,7 +134,7 @@ class SignClassificationLightning(lightning.LightningModule):
         if c.mask not in PENALISED or not c.budget or self.joint_pruning.frozen:
             return []
         if given is None:
-            return [PruneJoints(c.budget)]
+            return [PruneJoints(c.budget, retrain=True)]
         if number_to_keep(given.keep, c.num_pose_points) != c.budget:
             raise ValueError(
                 f"expected one number of joints, got budget={c.budget} in the configuration and "

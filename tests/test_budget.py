@@ -199,15 +199,19 @@ def test_gates_move_by_the_share_of_the_training_whatever_the_gradients_size(siz
 
 @pytest.mark.parametrize("hard", [False, True])
 def test_every_joint_is_open_at_first_even_if_gates_start_closed(hard):
-    """The mean logit is `OPEN` above the threshold; differences stay."""
-    layer = jp.JointPruningLayer(JOINTS, init_keep_prob=0.1, hard=hard)
-    layer.joint_logits.data += torch.linspace(-1, 1, JOINTS)
-    assert layer.kept_joints() == []
-    jp.JointBudget(layer, KEEP, 100)
-    assert layer.kept_joints() == layer.eval().gates().nonzero().flatten().tolist() == [*range(8)]
-    edge = np.log(0.1 / 1.1)
-    expected = edge + code.OPEN + torch.linspace(-1, 1, JOINTS)
-    torch.testing.assert_close(layer.joint_logits.detach(), expected)
+    """The mean score is `OPEN` above the threshold and differences stay; no gate is lower."""
+    edge, spread = np.log(0.1 / 1.1), torch.linspace(-1, 1, JOINTS)
+    for retrain, start in ((False, code.OPEN), (True, code.OPEN_AT_FIRST)):
+        layer = jp.JointPruningLayer(JOINTS, init_keep_prob=0.1, hard=hard)
+        layer.joint_logits.data += spread
+        assert layer.kept_joints() == []
+        budget = jp.JointBudget(layer, KEEP, 100, retrain)
+        gates = layer.eval().gates()
+        assert layer.kept_joints() == gates.nonzero().flatten().tolist() == [*range(8)]
+        torch.testing.assert_close(budget.state_dict()["scores"], edge + start + spread)
+        least = -torch.inf if retrain else edge + start
+        held = (edge + start + spread).clamp(min=least)
+        torch.testing.assert_close(layer.joint_logits.detach(), held)
 
 
 UNEQUAL = [0, 0, 0, 1, 1, 1, 1, 2]  # 3, 4 and 1 joints; the label hangs on 2, 5 and 6
