@@ -214,6 +214,41 @@ def test_every_joint_is_open_at_first_even_if_gates_start_closed(hard):
         torch.testing.assert_close(layer.joint_logits.detach(), held)
 
 
+@pytest.mark.parametrize("retrain", [False, True])
+def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
+    """Samples of open gates are 1 on average, unless another classifier will be trained."""
+    torch.manual_seed(0)
+    module, loader = Stranger(), batches(60)
+    layer, optimizer = module.pruning.train(), module.configure_optimizers()
+    budget, means = jp.JointBudget(layer, KEEP, steps=2 * len(loader), retrain=retrain), []
+    for batch in loader * 2:
+        loss = module.training_step(batch, None) + budget.penalty()
+        optimizer.zero_grad()
+        loss.backward()
+        budget.step()
+        optimizer.step()
+        gates = layer.gates(2000).detach().reshape(-1, JOINTS)  # one row, once they are frozen
+        means.append(gates.mean(0)[layer.kept_joints()].min().item())
+    assert (min(means) > 0.97) != retrain
+    assert layer.kept_joints() == DECISIVE
+
+
+def test_the_penalty_of_a_logit_is_a_share_of_the_mean_gradient_of_the_loss():
+    layer = jp.JointPruningLayer(4)
+    budget = jp.JointBudget(layer, 2, steps=100)
+    assert budget.penalty().item() == 0
+    for _ in range(2):  # its own gradient does not count
+        layer.joint_logits.grad = None
+        (
+            budget.penalty() + (layer.joint_logits * torch.tensor([1.0, -2.0, 3.0, 0.0])).sum()
+        ).backward()
+        budget.step()
+        layer.joint_logits.grad = None
+        budget.penalty().backward()
+        expected = torch.full((4,), code.PRESSURE * 1.5)
+        torch.testing.assert_close(layer.joint_logits.grad, expected)
+
+
 UNEQUAL = [0, 0, 0, 1, 1, 1, 1, 2]  # 3, 4 and 1 joints; the label hangs on 2, 5 and 6
 
 
