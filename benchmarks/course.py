@@ -46,8 +46,8 @@ NAMES = {
     "synthetic": "synthetic signs",
     AUTSL: "synthetic signs, 1/16 of AUTSL's size",
 }
-CODE = ("jointprune/budget.py", "jointprune/gates.py", "examples/bert_classifier.py",
-        "examples/plain_pytorch.py")  # fmt: skip
+CODE = ("examples/bert_classifier.py", "examples/plain_pytorch.py")
+GATES = ("jointprune/budget.py", "jointprune/gates.py")
 
 
 class Closed(lightning.Callback):
@@ -63,7 +63,7 @@ class Closed(lightning.Callback):
 def train(name, classifier, rate, batch, seed, keep, inputs) -> tuple[list[float], float]:
     """Share of joints closed after each epoch, and accuracy; without a layer if `keep` is None.
 
-    `inputs`, checksums of CODE and of the data, only tell kept trainings apart.
+    `inputs`, checksums of the code and of the data, only tell kept trainings apart.
     """
     import plain_pytorch
     from bert_classifier import FRAMES, SignBert
@@ -118,20 +118,22 @@ def with_lightning(model, loader, callbacks: list[lightning.Callback]) -> None:
 
 def measure(names: list[str]) -> list[dict]:
     """A row for each data set, K, classifier, learning rate and batch size."""
-    code = [file_sha256(ROOT / file) for file in CODE]
-    inputs = {name: (*code, load_dataset(name).sha256) for name in names}
+    code, gates = ([file_sha256(ROOT / file) for file in files] for files in (CODE, GATES))
+
+    def inputs(name: str, keep: float | None) -> tuple[str, ...]:
+        return *code, *(gates if keep else ()), load_dataset(name).sha256
+
     grid = [*product(names, CLASSIFIERS, RATES, BATCHES)]
     jobs = [
-        (*cell, seed, keep, inputs[cell[0]])
+        (*cell, seed, keep, inputs(cell[0], keep))
         for cell in grid for seed in SEEDS for keep in (None, *KEEP[cell[0]])
     ]  # fmt: skip
     found = dict(zip(jobs, on_every_core(trained, jobs, "course"), strict=True))
     rows = []
     for cell in grid:
-        of_cell = inputs[cell[0]]
-        plain = [found[*cell, seed, None, of_cell][1] for seed in SEEDS]
+        plain = [found[*cell, seed, None, inputs(cell[0], None)][1] for seed in SEEDS]
         for keep in KEEP[cell[0]]:
-            pruned = [found[*cell, seed, keep, of_cell] for seed in SEEDS]
+            pruned = [found[*cell, seed, keep, inputs(cell[0], keep)] for seed in SEEDS]
             closed = np.array([shares for shares, _ in pruned])[:, np.array(REPORTED) - 1]
             rows.append({
                 **dict(zip(("dataset", "classifier", "learning_rate", "batch"), cell, strict=True)),

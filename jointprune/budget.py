@@ -19,11 +19,11 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 # quarter trains the classifier on its K joints.
 START, END = 0.05, 0.75
 # Lengths in logits of hard-concrete gates; other gates have a `unit`.
-OPEN = 7.0  # from the threshold to open gates: of their samples 5 % are below 1
+OPEN = 7.0  # from the threshold to open gates: at temperature 2/3, 5 % of their samples are below 1
 TRAVEL = 14.0  # that a gate can move in a whole training
 MARGIN = 0.1  # between the threshold and the nearest gate
 FINAL = 12.0  # from the threshold to a decided gate, whose samples are then 0 or 1
-PRESSURE = 0.3  # penalty of a logit over the mean gradient of all: gates without use fall first
+PRESSURE = 0.3  # on every score, over the mean gradient of all: gates without use fall first
 # If the classifier is trained anew: where gates begin; nats per unit of excess and whole training;
 # weight of the quadratic penalty that damps the multiplier.
 OPEN_AT_FIRST, MULTIPLIER_RATE, DAMPING = 5.0, 240.0, 50.0
@@ -36,9 +36,10 @@ class JointBudget:
     size follows from the number of steps, so that neither the classifier's optimiser nor its
     learning rate matters. The number of open joints falls along a line from all joints to K: the
     gates with the lowest scores are held closed and all others open; a closed gate that gains on
-    the others opens again. A small penalty lowers the scores of joints without use first. After
-    three quarters of the steps the K joints are decided, and after the last step the layer is
-    frozen. Joints that share a gate close together; K joints have to be whole groups.
+    the others opens again. All scores are pressed down a little, so that those of joints without
+    use fall first. After three quarters of the steps the K joints are decided, and after the last
+    step the layer is frozen. Joints that share a gate close together; K joints have to be whole
+    groups.
 
     Parameters
     ----------
@@ -50,9 +51,9 @@ class JointBudget:
         Optimiser steps of the whole training.
     retrain : bool
         Whether another classifier will be trained on the K joints, so that the accuracy of this
-        one does not matter. Open gates then come near the threshold as well, under a Lagrange
-        multiplier that holds the expected share of open joints to the line (CoFiPruning: Xia et
-        al. 2022, arXiv 2204.00408). This is how the companion chooses joints.
+        one does not matter. Open gates then come near the threshold as well, under a penalty
+        whose Lagrange multiplier holds the expected share of open joints to the line (CoFiPruning:
+        Xia et al. 2022, arXiv 2204.00408). This is how the companion chooses joints.
 
     Raises
     ------
@@ -111,10 +112,9 @@ class JointBudget:
         return self.layer.num_joints - fallen * (self.layer.num_joints - self.keep)
 
     def penalty(self) -> Tensor:
-        """Penalty for open gates, a scalar in nats to add to the loss."""
+        """Penalty for open gates, a scalar in nats to add to the loss; 0 without `retrain`."""
         if self.done or not self.retrain:
-            # With a gradient of 0 after the end, because DDP waits for one.
-            return (0.0 if self.done else self.multiplier) * self.layer.joint_logits.sum()
+            return 0.0 * self.layer.joint_logits.sum()  # DDP waits for a gradient
         share = self.layer.keep_probability().mean()
         excess = share - self.target / self.layer.num_joints
         return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
@@ -152,14 +152,13 @@ class JointBudget:
         if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
             self._adam.param_groups[0]["lr"] = TRAVEL * self.layer.unit * share
             self._scores.grad = gradient.to(self._scores)
+            if not self.retrain:
+                self._scores.grad += PRESSURE * self._scores.grad.abs().mean()
             self._adam.step()
             if self.retrain:
                 open_share = self.layer.keep_probability().mean().item()
                 excess = open_share - self.target / self.layer.num_joints
                 self.multiplier = max(0.0, self.multiplier + MULTIPLIER_RATE * share * excess)
-            else:
-                of_loss = self._scores.grad - self.multiplier
-                self.multiplier = PRESSURE * of_loss.abs().mean().item()
         if self.done:
             self.finish()
         else:
@@ -201,6 +200,7 @@ class JointBudget:
         """What a resumed training needs; the layer's own state is saved with the model."""
         return {
             "keep": self.keep,
+            "retrain": self.retrain,
             "progress": self.progress,
             "multiplier": self.multiplier,
             "scores": self._scores.detach().clone(),
@@ -208,12 +208,13 @@ class JointBudget:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict`; ValueError if it kept another number or has other gates."""
-        gates = len(self._scores)
-        if (state["keep"], len(state["scores"])) != (self.keep, gates):
+        """Continue from `state_dict`; ValueError if it is of another keep, `retrain` or layer."""
+        own = self.keep, self.retrain, len(self._scores)
+        other = state["keep"], state.get("retrain", True), len(state["scores"])
+        if other != own:
             raise ValueError(
-                f"expected the state of a budget of {self.keep} joints and {gates} gates, got "
-                f"{state['keep']} and {len(state['scores'])}: resume with the same keep and layer"
+                "expected the state of a budget of {} joints, retrain={} and {} gates, got {}, {} "
+                "and {}: resume with the same arguments and layer".format(*own, *other)
             )
         self.progress, self.multiplier = state["progress"], state["multiplier"]
         with torch.no_grad():

@@ -135,10 +135,11 @@ class SignClassificationLightning(lightning.LightningModule):
             return []
         if given is None:
             return [PruneJoints(c.budget, retrain=True)]
-        if number_to_keep(given.keep, c.num_pose_points) != c.budget:
+        if (number_to_keep(given.keep, c.num_pose_points), given.retrain) != (c.budget, True):
             raise ValueError(
-                f"expected one number of joints, got budget={c.budget} in the configuration and "
-                f"PruneJoints({given.keep}): leave one out"
+                f"expected one way to prune, got budget={c.budget} in the configuration, which is "
+                f"PruneJoints({c.budget}, retrain=True), and PruneJoints({given.keep}, "
+                f"retrain={given.retrain}): leave one out"
             )
         return []
 

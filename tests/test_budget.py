@@ -233,20 +233,22 @@ def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
     assert layer.kept_joints() == DECISIVE
 
 
-def test_the_penalty_of_a_logit_is_a_share_of_the_mean_gradient_of_the_loss():
-    layer = jp.JointPruningLayer(4)
-    budget = jp.JointBudget(layer, 2, steps=100)
-    assert budget.penalty().item() == 0
-    for _ in range(2):  # its own gradient does not count
-        layer.joint_logits.grad = None
-        (
-            budget.penalty() + (layer.joint_logits * torch.tensor([1.0, -2.0, 3.0, 0.0])).sum()
-        ).backward()
-        budget.step()
-        layer.joint_logits.grad = None
-        budget.penalty().backward()
-        expected = torch.full((4,), code.PRESSURE * 1.5)
-        torch.testing.assert_close(layer.joint_logits.grad, expected)
+@pytest.mark.parametrize(("scale", "accumulated"), [(1.0, 1), (65536.0, 1), (1.0, 8)])
+def test_a_plain_loop_may_scale_its_loss_and_accumulate_gradients(scale, accumulated):
+    module, loader = Stranger(), batches(60)
+    layer, optimizer = module.pruning, module.configure_optimizers()
+    budget = jp.JointBudget(layer, KEEP, steps=4 * len(loader) // accumulated)
+    for step, batch in enumerate(loader * 4, start=1):
+        torch.manual_seed(step)
+        (scale * (module.training_step(batch, None) + budget.penalty())).backward()
+        if step % accumulated == 0:
+            budget.step()
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= scale * accumulated
+            optimizer.step()
+            optimizer.zero_grad()
+    assert layer.kept_joints() == DECISIVE
 
 
 UNEQUAL = [0, 0, 0, 1, 1, 1, 1, 2]  # 3, 4 and 1 joints; the label hangs on 2, 5 and 6
@@ -459,7 +461,7 @@ def test_a_resumed_training_may_be_longer_but_not_keep_another_number(tmp_path):
     counts = [len(joints) for joints in course]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] == counts[11] > counts[-1] == KEEP
-    message = "budget of 2 joints and 8 gates, got 3 and 8: resume with"
+    message = "budget of 2 joints, retrain=False and 8 gates, got 3, False and 8: resume with"
     with pytest.raises(ValueError, match=message):
         fit(Stranger(), keep=2, resume=file)
     trainer_of(Watch(file, 12)).fit(Stranger(), batches())
@@ -501,13 +503,16 @@ def test_a_layer_that_other_code_freezes_during_training_is_not_changed():
     assert layer.kept_joints() == [0, 1]
 
 
-@pytest.mark.parametrize(("joints", "keep"), [(JOINTS, KEEP - 1), (JOINTS + 1, KEEP)])
-def test_a_state_of_another_budget_is_refused_and_changes_nothing(joints, keep):
-    other = jp.JointBudget(jp.JointPruningLayer(joints), keep, steps=4)
+@pytest.mark.parametrize(
+    ("joints", "keep", "retrain"),
+    [(JOINTS, KEEP - 1, False), (JOINTS + 1, KEEP, False), (JOINTS, KEEP, True)],
+)
+def test_a_state_of_another_budget_is_refused_and_changes_nothing(joints, keep, retrain):
+    other = jp.JointBudget(jp.JointPruningLayer(joints), keep, steps=4, retrain=retrain)
     other.penalty().backward()
     other.step()
     budget = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=4)
-    with pytest.raises(ValueError, match=f"budget of {KEEP} joints and {JOINTS} gates, got"):
+    with pytest.raises(ValueError, match=f"budget of {KEEP} joints, retrain=False and"):
         budget.load_state_dict(other.state_dict())
     assert budget.progress == 0
 

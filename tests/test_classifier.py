@@ -152,16 +152,18 @@ def test_the_penalty_rises_linearly_until_ramp_end(progress, share, monkeypatch)
 )
 def test_a_budget_or_the_trainers_callback_decides_the_number_of_joints(budget, given, kept):
     """Lightning would replace the given callback by the configuration's without a word."""
-    callback = PruneJoints(given)
+    callback = PruneJoints(given, retrain=True)
     trainer = train_tiny(replace(GATED, budget=budget), [callback] if given else [])
     assert trainer.lightning_module.joint_pruning.get_summary()["num_active"] == kept
     assert trainer.callback_metrics["num_active_joints"] == kept
     assert trainer.callbacks.count(callback) == (given is not None)
 
 
-def test_two_numbers_of_joints_are_refused():
-    with pytest.raises(ValueError, match=r"got budget=12 in the .* and PruneJoints\(0.5\): leave"):
-        train_tiny(replace(GATED, budget=12), [PruneJoints(0.5)])
+@pytest.mark.parametrize("given", [(0.5, True), (12, False)])
+def test_two_ways_to_prune_are_refused(given):
+    message = r"got budget=12 in the .* and PruneJoints\({}, retrain={}\): leave".format(*given)
+    with pytest.raises(ValueError, match=message):
+        train_tiny(replace(GATED, budget=12), [PruneJoints(*given)])
 
 
 def train_tiny(config: TrainingConfig, callbacks) -> lightning.Trainer:

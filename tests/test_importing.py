@@ -412,7 +412,7 @@ def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
 
 @pytest.mark.parametrize(
     "people",
-    [["signer1", "signer02"], ["P1", "P2"], ["Session 1", "session_2"], ["Kişi 1", "S02"]],
+    [["signer1", "signer02"], ["P1", "P2"], ["Session 1", "session_2"], ["Kişi 1", "Kişi 02"]],
 )
 def test_folders_called_person_by_number_are_groups_below_signs_too(people):
     expected = {*product(people, ("su", "iyi"))}
@@ -479,6 +479,13 @@ def test_persons_called_like_a_sign_or_by_number_stay_apart(people):
     }
 
 
+@pytest.mark.parametrize("name", ["video{n}", "{sign}{n}", "{sign}_v{n}", "take {n}", "clip0{n}"])
+def test_takes_are_no_persons(name):
+    names = [(sign, name.format(sign=sign, n=n)) for sign, n in product(("su", "iyi"), "1234")]
+    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+    assert {clip.group for clip in found} == {""}
+
+
 @pytest.mark.parametrize("mark", [",", ";"])
 @pytest.mark.parametrize(
     "name", ["{sign}_{person}_{n}", "{person}/{sign}{n}", "egitim/{person}/{sign}{n}"]
@@ -495,6 +502,12 @@ def test_groups_follow_from_names_and_folders_after_a_table_has_given_the_labels
     labelled = annotations.with_labels(found, annotations.read_names([table], "label"))
     known = {clip: (sign, person) for sign, person, _, clip in recorded}
     assert {clip.name: (clip.label, clip.group) for clip in labelled} == known
+
+
+def test_folders_that_a_table_gives_one_label_are_no_groups():
+    found = clips_at(places(["sua", "sub", "iyia", "iyib"], "12"))
+    labels = {clip.name: clip.name.split("/")[0][:-1] for clip in found}
+    assert {clip.group for clip in annotations.with_labels(found, labels)} == {""}
 
 
 def test_odd_names_among_those_of_persons_have_groups_of_their_own():

@@ -105,8 +105,8 @@ def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
 def group_rule(groups: str) -> GroupRule:
     """The rule that groups clips; `groups` is checked before any clip is read.
 
-    `groups` is "" for the signers that the layout gives, else the folders above the signs, else
-    names in those of the clips, else parts; a CSV file of clip,signer; "blocks:N" for numbered
+    `groups` is "" for the signers that the layout gives, else folders beside the signs, else names
+    in those of the clips, else parts; a CSV file of clip,signer; "blocks:N" for numbered
     recordings, N in a row by each signer; or "pattern:REGEX", whose first bracket matches the
     signer in a clip's name. The rule raises ValueError for clips without a signer, and for groups
     that separate clips of a signer whom the layout gives.

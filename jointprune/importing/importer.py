@@ -21,7 +21,7 @@ from jointprune.importing.annotations import (
     with_labels,
     without_clip,
 )
-from jointprune.importing.layouts import recognise, video
+from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
 from jointprune.importing.reading import (
     LEAST_APART,
@@ -120,7 +120,7 @@ def import_recordings(
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
                   "unmatched": unmatched(files, found, layout),
-                  "other_kinds": other_kinds(files, found),
+                  "other_kinds": other_kinds(files, found, tables),
                   "labels_unused": without_clip(found, named)}  # fmt: skip
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -255,11 +255,16 @@ def unmatched(files: Files, clips: list[Clip], layout: str) -> list[dict]:
     ]
 
 
-def other_kinds(files: Files, clips: list[Clip]) -> dict[str, int]:
-    """Number of files by suffix, of the suffixes that neither clips nor `unmatched` have."""
+def other_kinds(files: Files, clips: list[Clip], tables: list[Path]) -> dict[str, int]:
+    """Number of files by suffix, of the suffixes that neither clips nor `unmatched` have.
+
+    `tables` with labels, and a layout's own `train.csv`, are read.
+    """
     known = {*RECORDINGS, *ARCHIVES, *(file.suffix.lower() for c in clips for file in c.files[:1])}
-    return {suffix or "without suffix": len(found) for suffix, found in files.by_suffix.items()
-            if suffix not in known}  # fmt: skip
+    read = {path.resolve() for path in (*tables, files.source / asl_signs.TABLE)}
+    kinds = {suffix or "without suffix": sum(file.resolve() not in read for file in found)
+             for suffix, found in files.by_suffix.items() if suffix not in known}  # fmt: skip
+    return {kind: count for kind, count in kinds.items() if count}
 
 
 def _store(

@@ -129,8 +129,9 @@ def _fingerprint(raw: Raw, present: np.ndarray) -> str:
     Empty frames at an end and frames that equal the one before do not count.
     """
     seen = np.flatnonzero(present.any(axis=1))
-    with np.errstate(over="ignore"):  # in pixels; infinite in a copy as well
-        shown = np.where(present[..., None], raw.hands[..., :2], 0).astype(np.float16)
+    shown = np.where(present[..., None], raw.hands[..., :2], 0)
+    largest = np.abs(shown).max()  # half precision ends at 65504
+    shown = (shown if largest < 1e4 else shown * (1e4 / largest)).astype(np.float16)
     shown = shown[seen[0] : seen[-1] + 1]
     new = np.append(True, (shown[1:] != shown[:-1]).any(axis=(1, 2)))
     return hashlib.sha256(shown[new].tobytes()).hexdigest()
@@ -163,7 +164,10 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
     if not present.any():
         raise ValueError("expected a hand in some frame, got none in any")
-    missing = np.isnan(points).any(axis=-1).reshape(len(points), len(HANDS), -1)
+    missing = np.isnan(points).any(axis=-1)
+    if raw.confidence is not None and raw.confidence.shape == missing.shape:
+        missing |= raw.confidence <= 0
+    missing = missing.reshape(len(points), len(HANDS), -1)
     unit = "share" if np.median(np.abs(points[present])) <= LARGEST_SHARE else "pixel"
     if unit == "share":
         points, body = points * (aspect, 1), body * (aspect, 1)

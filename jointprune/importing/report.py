@@ -66,7 +66,7 @@ def report_of(
         "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
-        "crossed": files(kept["crossed"].eq(True)),
+        "crossed": files(kept["crossed"].eq(True)) if kept["crossed"].dropna().mean() > 0.5 else [],
         "partial": files(kept["partial"] > 0),
         "alike_groups": _alike(set(kept["group"]), plain),
         "other_order": _other_order(kept) if by_folder else "",
@@ -131,8 +131,6 @@ def import_summary(report: dict) -> str:
         )
     if report["unit"] == "share" and not report["aspect"]:
         lines.append("coordinates are fractions of the image, taken as square (see --aspect)")
-    crossed = report.get("crossed", [])
-    crossed = crossed if 2 * len(crossed) > report["clips"] else []
     rejected, unmatched = (
         [f"{row['source_file']}: {row['reason']}" for row in report[name]]
         for name in ("rejected", "unmatched")
@@ -156,7 +154,9 @@ def import_summary(report: dict) -> str:
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "frames missing inside a clip, taken as without hands": report["gaps"],
         "some joints of a hand missing, which is there taken as missing": report.get("partial", []),
-        "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?": crossed,
+        "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?": report.get(
+            "crossed", []
+        ),
         "scaled by the palm, as no shoulders are seen": report["by_palm"],
         "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],

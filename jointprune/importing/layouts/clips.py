@@ -32,12 +32,12 @@ BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", 
 MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
 # Folders of persons or sessions by number, which may also lie below the signs.
 PERSON = re.compile(
-    r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p|s"
+    r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p"
     r"|kisi|katilimci|ogrenci)[ _-]?\d+"
 )
 # What programs and people add to the name of a copy.
 COPY = re.compile(r"( \(\d+\)| - (Copy|Kopya)( \(\d+\))?)$")
-ALTERED = re.compile(r"(aug|flip|mirror|copy|kopya)[a-z]*\d*")
+ALTERED = re.compile(r"(aug|augmented|flip|flipped|mirror|mirrored|copy|kopya)\d*")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
@@ -162,6 +162,10 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
     for place in astray:
         clips[place] = clips[place]._replace(label="")
+    composed = {str(place) for place in places}
+    for place, clip in clips.items():  # one word in both forms of Unicode
+        if nfc(str(place)) != str(place) and nfc(str(place)) in composed:
+            clips[place] = clip._replace(name=f"{clip.name} (2)")
     return with_groups(named_once(clips.values()), sign)
 
 
@@ -214,12 +218,14 @@ def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
     for level in zip(*others, strict=False):  # the levels that all have
         found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
         per_sign = Counter(label for label, _ in found)
-        often = 2 * sum(n > 1 for n in per_sign.values()) >= len(per_sign)
-        if len(set(level)) > 1 and often and not (split and _are_splits(set(level))):
+        per_folder = Counter(folder for _, folder in found)
+        crossed = all(2 * sum(n > 1 for n in per.values()) >= len(per)
+                      for per in (per_sign, *([per_folder] if sign is None else [])))  # fmt: skip
+        if len(per_folder) > 1 and crossed and not (split and _are_splits(per_folder)):
             return _grouped(clips, labelled, level)
     if split:  # a published split may have the same names twice
         return clips
-    # First "ali1" and "ali2" as takes of one person; else, in "p1" and "p2", as persons.
+    # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
     for takes in (True, False):
         level = [_person_in(clip, takes) for clip in labelled]
         spelling = {plain(name): name for name in reversed(level)}
@@ -247,7 +253,8 @@ def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> 
 def _person_in(clip: Clip, takes: bool) -> str:
     """A clip's own name without its sign and its numbers: "ali" of "ali_hello_03".
 
-    Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out.
+    Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
+    else they need another number beside them, or a word for a person.
     """
     words = _words(COPY.sub("", clip.name.rsplit("/", 1)[-1]))
     words = [word for word in words if not ALTERED.fullmatch(plain(word))]
@@ -258,10 +265,12 @@ def _person_in(clip: Clip, takes: bool) -> str:
             # A person may be called like a sign: "deniz_0" among the clips of "deniz".
             words = words if "".join(rest).isdecimal() and len(rest) == 1 else rest
             break
-    if named := [word for word in words if not word.isdecimal()]:
-        last = named[-1].rstrip("0123456789") if takes else named[-1]
-        return "_".join([*named[:-1], *([last] if last else [])])
-    return "_".join(words[:-1])
+    named = [word for word in words if not word.isdecimal()]
+    if not named:
+        return "_".join(words[:-1])
+    if takes or not (len(named) < len(words) or any(PERSON.fullmatch(plain(w)) for w in named)):
+        named[-1] = named[-1].rstrip("0123456789")
+    return "_".join(filter(None, named))
 
 
 def _words(name: str) -> list[str]:
@@ -294,14 +303,9 @@ def clips_of_folders(source: Path, frames: Iterable[Path]) -> list[Clip]:
 
 
 def named_once(clips: Iterable[Clip]) -> list[Clip]:
-    """Clips in natural order of their names; raises ValueError if two have the same name.
-
-    Names that differ only in how accents are stored (NFC, NFD) get a number.
-    """
+    """Clips in natural order of their names; raises ValueError if two have the same name."""
     named: dict[str, Clip] = {}
-    for clip in sorted(clips, key=_in_other_form):
-        if clip.name in named and _in_other_form(clip):
-            clip = clip._replace(name=f"{clip.name} (2)")
+    for clip in clips:
         other = named.setdefault(clip.name, clip)
         if other is not clip:
             raise ValueError(
@@ -309,10 +313,6 @@ def named_once(clips: Iterable[Clip]) -> list[Clip]:
                 f"and {clip.files[0]}: rename or remove one"
             )
     return [named[name] for name in in_order(named)]
-
-
-def _in_other_form(clip: Clip) -> bool:
-    return str(clip.files[0]) != nfc(str(clip.files[0]))
 
 
 class Raw(NamedTuple):
