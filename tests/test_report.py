@@ -185,9 +185,9 @@ def test_the_readme_shows_the_headline_in_a_few_sentences(facts):
     firm, *rest = report.headline(facts).splitlines()
     assert rest[-2:] == lines[-2:]
     assert firm == (
-        "- With 21 of 42 joints a loss below 2 points is shown (p = 0.0498, lower bound -1.9 "
-        "points). The test alone gives K* = 21; from single seeds 21 to 42, with the languages "
-        "resampled 16 to 30."
+        "- With 21 of 42 joints a loss below 2 points is shown (p = 0.0498; the change is above "
+        "-1.9 points with 95 % confidence). The test alone gives K* = 21; from single seeds 21 to "
+        "42, with the languages resampled 16 to 30."
     )
 
 

@@ -287,9 +287,9 @@ def brief(record: dict, claim: Claim, group: str) -> str:
     seeds = f"from single seeds {value_range(record['by_seed'])}, " if record["by_seed"] else ""
     return (
         f"With {record['k']} of {all_joints(record)} a loss below {_points_of(record['margin'])} "
-        f"is shown ({p_value(step['p'])}, lower bound {points(step['lower_bound'])} points). The "
-        f"test alone gives K* = {record['by_test']}; {seeds}with the {group}s resampled "
-        f"{spread['low']:g} to {spread['high']:g}."
+        f"is shown ({p_value(step['p'])}; the change is above {points(step['lower_bound'])} points "
+        f"with 95 % confidence). The test alone gives K* = {record['by_test']}; {seeds}with the "
+        f"{group}s resampled {spread['low']:g} to {spread['high']:g}."
     )
 
 
