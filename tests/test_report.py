@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
 from jointprune.paper import report
-from jointprune.paper.claims import all_claims, one_row, percent, points
+from jointprune.paper.claims import all_claims, one_row, percent
 from jointprune.paper.results import read_facts, write_facts
 from jointprune.selection import METHODS, Method
 from jointprune.skeleton import JOINT_NAMES
@@ -198,23 +198,6 @@ def test_accuracy_by_k_is_in_the_claims(facts):
     assert f"| 42 | {percent(full['mean'])} [" in text
     rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [line.split()[1] for line in rows] == "42 30 21 16 12 8 6 4 2".split()
-
-
-def test_the_claims_show_how_firm_each_k_star_is_if_there_is_one(facts):
-    star = paper_facts.with_firm_k_star(facts, by_seed=[42, 21, 42])
-    text = report.by_k(facts)
-    head, row = (line for line in text.splitlines() if re.match(r"\| (K\*|21 of 42 joints) ", line))
-    assert "| test alone, without one language | test alone, languages resampled |" in head
-    steps = ", ".join(str(step["k"]) for step in star["steps"])
-    parts = one_row(star["steps"], k=21)["strata"]
-    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
-        f"21 of 42 joints ({steps}); 21", "2", "0.0498", "-1.9 (-2.1)",
-        ", ".join(f"{points(part['difference'])} {part['stratum']}" for part in parts),
-        "71.2 (23.4)", "50.0 (25.0)", "21 to 30", "16 to 30", "21 (1), 42 (2)",
-    ]  # fmt: skip
-    star["k"] = 42  # none is established
-    assert "- With fewer than 42 joints non-inferiority" in report.headline(facts)
-    assert "21 of 42 joints" not in report.by_k(facts)
 
 
 def test_accuracy_by_k_has_columns_for_strata_only_if_there_are_two(facts):

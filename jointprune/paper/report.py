@@ -13,7 +13,6 @@ import json
 import re
 import sys
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from operator import itemgetter
@@ -27,20 +26,15 @@ from jointprune.paper.claims import (
     AT,
     OPPOSITE,
     VERDICTS,
-    Claim,
     all_claims,
-    all_joints,
     brief,
     comparison_key,
-    dropped,
     interval,
     k_star_key,
     limits,
     one_row,
-    p_value,
     percent,
     points,
-    value_range,
 )
 from jointprune.paper.results import WRITERS, read_facts, write_facts
 from jointprune.selection import METHODS, curve_methods
@@ -401,24 +395,6 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
     )
 
 
-# Of `_k_stars`; the word for a group is put in.
-K_STAR_COLUMNS = (
-    "K* (tested); by the test alone", "margin, points", "p", "lower bound (seeds resampled)",
-    "change by stratum", "power, %, if 0 (1) points lost", "joints (joint-frames) dropped, %",
-    "test alone, without one {}",
-    "test alone, {}s resampled", "from one seed (seeds)",
-)  # fmt: skip
-READ_K_STAR = (
-    "K* is the smallest tested number of joints for which it and every larger one lose less than "
-    "the margin (non-inferiority in fixed sequence, also with more than half of the seeds alone). "
-    "p, the lower bound of the change (95 %, one-sided, in points) and the power are those of the "
-    "test at K*. A joint-frame is one joint "
-    "seen in one frame: a hand that is never seen has none. The last three columns are the K* that "
-    "other groups or single seeds would give, without the rule about seeds. Each row is a sequence "
-    "of tests at 5 % of its own; cite the first:"
-)
-
-
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, 12 joints, strata, the control."""
     claims = {claim.key: claim for claim in all_claims(results)}
@@ -430,16 +406,11 @@ def headline(results: dict[str, dict]) -> str:
 
 
 def by_k(results: dict[str, dict]) -> str:
-    """K* with all that it depends on, and accuracy by K: tables in Markdown."""
+    """Accuracy by K in Markdown: a table, and how its rows were made."""
     dataset, ablation = results["dataset"], results["ablation"]
-    claims = {claim.key: claim for claim in all_claims(results)}
-    stars, said = _k_stars(results, claims), ""
-    if stars:
-        columns = [column.format(dataset["group_word"]) for column in K_STAR_COLUMNS]
-        said = f"{READ_K_STAR}\n\n{markdown_table([columns, *stars.values()])}\n\n"
     apart = " and ".join(METHODS[name].label for name in curve_methods() if METHODS[name].holds_out)
     return (
-        f"{said}Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, "
+        f"Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, "
         f"95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
         f"{markdown_table(_curves(ablation))}\n\n"
         f"To choose joints, {apart} holds out a quarter of the training groups; the others train "
@@ -460,31 +431,6 @@ def _more_seeds(results: dict[str, dict]) -> str:
         f"This table averages {seeds} seeds. The tests of K* use {more}, with which accuracy (K) "
         f"is {shown}."
     )
-
-
-def _k_stars(results: dict[str, dict], claims: dict[str, Claim]) -> dict[str, tuple[str, ...]]:
-    """A row of K_STAR_COLUMNS for each K* that is established, by its key."""
-    rows = {}
-    for record in results["ablation"]["k_star"]:
-        if claims[key := k_star_key(record)].verdict != VERDICTS[True]:
-            continue
-        steps, spread = record["steps"], record["bootstrap"]
-        step = one_row(steps, k=record["k"])
-        seeds = Counter(record["by_seed"])
-        rows[key] = (
-            f"{record['k']} of {all_joints(record)} ({', '.join(str(s['k']) for s in steps)}); "
-            f"{record['by_test']}",
-            f"{100 * record['margin']:g}",
-            p_value(step["p"]).removeprefix("p ").removeprefix("= "),
-            f"{points(step['lower_bound'])} ({points(step['crossed_bound'])})",
-            ", ".join(f"{points(part['difference'])} {part['stratum']}" for part in step["strata"]),
-            f"{percent(step['power_at_0'])} ({percent(step['power_at_1'])})",
-            "{joints} ({joint_frames})".format(**dropped(record, results)),
-            value_range(record["leave_one_group_out"]),
-            f"{spread['low']:g} to {spread['high']:g}",
-            ", ".join(f"{k} ({seeds[k]})" for k in sorted(seeds)),
-        )
-    return rows
 
 
 def reproducing(results: dict[str, dict]) -> str:
