@@ -116,7 +116,7 @@ def recordings(folder: Path, seed: int) -> Iterator[tuple[str, Path]]:
 def ending(source: Path) -> str:
     """The outcome of reading a recording; a refusal has to name its folder."""
     try:
-        layout, clips = recognise(source)
+        layout, clips, _ = recognise(source)
         read_chunk(layout, clips, 1.0, source / "chunk.npz")
         if any("reason" in row for row in load_rows(source / "chunk.npz")):
             return "refused"
