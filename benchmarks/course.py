@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from jointprune.budget import PruneJoints, number_to_keep
 from jointprune.data import load_dataset
+from jointprune.paper.claims import points
 from jointprune.paper.report import markdown_table, write_block
 from jointprune.paper.results import write_facts
 from jointprune.paper.synthetic import autsl_like
@@ -185,8 +186,8 @@ def in_words(table: list[dict]) -> str:
             NAMES[row["dataset"]], f"{row['keep']} of 42", *closed,
             "{:.1f} % ({:.0f} to {:.0f})".format(
                 *(100 * np.array([row["accuracy_without"], *row["settings_without"]]))),
-            f"{row['change']:+.1f}",
-            f"{row['worst_setting']:+.1f}",
+            points(row["change"] / 100),
+            points(row["worst_setting"] / 100),
             f"{row['settings_within_2_points']} of {row['settings']} settings",
         ))  # fmt: skip
     return (
