@@ -261,8 +261,9 @@ def other_kinds(files: Files, clips: list[Clip], tables: list[Path]) -> dict[str
     `tables` with labels, and a layout's own `train.csv`, are read.
     """
     known = {*RECORDINGS, *ARCHIVES, *(file.suffix.lower() for c in clips for file in c.files[:1])}
-    read = {path.resolve() for path in (*tables, files.source / asl_signs.TABLE)}
-    kinds = {suffix or "without suffix": sum(file.resolve() not in read for file in found)
+    read = {path.parent.resolve() / path.name for path in tables}
+    read.add(files.source / asl_signs.TABLE)
+    kinds = {suffix or "without suffix": sum(file not in read for file in found)
              for suffix, found in files.by_suffix.items() if suffix not in known}  # fmt: skip
     return {kind: count for kind, count in kinds.items() if count}
 

@@ -398,7 +398,8 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
 def headline(results: dict[str, dict]) -> str:
     """The README's results in Markdown: K* with its fragility, 12 joints, strata, the control."""
     claims = {claim.key: claim for claim in all_claims(results)}
-    first, key = results["ablation"]["k_star"][0], next(iter(claims))
+    first = results["ablation"]["k_star"][0]
+    key = k_star_key(first)
     said = [brief(first, claims[key], results["dataset"]["group_word"])]
     others = (f"{key}.step.{AT}", f"paired.one-set-{first['k']}.full", "strata", "control")
     said += [claims[other].sentence for other in others if other in claims]

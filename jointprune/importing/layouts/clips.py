@@ -124,10 +124,10 @@ class Files:
         return found
 
 
-def split_of(place: PurePath) -> str:
-    """The published split that the first folder of a path names, or ""."""
-    words = set(re.split(r"[\W_]+", plain(place.parts[0]))) - BESIDE_SPLITS
-    return SPLITS.get(words.pop(), "") if len(place.parts) > 1 and len(words) == 1 else ""
+def split_of(folder: str) -> str:
+    """The published split that a folder's name says, or ""."""
+    words = set(re.split(r"[\W_]+", plain(folder))) - BESIDE_SPLITS
+    return SPLITS.get(words.pop(), "") if len(words) == 1 else ""
 
 
 def bare(name: str) -> str:
@@ -156,7 +156,7 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
-    named = {split_of(PurePath(*place.parts[whole:])) for place in inner}
+    named = {split_of(place.parts[whole]) for place in inner}
     above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
     splits = bool(inner) and ("" not in named or (above and {"train", "test"} <= named))
     clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
@@ -175,7 +175,7 @@ def _persons_below_signs(places: Sequence[PurePath]) -> bool:
         return False
     above, last = ({place.parts[level] for place in places} for level in (-3, -2))
     named = [all(PERSON.fullmatch(plain(name)) for name in names) for names in (above, last)]
-    splits = any(split_of(PurePath(name, "clip")) for name in above)
+    splits = any(map(split_of, above))
     return named == [False, True] and len(above) > 1 and not splits
 
 
@@ -184,7 +184,7 @@ def _folders_of_all(places: Sequence[PurePath]) -> int:
     signs = min((len(place.parts) - 2 for place in places), default=0)
     first = zip(*(place.parts[:signs] for place in places), strict=True)
     for level, names in enumerate(first):
-        if len(set(names)) > 1 or split_of(PurePath(names[0], "clip")):
+        if len(set(names)) > 1 or split_of(names[0]):
             return level
     return signs
 
@@ -192,7 +192,8 @@ def _folders_of_all(places: Sequence[PurePath]) -> int:
 def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, sign: int) -> Clip:
     """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
     below = PurePath(*place.parts[whole:]) if len(place.parts) > 1 else place
-    split = split_of(below) or nfc(below.parts[0]).lower() if splits and below.parts[1:] else ""
+    first = below.parts[0] if splits and below.parts[1:] else ""
+    split = split_of(first) or nfc(first).lower()
     folders = below.parts[1 if split else 0 : -1]
     signer = re.match("signer([^_]+)_", place.name)
     return Clip(
@@ -217,11 +218,10 @@ def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
               for parts in folders]  # fmt: skip
     for level in zip(*others, strict=False):  # the levels that all have
         found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
-        per_sign = Counter(label for label, _ in found)
-        per_folder = Counter(folder for _, folder in found)
-        crossed = all(2 * sum(n > 1 for n in per.values()) >= len(per)
-                      for per in (per_sign, *([per_folder] if sign is None else [])))  # fmt: skip
-        if len(per_folder) > 1 and crossed and not (split and _are_splits(per_folder)):
+        crossed = _mostly_repeated(label for label, _ in found)
+        if sign is None:  # folders that a table gives one label are its variants
+            crossed &= _mostly_repeated(folder for _, folder in found)
+        if len(set(level)) > 1 and crossed and not (split and _are_splits(set(level))):
             return _grouped(clips, labelled, level)
     if split:  # a published split may have the same names twice
         return clips
@@ -240,8 +240,14 @@ def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
     return clips
 
 
+def _mostly_repeated(names: Iterable[str]) -> bool:
+    """Whether at least half of the different names occur several times."""
+    counts = Counter(names).values()
+    return 2 * sum(count > 1 for count in counts) >= len(counts)
+
+
 def _are_splits(names: Iterable[str]) -> bool:
-    found = {split_of(PurePath(name, "clip")) for name in names}
+    found = {*map(split_of, names)}
     return "" not in found or {"train", "test"} <= found
 
 

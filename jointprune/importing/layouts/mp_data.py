@@ -93,7 +93,7 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if fit > best:
             found, best = (hands, pose), fit
     hands, pose = found
-    size = width - 2 * 63 if width < 1662 else 132
+    size = 33 * (3 if width == 225 else 4)
     return hands, body_of(frames[:, pose : pose + size].reshape(len(frames), 33, -1))
 
 

@@ -145,7 +145,7 @@ def _every_method(ax: Axes, table: pd.DataFrame, k: int) -> None:
         interval(ax, [place], rows.iloc[[place]], across=True, **look(method))
     name_rows(ax, [method_of(method).label for method in rows["method"]])
     ax.set_xlabel("accuracy")
-    whole_percents(ax.xaxis)
+    whole_percents(ax.xaxis, 4)
     ax.set_title(f"every method at K = {k}")
 
 

@@ -177,7 +177,7 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
                 style = look("learned" if origin == "learned" else "random")
                 interval(ax, [place], shown.loc[[origin]], across=True, **style)
         name_rows(ax, [labels[origin] for origin in places])
-        whole_percents(ax.xaxis)
+        whole_percents(ax.xaxis, 4)
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):

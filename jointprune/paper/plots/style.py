@@ -84,16 +84,16 @@ def interval(
     ax.errorbar(**place, **bars, **{"elinewidth": 0.7, **style})
 
 
-def whole_percents(axis: Axis) -> None:
-    """Ticks at whole percents: a label must not round its value."""
-    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+def whole_percents(axis: Axis, most: int | str = "auto") -> None:
+    """At `most` so many ticks, at whole percents: a label must not round its value."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def accuracy_axis(ax: Axes, group: str) -> None:
     """Accuracy in percent from bottom to top."""
     ax.set_ylabel(f"accuracy, {group}s held out")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    whole_percents(ax.yaxis)
     grid_lines(ax)
 
 
