@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-import torch
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
@@ -60,7 +59,9 @@ def keep_memory() -> None:
 
 
 def _on_one_thread(function: Callable, *arguments):
-    torch.set_num_threads(1)
+    # Whoever trains has imported torch by now; a worker that reads files need not wait for it.
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
     keep_memory()
     return function(*arguments)
 

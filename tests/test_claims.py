@@ -25,8 +25,8 @@ def test_the_loss_with_12_joints_has_the_verdict_of_its_step(facts, passes):
     found = claim(facts, "kstar.42.2.step.12")
     assert found.verdict == verdict
     assert found.sentence == (
-        "With 12 learned joints accuracy falls by 3.0 points (95 % CI 0.8 to 5.5). "
-        f"Non-inferiority at a 2-point margin is {verdict}."
+        "With 12 learned joints accuracy falls by 3.0 points (95 % CI 0.8 to 5.5; one-handed -1.2, "
+        f"two-handed +0.9). Non-inferiority at a 2-point margin is {verdict}."
     )
     for low, said in ((-0.0078, "changes by +3.0 points (95 % CI -0.8"), (0.0078, "rises by 3.0")):
         step |= {"difference": 0.0302, "low": low, "high": 0.0551}
@@ -117,24 +117,24 @@ def test_a_set_whose_choice_saw_test_clips_is_called_so_in_its_sentence(facts):
 
 
 def test_the_headline_says_how_fragile_it_is(facts):
-    """p, the bound with seeds redrawn, and K* of other languages and seeds."""
+    """p, the bound with seeds resampled, and K* of other languages and seeds."""
     star = paper_facts.with_firm_k_star(
         facts, by_seed=[21, 30, 42], leave_one_seed_out=[30, 21, 30], moved_by_one_group=2
     )
     start = (
         "With 21 of 42 joints accuracy falls by less than 2 points (fixed-sequence "
         "non-inferiority test, p = 0.0498, 2 of {} seeds pass alone; lower bound -1.9 points, with "
-        "seeds redrawn -2.1; power 71.2 % if nothing is lost, 23.4 % if 1 point is). With all "
-        "languages weighing alike accuracy changes by -0.4 points. This drops 50.0 % of all joints "
-        "and 25.0 % of the observed joint-frames.{} The test alone gives, without one language, 21 "
-        "to 30 (2 of 3 languages change it); with the languages resampled 16 to 30; "
+        "seeds resampled too -2.1; power 71.2 % if nothing is lost, 23.4 % if 1 point is). "
+        "Weighting all languages equally, accuracy changes by -0.4 points. This drops 50.0 % of "
+        "all joints and 25.0 % of the observed joint-frames.{} The test alone gives, without one "
+        "language, 21 to 30 (2 of 3 languages change it); with the languages resampled 16 to 30; "
     )
     said = claim(facts, "kstar.42.2").sentence
     alone = "without one seed 21 to 30; from one seed 21, 30 and 42."
     assert said == start.format(3, "") + alone
     star["by_test"] = 16
     said = claim(facts, "kstar.42.2").sentence
-    by_test = " By the test alone K* would be 16."
+    by_test = " Without the rule on seeds K* would be 16."
     assert said == start.format(3, by_test) + alone
     star |= {"by_seed": [21], "leave_one_seed_out": [], "by_test": 21}
     assert claim(facts, "kstar.42.2").sentence == start.format(1, "") + "one seed was trained."
@@ -176,18 +176,20 @@ def test_no_sentence_says_that_joints_suffice_where_a_stratum_loses_more(
 def test_a_stratum_in_which_learned_gates_are_below_random_joints_is_named(facts):
     rows = facts["ablation"]["strata"]
     assert claim(facts, "strata").sentence.endswith(
-        "random joints at no K in one-handed alphabets and at no K in two-handed alphabets."
+        "joints at no K in one-handed alphabets and at no K in two-handed alphabets; no test "
+        "compares them."
     )
     for k in (8, 21):
         row, drawn = (one_row(rows, method=method, k=k, stratum="two-handed")
                       for method in ("learned", "stratified-random"))  # fmt: skip
         row["mean"] = drawn["mean"] - 0.001
     assert claim(facts, "strata").sentence.endswith(
-        "random joints at K = 8 and 21 in two-handed alphabets and at no K in one-handed alphabets."
+        "joints at K = 8 and 21 in two-handed alphabets and at no K in one-handed alphabets; "
+        "no test compares them."
     )
     paper_facts.import_as_mine(facts)
     facts["ablation"]["strata"] = [row for row in rows if row["stratum"] == "one-handed"]
-    assert claim(facts, "strata").sentence.endswith("random joints at no K in one-handed clips.")
+    assert "random joints at no K in one-handed clips;" in claim(facts, "strata").sentence
 
 
 @pytest.mark.parametrize(
@@ -363,7 +365,7 @@ def test_fewer_joints_are_faster_only_if_they_save_a_tenth_of_the_time(facts):
     for ratio, verb in ((0.95, "do not make"), (0.85, "make"), (1.2, "do not make")):
         few["latency_ms"] = ratio * full["latency_ms"]
         said = claim(facts, "cost.transformer").sentence
-        assert said.startswith(f"Fewer joints {verb} the flattening transformer faster: with 2 of")
+        assert said.startswith(f"Fewer joints {verb} the transformer faster: with 2 of")
     assert "1.2 % of the operations" in said
 
 
@@ -386,7 +388,7 @@ def test_what_an_import_found_is_a_limit(facts):
         ({"group_word": "part"}, "no accuracy here is signer-independent"),
         ({"official_split": True, "folds": [["6", "14"]]}, "one fold: 16 signers in all, 2 tested"),
         ({"leaks": 2}, "2 recordings occur in several signers"),
-        ({"by_palm": 5}, "5 clips lack shoulders"),
+        ({"by_palm": 5}, "5 of 410 clips lack shoulders"),
         ({"unseen": 1}, "1 signs are tested in a fold that never trains them"),
     ):
         assert said not in before

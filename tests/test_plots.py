@@ -223,7 +223,7 @@ def test_cost_is_drawn_relative_to_all_joints(facts):
         line = ax.get_lines()[1]  # encoders in their order in the facts
         assert np.allclose(line.get_ydata(), [row[key] / rows[-1][key] for row in rows])
     legend = [text.get_text() for text in panels[0].get_legend().get_texts()]
-    assert "flattening transformer: 1.9 ms" in legend
+    assert "transformer: 1.9 ms" in legend
 
 
 def test_a_missing_font_is_an_error_and_nothing_is_written(tmp_path, monkeypatch):

@@ -316,9 +316,10 @@ def test_the_commit_of_a_repository_around_this_folder_is_not_noted(tmp_path, mo
     assert re.fullmatch("[0-9a-f]{12}", results.current_commit())
 
 
-def test_neither_public_names_nor_figures_and_claims_wait_for_torch():
+def test_public_names_figures_claims_and_imports_do_not_wait_for_torch():
     code = (
         "import sys, jointprune as jp, jointprune.paper.plots, jointprune.paper.report\n"
+        "import jointprune.data, jointprune.importing.importer\n"
         "assert not {'torch', 'lightning'} & set(sys.modules)\n"
         "print([name for name in dir(jp) if not hasattr(jp, name)])\n"
     )

@@ -10,6 +10,8 @@ import pytest
 from jointprune.config import TrainingConfig
 from jointprune.paper import report, transfer, vocabularies
 from jointprune.paper.claims import one_row, points
+from jointprune.paper.comparisons import ALPHA
+from jointprune.paper.results import read_facts
 from jointprune.prediction import predictions
 from jointprune.runs import trials_of
 from jointprune.selection.baselines import PUBLISHED
@@ -62,6 +64,26 @@ def test_a_difference_from_random_joints_is_said_with_its_verdict():
     assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, established"
     record["p_holm"] = 0.06
     assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, not established"
+    facts["dataset"]["folds"] = [["a", "b"], ["c", "d"]]  # p is at least 2 / 2 ** 4
+    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, too few languages to test"
+
+
+def test_the_caveats_below_the_readmes_table_are_true():
+    """Sentences that are typed there: each has its result."""
+    results = {place.dataset: report.load_results(place)
+               for place in vocabularies.with_results(Workspace())}  # fmt: skip
+    american, german, korean = (results[name] for name in ("asl13", "dgs30", "ksl13"))
+    assert not american["ablation"]["control"]["within_groups"]
+    committers = read_facts(Workspace(dataset="asl13"), "committers.json")
+    full, few = (one_row(committers["rows"], method=method, k=k)["mean"]
+                 for method, k in (("full", 42), ("learned", 12)))  # fmt: skip
+    assert full - few > 0.02
+    assert german["dataset"]["by_palm"] == german["dataset"]["clips"]
+    assert korean["dataset"]["groups"] == 5
+    assert 0.5**5 < ALPHA < 0.5**4  # one-sided p of sign flips
+    letters = results["fingerspelling"]
+    assert letters["baseline"]["seeds"] == 5
+    assert len(letters["ablation"]["k_star"][0]["by_seed"]) == 10
 
 
 def made(toy, folder, name, scale):

@@ -11,7 +11,7 @@ from jointprune.selection import METHODS
 from jointprune.workspace import DEFAULT_DATASET
 
 ENCODER_LABELS = {
-    "transformer": "flattening transformer",
+    "transformer": "transformer",  # one token per frame
     "graph": "joint-graph encoder",
     "recurrent": "recurrent encoder",
 }
@@ -148,9 +148,9 @@ def _k_star(record: dict, results: dict) -> Claim:
         sentence = (
             f"{start} {k} of {of} accuracy falls by less than {_points_of(margin)} (fixed-sequence "
             f"non-inferiority test, {p_value(step['p'])}, {_alone(record, step)}; lower bound "
-            f"{points(step['lower_bound'])} points, with seeds redrawn "
-            f"{points(step['crossed_bound'])}; {_power(step, margin)}). With all {group}s weighing "
-            f"alike accuracy changes by {points(step['equal_groups'])} points. This drops "
+            f"{points(step['lower_bound'])} points, with seeds resampled "
+            f"too {points(step['crossed_bound'])}; {_power(step, margin)}). Weighting all {group}s "
+            f"equally, accuracy changes by {points(step['equal_groups'])} points. This drops "
             f"{share['joints']} % of all joints and {share['joint_frames']} % of the observed "
             f"joint-frames.{_by_test(record)} {_firmness(record, group)}"
         )
@@ -224,6 +224,12 @@ def _contradiction(record: dict, k: int, data: dict) -> str:
     return ""
 
 
+def _by_stratum(step: dict, results: dict) -> str:
+    """The change in each stratum, where there are two, as "; one-handed +0.7, ..."."""
+    changes = [f"{row['stratum']} {points(row['difference'])}" for row in step["strata"]]
+    return f"; {', '.join(changes)}" if len(changes) > 1 else ""
+
+
 def _rule_of_strata(results: dict) -> str:
     """When a stratum contradicts K*, and why this is no test."""
     rows, data = results["ablation"]["strata"], results["dataset"]
@@ -260,7 +266,7 @@ def _dropped_keys(record: dict) -> tuple[str, ...]:
 def _by_test(record: dict) -> str:
     """K* without the rule about seeds, where it is another."""
     by_test = record["by_test"]
-    return f" By the test alone K* would be {by_test}." if by_test < record["k"] else ""
+    return f" Without the rule on seeds K* would be {by_test}." if by_test < record["k"] else ""
 
 
 def _firmness(record: dict, group: str) -> str:
@@ -284,19 +290,26 @@ def brief(record: dict, claim: Claim, group: str) -> str:
     if claim.verdict != VERDICTS[True]:
         return claim.sentence
     step, spread = one_row(record["steps"], k=record["k"]), record["bootstrap"]
-    seeds = f"from single seeds {value_range(record['by_seed'])}, " if record["by_seed"] else ""
+    without, k = record["leave_one_group_out"], record["by_test"]
+    others = [f"resampled {group}s give {value_range([spread['low'], spread['high']])}"]
+    if record["by_seed"]:
+        others.append(f"single seeds {value_range(record['by_seed'])}")
+    if {*without} != {k}:
+        others.append(f"all {group}s but one {value_range(without)}")
+    rule = f" Without the rule on seeds K* is {k}." if k < record["k"] else ""
     return (
-        f"With {record['k']} of {all_joints(record)} a loss below {_points_of(record['margin'])} "
-        f"is shown ({p_value(step['p'])}; the change is above {points(step['lower_bound'])} points "
-        f"with 95 % confidence). The test alone gives K* = {record['by_test']}; {seeds}with the "
-        f"{group}s resampled {spread['low']:g} to {spread['high']:g}."
+        f"With {record['k']} of {all_joints(record)} accuracy changes by "
+        f"{points(step['difference'])} points (one-sided 95 % lower bound "
+        f"{points(step['lower_bound'])}): a loss below {_points_of(record['margin'])} is shown "
+        f"({p_value(step['p'])}; {_alone(record, step)}).{rule} By the test alone "
+        f"{_listed(others)}."
     )
 
 
-def value_range(ks: list[int]) -> str:
+def value_range(ks: list[float]) -> str:
     """The smallest and the largest of some K, in words."""
     low, high = min(ks), max(ks)
-    return f"{low} to {high}" if low < high else f"{low}"
+    return f"{low:g} to {high:g}" if low < high else f"{low:g}"
 
 
 def _step(record: dict, k: int, results: dict) -> Claim:
@@ -309,7 +322,7 @@ def _step(record: dict, k: int, results: dict) -> Claim:
         size = points(step["difference"])  # with its sign
     joints, verdict = METHODS[record["method"]].joints(k), VERDICTS[step["passes"]]
     sentence = (
-        f"With {joints} accuracy {verb} by {size} points ({interval}). "
+        f"With {joints} accuracy {verb} by {size} points ({interval}{_by_stratum(step, results)}). "
         f"Non-inferiority at a {100 * margin:g}-point margin is {verdict}."
     )
     if at_chance:
@@ -369,7 +382,7 @@ def _control(control: dict, group: str, folds: int) -> Claim:
         f"With labels shuffled {among} accuracy is {_accuracy(full)} with all joints "
         f"and {_accuracy(learned)} with {learned['k']} learned joints; chance is "
         f"{percent(control['chance'])} %. {words}; {star} K* is reported for them.",
-        ("control", "control.**"),
+        ("control.**", "control"),
         f"95 % bootstrap intervals clustered by {group}, against chance (the most frequent label) "
         "plus the margin; a leak: against the most frequent label of each "
         f"{group}, with sign flips at 5 %; labels are shuffled anew for each seed",
@@ -537,8 +550,8 @@ def _strata(results: dict) -> Claim:
         (lower if below else never).append(f"at {at} in {_stratum(name, results['dataset'])}")
     return Claim(
         "strata",
-        "The mean accuracy of learned gates is lower than that of stratified random joints "
-        f"{_listed(lower + never)}.",
+        "Learned gates have a lower mean accuracy than stratified random joints "
+        f"{_listed(lower + never)}; no test compares them.",
         ("strata.learned.**", "strata.stratified-random.**"),
     )
 
@@ -575,9 +588,10 @@ def _methods(accuracy: list[dict]) -> list[Claim]:
         if len(rows) < 2:  # nothing to compare
             continue
         worst, *_, best = sorted(rows, key=lambda row: row["mean"])
+        but = "" if holds_out else " (without the set whose choice saw test clips)"
         sentence = (
-            f"{len(rows)} methods {whose} were retrained on {AT} joints. The highest accuracy is "
-            f"{_accuracy(best)}, by {METHODS[best['method']].label}, and the lowest "
+            f"{len(rows)} methods {whose} were retrained on {AT} joints{but}. The highest accuracy "
+            f"is {_accuracy(best)}, by {METHODS[best['method']].label}, and the lowest "
             f"{_accuracy(worst)}, by {METHODS[worst['method']].label}."
         )
         claims.append(Claim(key, sentence, tuple(f"accuracy.{row['method']}.{AT}" for row in rows)))
@@ -654,12 +668,14 @@ def _calibration(rows: list[dict]) -> Claim:
 def _hands(results: dict) -> Claim:
     missing = results["dataset"]["missing"]["stored"]  # after the leading hand became the right
     kept = one_row(results["ablation"]["hands"], k=AT)
+    rarely = ""
+    if missing["left"] > 0.5:
+        rarely = ", so a dropped left joint says little about two-handed signing"
     return Claim(
         "hands",
         f"Of {AT} learned joints, on average {kept['right']:.1f} lie on the signing (right) hand "
-        f"and {kept['left']:.1f} on the left hand. The left hand, which does not lead, is "
-        f"missing in {percent(missing['left'])} % of frames, so a dropped left joint says little "
-        "about two-handed signing.",
+        f"and {AT - round(kept['right'], 1):.1f} on the left hand. The left hand, which does not "
+        f"lead, is missing in {percent(missing['left'])} % of frames{rarely}.",
         (f"hands.{AT}",),
     )
 
@@ -680,7 +696,7 @@ def _encoders(table: list[dict]) -> list[Claim]:
         )
         higher = "higher" if learned["mean"] > drawn["mean"] else "no higher"
         sentence = (
-            f"In the {ENCODER_LABELS[name]}, {learned['k']} joints learned with the flattening "
+            f"In the {ENCODER_LABELS[name]}, {learned['k']} joints learned with the "
             f"transformer have {higher} accuracy than stratified random joints: "
             f"{percent(learned['mean'])} % against {percent(drawn['mean'])} % "
             f"({percent(full['mean'])} % with all joints)."
@@ -714,6 +730,16 @@ def _cost(cost: dict) -> list[Claim]:
     return claims
 
 
+def smallest_p(results: dict[str, dict]) -> float:
+    """The smallest two-sided p value of a sign flip: two of all patterns of the tested groups."""
+    return 2 * 0.5 ** sum(map(len, results["dataset"]["folds"]))
+
+
+def can_be_established(results: dict[str, dict]) -> bool:
+    """Whether a declared comparison can pass Holm's correction, whatever its effect."""
+    return len(results["ablation"]["paired"]) * smallest_p(results) < ALPHA
+
+
 def limits(results: dict[str, dict]) -> list[str]:
     """What the results cannot show, one or two sentences a limit."""
     data, star = results["dataset"], results["ablation"]["k_star"][0]
@@ -721,10 +747,12 @@ def limits(results: dict[str, dict]) -> list[str]:
     left, right = (percent(data["missing"][hand]) for hand in ("left", "right"))
     word, family = data["class_word"], len(results["ablation"]["paired"])
     tested = sum(map(len, data["folds"]))
-    smallest = 2 * 0.5**tested  # two-sided p value of a sign flip: two of all patterns
-    no_power = family * smallest >= ALPHA
+    smallest = smallest_p(results)
     # Counts of an import; the lexicon has none.
     left_out, leaks, by_palm, unseen = map(data.get, ("left_out", "leaks", "by_palm", "unseen"))
+    placed = "the shoulders"
+    if by_palm:
+        placed = "the palms" if by_palm == data["clips"] else "the shoulders where these are seen"
     found = [
         (lexicon,
          "The recordings are manual alphabets: letters, mostly held still, and not signs of a "
@@ -749,16 +777,18 @@ def limits(results: dict[str, dict]) -> list[str]:
         (not lexicon and group not in ("part", "signer", "person"),
          f"It is not known whether a {group} is one person: no accuracy here is about unseen "
          "signers."),
+        (not results["ablation"]["control"]["within_groups"],
+         f"Some {group}s hold one {word} only: there {group} and {word} cannot be separated."),
         (data["official_split"],
          f"The split was published with the recordings and is one fold: {groups} {group}s in all, "
          f"{len(data['folds'][0])} tested."),
         (leaks,
          f"{leaks} recordings occur in several {group}s, which makes accuracies too high."),
         (by_palm,
-         f"{by_palm} clips lack shoulders and are placed and scaled by wrists and knuckles. These "
-         "joints are read in every set of joints."),
+         f"{by_palm} of {data['clips']} clips lack shoulders: they are placed by the mean of all "
+         "joints and scaled by wrists and middle knuckles, which is more than K joints."),
         (unseen, f"{unseen} {word}s are tested in a fold that never trains them."),
-        (no_power,
+        (not can_be_established(results),
          f"Power: with {tested} {group}s no p value can be below {smallest:.3g}, so "
          f"Holm's correction over {family} comparisons rejects none of them, whatever the effect. "
          "A comparison that is not established means nothing here."),
@@ -770,8 +800,8 @@ def limits(results: dict[str, dict]) -> list[str]:
          "The K of the declared comparisons are those of the profile. Those of the profile words "
          "were chosen after trials with one seed on ksl13, asl13 and dgs30."),
         (True,
-         "Joints are two-dimensional MediaPipe estimates, placed and scaled by the shoulders"
-         f"{' where these are seen' if by_palm else ''}. The value of depth was not tested."),
+         f"Joints are two-dimensional MediaPipe estimates, placed and scaled by {placed}. The "
+         "value of depth was not tested."),
         (True,
          f"Accuracies are means over clips, so that a {group} weighs by its number of clips. "
          f"Intervals over few {group}s, as in a stratum, are little more than their range."),

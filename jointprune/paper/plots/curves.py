@@ -39,9 +39,13 @@ REGIMES = {  # of figure 2, middle
     "not retrained, masked": {"marker": "o", "markerfacecolor": "white"},
     "not retrained, as gated": {"marker": "x"},
 }
-GATE_LOOKS = {
-    True: {"color": "#0072B2", "linestyle": "-", "label": "active at the end"},
-    False: {"color": "#D55E00", "linestyle": (0, (3, 2)), "label": "closed at the end"},
+COURSE_LOOKS = {  # of figure 3, top
+    "run": {"color": "#bbbbbb", "linewidth": 0.5, "label": "one run"},
+    "mean": {"color": "#000000", "linewidth": 1.4, "label": "mean of runs"},
+}
+GATE_LOOKS = {  # of figure 3, bottom
+    True: {"color": "#0072B2", "linestyle": "-", "label": "joint open at the end"},
+    False: {"color": "#D55E00", "linestyle": (0, (3, 2)), "label": "joint closed at the end"},
 }
 
 
@@ -193,7 +197,7 @@ def plot_cost(facts: dict) -> Figure:
         ax.axhline(1, color="#000000", linewidth=0.5)
         budget_axis(ax, table["k"])
         grid_lines(ax)
-        ax.legend(title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        ax.legend(title=f"{title} (with 42 joints)", loc="lower center", bbox_to_anchor=(0.5, 1.0))
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("relative to 42 joints")
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -215,8 +219,9 @@ def plot_gates(paths: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("joints closed")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[1, 0].set_ylabel("keep probability")
-    handles = [Line2D([], [], **style) for style in GATE_LOOKS.values()]
-    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    looks = [*COURSE_LOOKS.values(), *GATE_LOOKS.values()]
+    handles = [Line2D([], [], **style) for style in looks]
+    fig.legend(handles=handles, loc="outside upper center", ncols=4)
     fig.supxlabel("epoch", fontsize=STYLE["axes.labelsize"])
     return fig
 
@@ -224,9 +229,9 @@ def plot_gates(paths: pd.DataFrame) -> Figure:
 def _closed_and_kept(top: Axes, bottom: Axes, paths: pd.DataFrame) -> None:
     closed = 1 - paths.groupby(["fold", "seed", "epoch"])["active"].mean()
     for _, run in closed.groupby(["fold", "seed"]):
-        top.plot(run.index.get_level_values("epoch"), run, color="#bbbbbb", linewidth=0.5)
+        top.plot(run.index.get_level_values("epoch"), run, **COURSE_LOOKS["run"])
     mean = closed.groupby("epoch").mean()
-    top.plot(mean.index, mean, color="#0072B2", linewidth=1.4)
+    top.plot(mean.index, mean, **COURSE_LOOKS["mean"])
     first = paths[(paths["fold"] == paths["fold"].min()) & (paths["seed"] == paths["seed"].min())]
     for _, path in first.sort_values("epoch").groupby("joint", sort=False):
         style = GATE_LOOKS[bool(path["active"].iloc[-1])]

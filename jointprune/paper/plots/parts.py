@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jointprune.paper.claims import AT
 from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
 from jointprune.paper.plots.style import (
@@ -63,7 +64,7 @@ def _losses_on_hands(fig: Figure, axes: dict[str, Axes], losses: pd.Series) -> N
         axes[hand].set_title(f"{hand} hand")
     bar = fig.colorbar(drawn, ax=[axes[hand] for hand in HANDS], location="left", shrink=0.8)
     bar.set_ticks([0, 0.5, 1], labels=[f"{share * most:g}" for share in (0, 0.5, 1)])
-    bar.set_label("accuracy lost (points)")
+    bar.set_label("accuracy lost, joint masked (points)")
 
 
 def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
@@ -133,6 +134,7 @@ def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, lab
     if len(classes) > SHOWN:
         label += f" ({SHOWN} that change most, of {len(classes)})"
         classes = sorted(classes, key=lambda row: -abs(row["difference"]))[:SHOWN]
+    axes[0].set_title(f"{AT} learned joints minus all joints (filled: established by a test)")
     by_group = sorted(changes["group"], key=lambda row: groups.index(row["name"]))
     draw_changes(axes[0], by_group, group + GROUP_CODES.get(group, ""))
     draw_changes(axes[1], sorted(classes, key=lambda row: -row["difference"]), label)
@@ -181,8 +183,11 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):
-        ax.set_ylabel(f"{k} joints chosen on")
+        ax.set_ylabel(f"{k} joints from")
     fig.supxlabel("accuracy, groups held out", fontsize=STYLE["axes.labelsize"])
+    for dash, label in (("-", "all joints"), (":", "stratified random")):
+        axes[0, 0].plot([], [], color="0.4", linewidth=0.8, linestyle=dash, label=label)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 
 
@@ -192,13 +197,9 @@ def plot_synthetic(rows: list[dict], k: int) -> Figure:
     Left: K is given. Right: methods that choose K themselves.
     """
     table = pd.DataFrame(rows).sort_values("precision", kind="stable", ignore_index=True)
-    fig, axes = page(PAGE, 0.9 + 0.16 * len(table), 1, 2, sharey=True, width_ratios=[4, 5])
+    fig, axes = page(PAGE, 0.9 + 0.16 * len(table), 1, 2)
     _k_given(axes[0], table)
-    _k_chosen(axes[1], table, k)
-    for ax in axes:
-        name_rows(ax, [method_of(method).label for method in table["method"]])
-        ax.set_ylim(-0.6, len(table) - 0.4)
-    axes[1].tick_params(labelleft=False)
+    _k_chosen(axes[1], table.dropna(subset="stop_k").reset_index(), k)
     return fig
 
 
@@ -206,6 +207,8 @@ def _k_given(ax: Axes, table: pd.DataFrame) -> None:
     for y, method in enumerate(table["method"]):  # precision equals recall
         style = {**look(method), "linestyle": "none"}
         interval(ax, [y], table.iloc[[y]], "precision", across=True, **style)
+    name_rows(ax, [method_of(method).label for method in table["method"]])
+    ax.set_ylim(-0.6, len(table) - 0.4)
     ax.axvline(1, color="#999999", linewidth=0.6)
     ax.set_xlim(-0.03, 1.06)
     ax.set_xlabel("share found, synthetic data, K given")
@@ -215,10 +218,13 @@ def _k_chosen(ax: Axes, table: pd.DataFrame, k: int) -> None:
     ax.axvline(k, color="#000000", linewidth=0.8)
     ax.annotate(f"{k} informative", (k, 1), xycoords=("data", "axes fraction"), ha="center",
                 va="bottom")  # fmt: skip
-    for y, row in table.dropna(subset="stop_k").iterrows():
+    names = []
+    for y, row in table.iterrows():
         ax.plot(row["stop_k"], y, **{**look(row["method"]), "linestyle": "none"})
-        text = f"precision {row['stop_precision']:.2f}, recall {row['stop_recall']:.2f}"
-        ax.annotate(text, (75, y), va="center", ha="right", color="#333333")
-    ax.set_xlim(0, 75)  # space for text to the right of 42 joints
+        found = f"precision {row['stop_precision']:.2f}, recall {row['stop_recall']:.2f}"
+        names.append(f"{method_of(row['method']).label}\n{found}")
+    name_rows(ax, names)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    ax.set_xlim(0, 43)
     ax.set_xticks([0, 10, 20, 30, 42])
     ax.set_xlabel("joints kept; the method chooses K itself")
