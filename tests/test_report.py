@@ -26,7 +26,7 @@ README = (
     "# x\n<!-- vocabularies:begin -->\nrows\n<!-- vocabularies:end -->\n"
     "<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n"
 )
-REPRODUCING = "<!-- claims:begin -->\n<!-- claims:end -->\n"
+BLOCKS = {"REPRODUCING.md": "claims", "jointprune/README.md": "methods"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,10 @@ def made(tmp_path_factory):
     workspace = Workspace(str(tmp_path_factory.mktemp("paper")))
     paper_facts.write(workspace)
     (workspace.path / "README.md").write_text(README, encoding="utf-8")
-    (workspace.path / "REPRODUCING.md").write_text(REPRODUCING, encoding="utf-8")
+    (workspace.path / "jointprune").mkdir()
+    for place, name in BLOCKS.items():
+        block = f"<!-- {name}:begin -->\n<!-- {name}:end -->\n"
+        (workspace.path / place).write_text(block, encoding="utf-8")
     results = report.load_results(workspace)
     report.write_paper(results, workspace)
     report.publish(results, workspace)
@@ -537,6 +540,13 @@ def test_latex_takes_known_keys_anywhere_and_stops_at_others(inputs, body, fails
     status, said = pdflatex(inputs, "paper.tex")
     assert (status != 0) == bool(fails), said[-2000:]
     assert fails in said
+
+
+def test_a_reader_finds_every_method_with_its_rule(made):
+    text = (made.path / "jointprune" / "README.md").read_text(encoding="utf-8")
+    for name, method in METHODS.items():
+        assert re.search(rf"^\| `{name}` +\| {re.escape(method.label)} +\| ", text, re.MULTILINE)
+        assert method.source in text
 
 
 def test_a_reader_finds_every_tested_claim_with_its_value_and_tolerance(made, facts):

@@ -285,8 +285,9 @@ def main() -> int:
     signal.alarm(BOUND)
     for part in ("data/results", "figures"):
         shutil.copytree(ROOT / part, PAPER / part, dirs_exist_ok=True)
-    for text in ("README.md", "REPRODUCING.md"):
-        shutil.copy(ROOT / text, PAPER)
+    for text in ("README.md", "REPRODUCING.md", "jointprune/README.md"):
+        (PAPER / text).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / text, PAPER / text)
     found = [attempt(name, options.seed) for name in TRIALS if re.search(options.only, name)]
     ok, seconds = all(trial["ok"] for trial in found), sum(trial["seconds"] for trial in found)
     print(f"{'all' if ok else 'not all'} as expected, {seconds / 60:.1f} minutes")

@@ -566,16 +566,25 @@ def _tested(method: str, k: int, ablation: dict) -> dict:
 # Writing, comparing, publishing.
 
 
+def methods_table() -> str:
+    """A table in Markdown of the methods: name, label, and rule with its source."""
+    rows = [(f"`{row.name}`", row.label, row.source) for row in METHODS.values()]
+    return markdown_table([("method", "label in figures", "rule and source"), *rows])
+
+
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:
-    """The text of each file; README and REPRODUCING belong to the default data set alone."""
+    """The text of each file; those outside `figures` belong to the default data set alone."""
     makers = {"numbers.tex": numbers_tex, "claims.md": claims_text, "claims.tex": claims_tex,
               "joints.json": joints_json}  # fmt: skip
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
     readme, reproduce = workspace.path / "README.md", workspace.path / "REPRODUCING.md"
     if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
         texts[readme] = with_block(with_published(workspace), "results", headline(results))
-        text = reproduce.read_text(encoding="utf-8")
-        texts[reproduce] = with_block(text, "claims", reproducing(results))
+        package = workspace.path / "jointprune" / "README.md"
+        for path, name, made in (
+            (reproduce, "claims", reproducing(results)), (package, "methods", methods_table()),
+        ):  # fmt: skip
+            texts[path] = with_block(path.read_text(encoding="utf-8"), name, made)
     return texts
 
 
