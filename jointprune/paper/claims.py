@@ -730,14 +730,14 @@ def _cost(cost: dict) -> list[Claim]:
     return claims
 
 
-def smallest_p(results: dict[str, dict]) -> float:
+def _smallest_p(results: dict[str, dict]) -> float:
     """The smallest two-sided p value of a sign flip: two of all patterns of the tested groups."""
     return 2 * 0.5 ** sum(map(len, results["dataset"]["folds"]))
 
 
 def can_be_established(results: dict[str, dict]) -> bool:
     """Whether a declared comparison can pass Holm's correction, whatever its effect."""
-    return len(results["ablation"]["paired"]) * smallest_p(results) < ALPHA
+    return len(results["ablation"]["paired"]) * _smallest_p(results) < ALPHA
 
 
 def limits(results: dict[str, dict]) -> list[str]:
@@ -747,7 +747,7 @@ def limits(results: dict[str, dict]) -> list[str]:
     left, right = (percent(data["missing"][hand]) for hand in ("left", "right"))
     word, family = data["class_word"], len(results["ablation"]["paired"])
     tested = sum(map(len, data["folds"]))
-    smallest = smallest_p(results)
+    smallest = _smallest_p(results)
     # Counts of an import; the lexicon has none.
     left_out, leaks, by_palm, unseen = map(data.get, ("left_out", "leaks", "by_palm", "unseen"))
     placed = "the shoulders"
