@@ -20,15 +20,13 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 START, END = 0.05, 0.75
 # Lengths in logits of hard-concrete gates; other gates have a `unit`.
 OPEN = 7.0  # from the threshold to open gates: at temperature 2/3, 5 % of their samples are below 1
-CLOSED = 5.0  # from closed gates to the threshold: 3 in 1,000 of their samples are above 0
-SPEED = 280.0  # of a gate in a whole training: it opens or closes in 4 to 7 % of it
-TRAVEL = 14.0  # that a score can move in a whole training
+TRAVEL = 14.0  # that a gate can move in a whole training
+MARGIN = 0.1  # between the threshold and the nearest gate
 FINAL = 12.0  # from the threshold to a decided gate, whose samples are then 0 or 1
 PRESSURE = 0.3  # on every score, over the mean gradient of all: gates without use fall first
-# If the classifier is trained anew: where gates begin; margin between the threshold and the nearest
-# gate; nats per unit of excess and whole training; weight of the quadratic penalty that damps the
-# multiplier.
-OPEN_AT_FIRST, MARGIN, MULTIPLIER_RATE, DAMPING = 5.0, 0.1, 240.0, 50.0
+# If the classifier is trained anew: where gates begin; nats per unit of excess and whole training;
+# weight of the quadratic penalty that damps the multiplier.
+OPEN_AT_FIRST, MULTIPLIER_RATE, DAMPING = 5.0, 240.0, 50.0
 
 
 class JointBudget:
@@ -37,12 +35,11 @@ class JointBudget:
     The gates are trained apart from the classifier, by an Adam optimiser of their own whose step
     size follows from the number of steps, so that neither the classifier's optimiser nor its
     learning rate matters. The number of open joints falls along a line from all joints to K: the
-    gates with the lowest scores close and all others open; a closed gate that gains on the others
-    opens again. A gate takes about a twentieth of the training to open or close, while more and
-    more clips are seen with, or without, its joint, so that the classifier can adapt. All scores
-    are pressed down a little, so that those of joints without use fall first. After three quarters
-    of the steps the K joints are decided, soon after no other gate is open, and after the last step
-    the layer is frozen. Joints that share a gate close together; K joints have to be whole groups.
+    gates with the lowest scores are held closed and all others open; a closed gate that gains on
+    the others opens again. All scores are pressed down a little, so that those of joints without
+    use fall first. After three quarters of the steps the K joints are decided, and after the last
+    step the layer is frozen. Joints that share a gate close together; K joints have to be whole
+    groups.
 
     Parameters
     ----------
@@ -101,7 +98,6 @@ class JointBudget:
         start = layer.threshold + (OPEN_AT_FIRST if retrain else OPEN) * layer.unit
         self._scores = nn.Parameter(logits - logits.mean() + start)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
-        self._held = self._goal()  # the layer's logits
         self._hold()
 
     @property
@@ -149,7 +145,7 @@ class JointBudget:
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
                 "budget.step(), and optimizer.zero_grad() after it or before backward"
             )
-        logits.copy_(self._held)  # another optimiser may have moved them
+        self._hold()  # another optimiser may have moved the logits
         # A training that is resumed with more steps has done a smaller share of them.
         progress = min(1.0, max(progress, self.progress))
         share, self.progress = progress - self.progress, progress
@@ -166,7 +162,7 @@ class JointBudget:
         if self.done:
             self.finish()
         else:
-            self._hold(share)
+            self._hold()
 
     def finish(self) -> None:
         """Decide now: freeze the layer with the K joints that have the highest scores open."""
@@ -175,35 +171,24 @@ class JointBudget:
         self.layer.freeze_top(self.keep)
 
     @torch.no_grad()
-    def _hold(self, share: float = 0.0) -> None:
-        """Move the layer's logits towards their goal, as far as they may in a share of training."""
-        held, most = self._goal(), SPEED * self.layer.unit * share
-        if not self.retrain and not self.done:
-            held = self._held + (held - self._held).clamp(-most, most)
-            sizes = torch.bincount(self.layer.gate_of).to(held)
-            if sizes[held > self.layer.open_above].sum() < self.keep:
-                held = held.maximum(self._held)  # none closes before others have opened
-        self._held = held
-        self.layer.joint_logits.copy_(held)
-
-    @torch.no_grad()
-    def _goal(self) -> Tensor:
-        """Logits by the scores: above the threshold for the gates to open, else below it."""
+    def _hold(self) -> None:
+        """Set the layer's logits: scores, but above the threshold for open gates, else below."""
         scores, threshold, unit = self._scores, self.layer.open_above, self.layer.unit
         opened = torch.zeros_like(scores, dtype=torch.bool)
         opened[self._opened()] = True
         if self.progress >= END:  # far from the threshold, in the order of the scores
             far = FINAL * unit
             above, below = far + scores - scores.min(), scores - scores.max() - far
-            return threshold + torch.where(opened, above, below)
-        if self.retrain:
-            high, low = threshold + MARGIN * unit, threshold - MARGIN * unit
+            held = threshold + torch.where(opened, above, below)
         else:
-            high, low = self.layer.threshold + OPEN * unit, threshold - CLOSED * unit
-        return torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
+            high, low = threshold + MARGIN * unit, threshold - MARGIN * unit
+            if not self.retrain:
+                high = self.layer.threshold + OPEN * unit
+            held = torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
+        self.layer.joint_logits.copy_(held)
 
     def _opened(self) -> list[int]:
-        """Gates to open: the highest scores that hold as many joints as the target."""
+        """Gates that are open now: the highest scores that hold as many joints as the target."""
         order = self._scores.argsort(descending=True, stable=True).tolist()
         sizes = torch.bincount(self.layer.gate_of)[order].tolist()
         if self.progress >= END:
@@ -219,7 +204,6 @@ class JointBudget:
             "progress": self.progress,
             "multiplier": self.multiplier,
             "scores": self._scores.detach().clone(),
-            "held": self._held,
             "adam": self._adam.state_dict(),
         }
 
@@ -235,7 +219,6 @@ class JointBudget:
         self.progress, self.multiplier = state["progress"], state["multiplier"]
         with torch.no_grad():
             self._scores.copy_(state["scores"])
-        self._held = state.get("held", self._goal()).to(self._scores)  # older states lack it
         self._adam.load_state_dict(state["adam"])
         self.finish() if self.done else self._hold()
 
