@@ -674,7 +674,7 @@ def _hands(results: dict) -> Claim:
     return Claim(
         "hands",
         f"Of {AT} learned joints, on average {kept['right']:.1f} lie on the signing (right) hand "
-        f"and {AT - round(kept['right'], 1):.1f} on the left hand. The left hand, which does not "
+        f"and {kept['left']:.1f} on the left hand. The left hand, which does not "
         f"lead, is missing in {percent(missing['left'])} % of frames{rarely}.",
         (f"hands.{AT}",),
     )

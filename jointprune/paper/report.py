@@ -457,6 +457,12 @@ def vocabularies_table(workspace: Workspace, file: str = "cost.json") -> str:
     return markdown_table(vocabularies.rows(map(load_results, places)))
 
 
+def methods_table() -> str:
+    """A table in Markdown of the methods: name, label, and rule with its source."""
+    rows = [(f"`{row.name}`", row.label, row.source) for row in METHODS.values()]
+    return markdown_table([("method", "label in figures", "rule and source"), *rows])
+
+
 def _curves(ablation: dict) -> list[tuple[str, ...]]:
     """One row per K, one column per curve method, the first with its interval; two by stratum."""
     parts = {"": [row for row in ablation["accuracy"] if row["regime"] == "retrained"]}
@@ -564,12 +570,6 @@ def _tested(method: str, k: int, ablation: dict) -> dict:
 
 
 # Writing, comparing, publishing.
-
-
-def methods_table() -> str:
-    """A table in Markdown of the methods: name, label, and rule with its source."""
-    rows = [(f"`{row.name}`", row.label, row.source) for row in METHODS.values()]
-    return markdown_table([("method", "label in figures", "rule and source"), *rows])
 
 
 def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, str]:

@@ -170,10 +170,9 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
         shown = own[own["k"] == k].set_index("origin")
         places = [name for name in names if name in set(few.loc[few["k"] == k, "origin"])]
         full, drawn = own[own["origin"] == "full"], shown.loc[["stratified-random"]]
-        for line_of, dash in ((full, "-"), (drawn, ":")):
-            ax.axvline(
-                line_of["mean"].iloc[0], color="0.4", linewidth=0.8, linestyle=dash, zorder=0
-            )
+        for line_of, dash, name in ((full, "-", "all joints"), (drawn, ":", "stratified random")):
+            style = {"color": "0.4", "linewidth": 0.8, "linestyle": dash, "zorder": 0}
+            ax.axvline(line_of["mean"].iloc[0], label=name, **style)
         for place, origin in enumerate(places):
             if origin in shown.index:
                 style = look("learned" if origin == "learned" else "random")
@@ -185,8 +184,6 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
     for ax, k in zip(axes[:, 0], ks, strict=True):
         ax.set_ylabel(f"{k} joints from")
     fig.supxlabel("accuracy, groups held out", fontsize=STYLE["axes.labelsize"])
-    for dash, label in (("-", "all joints"), (":", "stratified random")):
-        axes[0, 0].plot([], [], color="0.4", linewidth=0.8, linestyle=dash, label=label)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 
