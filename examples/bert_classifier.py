@@ -28,6 +28,7 @@ class SignBert(lightning.LightningModule):
         self.learning_rate = learning_rate
         # Step 1 of 3: make the layer.
         self.joint_pruning = jp.JointPruningLayer(num_pose_points) if prune else nn.Identity()
+        self.standardise = nn.BatchNorm1d(num_pose_points * coords, affine=False)
         config = BertConfig(
             hidden_size=hidden, num_hidden_layers=1, num_attention_heads=4,
             intermediate_size=4 * hidden, max_position_embeddings=512, vocab_size=1,
@@ -36,9 +37,9 @@ class SignBert(lightning.LightningModule):
         self.encoder = BertModel(config, add_pooling_layer=False)
         self.head = nn.Linear(hidden, classes)
 
-    def forward(self, skeleton_keypoints):
-        # Step 2 of 3: call it on the keypoints.
-        tokens = self.project(self.joint_pruning(skeleton_keypoints).flatten(2))
+    def forward(self, keypoints):
+        # Step 2 of 3: call it on the keypoints. Standardised, a closed joint, 0, is at its mean.
+        tokens = self.project(self.joint_pruning(self.standardise(keypoints.flatten(2).mT).mT))
         return self.head(self.encoder(inputs_embeds=tokens).last_hidden_state.mean(1))
 
     def training_step(self, batch, _):
@@ -59,12 +60,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dataset", default="fingerspelling")
     parser.add_argument("--keep", type=float, default=0.55, help="joints: a share or a number")
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--hidden", type=int, default=128)
     options = parser.parse_args(arguments)
     lightning.seed_everything(0)
     data = jp.load_dataset(options.dataset)
     train, test = data.folds(4, seed=0)[0]
-    model = SignBert(len(data.joints), data.poses.shape[-1], len(data.classes), options.hidden)
+    model = SignBert(len(data.joints), data.poses.shape[-1], len(data.classes))
     # Step 3 of 3: add the callback, which closes 45 % of the gates during the training.
     trainer = lightning.Trainer(
         max_epochs=options.epochs, callbacks=[jp.PruneJoints(keep=options.keep)], logger=False,

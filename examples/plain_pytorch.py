@@ -20,12 +20,15 @@ class SignGRU(nn.Module):
 
     def __init__(self, num_joints: int, coords: int, classes: int, prune: bool = True):
         super().__init__()
+        self.standardise = nn.BatchNorm1d(num_joints * coords, affine=False)
         self.pruning = jp.JointPruningLayer(num_joints) if prune else nn.Identity()
         self.gru = nn.GRU(num_joints * coords, 128, batch_first=True, bidirectional=True)
         self.head = nn.Linear(256, classes)
 
     def forward(self, poses):
-        return self.head(self.gru(self.pruning(poses).flatten(2))[0].mean(1))
+        # Standardised, a closed joint, which is 0, is at its mean.
+        frames = self.pruning(self.standardise(poses.flatten(2).mT).mT)
+        return self.head(self.gru(frames)[0].mean(1))
 
 
 def train(model: SignGRU, loader, epochs: int, learning_rate: float, keep: float) -> list[float]:

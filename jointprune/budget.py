@@ -20,13 +20,16 @@ UNSUITED = (ConcreteSubset, ProjectionLasso, RandomSubsets)
 START, END = 0.05, 0.75
 # Lengths in logits of hard-concrete gates; other gates have a `unit`.
 OPEN = 7.0  # from the threshold to open gates: at temperature 2/3, 5 % of their samples are below 1
-TRAVEL = 14.0  # that a gate can move in a whole training
-MARGIN = 0.1  # between the threshold and the nearest gate
+CLOSED = 1.0  # from closed gates to the threshold: 14 % of their samples are above 0, as trials
+SPEED = 280.0  # of a gate in a whole training: it opens or closes in 3 % of it
+DELAY = 0.03  # of the training, by which the number of open joints may be late
+TRAVEL = 14.0  # that a score can move in a whole training
 FINAL = 12.0  # from the threshold to a decided gate, whose samples are then 0 or 1
 PRESSURE = 0.3  # on every score, over the mean gradient of all: gates without use fall first
-# If the classifier is trained anew: where gates begin; nats per unit of excess and whole training;
-# weight of the quadratic penalty that damps the multiplier.
-OPEN_AT_FIRST, MULTIPLIER_RATE, DAMPING = 5.0, 240.0, 50.0
+# If the classifier is trained anew: where gates begin; margin between the threshold and the nearest
+# gate; nats per unit of excess and whole training; weight of the quadratic penalty that damps the
+# multiplier.
+OPEN_AT_FIRST, MARGIN, MULTIPLIER_RATE, DAMPING = 5.0, 0.1, 240.0, 50.0
 
 
 class JointBudget:
@@ -35,11 +38,13 @@ class JointBudget:
     The gates are trained apart from the classifier, by an Adam optimiser of their own whose step
     size follows from the number of steps, so that neither the classifier's optimiser nor its
     learning rate matters. The number of open joints falls along a line from all joints to K: the
-    gates with the lowest scores are held closed and all others open; a closed gate that gains on
-    the others opens again. All scores are pressed down a little, so that those of joints without
-    use fall first. After three quarters of the steps the K joints are decided, and after the last
-    step the layer is frozen. Joints that share a gate close together; K joints have to be whole
-    groups.
+    gates with the lowest scores close and all others open; a closed gate that gains on the others
+    opens again. A gate takes about 3 % of the training to open or close, so that exchanges soon
+    taken back do not disturb the classifier; if the number of open joints is that late, gates close
+    at once. In some clips closed gates are open, to learn what they are worth. All scores are
+    pressed down a little, so that those of joints without use fall first. After three quarters of
+    the steps the K joints are decided, soon after no other gate is open, and after the last step
+    the layer is frozen. Joints that share a gate close together; K joints have to be whole groups.
 
     Parameters
     ----------
@@ -98,6 +103,7 @@ class JointBudget:
         start = layer.threshold + (OPEN_AT_FIRST if retrain else OPEN) * layer.unit
         self._scores = nn.Parameter(logits - logits.mean() + start)
         self._adam = torch.optim.Adam([self._scores], foreach=False)
+        self._held = self._goal()  # the layer's logits
         self._hold()
 
     @property
@@ -108,7 +114,10 @@ class JointBudget:
     @property
     def target(self) -> float:
         """Number of joints that may be open now; it falls linearly from J to K."""
-        fallen = min(1.0, max(0.0, (self.progress - START) / (END - START)))
+        return self._target(self.progress)
+
+    def _target(self, progress: float) -> float:
+        fallen = min(1.0, max(0.0, (progress - START) / (END - START)))
         return self.layer.num_joints - fallen * (self.layer.num_joints - self.keep)
 
     def penalty(self) -> Tensor:
@@ -145,7 +154,7 @@ class JointBudget:
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
                 "budget.step(), and optimizer.zero_grad() after it or before backward"
             )
-        self._hold()  # another optimiser may have moved the logits
+        logits.copy_(self._held)  # another optimiser may have moved them
         # A training that is resumed with more steps has done a smaller share of them.
         progress = min(1.0, max(progress, self.progress))
         share, self.progress = progress - self.progress, progress
@@ -162,7 +171,7 @@ class JointBudget:
         if self.done:
             self.finish()
         else:
-            self._hold()
+            self._hold(share)
 
     def finish(self) -> None:
         """Decide now: freeze the layer with the K joints that have the highest scores open."""
@@ -171,24 +180,41 @@ class JointBudget:
         self.layer.freeze_top(self.keep)
 
     @torch.no_grad()
-    def _hold(self) -> None:
-        """Set the layer's logits: scores, but above the threshold for open gates, else below."""
+    def _hold(self, share: float = 0.0) -> None:
+        """Move the layer's logits towards their goal, as far as they may in a share of training."""
+        held = goal = self._goal()
+        if not self.retrain and not self.done:
+            way, threshold = SPEED * self.layer.unit * share, self.layer.open_above
+            held = self._held + (goal - self._held).clamp(-way, way)
+            sizes = torch.bincount(self.layer.gate_of).to(held)
+            closing = (held > threshold) & (goal <= threshold)
+            most_open = round(self._target(self.progress - DELAY))
+            for gate in self._scores.argsort().tolist():  # if it is late, the lowest close at once
+                if closing[gate] and sizes[held > threshold].sum() > most_open:
+                    held[gate] = goal[gate]
+            if sizes[held > threshold].sum() < self.keep:
+                held = held.maximum(self._held)  # none closes before others have opened
+        self._held = held
+        self.layer.joint_logits.copy_(held)
+
+    @torch.no_grad()
+    def _goal(self) -> Tensor:
+        """Logits by the scores: above the threshold for the gates to open, else below it."""
         scores, threshold, unit = self._scores, self.layer.open_above, self.layer.unit
         opened = torch.zeros_like(scores, dtype=torch.bool)
         opened[self._opened()] = True
         if self.progress >= END:  # far from the threshold, in the order of the scores
             far = FINAL * unit
             above, below = far + scores - scores.min(), scores - scores.max() - far
-            held = threshold + torch.where(opened, above, below)
-        else:
+            return threshold + torch.where(opened, above, below)
+        if self.retrain:
             high, low = threshold + MARGIN * unit, threshold - MARGIN * unit
-            if not self.retrain:
-                high = self.layer.threshold + OPEN * unit
-            held = torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
-        self.layer.joint_logits.copy_(held)
+        else:
+            high, low = self.layer.threshold + OPEN * unit, threshold - CLOSED * unit
+        return torch.where(opened, scores.clamp(min=high), scores.clamp(max=low))
 
     def _opened(self) -> list[int]:
-        """Gates that are open now: the highest scores that hold as many joints as the target."""
+        """Gates to open: the highest scores that hold as many joints as the target."""
         order = self._scores.argsort(descending=True, stable=True).tolist()
         sizes = torch.bincount(self.layer.gate_of)[order].tolist()
         if self.progress >= END:
@@ -204,6 +230,7 @@ class JointBudget:
             "progress": self.progress,
             "multiplier": self.multiplier,
             "scores": self._scores.detach().clone(),
+            "held": self._held,
             "adam": self._adam.state_dict(),
         }
 
@@ -219,6 +246,7 @@ class JointBudget:
         self.progress, self.multiplier = state["progress"], state["multiplier"]
         with torch.no_grad():
             self._scores.copy_(state["scores"])
+        self._held = state.get("held", self._goal()).to(self._scores)  # older states lack it
         self._adam.load_state_dict(state["adam"])
         self.finish() if self.done else self._hold()
 

@@ -52,14 +52,18 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def assert_course(course: list[list[int]], keep: int = KEEP, steps: list[int] | None = None):
-    """The counts are the nearest to a straight line from all joints to K, and end at K.
+    """The counts follow a straight line from all joints to K, and end at K, their lowest value.
 
+    They are late by DELAY at most, and lack one joint while a gate opens in exchange for another.
     `steps` is the number of batches that the gates have learned from after each batch.
     """
     counts, total = np.array([len(joints) for joints in course]), len(course)
     progress = np.array(steps or range(1, total + 1)) / total
-    line = np.interp(progress, [code.START, code.END], [JOINTS, keep])
-    assert np.abs(counts - line).max() <= 0.5 + 1e-6, (counts, line)
+    line, later = (
+        np.interp(progress - late, [code.START, code.END], [JOINTS, keep])
+        for late in (0, code.DELAY)
+    )
+    assert (counts >= line - 1).all() and (counts <= later + 0.5 + 1e-6).all(), (counts, line)
     assert counts.min() == counts[-1] == keep
 
 
@@ -174,7 +178,7 @@ def test_a_closed_gate_opens_again_when_it_gains_on_the_others():
     budget, seen = jp.JointBudget(layer, 2, steps=400), []
     while budget.progress < code.END:
         first = -1.0 if [1, 2, 3] in seen else 1.0  # falls until it is closed, then rises
-        layer.joint_logits.grad = torch.tensor([first, -first, -1.0, 0.0])
+        layer.joint_logits.grad = torch.tensor([first, -first, -1.0, -first])
         budget.step()
         seen.append(layer.kept_joints())
     assert [1, 2, 3] in seen
@@ -216,7 +220,7 @@ def test_every_joint_is_open_at_first_even_if_gates_start_closed(hard):
 
 @pytest.mark.parametrize("retrain", [False, True])
 def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
-    """Samples of open gates are 1 on average, unless another classifier will be trained."""
+    """Most of their samples are 1, unless another classifier will be trained."""
     torch.manual_seed(0)
     module, loader = Stranger(), batches(60)
     layer, optimizer = module.pruning.train(), module.configure_optimizers()
@@ -228,9 +232,91 @@ def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
         budget.step()
         optimizer.step()
         gates = layer.gates(2000).detach().reshape(-1, JOINTS)  # one row, once they are frozen
-        means.append(gates.mean(0)[layer.kept_joints()].min().item())
-    assert (min(means) > 0.97) != retrain
+        means += gates.mean(0)[layer.kept_joints()].tolist()
+    assert (np.median(means) > 0.97) != retrain
     assert layer.kept_joints() == DECISIVE
+
+
+@pytest.mark.parametrize(
+    ("hard", "kind"),
+    [(False, jp.JointPruningLayer), (True, jp.JointPruningLayer), (False, StochasticGates)],
+)
+def test_gates_move_slowly_and_at_no_step_fewer_than_k_joints_are_open(hard, kind):
+    """Joints take turns in being the best ones, so that gates turn back on their way."""
+    layer, steps = kind(8, hard=hard), 600
+    budget, course = jp.JointBudget(layer, 1, steps), [layer.joint_logits.detach().clone()]
+    opened = []
+    for step in range(steps - 1):
+        gradient = torch.ones(8)
+        gradient[step // 15 % 8] = -40.0
+        layer.joint_logits.grad = gradient
+        budget.step()
+        course.append(layer.joint_logits.detach().clone())
+        opened.append(len(layer.kept_joints()))
+    assert min(opened) == 1
+    assert np.diff(opened).min() >= -2
+    most, moved = code.SPEED * layer.unit / steps, torch.stack(course).diff(dim=0)
+    assert moved.max() == pytest.approx(most, rel=1e-3)
+    assert moved.min() == pytest.approx(-most, rel=1e-3)
+    decided = course[round(code.END * steps) - 1]
+    closed = decided[decided < layer.open_above].max().item()
+    assert closed == pytest.approx(layer.open_above - code.CLOSED * layer.unit, abs=2 * most)
+
+
+def test_gates_close_at_once_where_they_are_late_because_their_order_changes_all_the_time():
+    layer, steps = jp.JointPruningLayer(8), 600
+    budget, course = jp.JointBudget(layer, 3, steps), [layer.joint_logits.detach().clone()]
+    opened = []
+    for step in range(steps - 1):
+        layer.joint_logits.grad = torch.full((8,), -1.0)
+        layer.joint_logits.grad[step // 8 % 8] = 40.0  # each joint is the lowest for a while
+        budget.step()
+        course.append(layer.joint_logits.detach().clone())
+        opened.append(len(layer.kept_joints()))
+    allowed = np.interp(np.arange(1, steps) / steps - code.DELAY, [code.START, code.END], [8, 3])
+    most = code.SPEED / steps
+    jumps = (torch.stack(course).diff(dim=0) < -1.001 * most).any(dim=1).numpy()
+    assert jumps.any()
+    assert (opened <= allowed.round()).all()
+    assert (opened == allowed.round())[jumps].all()
+
+
+def test_gates_jump_if_they_are_late_or_a_network_is_trained_anew_and_in_states_that_lack_them():
+    layers = [jp.JointPruningLayer(4) for _ in range(2)]
+    slow, fast = (jp.JointBudget(layer, 3, 100, retrain) for layer, retrain in
+                  zip(layers, (False, True), strict=True))  # fmt: skip
+    for budget in (slow, fast):
+        state = budget.state_dict() | {"progress": 0.41}
+        state["scores"][0] -= 20
+        budget.load_state_dict(state)
+        budget.layer.joint_logits.grad = torch.zeros(4)
+        budget.step()
+    assert (layers[0].kept_joints(), layers[1].kept_joints()) == ([0, 1, 2, 3], [1, 2, 3])
+    layers[0].joint_logits.grad = torch.zeros(4)
+    slow.advance(0.41 + code.DELAY)
+    assert layers[0].kept_joints() == [1, 2, 3]
+    del state["held"]
+    fast.load_state_dict(state)
+    assert layers[1].kept_joints() == [1, 2, 3]
+
+
+def test_a_gate_closes_slowly_and_turns_back_when_another_is_lower():
+    layer = jp.JointPruningLayer(4)
+    budget, course = jp.JointBudget(layer, 3, steps=400), []
+    while layer.joint_logits[0] > layer.threshold + 3:  # joint 0 falls, and still is open
+        layer.joint_logits.grad = torch.tensor([1.0, -1.0, -1.0, -1.0])
+        budget.step()
+        course.append(layer.joint_logits.detach().clone())
+    moved = torch.stack(course).diff(dim=0).abs().max().item()
+    assert moved == pytest.approx(code.SPEED / 400, rel=1e-4)
+    assert 0.5 < layer.gates(20_000)[:, 0].mean() < 0.9  # in some clips, and not in others
+    state = budget.state_dict()
+    state["scores"][0] += 20
+    budget.load_state_dict(state)
+    layer.joint_logits.grad = torch.zeros(4)
+    budget.step()
+    assert layer.joint_logits[0] > course[-1][0]
+    assert layer.kept_joints() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("scale", "accumulated"), [(1.0, 1), (65536.0, 1), (1.0, 8)])

@@ -11,7 +11,7 @@ from jointprune.workspace import ROOT
 
 @pytest.mark.parametrize(
     ("name", "options", "kept"),
-    [("bert_classifier", ["--keep", "0.3", "--hidden", "16"], 13),
+    [("bert_classifier", ["--keep", "0.3"], 13),
      ("plain_pytorch", ["--keep", "5"], 5)],
 )  # fmt: skip
 def test_an_example_trains_and_prints_the_joints_it_kept(
