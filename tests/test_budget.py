@@ -220,7 +220,7 @@ def test_every_joint_is_open_at_first_even_if_gates_start_closed(hard):
 
 @pytest.mark.parametrize("retrain", [False, True])
 def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
-    """Most of their samples are 1, unless another classifier will be trained."""
+    """Samples of nine in ten are 1 on average, unless another classifier will be trained."""
     torch.manual_seed(0)
     module, loader = Stranger(), batches(60)
     layer, optimizer = module.pruning.train(), module.configure_optimizers()
@@ -233,7 +233,7 @@ def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
         optimizer.step()
         gates = layer.gates(2000).detach().reshape(-1, JOINTS)  # one row, once they are frozen
         means += gates.mean(0)[layer.kept_joints()].tolist()
-    assert (np.median(means) > 0.97) != retrain
+    assert (np.mean(np.array(means) > 0.97) > 0.9) != retrain
     assert layer.kept_joints() == DECISIVE
 
 
