@@ -95,7 +95,8 @@ class JointBudget:
         if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
             raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
         self.layer, self.keep = layer, number_to_keep(keep, layer.num_joints)
-        check_whole_groups(self.keep, torch.bincount(layer.gate_of).tolist())
+        self._sizes = torch.bincount(layer.gate_of)  # joints of each gate
+        check_whole_groups(self.keep, self._sizes.tolist())
         self.steps, self.retrain = int(steps), retrain
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
@@ -186,13 +187,12 @@ class JointBudget:
         if not self.retrain and not self.done:
             way, threshold = SPEED * self.layer.unit * share, self.layer.open_above
             held = self._held + (goal - self._held).clamp(-way, way)
-            sizes = torch.bincount(self.layer.gate_of).to(held)
             closing = (held > threshold) & (goal <= threshold)
             most_open = round(self._target(self.progress - DELAY))
             for gate in self._scores.argsort().tolist():  # if it is late, the lowest close at once
-                if closing[gate] and sizes[held > threshold].sum() > most_open:
+                if closing[gate] and self._sizes[held > threshold].sum() > most_open:
                     held[gate] = goal[gate]
-            if sizes[held > threshold].sum() < self.keep:
+            if self._sizes[held > threshold].sum() < self.keep:
                 held = held.maximum(self._held)  # none closes before others have opened
         self._held = held
         self.layer.joint_logits.copy_(held)
@@ -216,7 +216,7 @@ class JointBudget:
     def _opened(self) -> list[int]:
         """Gates to open: the highest scores that hold as many joints as the target."""
         order = self._scores.argsort(descending=True, stable=True).tolist()
-        sizes = torch.bincount(self.layer.gate_of)[order].tolist()
+        sizes = self._sizes[order].tolist()
         if self.progress >= END:
             return [*groups_of_k_joints(order, sizes, self.keep)]
         before = (total - size for total, size in zip(accumulate(sizes), sizes, strict=True))

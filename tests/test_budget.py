@@ -237,6 +237,26 @@ def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
     assert layer.kept_joints() == DECISIVE
 
 
+def driven(budget: jp.JointBudget, gradients) -> tuple[torch.Tensor, np.ndarray]:
+    """Logits before and after each step (steps + 1, gates), and open joints after each step."""
+    layer = budget.layer
+    course, opened = [layer.joint_logits.detach().clone()], []
+    for gradient in gradients:
+        layer.joint_logits.grad = gradient
+        budget.step()
+        course.append(layer.joint_logits.detach().clone())
+        opened.append(len(layer.kept_joints()))
+    return torch.stack(course), np.array(opened)
+
+
+def in_turns(steps: int, each: int, rest: float, turn: float):
+    """Gradients of 8 gates; each has `turn` in place of `rest` for some steps."""
+    for step in range(steps):
+        gradient = torch.full((8,), rest)
+        gradient[step // each % 8] = turn
+        yield gradient
+
+
 @pytest.mark.parametrize(
     ("hard", "kind"),
     [(False, jp.JointPruningLayer), (True, jp.JointPruningLayer), (False, StochasticGates)],
@@ -244,18 +264,11 @@ def test_gates_that_are_open_hardly_disturb_a_classifier_that_is_kept(retrain):
 def test_gates_move_slowly_and_at_no_step_fewer_than_k_joints_are_open(hard, kind):
     """Joints take turns in being the best ones, so that gates turn back on their way."""
     layer, steps = kind(8, hard=hard), 600
-    budget, course = jp.JointBudget(layer, 1, steps), [layer.joint_logits.detach().clone()]
-    opened = []
-    for step in range(steps - 1):
-        gradient = torch.ones(8)
-        gradient[step // 15 % 8] = -40.0
-        layer.joint_logits.grad = gradient
-        budget.step()
-        course.append(layer.joint_logits.detach().clone())
-        opened.append(len(layer.kept_joints()))
+    budget = jp.JointBudget(layer, 1, steps)
+    course, opened = driven(budget, in_turns(steps - 1, 15, 1.0, -40.0))
     assert min(opened) == 1
     assert np.diff(opened).min() >= -2
-    most, moved = code.SPEED * layer.unit / steps, torch.stack(course).diff(dim=0)
+    most, moved = code.SPEED * layer.unit / steps, course.diff(dim=0)
     assert moved.max() == pytest.approx(most, rel=1e-3)
     assert moved.min() == pytest.approx(-most, rel=1e-3)
     decided = course[round(code.END * steps) - 1]
@@ -265,17 +278,11 @@ def test_gates_move_slowly_and_at_no_step_fewer_than_k_joints_are_open(hard, kin
 
 def test_gates_close_at_once_where_they_are_late_because_their_order_changes_all_the_time():
     layer, steps = jp.JointPruningLayer(8), 600
-    budget, course = jp.JointBudget(layer, 3, steps), [layer.joint_logits.detach().clone()]
-    opened = []
-    for step in range(steps - 1):
-        layer.joint_logits.grad = torch.full((8,), -1.0)
-        layer.joint_logits.grad[step // 8 % 8] = 40.0  # each joint is the lowest for a while
-        budget.step()
-        course.append(layer.joint_logits.detach().clone())
-        opened.append(len(layer.kept_joints()))
+    budget = jp.JointBudget(layer, 3, steps)
+    course, opened = driven(budget, in_turns(steps - 1, 8, -1.0, 40.0))
     allowed = np.interp(np.arange(1, steps) / steps - code.DELAY, [code.START, code.END], [8, 3])
     most = code.SPEED / steps
-    jumps = (torch.stack(course).diff(dim=0) < -1.001 * most).any(dim=1).numpy()
+    jumps = (course.diff(dim=0) < -1.001 * most).any(dim=1).numpy()
     assert jumps.any()
     assert (opened <= allowed.round()).all()
     assert (opened == allowed.round())[jumps].all()
