@@ -321,8 +321,15 @@ class PruneJoints(lightning.Callback):
 
     def on_train_batch_end(self, trainer, module, *_) -> None:
         # With several optimisers the last step need not be one that moved the gates.
-        if self.budget and self.budget.progress and _progress(trainer) >= 1:
+        ends = _progress(trainer) >= 1
+        if self.budget and self.budget.progress and ends:
             self.budget.finish()
+        if ends or trainer.is_last_batch:
+            # Logged here, because a module may log the same names at the end of an epoch.
+            summary = pruning_layer(module).get_summary()
+            names = {"pruning_ratio": "pruning_ratio", "num_active_joints": "num_active"}
+            for name, field in names.items():
+                self.log(name, float(summary[field]), on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self, trainer, module) -> None:
         if self.budget and not self.budget.progress:
@@ -331,9 +338,6 @@ class PruneJoints(lightning.Callback):
                 "in the forward pass, and with manual optimisation step the optimisers of "
                 "self.optimizers()"
             )
-        summary = pruning_layer(module).get_summary()
-        self.log("pruning_ratio", summary["pruning_ratio"])
-        self.log("num_active_joints", float(summary["num_active"]))
 
     def on_train_end(self, trainer, module) -> None:
         if self.budget and not self.budget.done:

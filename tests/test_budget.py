@@ -427,6 +427,25 @@ def test_the_quick_start_runs_as_printed_with_and_without_the_callback(weight, p
     assert logged["pruning_ratio"] == summary["pruning_ratio"]
 
 
+@pytest.mark.parametrize("limit", [{"max_epochs": 4}, {"max_epochs": -1, "max_steps": 43}])
+def test_a_module_may_log_the_same_names_in_its_own_way(limit):
+    """Lightning refuses one name with two arguments in one hook; steps may end within an epoch."""
+
+    class Logs(Stranger):
+        def on_train_epoch_end(self):
+            self.log("pruning_ratio", 0.25, prog_bar=True)
+
+        def on_train_batch_start(self, *_):
+            seen.add(float(self.trainer.callback_metrics.get("num_active_joints", JOINTS)))
+
+    seen = set()
+    trainer = trainer_of(jp.PruneJoints(4), **limit)
+    trainer.fit(Logs(), batches(12))
+    assert trainer.callback_metrics["pruning_ratio"] == 0.25
+    assert trainer.callback_metrics["num_active_joints"] == 4
+    assert len(seen) > 2  # logged after every epoch
+
+
 @pytest.mark.parametrize("optimizer", [{"optimizer": torch.optim.AdamW}, ADAMW])
 @pytest.mark.parametrize("gates_too", [True, False])
 def test_scaled_gradients_of_half_precision_are_unscaled_once(gates_too, optimizer, monkeypatch):
