@@ -19,6 +19,9 @@ from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 # Shoulder widths; hands at rest are 1.5 below the shoulders. In one frame of bzs/W the joints lie
 # outside the canvas.
 LIMIT = 2.5
+# From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
+# fingerspelling lexicon, as seen, foreshortening included.
+PALM = 0.27
 # A hand leads if it is seen in over MORE_SEEN times the frames of the other, or moves over FARTHER
 # times as far. In clips of two hands motion decides less surely (benchmarks/README.md).
 MORE_SEEN, FARTHER = 1.5, 3.0

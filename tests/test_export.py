@@ -175,6 +175,40 @@ def as_array(file: Path, target: Path) -> Path:
     return target
 
 
+@pytest.fixture(scope="module")
+def of_hands_alone(recordings, workspace, tmp_path_factory) -> tuple[Path, SignDataset, Path]:
+    """The recordings without their bodies, as a data set, and the export of a model of it."""
+    source = tmp_path_factory.mktemp("hands")
+    for file in recordings.rglob("*.pose"):
+        whole = Pose.read(file.read_bytes())
+        hands = [c.name for c in whole.header.components if "HAND" in c.name]
+        target = source / file.relative_to(recordings)
+        target.parent.mkdir(exist_ok=True)
+        with target.open("wb") as opened:
+            whole.get_components(hands).write(opened)
+    data, _ = import_recordings(
+        source, "hands", workspace, groups="pattern:([a-z]+)", leading_hand="signer")  # fmt: skip
+    run = make_run(data, *data.folds(3, seed=0)[0], 0, TINY)
+    checkpoint = train(run, data, workspace) / "model.ckpt"
+    return source, data, export_model(checkpoint, data.folder)[0]
+
+
+@pytest.mark.parametrize("form", ["hands", "pose", "array"])
+def test_the_example_scales_by_palms_where_the_training_clips_show_hands_alone(
+    form, of_hands_alone, recordings, monkeypatch, tmp_path
+):
+    """Shoulders that a clip shows do not count, since the model knows other coordinates."""
+    source, data, exported = of_hands_alone
+    expected = predict(load_checkpoint(exported.parent / "model.ckpt"), data, np.arange(len(data)))
+    for clip, own in zip(data.clips.itertuples(), expected, strict=True):
+        hand = ["left"] * (clip.leading_hand == "left")
+        file = (source if form == "hands" else recordings) / clip.source_file
+        file = as_array(file, tmp_path / "clip.npy") if form == "array" else file
+        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
+        variables = runpy.run_path(str(exported / "read_a_clip.py"))
+        assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
+
+
 @pytest.mark.parametrize("form", ["pose", "array"])
 def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the_package(
     form, exported, recordings, few, model, monkeypatch, capsys, tmp_path

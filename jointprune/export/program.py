@@ -17,7 +17,7 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.prediction import predict
 from jointprune.preprocessing import EVALUATION_CROP
-from jointprune.recordings import HAND_POINTS, LIMIT
+from jointprune.recordings import HAND_POINTS, LIMIT, PALM
 from jointprune.runs import joint_indices
 from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME, hand_index
 from jointprune.training import without_noise
@@ -37,13 +37,21 @@ CONTRACT = {
     },
     "output": {"probabilities": "float32 (clips, labels); they sum to 1"},
     "prepare": {
-        "units": "shoulder widths: subtract the shoulders' middle, divide by their distance (both "
-        "medians of the clip); x to the viewer's right, y down, picture not mirrored",
+        "axes": "x to the viewer's right, y down, picture not mirrored",
         "trim": "cut the frames before the first and after the last one in which either hand is "
         "found, even if none of its joints is an input",
         "hands": "left and right are the signer's own, and the right hand leads: for a "
         "left-handed signer swap the hands and negate x",
     },
+}
+
+# How a clip is brought into shoulder widths, by what gives its scale.
+UNITS = {
+    "shoulders": "subtract the shoulders' middle, divide by their distance (both medians of the "
+    "clip)",
+    "palms": "subtract the mean of all joints of the hands that are found, those that are no input "
+    f"included, and divide by the palm, which is {PALM} wide: the median distance from a wrist to "
+    "its middle knuckle",
 }
 
 # Warnings about torch's own code, about the weights that a GRU keeps twice, and about the clips and
@@ -82,6 +90,15 @@ class Recogniser(nn.Module):
         return self.encoder(poses, (here | there) * self.gates).softmax(-1)
 
 
+def scaled_by(data: SignDataset) -> str:
+    """The key of UNITS for a data set: "palms" for an import that nowhere shows shoulders."""
+    report = data.folder / "report.json"  # only imports have one
+    if not report.is_file():
+        return "shoulders"
+    found = json.loads(report.read_bytes())
+    return "palms" if len(found["by_palm"]) == found["clips"] else "shoulders"
+
+
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:
     """Content of `model.json`; `config` is that of the model without its closed joints."""
     noted = ("name", "sha256", "units", "normalisation", "mirrored", "trimmed")
@@ -94,6 +111,7 @@ def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> 
         ],
         "coords": list("xyz"[: config.coords]),
         **CONTRACT,
+        "scale": {"by": scaled_by(data), "palm": PALM, "how": UNITS[scaled_by(data)]},
         "inside": {
             "limit": LIMIT,  # shoulder widths: values beyond it are clipped
             "evaluation_crop": EVALUATION_CROP,  # share of the frames cut at each end

@@ -23,6 +23,7 @@ if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
     sys.exit(__doc__)
 model = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
+by_palms = about["scale"]["by"] == "palms"  # the training clips show hands alone
 file, mirror = Path(sys.argv[2]), sys.argv[3:] == ["left"]
 if file.suffix == ".npy":
     xy = np.load(file)[..., :2]
@@ -30,24 +31,30 @@ if file.suffix == ".npy":
     shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
 else:
     pose = Pose.read(file.read_bytes())
-    parts = [component.name for component in pose.header.components]
-    if pose.body.data.shape[1] != 1 or "POSE_LANDMARKS" not in parts:
+    body = "POSE_LANDMARKS" in [component.name for component in pose.header.components]
+    if pose.body.data.shape[1] != 1 or not (body or by_palms):
         sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
     xy = pose.body.data.data[:, 0, :, :2]
     seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
     find = pose.header.get_point_index
-    shoulder = {side: find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in ("LEFT", "RIGHT")}
     wrist = {side: find(f"{side}_HAND_LANDMARKS", "WRIST") for side in ("LEFT", "RIGHT")}
+    shoulder = {side: find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in wrist if body}
 
 sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
 hand = {"left": wrist[sides[0]], "right": wrist[sides[1]]}
-ends = [shoulder[side] for side in sides]
-shoulders = xy[seen[:, ends].all(1)][:, ends]
 signing = np.flatnonzero(seen[:, [*hand.values()]].any(1))
-if not (len(shoulders) and len(signing)):
-    sys.exit("expected shoulders and a hand in some frame, got none")
-width = np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1))
-xy = (xy - np.median(shoulders.mean(1), axis=0)) / width * (-1 if mirror else 1, 1)
+if by_palms:
+    hands = np.concatenate([xy[seen[:, start], start : start + 21] for start in hand.values()])
+    centres, ends = hands.mean(1), hands[:, [0, 9]] / about["scale"]["palm"]
+else:
+    points = [shoulder[side] for side in sides]
+    ends = xy[seen[:, points].all(1)][:, points]
+    centres = ends.mean(1)
+if not (len(ends) and len(signing)):
+    sys.exit(f"expected {about['scale']['by']} and a hand in some frame, got none")
+middle = centres.mean(0) if by_palms else np.median(centres, axis=0)
+width = np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1))
+xy = (xy - middle) / width * (-1 if mirror else 1, 1)
 frames = slice(signing[0], signing[-1] + 1)
 joints = [hand[joint["hand"]] + joint["landmark"] for joint in about["joints"]]
 clip = {"poses": xy[None, frames, joints].astype("float32"), "present": seen[None, frames, joints]}

@@ -14,7 +14,7 @@ import numpy as np
 from jointprune.importing.layouts import LAYOUTS
 from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
 from jointprune.parallel import on_every_core
-from jointprune.recordings import LIMIT, Recording, leading_hand, trim
+from jointprune.recordings import LIMIT, PALM, Recording, leading_hand, trim
 from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
@@ -25,9 +25,6 @@ CHUNK = 64  # clips per job
 LONGEST = 300
 # Coordinates whose median is within this are fractions of the image, others are pixels.
 LARGEST_SHARE = 2.0
-# From the wrist to the middle knuckle in shoulder widths: the median of both hands over the
-# fingerspelling lexicon, as seen, foreshortening included.
-PALM = 0.27
 # Length of a hand's bones over its extent, the median over clips: 4.8 to 4.9 in the letters and
 # three sets of words, 6.4 where only fists are shown, 7.4 or more in other orders of their joints.
 LONGEST_BONES = 7.0
