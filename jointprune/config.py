@@ -76,12 +76,13 @@ class TrainingConfig:
         if not isinstance(self.balanced, bool):
             raise ValueError(f"expected True or False for balanced, got {self.balanced!r}")
         hand_index(self.joints)  # refuses names of other joints, which no encoder can read
-        if self.mask not in MASKS:
-            raise ValueError(f"expected a mask, got {self.mask!r}: choose one of {MASKS}")
-        if self.encoder not in ENCODERS:
-            raise ValueError(
-                f"expected an encoder, got {self.encoder!r}: choose one of {[*ENCODERS]}"
-            )
+        for what, name, known in (
+            ("a mask", self.mask, MASKS),
+            ("an encoder", self.encoder, [*ENCODERS]),
+            ("gate_groups", self.gate_groups, [*GROUP_OF]),
+        ):
+            if name not in known:
+                raise ValueError(f"expected {what}, got {name!r}: choose one of {known}")
         if self.mask == "group-lasso" and self.encoder == "graph":
             raise ValueError(
                 "expected an encoder with one input projection for the mask 'group-lasso', got "
@@ -95,10 +96,6 @@ class TrainingConfig:
         if not 0 <= self.budget <= self.num_pose_points:
             raise ValueError(
                 f"expected a budget of 0 to {self.num_pose_points} joints, got {self.budget}"
-            )
-        if self.gate_groups not in GROUP_OF:
-            raise ValueError(
-                f"expected gate_groups, got {self.gate_groups!r}: choose one of {[*GROUP_OF]}"
             )
         if self.gate_groups != "joint" and self.mask not in GROUPED:
             raise ValueError(
