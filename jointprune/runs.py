@@ -194,12 +194,10 @@ def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -
             "run_many"
         )
     try:
-        # Old runs hold no checksums.
-        expected = json.loads((folder / "run.json").read_bytes()).get("files", {})
-        got = file_sha256(folder / name)
-        if expected.get(name, got) != got:
+        expected = json.loads((folder / "run.json").read_bytes())["files"][name]
+        if (got := file_sha256(folder / name)) != expected:
             raise ValueError(f"{name} of checksum {got}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{folder}: expected a run's folder as training left it, got {error}: it was changed "
             "or damaged since; remove that folder and give the same command again, which trains "
