@@ -23,14 +23,7 @@ from jointprune.parallel import on_every_core
 from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.runs import CONTRACT, Run, joint_indices
-from jointprune.workspace import (
-    Workspace,
-    atomic_path,
-    damage,
-    file_sha256,
-    scratch_folder,
-    sync,
-)
+from jointprune.workspace import Workspace, atomic_path, damage, file_sha256, scratch_folder, sync
 
 SAVE_EVERY = 300  # seconds between two checkpoints, at least; short trainings save none
 
@@ -137,8 +130,11 @@ def fit(
         **options,
     )
     resume = checkpoint if checkpoint and checkpoint.is_file() else None
-    if resume:
-        check_whole(resume)
+    if resume and (broken := damage(resume)):
+        raise OSError(
+            f"{resume}: expected the checkpoint of an interrupted training, got a damaged file "
+            f"({broken}): remove it and give the same command again, which starts anew"
+        )
     with without_noise():
         try:
             trainer.fit(model, BatchShare(batches, trainer), ckpt_path=resume, weights_only=True)
@@ -299,12 +295,3 @@ class TrainingState(lightning.Callback):
 
     def load_state_dict(self, state: dict) -> None:
         self.loaded = state
-
-
-def check_whole(checkpoint: Path) -> None:
-    """Raise OSError if a checkpoint is damaged; torch itself does not compare checksums."""
-    if broken := damage(checkpoint):
-        raise OSError(
-            f"{checkpoint}: expected the checkpoint of an interrupted training, got a damaged file "
-            f"({broken}): remove it and give the same command again, which starts anew"
-        )
