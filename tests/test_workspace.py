@@ -13,13 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jointprune.paper.results import (
-    facts_sha256,
-    read_facts,
-    read_table,
-    write_facts,
-    write_table,
-)
+from jointprune.paper.results import facts_sha256, read_facts, read_table, write_facts, write_table
 from jointprune.workspace import PREFIX, Workspace, atomic_path, held, scratch_folder
 
 HISTORY = {"data_sha256": "ab", "config": {}}
