@@ -96,6 +96,21 @@ def facts() -> dict:
     return paper_facts.results()
 
 
+@pytest.fixture
+def slurm(monkeypatch):
+    """The variables of a batch system that starts two tasks."""
+    for name, value in {"JOB_ID": 1, "JOB_NAME": "train", "NTASKS": 2, "NNODES": 1, "PROCID": 0,
+                        "LOCALID": 0, "NODEID": 0}.items():  # fmt: skip
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+
+
+def toy_run(data, config, seed: int = 0):
+    """A run of the toy data set that trains on two of its three groups."""
+    from jointprune.runs import make_run  # only tests that train wait for torch
+
+    return make_run(data, *data.folds(3, seed=0)[0], seed, config)
+
+
 def run_content(run, data, workspace: Workspace) -> tuple[bytes, bytes]:
     """The results of a run: its probabilities, bit by bit, and its gates."""
     folder = run.folder(data, workspace)

@@ -9,13 +9,13 @@ import lightning
 import numpy as np
 import pytest
 import torch
+from conftest import toy_run
 from strangers import trainer_of
 
 from jointprune.budget import PruneJoints
 from jointprune.classifier import SignClassificationLightning, one_cycle, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.preprocessing import normalise
-from jointprune.runs import make_run
 from jointprune.training import batches_of, fit, without_noise
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=3, batch_size=8)
@@ -29,44 +29,33 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (
-            {"learning_rate": 1},
-            r"expected hyperparameters, got \['learning_rate.*'skel_learning_rate'",
-        ),
+        ({"learning_rate": 1},
+         r"expected hyperparameters, got \['learning_rate.*'skel_learning_rate'"),
         ({"num_pose_points": 21}, r"expected 21 joint names \(num_pose_points\), got 42"),
         ({"mask": "soft"}, "expected a mask, got 'soft': choose one of"),
         ({"budget": 43}, "expected a budget of 0 to 42 joints, got 43"),
-        *(
-            ({"mask": mask, "budget": 12}, "a mask of .* for a budget, got")
-            for mask in ("open", "any-subset", "quick-start", "group-lasso")
-        ),
+        *(({"mask": mask, "budget": 12}, "a mask of .* for a budget, got")
+          for mask in ("open", "any-subset", "quick-start", "group-lasso")),
         ({"exemplars": -1}, "expected 0 to 2147483647 as exemplars, got -1"),
-        (
-            {"gate_groups": "both-hands", "budget": 25},
-            r"whole groups of gates add up to, got 25: use one of \[24, 26\]",
-        ),
+        ({"gate_groups": "both-hands", "budget": 25},
+         r"whole groups of gates add up to, got 25: use one of \[24, 26\]"),
         ({"gate_groups": "finger", "budget": 3}, r"got 3: use one of \[2, 4\]"),
         ({"gate_groups": "thumb"}, r"expected gate_groups, got 'thumb': choose one of \['joint'"),
-        (
-            {"gate_groups": "hand", "mask": "concrete"},
-            "'joint' for the mask 'concrete', got 'hand'",
-        ),
+        ({"gate_groups": "hand", "mask": "concrete"},
+         "'joint' for the mask 'concrete', got 'hand'"),
         ({"hidden": 10, "heads": 4}, "expected hidden to be a multiple of 4 heads, got 10"),
         ({"heads": 0}, "expected hidden to be a multiple of 0 heads, got 256"),
         ({"epochs": 0}, "expected epochs above 0, got 0"),
         ({"num_classes": 0}, "expected num_classes above 0, got 0"),
         ({"frames": 8.0}, "as frames, got 8.0: pass an integer"),
-        *(
-            ({name: value}, f"as {name}, got {value}: pass an integer")
-            for name in ("budget", "epochs", "hidden")
-            for value in (8.0, True)
-        ),
+        *(({name: value}, f"as {name}, got {value}: pass an integer")
+          for name in ("budget", "epochs", "hidden") for value in (8.0, True)),
         ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
         ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
         ({"balanced": 1}, "expected True or False for balanced, got 1"),
         ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
     ],
-)
+)  # fmt: skip
 def test_an_impossible_configuration_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         SignClassificationLightning(settings)
@@ -187,18 +176,11 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_to_0():
 @pytest.fixture
 def trained(toy_dataset) -> SignClassificationLightning:
     """A tiny model trained towards a budget of 12 joints."""
-    return train_toy(toy_dataset, replace(GATED, budget=12))
-
-
-def train_toy(data, config: TrainingConfig) -> SignClassificationLightning:
-    """Train on two of the toy data set's groups."""
-    torch.set_num_threads(1)
-    model, _ = fit(make_run(data, *data.folds(3, seed=0)[0], 0, config), data)
-    return model
+    return fit(toy_run(toy_dataset, replace(GATED, budget=12)), toy_dataset)[0]
 
 
 def test_the_gates_of_the_penalty_learn_at_their_own_rate_without_weight_decay(toy_dataset):
-    trained = train_toy(toy_dataset, GATED)
+    trained, _ = fit(toy_run(toy_dataset, GATED), toy_dataset)
     others, gates = trained.trainer.optimizers[0].param_groups
     assert gates["params"] == [trained.joint_pruning.joint_logits]
     assert (gates["lr"], gates["weight_decay"]) == (GATED.gate_learning_rate, 0.0)
@@ -210,9 +192,7 @@ def test_the_gates_of_the_penalty_learn_at_their_own_rate_without_weight_decay(t
 
 def test_the_group_lasso_reads_inputs_of_unit_deviation_and_can_be_sliced(toy_dataset):
     """Sliced, it is the plain projection of the same outputs, also as a checkpoint holds it."""
-    config = replace(TINY, mask="group-lasso", shrinkage=0.9, epochs=3)
-    torch.set_num_threads(1)
-    run = make_run(toy_dataset, *toy_dataset.folds(3, seed=0)[0], 0, config)
+    run = toy_run(toy_dataset, replace(TINY, mask="group-lasso", shrinkage=0.9, epochs=3))
     model = fit(run, toy_dataset)[0].eval()
     features = torch.cat([
         normalise(poses, present.float(), model.encoder.hand).flatten(0, 1)[:, :84]
@@ -228,17 +208,6 @@ def test_the_group_lasso_reads_inputs_of_unit_deviation_and_can_be_sliced(toy_da
     assert "project.weight" in small.encoder.state_dict()
     with torch.no_grad():
         torch.testing.assert_close(small(poses[:, :, 21:]), model(poses))
-
-
-def test_a_checkpoint_needs_no_arguments_and_gives_the_same_model(trained, tmp_path):
-    trained.trainer.save_checkpoint(tmp_path / "x.ckpt")
-    model = SignClassificationLightning.load_from_checkpoint(tmp_path / "x.ckpt").eval()
-    assert model.config == trained.config
-    assert model.joint_pruning.get_summary() == trained.joint_pruning.get_summary()
-    assert model.joint_pruning.get_summary()["num_active"] == 12
-    poses = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 4, 42, 2))).float()
-    with torch.no_grad():
-        assert torch.equal(model(poses), trained.eval()(poses))
 
 
 class Trespass:
@@ -264,7 +233,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 def test_a_trained_classifier_can_be_fitted_again(trained, toy_dataset):
     kept = trained.joint_pruning.kept_joints()
     before = [parameter.clone() for parameter in trained.parameters() if parameter.requires_grad]
-    run = make_run(toy_dataset, *toy_dataset.folds(3, seed=0)[0], 0, trained.config)
+    run = toy_run(toy_dataset, trained.config)
     trainer_of(max_epochs=1).fit(trained, batches_of(run, toy_dataset))
     assert trained.joint_pruning.frozen and trained.joint_pruning.kept_joints() == kept
     assert len(kept) == 12

@@ -16,12 +16,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import run_content, toy_content
+from conftest import run_content, toy_content, toy_run
 
 from jointprune import parallel, training
 from jointprune.config import TrainingConfig
 from jointprune.parallel import on_every_core
-from jointprune.runs import make_run
 from jointprune.store import save_dataset
 from jointprune.training import run_many, train
 from jointprune.workspace import ROOT, Workspace
@@ -80,11 +79,6 @@ def test_a_cluster_without_workers_is_an_error_after_a_while(idle, monkeypatch, 
     assert f"no worker at {idle.address} yet: {start}" in capsys.readouterr().err
 
 
-def runs_of(data, seeds: int) -> list:
-    train_clips, test_clips = data.folds(3, seed=0)[0]
-    return [make_run(data, train_clips, test_clips, seed, TINY) for seed in range(seeds)]
-
-
 def later_if_even(number: int) -> tuple[int, int]:
     time.sleep(0.2 if number % 2 == 0 else 0)
     return number, os.getpid()
@@ -106,7 +100,7 @@ def test_a_jobs_error_reaches_the_caller(cluster):
 def test_runs_on_a_cluster_are_those_of_this_machine(cluster, toy_dataset, tmp_path, monkeypatch):
     """Byte for byte, and trained by the workers, not the client."""
     there, here = (Workspace(str(tmp_path / name)) for name in ("there", "here"))
-    runs = runs_of(toy_dataset, 3)
+    runs = [toy_run(toy_dataset, TINY, seed) for seed in range(3)]
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit", None)
         run_many(runs, toy_dataset, there)
@@ -146,7 +140,7 @@ def train_unless_killed(run, data, workspace: Workspace, notes: Path, victim: in
 
 
 def test_a_killed_worker_costs_its_own_run_only(cluster, toy_dataset, workspace, tmp_path):
-    runs, notes = runs_of(toy_dataset, 6), tmp_path / "notes"
+    notes, runs = tmp_path / "notes", [toy_run(toy_dataset, TINY, seed) for seed in range(6)]
     jobs = [(run, toy_dataset, workspace, notes, 2) for run in runs]
     folders = list(on_every_core(train_unless_killed, jobs, "training"))
     assert folders == [run.folder(toy_dataset, workspace) for run in runs]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import lightning
 import pytest
 import torch
+from conftest import toy_run
 
 from jointprune import training
 from jointprune.config import TrainingConfig
-from jointprune.runs import make_run
 from jointprune.training import GatePath, fit, train
 from jointprune.workspace import Workspace
 
@@ -37,10 +37,6 @@ def every_epoch(monkeypatch):
     monkeypatch.setattr(training, "SAVE_EVERY", 0)
 
 
-def toy_run(data, **settings):
-    return make_run(data, *data.folds(3, seed=0)[0], 0, replace(TINY, **settings))
-
-
 def interrupted(run, data, checkpoint, epoch=3):
     """The checkpoint of a training that was stopped in `epoch`."""
     with pytest.raises(InterruptedError):
@@ -61,7 +57,7 @@ def finished(model) -> bool:
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(
     settings, toy_dataset, every_epoch, tmp_path
 ):
-    run, file = toy_run(toy_dataset, **settings), tmp_path / "run.ckpt"
+    run, file = toy_run(toy_dataset, replace(TINY, **settings)), tmp_path / "run.ckpt"
     unbroken, gates = fit(run, toy_dataset)
     for epoch in (1, 3):  # the second training was itself resumed
         interrupted(run, toy_dataset, file, epoch)
@@ -76,7 +72,8 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(
 
 
 def test_train_resumes_and_removes_the_checkpoint(toy_dataset, every_epoch, tmp_path, monkeypatch):
-    run, workspace = toy_run(toy_dataset, mask="hard-concrete"), Workspace(str(tmp_path))
+    run = toy_run(toy_dataset, replace(TINY, mask="hard-concrete"))
+    workspace = Workspace(str(tmp_path))
     file = workspace.runs / "unfinished" / f"{run.name(toy_dataset.sha256)}.ckpt"
     interrupted(run, toy_dataset, file)
     epochs = []
@@ -98,14 +95,15 @@ def test_checkpoints_are_at_least_the_given_time_apart(toy_dataset, tmp_path, mo
         "save_checkpoint",
         lambda trainer, path: saved.append(trainer.current_epoch) or save(trainer, path),
     )
-    fit(toy_run(toy_dataset, epochs=7), toy_dataset, checkpoint=tmp_path / "run.ckpt")
+    run = toy_run(toy_dataset, replace(TINY, epochs=7))
+    fit(run, toy_dataset, checkpoint=tmp_path / "run.ckpt")
     assert saved == [2, 5]
 
 
 def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
     toy_dataset, every_epoch, tmp_path, monkeypatch
 ):
-    run = toy_run(toy_dataset)
+    run = toy_run(toy_dataset, TINY)
     file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")
     before = file.read_bytes()
 
@@ -121,7 +119,7 @@ def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(toy_dataset, every_epoch, tmp_path):
-    run = toy_run(toy_dataset)
+    run = toy_run(toy_dataset, TINY)
     file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")
     whole, middle = file.read_bytes(), file.stat().st_size // 2  # where the weights are
     flipped = bytes(b ^ 1 for b in whole[middle : middle + 200])

@@ -84,31 +84,22 @@ def _replace(name, change):
 
 REFUSED = {
     "a NaN": (_set("poses", (3, 0, 30, 1), np.nan), r"finite poses.*both/no-1"),
-    "a value where none is present": (
-        _set("poses", (20, 0, 0), 1),
-        r"0 where a joint is not present.*two/thanks-0",
-    ),
-    "present in padding": (
-        _set("present", (0, -1, 30), True),
-        r"no joint present after its last frame.*both/hello-0",
-    ),
+    "a value where none is present":
+        (_set("poses", (20, 0, 0), 1), r"0 where a joint is not present.*two/thanks-0"),
+    "present in padding":
+        (_set("present", (0, -1, 30), True),
+         r"no joint present after its last frame.*both/hello-0"),
     "an unknown label": (_edit(2, "label", "goodbye"), r"label out of 4 classes.*goodbye"),
     "one class": (_replace("clips", lambda c: c.assign(label="yes")), r"2 classes .*got \['yes'\]"),
     "a clip twice": (_edit(1, "clip", "both/hello-0"), r"name that occurs once.*both/hello-0"),
-    "a missing column": (
-        _replace("clips", lambda clips: clips.drop(columns="fps")),
-        "expected clip columns",
-    ),
+    "a missing column":
+        (_replace("clips", lambda clips: clips.drop(columns="fps")), "expected clip columns"),
     "doubles": (_replace("poses", np.float64), "float32, got float64"),
-    "names of one hand": (
-        _replace("joints", lambda j: j[:21]),
-        r"\(24, 8, 21\), got \(24, 8, 42\)",
-    ),
-    "an unknown joint": (
-        _replace("joints", lambda j: ("left.elbow", *j[1:])),
-        "got .'left.elbow'.",
-    ),
-}
+    "names of one hand":
+        (_replace("joints", lambda j: j[:21]), r"\(24, 8, 21\), got \(24, 8, 42\)"),
+    "an unknown joint":
+        (_replace("joints", lambda j: ("left.elbow", *j[1:])), "got .'left.elbow'."),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -257,10 +248,7 @@ DAMAGES = {
     "values cut": ("poses.npy", _cut),
     "a terabyte claimed": ("poses.npy", _claim((10**9, 8, 42, 2))),
     "a shape beyond 64 bits": ("poses.npy", _claim((10**30, 8, 42, 2))),
-    "pickled": (
-        "poses.npy",
-        lambda path: np.save(path, np.array([{}], dtype=object), allow_pickle=True),
-    ),
+    "pickled": ("poses.npy", lambda path: np.save(path, np.array([{}]), allow_pickle=True)),
     "a signer edited": ("clips.csv", _edit_text(",two,", ",one,")),
     "a table cut": ("clips.csv", _cut),
     "meta cut": ("meta.json", _cut),

@@ -92,10 +92,7 @@ def test_an_impossible_training_exits_with_one_line(arguments, options, message,
     assert re.search(message, stopped([*arguments, *options], capsys))
 
 
-def test_tasks_that_a_batch_system_cannot_start_are_explained(arguments, capsys, monkeypatch):
-    for name, value in {"JOB_ID": 1, "JOB_NAME": "train", "NTASKS": 2, "NNODES": 1, "PROCID": 0,
-                        "LOCALID": 0, "NODEID": 0}.items():  # fmt: skip
-        monkeypatch.setenv(f"SLURM_{name}", str(value))
+def test_tasks_that_a_batch_system_cannot_start_are_explained(arguments, capsys, slurm):
     assert "--ntasks-per-node" in stopped(arguments, capsys)
 
 

@@ -220,10 +220,7 @@ def test_a_trained_run_is_not_trained_again(toy_dataset, workspace, alone, monke
     run_many(runs, toy_dataset, workspace)
 
 
-def test_variables_of_a_batch_system_change_nothing(toy_dataset, workspace, alone, monkeypatch):
-    for name, value in {"JOB_ID": 1, "NTASKS": 2, "NNODES": 1, "PROCID": 0, "LOCALID": 0,
-                        "NODEID": 0, "JOB_NAME": "train"}.items():  # fmt: skip
-        monkeypatch.setenv(f"SLURM_{name}", str(value))
+def test_variables_of_a_batch_system_change_nothing(toy_dataset, workspace, alone, slurm):
     run = make_run(toy_dataset, range(8), range(8, 12), 7, TINY)
     train(run, toy_dataset, workspace)
     assert run.folder(toy_dataset, workspace).is_dir()
