@@ -77,17 +77,15 @@ def leading_hands(clips: pd.DataFrame, by: str = "clip") -> pd.DataFrame:
     found = pd.DataFrame({"leads": "", "by": "recorded"}, index=clips.index)
     if by == "recorded":
         return found
-    known, signers = clips["signer"] != "unknown", clips.groupby("signer")
-    if by == "signer":
-        more = signers["left"].transform("sum") > signers["right"].transform("sum")
-        return found.mask(known, pd.DataFrame({"leads": np.where(more, "left", "right"),
-                                               "by": "signer"}, clips.index))  # fmt: skip
-    counts = pd.DataFrame({h: (clips["leads"] == h).groupby(clips["signer"]).transform("sum")
-                           for h in HANDS})  # fmt: skip
-    majority = np.where(counts["left"] > counts["right"], "left", "right")
-    decided = known & (counts["left"] != counts["right"])
-    found = found.mask(decided, pd.DataFrame({"leads": majority, "by": "signer"}, clips.index))
-    return found.mask(clips["leads"] != "", clips[["leads"]].assign(by="clip"))
+    leads = pd.DataFrame({hand: clips["leads"] == hand for hand in HANDS})
+    counted = clips[list(HANDS)] if by == "signer" else leads
+    left, right = (counted[hand].groupby(clips["signer"]).transform("sum") for hand in HANDS)
+    decided = (clips["signer"] != "unknown") & ((left != right) | (by == "signer"))
+    majority = {"leads": np.where(left > right, "left", "right"), "by": "signer"}
+    found = found.mask(decided, pd.DataFrame(majority, clips.index))
+    if by == "clip":
+        found = found.mask(clips["leads"] != "", clips[["leads"]].assign(by="clip"))
+    return found
 
 
 def trim(recording: Recording, name: str) -> Recording:
