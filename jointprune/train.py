@@ -20,7 +20,7 @@ from jointprune.data import load_dataset
 from jointprune.dataset import SignDataset
 from jointprune.prediction import evaluation_batches
 from jointprune.runs import EXPERIMENTS, Run, make_run
-from jointprune.training import finalise, fit, precision_for, without_noise
+from jointprune.training import QUIET, finalise, fit, precision_for, without_noise
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
@@ -118,8 +118,7 @@ def _machines(options: argparse.Namespace) -> tuple[dict, int]:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
     try:
         precision = precision_for(options.precision, options.accelerator)
-        quiet = {"logger": False, "enable_checkpointing": False}
-        processes = lightning.Trainer(**machines, **quiet, precision=precision).world_size
+        processes = lightning.Trainer(**QUIET | machines, precision=precision).world_size
     except (ImportError, RuntimeError, TypeError, ValueError, MisconfigurationException) as error:
         got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in machines.items())
         raise ValueError(
