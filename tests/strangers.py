@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import jointprune as jp
+from jointprune.training import QUIET
 
 JOINTS, KEEP, BATCHES = 8, 3, 12
 DECISIVE = [2, 5, 6]  # the joints that the label depends on
@@ -63,11 +64,7 @@ class Watch(lightning.Callback):
 
 
 def trainer_of(*callbacks, **options) -> lightning.Trainer:
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    options = {"max_epochs": 2, "accelerator": "cpu", "devices": 1} | quiet | options
-    return lightning.Trainer(callbacks=list(callbacks), **options)
+    return lightning.Trainer(callbacks=list(callbacks), **{"max_epochs": 2} | QUIET | options)
 
 
 def fit(module, loader=None, keep=KEEP, watch=None, resume=None, **options) -> list[list[int]]:

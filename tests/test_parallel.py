@@ -149,15 +149,9 @@ def test_a_killed_worker_costs_its_own_run_only(cluster, toy_dataset, workspace,
     assert not left  # another worker removed what the dead one had begun
 
 
-@pytest.fixture
-def worker(monkeypatch) -> SimpleNamespace:
-    """The worker that a job sees: one of four threads."""
+def test_a_worker_of_several_threads_or_another_folder_is_refused(monkeypatch):
     worker = SimpleNamespace(address="tcp://10.0.0.2:1", state=SimpleNamespace(nthreads=4))
     monkeypatch.setattr(distributed, "get_worker", lambda: worker)
-    return worker
-
-
-def test_a_worker_of_several_threads_or_another_folder_is_refused(worker):
     with pytest.raises(ValueError, match=r"one thread each, got 4 on tcp://10.*--nthreads 1"):
         parallel._on_a_worker(ROOT, b"")
     with pytest.raises(ValueError, match=r"expected jointprune in /elsewhere on tcp://10.*, got /"):

@@ -218,10 +218,10 @@ def test_a_published_split_with_a_group_on_both_sides_or_no_training_is_refused(
         data.folds(4, seed=0)
 
 
-def _flip(path, place=-1):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(bytes(content))
+def _flip(path):
+    content = path.read_bytes()
+    path.unlink()  # the old file may be mapped
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def _cut(path):
@@ -272,10 +272,7 @@ def test_a_damaged_store_is_refused_and_can_be_saved_anew(toy, tmp_path, damage)
 
 def test_damage_is_found_by_a_process_that_had_opened_the_store_before(toy_dataset, tmp_path):
     open_dataset(tmp_path / "toy")
-    path = tmp_path / "toy" / "present.npy"
-    content = path.read_bytes()
-    path.unlink()  # still mapped by `toy_dataset`
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    _flip(tmp_path / "toy" / "present.npy")
     with pytest.raises(ValueError, match="content of checksum"):
         open_dataset(tmp_path / "toy")
 

@@ -110,10 +110,6 @@ def test_trainings_at_once_get_folders_of_their_own(tmp_path):
     assert sorted(names) == sorted(f"version_{n}" for n in range(64))
 
 
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(
     ("long", "stop", "code"),
     [
@@ -159,6 +155,9 @@ def test_an_interrupted_training_exits_with_its_code_and_resumes_if_long(
 
 
 def test_ctrl_c_before_training_exits_in_the_same_way(arguments, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(train, "load_dataset", interrupt)
     assert stopped(arguments, capsys, code=130).startswith("Stopped. ")
 
