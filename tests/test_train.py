@@ -81,13 +81,11 @@ def stopped(arguments: list[str], capsys, code: int = 1) -> str:
         (("--accelerator", "cup"), "--accelerator cup .*invalid accelerator"),
         (("--strategy", "magic"), "--strategy magic .*invalid strategy"),
         (("--precision", "bf16-true"), "precision, got 'bf16-true': .*'bf16-mixed'"),
-        (
-            ("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),
-            "a clip for each of 9 processes in a batch, got 8 clips",
-        ),
+        (("--accelerator", "cpu", "--devices", "9", "--strategy", "ddp"),
+         "a clip for each of 9 processes in a batch, got 8 clips"),
         (("--strategy", "ddp_spawn"), "expected a strategy .* got 'ddp_spawn': take 'ddp'"),
     ],
-)
+)  # fmt: skip
 def test_an_impossible_training_exits_with_one_line(arguments, options, message, capsys):
     assert re.search(message, stopped([*arguments, *options], capsys))
 
