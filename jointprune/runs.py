@@ -178,13 +178,6 @@ def joint_indices(config: TrainingConfig, data: SignDataset) -> list[int]:
     return [data.joints.index(name) for name in config.joints]
 
 
-def run_of(folder: Path) -> Run:
-    """Read a trained run from the `run.json` in its folder."""
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    config = TrainingConfig.from_mapping(facts["config"])
-    return Run(config, tuple(facts["train"]), tuple(facts["test"]), facts["seed"])
-
-
 def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -> Path:
     """Path of a file in a trained run's folder, after comparing its checksum with `run.json`."""
     folder = run.folder(data, workspace)

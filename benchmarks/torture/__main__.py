@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 from matplotlib import font_manager
 
+from jointprune.config import TrainingConfig
 from jointprune.paper.results import write_facts
-from jointprune.runs import run_of
+from jointprune.runs import Run
 from jointprune.store import open_dataset
 from jointprune.training import train
 from jointprune.workspace import ROOT, Workspace
@@ -108,11 +109,18 @@ def finished(workspace: Path) -> list[Path]:
     return [path for part in parts for path in (workspace / part).glob("[!.]*")]
 
 
+def run_of(file: Path) -> Run:
+    """The run that a `run.json` describes."""
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    config = TrainingConfig.from_mapping(facts["config"])
+    return Run(config, tuple(facts["train"]), tuple(facts["test"]), facts["seed"])
+
+
 def alone(workspace: Path, seed: int) -> str:
     """Twelve runs that were trained in parallel are the same when trained in this process."""
     reference = Workspace(str(REFERENCE))
     data = open_dataset("fingerspelling", reference)
-    runs = {path.parent: run_of(path.parent) for path in sorted(reference.runs.glob("*/run.json"))}
+    runs = {path.parent: run_of(path) for path in sorted(reference.runs.glob("*/run.json"))}
     own = [folder for folder, run in runs.items() if run.folder(data, reference) == folder]
     for folder in random.Random(seed).sample(own, 12):
         again = train(runs[folder], data, Workspace(str(workspace)))
