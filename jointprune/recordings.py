@@ -177,17 +177,14 @@ def hand_points(header: PoseHeader, name: str) -> list[int]:
 
     Hands are found by the name of their component, because files differ in their other points.
     """
-    starts, start = {}, 0
-    for component in header.components:
-        starts.setdefault(component.name, (start, component))
-        start += len(component.points)
+    names = [component.name for component in header.components]
     indices = []
     for hand in (f"{hand.upper()}_HAND_LANDMARKS" for hand in HANDS):
-        if hand not in starts:
+        if hand not in names:
             raise ValueError(
-                f"{name}: expected a component {hand}, got {list(starts)}: extract the hands too"
+                f"{name}: expected a component {hand}, got {names}: extract the hands too"
             )
-        start, component = starts[hand]
+        component = header.components[names.index(hand)]
         if list(component.points) != HAND_POINTS:
             raise ValueError(
                 f"{name}: expected the {len(JOINTS)} points of {hand} in MediaPipe's order, "
@@ -197,5 +194,6 @@ def hand_points(header: PoseHeader, name: str) -> list[int]:
             raise ValueError(
                 f"{name}: expected coordinates XY of {hand}, got {component.format!r}: add them"
             )
+        start = header.get_point_index(hand, HAND_POINTS[0])
         indices += range(start, start + len(JOINTS))
     return indices
