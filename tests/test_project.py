@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -27,15 +26,23 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CITED = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 # Folders beside the core, which does not import them, except for two commands in functions.
 BESIDE = ("paper", "importing", "export")
 DOORS = ("jointprune.data", "jointprune.train")
 LONGEST_WAY = 15  # files that a clip passes, from recording to figure 2
 
 
-def make(*arguments: str, folder: Path = ROOT) -> str:
-    command = ["make", "-s", "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+def run(*command, folder: Path = ROOT, **variables) -> subprocess.CompletedProcess:
+    """Run a command in a folder with more variables of the environment."""
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment,
+                          stdin=subprocess.DEVNULL)  # fmt: skip
+
+
+def make(*arguments: str, folder: Path = ROOT, **variables) -> str:
+    done = run("make", "-s", *arguments, folder=folder, **variables)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -53,8 +60,8 @@ def part_of(module: str) -> str:
     return first[0] if first and first[0] in BESIDE else "core"
 
 
-def imports(path: Path, at_import_time: bool = False) -> set[str]:
-    """The package's modules that a file imports: anywhere, or outside functions alone."""
+def imported(path: Path, at_import_time: bool = False) -> set[str]:
+    """The modules that a file imports: anywhere, or outside functions alone."""
     names, nodes = set(), [ast.parse(path.read_text(encoding="utf-8"))]
     while nodes:
         node = nodes.pop()
@@ -66,7 +73,7 @@ def imports(path: Path, at_import_time: bool = False) -> set[str]:
             names |= {name if name in MODULES else node.module for name in full}
         if not (at_import_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
             nodes += ast.iter_child_nodes(node)
-    return names & set(MODULES)
+    return names
 
 
 def locked() -> dict[str, str]:
@@ -109,22 +116,9 @@ def test_every_command_of_a_readme_exists(path):
 def test_the_lock_pins_torch_and_satisfies_what_the_package_declares():
     assert locked()["torch"] == "2.13.0"
     assert all(re.fullmatch(r"[0-9][\w.]*", version) for version in locked().values())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = [Requirement(line) for group in groups for line in group]
     assert [str(r) for r in declared if locked()[normalised(r.name)] not in r.specifier] == []
-
-
-def packages(path: Path, owners: Mapping[str, list[str]]) -> set[str]:
-    """The distributions whose modules a file imports, anywhere in it; `owners` of all modules."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
-    first = {name.split(".")[0] for name in names} - {"jointprune"} - sys.stdlib_module_names
-    return {normalised(owner) for name in first for owner in owners.get(name, [name])}
 
 
 def with_what_they_need(names: set[str]) -> set[str]:
@@ -141,19 +135,22 @@ def with_what_they_need(names: set[str]) -> set[str]:
 
 def test_the_core_needs_no_package_that_only_the_notebooks_need():
     """Whoever wants the layer installs what `pip install .` installs, without Jupyter."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
     of_part = {"core": "cluster", "paper": "paper", "importing": "extract", "export": "export"}
     declared = {
         part: with_what_they_need(
-            {Requirement(line).name for line in project["dependencies"] + extras[extra]}
+            {Requirement(line).name
+             for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]}
         )
         for part, extra in of_part.items()
-    }
-    owners = packages_distributions()
-    missing = {module: packages(path, owners) - declared[part_of(module)]
-               for module, path in MODULES.items()}  # fmt: skip
-    assert {module: names for module, names in missing.items() if names} == {}
+    }  # fmt: skip
+    owners, missing = packages_distributions(), []
+    for module, path in MODULES.items():
+        first = {name.split(".")[0] for name in imported(path)}
+        for name in first - {"jointprune"} - sys.stdlib_module_names:
+            needed = {normalised(owner) for owner in owners.get(name, [name])}
+            if not needed <= declared[part_of(module)]:
+                missing.append(f"{module} imports {name}")
+    assert missing == []
     assert not {"jupyterlab", "papermill", "seaborn"} & declared["core"]
 
 
@@ -165,10 +162,8 @@ def test_an_installed_copy_works_in_the_current_folder(tmp_path):
         "import jointprune as jp; from jointprune.paper.results import current_commit\n"
         "print(jp.__file__, jp.Workspace().path, current_commit(), sep='\\n')"
     )
-    subprocess.run(["git", "init", "-q", str(here)], check=True)  # whose commit is not noted
-    environment = os.environ | {"PYTHONPATH": str(site)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=here)
+    run("git", "init", "-q", folder=here).check_returncode()  # whose commit is not noted
+    done = run(sys.executable, "-c", code, folder=here, PYTHONPATH=site)
     expected = [str(site / "jointprune" / "__init__.py"), str(here), "unknown"]
     assert done.stdout.splitlines() == expected, done.stderr
 
@@ -177,14 +172,17 @@ def test_the_core_imports_nothing_beside_it_and_what_is_beside_it_imports_the_co
     wrong = []
     for module, path in MODULES.items():
         own = part_of(module)
-        for name in imports(path, at_import_time=module in DOORS):
+        for name in imported(path, at_import_time=module in DOORS) & set(MODULES):
             if part_of(name) not in (own, "core"):
                 wrong.append(f"{module} imports {name}")
     assert wrong == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {module: imports(path, at_import_time=True) for module, path in MODULES.items()}
+    graph = {
+        module: imported(path, at_import_time=True) & set(MODULES)
+        for module, path in MODULES.items()
+    }
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
@@ -233,50 +231,43 @@ if [ "$2" = venv ]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
 """
 
 
-@with_lock
-def test_makes_at_once_make_one_environment_and_a_changed_lock_another(tmp_path):
-    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    python, lock, calls = (tmp_path / name for name in ("python", "requirements.txt", "calls"))
-    python.write_text(FAKE_PYTHON.replace("REAL", sys.executable))
-    python.chmod(0o755)
-    arguments = ("env", f"PYTHON={python}", "CONDA_PREFIX=")
-    command = ["make", "-s", "-C", str(tmp_path), *arguments]
-    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
-    made = calls.read_text()
-    assert (made.count("-m venv"), made.count("-m pip")) == (1, 2)
-    lock.touch()
-    make(*arguments, folder=tmp_path)
-    assert calls.read_text() == made
-    lock.write_text(lock.read_text() + "another==1.0\n")
-    make(*arguments, folder=tmp_path)
-    assert calls.read_text() == made * 2
-
-
-def make_env(folder: Path, begin: str) -> subprocess.CompletedProcess:
+def make_env(folder: Path, begin: str = "") -> list[str]:
     """`make env` with a Python that runs a line of shell before each `-c` command."""
     for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     python = folder / "python"
     python.write_text(FAKE_PYTHON.replace("exec REAL", f"{begin} exec {sys.executable}"))
     python.chmod(0o755)
-    command = ["make", "-s", "-C", str(folder), "env", f"PYTHON={python}", "CONDA_PREFIX="]
-    return subprocess.run(command, capture_output=True, text=True)
+    return ["make", "-s", "-C", str(folder), "env", f"PYTHON={python}", "CONDA_PREFIX="]
+
+
+@with_lock
+def test_makes_at_once_make_one_environment_and_a_changed_lock_another(tmp_path):
+    command, lock, calls = make_env(tmp_path), tmp_path / "requirements.txt", tmp_path / "calls"
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    made = calls.read_text()
+    assert (made.count("-m venv"), made.count("-m pip")) == (1, 2)
+    lock.touch()
+    run(*command).check_returncode()
+    assert calls.read_text() == made
+    lock.write_text(lock.read_text() + "another==1.0\n")
+    run(*command).check_returncode()
+    assert calls.read_text() == made * 2
 
 
 @with_lock
 @pytest.mark.parametrize("error", ["38, 'not implemented'", "9, 'bad descriptor'"])
 def test_an_environment_is_made_where_files_cannot_be_locked(tmp_path, error):
     (tmp_path / "fcntl.py").write_text(f"LOCK_EX = 2\ndef flock(*_):\n    raise OSError({error})\n")
-    done = make_env(tmp_path, f"PYTHONPATH={tmp_path}")
+    done = run(*make_env(tmp_path, f"PYTHONPATH={tmp_path}"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / ".venv" / "built-from").is_file()
 
 
 def test_another_python_version_is_refused_before_anything_is_installed(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 13, 0)\n")
-    done = make_env(tmp_path, f"PYTHONPATH={tmp_path}")
+    done = run(*make_env(tmp_path, f"PYTHONPATH={tmp_path}"))
     assert done.returncode != 0 and "expected Python 3.11, got" in done.stderr
     assert not (tmp_path / ".venv").exists()
 
@@ -291,16 +282,13 @@ def test_commands_import_the_package_of_their_own_folder_also_with_spaces(tmp_pa
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\ncd /\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    environment = os.environ | {"CONDA_PREFIX": str(conda), "PYTHONPATH": str(other)}
-    command = ["make", "-s", "-C", str(here), "numbers"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == str(here / "jointprune" / "paper" / "report.py"), done.stderr
+    printed = make("numbers", folder=here, CONDA_PREFIX=conda, PYTHONPATH=other)
+    assert printed.strip() == str(here / "jointprune" / "paper" / "report.py")
 
 
 def test_git_changes_no_line_ends():
     names = ["README.md", "data/results/published.json", "notebooks/run.py"]
-    command = ["git", "-C", str(ROOT), "check-attr", "text", "--", *names]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run("git", "check-attr", "text", "--", *names)
     assert done.stdout.splitlines() == [f"{name}: text: unset" for name in names]
 
 
@@ -309,7 +297,7 @@ def test_the_commit_of_a_repository_around_this_folder_is_not_noted(tmp_path, mo
     inside = tmp_path / "inside"
     inside.mkdir()
     for arguments in (("init", "-q"), (*identity, "commit", "-q", "--allow-empty", "-m", "x")):
-        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+        run("git", *arguments, folder=tmp_path).check_returncode()
     monkeypatch.setattr(results, "PACKAGE_ROOT", inside)
     assert results.current_commit() == "unknown"
     monkeypatch.setattr(results, "PACKAGE_ROOT", tmp_path)
@@ -323,33 +311,26 @@ def test_public_names_figures_claims_and_imports_do_not_wait_for_torch():
         "assert not {'torch', 'lightning'} & set(sys.modules)\n"
         "print([name for name in dir(jp) if not hasattr(jp, name)])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = run(sys.executable, "-c", code)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 def test_the_citation_is_valid_and_of_this_version():
-    checked = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
-         "vendor.citation-file-format", "CITATION.cff"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    check = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
+    checked = run(*check, "vendor.citation-file-format", "CITATION.cff")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert (CITED["version"], CITED["license"]) == (PROJECT["version"], PROJECT["license"])
 
 
 def test_metadata_for_archives_say_what_the_citation_says():
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     zenodo, meta = (
         json.loads((ROOT / name).read_text(encoding="utf-8"))
         for name in (".zenodo.json", "codemeta.json")
     )
-    same = ("version", "keywords")
-    assert {key: zenodo[key] for key in same} == {key: cited[key] for key in same}
-    assert {key: meta[key] for key in same} == {key: cited[key] for key in same}
-    assert zenodo["title"] == meta["name"] == cited["title"]
-    assert zenodo["description"] == meta["description"] == cited["abstract"]
-    assert zenodo["license"] == meta["license"].split("/")[-1] == cited["license"]
-    names = [author["name"] for author in cited["authors"]]
+    for key in ("version", "keywords"):
+        assert zenodo[key] == meta[key] == CITED[key]
+    assert zenodo["title"] == meta["name"] == CITED["title"]
+    assert zenodo["description"] == meta["description"] == CITED["abstract"]
+    assert zenodo["license"] == meta["license"].split("/")[-1] == CITED["license"]
+    names = [author["name"] for author in CITED["authors"]]
     assert [a["name"] for a in zenodo["creators"]] == [a["name"] for a in meta["author"]] == names
