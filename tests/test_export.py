@@ -19,7 +19,6 @@ from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.export import __main__, export_model
-from jointprune.export import folder as export_folder
 from jointprune.export.program import TOLERANCE, Recogniser, largest_difference, programs, write
 from jointprune.importing.importer import import_recordings
 from jointprune.prediction import load_checkpoint, predict
@@ -265,7 +264,7 @@ def test_a_failure_leaves_nothing_behind(checkpoint, few, tmp_path, monkeypatch)
         (folder / "model.pt2").write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(export_folder, "write", half)
+    monkeypatch.setattr("jointprune.export.program.write", half)
     with pytest.raises(OSError, match="disk full"):
         export_model(checkpoint, few.folder, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -276,7 +275,7 @@ def test_the_command_lists_what_it_wrote(checkpoint, few, exported, tmp_path, mo
         assert about == json.loads((exported / "model.json").read_text(encoding="utf-8"))
         shutil.copytree(exported, folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr(export_folder, "write", copy)
+    monkeypatch.setattr("jointprune.export.program.write", copy)
     (tmp_path / "empty").mkdir()
     arguments = [str(checkpoint), "--dataset", str(few.folder)]
     __main__.main([*arguments, "--out", str(tmp_path / "empty")])

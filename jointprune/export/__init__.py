@@ -10,4 +10,4 @@ The program takes clips as recorded, of any number of frames, and resamples them
 cannot: give others that file.
 """
 
-from jointprune.export.folder import export_model
+from jointprune.export.program import export_model

@@ -1,4 +1,4 @@
-"""The exported program, its files and description, and their comparison with the model."""
+"""The exported program, the folder of its files, and their comparison with the model."""
 
 import json
 import logging
@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.prediction import predict
+from jointprune.extras import require
+from jointprune.prediction import check_fits, load_checkpoint, predict
 from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.recordings import HAND_POINTS, LIMIT, PALM
 from jointprune.runs import joint_indices
 from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME, hand_index
+from jointprune.store import open_dataset
 from jointprune.training import without_noise
-from jointprune.workspace import file_sha256
+from jointprune.workspace import file_sha256, scratch_folder, sync
 
 OPSET = 20  # of ONNX; onnxruntime reads such files from 1.18 on
 TOLERANCE = 1e-5  # largest difference allowed between a program's probability and the model's
@@ -61,6 +63,37 @@ LIBRARY_NOISE = (
     "The tensor attributes self.encoder.recurrent._flat_weights.* were assigned during export",
     "# The axis name: (clips|frames) will not be used, since it shares",
 )
+
+
+def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tuple[Path, float]:
+    """Export a checkpoint into a new folder, by default `export` beside it.
+
+    `dataset` is that of the training, with which the files are tried.
+    Returns the folder and the largest difference between a probability that its files compute and
+    the model's. Raises ValueError for another data set, a model whose gates cannot close joints
+    and a difference above 1e-5; FileExistsError if `out` is not empty.
+    """
+    require("export", "to write a model's files")
+    out = checkpoint.parent / "export" if out is None else out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
+    model = load_checkpoint(checkpoint)
+    data, known = open_dataset(dataset), model.trained_on
+    if known and known["sha256"] != data.sha256:
+        raise ValueError(
+            f"expected the data set of the training, {known['name']!r} of checksum "
+            f"{known['sha256'][:12]}, got {dataset!r} of {data.sha256[:12]}: name that one, or "
+            "train on this one"
+        )
+    check_fits(model, data)
+    with scratch_folder(out.parent) as scratch:
+        recogniser = Recogniser(model).eval()
+        write(recogniser, description(recogniser.config, data, checkpoint), scratch)
+        difference = largest_difference(scratch, recogniser.config, model, data)
+        for file in scratch.iterdir():
+            sync(file)
+        scratch.rename(out)
+    return out, difference
 
 
 class Recogniser(nn.Module):
