@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from jointprune.paper import results
 from jointprune.workspace import ROOT
@@ -76,15 +77,9 @@ def imported(path: Path, at_import_time: bool = False) -> set[str]:
     return names
 
 
-def locked() -> dict[str, str]:
-    """Version by normalised package name."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("==") for line in lines if not line.startswith("#")]
-    return {normalised(name): version for name, version in pairs}
-
-
-def normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+LOCKED = dict(line.split("==") for line in LOCK if not line.startswith("#"))
+LOCKED = {canonicalize_name(name): version for name, version in LOCKED.items()}
 
 
 def test_make_without_a_goal_lists_every_goal():
@@ -114,22 +109,22 @@ def test_every_command_of_a_readme_exists(path):
 
 
 def test_the_lock_pins_torch_and_satisfies_what_the_package_declares():
-    assert locked()["torch"] == "2.13.0"
-    assert all(re.fullmatch(r"[0-9][\w.]*", version) for version in locked().values())
+    assert LOCKED["torch"] == "2.13.0"
+    assert all(re.fullmatch(r"[0-9][\w.]*", version) for version in LOCKED.values())
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = [Requirement(line) for group in groups for line in group]
-    assert [str(r) for r in declared if locked()[normalised(r.name)] not in r.specifier] == []
+    assert [str(r) for r in declared if LOCKED[canonicalize_name(r.name)] not in r.specifier] == []
 
 
 def with_what_they_need(names: set[str]) -> set[str]:
     """Distributions with all that pip installs for them."""
-    found, ahead = set(), {normalised(name) for name in names}
+    found, ahead = set(), {canonicalize_name(name) for name in names}
     while ahead:
         found.add(name := ahead.pop())
         with contextlib.suppress(PackageNotFoundError):
             needs = map(Requirement, requires(name) or ())
             needs = (r for r in needs if not r.marker or r.marker.evaluate({"extra": ""}))
-            ahead |= {normalised(r.name) for r in needs} - found
+            ahead |= {canonicalize_name(r.name) for r in needs} - found
     return found
 
 
@@ -147,7 +142,7 @@ def test_the_core_needs_no_package_that_only_the_notebooks_need():
     for module, path in MODULES.items():
         first = {name.split(".")[0] for name in imported(path)}
         for name in first - {"jointprune"} - sys.stdlib_module_names:
-            needed = {normalised(owner) for owner in owners.get(name, [name])}
+            needed = {canonicalize_name(owner) for owner in owners.get(name, [name])}
             if not needed <= declared[part_of(module)]:
                 missing.append(f"{module} imports {name}")
     assert missing == []
