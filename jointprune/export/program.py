@@ -192,9 +192,14 @@ def largest_difference(
     clips = np.unique(np.linspace(0, len(data) - 1, CHECKED).round().astype(int))
     loaded, noise, worst = programs(folder), random_clips(data), 0.0
     for part, some in ((data, clips), (noise, np.arange(len(noise)))):
-        expected = predict(model, part, some)
+        expected, joints = predict(model, part, some), joint_indices(config, part)
+        inputs = []  # of one clip each, without the frames behind its end
+        for clip, frames in zip(some, part.lengths[some], strict=True):
+            arrays = (part.poses[clip, None, :frames], part.present[clip, None, :frames])
+            inputs.append([np.ascontiguousarray(array[:, :, joints]) for array in arrays])
         for name, program in loaded.items():
-            difference = float(np.abs(answers(program, config, part, some) - expected).max())
+            got = np.concatenate([program(*arrays) for arrays in inputs])
+            difference = float(np.abs(got - expected).max())
             if not difference <= TOLERANCE:  # NaN included
                 raise ValueError(
                     f"{name}: expected the model's probabilities within {TOLERANCE:g}, got a "
@@ -221,17 +226,6 @@ def programs(folder: Path) -> dict[str, Callable]:
         return session.run(["probabilities"], {"poses": poses, "present": present})[0]
 
     return {"model.pt2": by_torch, "model.onnx": by_onnx}
-
-
-def answers(program: Callable, config: TrainingConfig, data: SignDataset, clips) -> np.ndarray:
-    """Probabilities (clips, classes) that a program gives for clips, one at a time."""
-    joints = joint_indices(config, data)
-    rows = [
-        program(*(np.ascontiguousarray(array[clip, None, :frames][:, :, joints])
-                  for array in (data.poses, data.present)))
-        for clip, frames in zip(clips, data.lengths[clips], strict=True)
-    ]  # fmt: skip
-    return np.concatenate(rows)
 
 
 def random_clips(data: SignDataset) -> SignDataset:
