@@ -150,16 +150,12 @@ def test_a_pickle_cannot_change_what_it_is_given(tmp_path):
         read_pickle(tmp_path, kind + set_a_to_b)
 
 
-def claim(opcode):
-    """A pickle that claims 1 TB of text or bytes and holds one."""
-    return opcode + struct.pack("<Q", 2**40) + b"x."
-
-
+HUGE_STRING = b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x."  # claims 1 TB, holds 1 byte
 BROKEN_PICKLES = {
     "empty": (lambda c: b"", "pickle exhausted"),
     "truncated": (lambda c: pickle.dumps(c)[:-50], "only [0-9]+ remain"),
     "memo": (lambda c: b"\x80\x04]r\xff\xff\xff\x7f.", "a memo of 2147483647 entries"),  # 32 GB
-    "a huge string": (lambda c: claim(b"\x80\x04\x8e"), "only 2 remain"),
+    "a huge string": (lambda c: HUGE_STRING, "only 2 remain"),
     "a list": (lambda c: [1], "a pickled dict, got list"),
     "lists for arrays": (lambda c: {k: v.tolist() for k, v in c.items()}, "confidences, got ..:"),
     "two people": (lambda c: c | {"keypoints": np.zeros((6, 2, 75, 3))}, "1 person, got 2"),
