@@ -18,7 +18,6 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
-    clips_of_files,
     load_npy,
     some_shapes,
 )
@@ -52,7 +51,7 @@ def find(files: Files) -> list[Clip]:
                 "packed form of SAM-SLR, which leaves joints out: use its arrays of 133 points"
             )
         raise NotThisLayout(f"expected arrays {EXPECTED}, got shapes {sorted(set(shapes))}")
-    return clips_of_files(files.source, paths)
+    return files.clips(paths)
 
 
 def read(clip: Clip) -> Raw:

@@ -123,6 +123,17 @@ class Files:
             raise NotThisLayout(f"expected {suffix} files, got {got or 'no file'}")
         return found
 
+    def clips(self, paths: Iterable[Path]) -> list[Clip]:
+        """One clip per file."""
+        return clips_at({path.relative_to(self.source).with_suffix(""): [path] for path in paths})
+
+    def clips_of_folders(self, frames: Iterable[Path]) -> list[Clip]:
+        """One clip per folder that holds some of these files."""
+        folders = defaultdict(list)
+        for path in frames:
+            folders[path.parent.relative_to(self.source)].append(path)
+        return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
+
 
 def split_of(folder: str) -> str:
     """The published split that a folder's name says, or ""."""
@@ -294,20 +305,6 @@ def plain(word: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-def clips_of_files(source: Path, paths: Iterable[Path]) -> list[Clip]:
-    """One clip per file."""
-    return clips_at({path.relative_to(source).with_suffix(""): [path] for path in paths})
-
-
-def clips_of_folders(source: Path, frames: Iterable[Path]) -> list[Clip]:
-    """One clip per folder that holds some of these files."""
-    folders = defaultdict(list)
-    for path in frames:
-        folders[path.parent].append(path)
-    places = {folder.relative_to(source): files for folder, files in folders.items()}
-    return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
-
-
 def named_once(clips: Iterable[Clip]) -> list[Clip]:
     """Clips in natural order of their names; raises ValueError if two have the same name."""
     named: dict[str, Clip] = {}
@@ -339,9 +336,8 @@ def to_float32(values: np.ndarray) -> np.ndarray:
 
 def body_of(pose: np.ndarray) -> np.ndarray:
     """Shoulders and wrists (frames, 4, 2) of a pose (frames, 33, values); all 0 becomes NaN."""
-    points = to_float32(pose[:, BODY])
-    unseen = (points == 0).all(axis=-1, keepdims=True)
-    return np.where(unseen, np.float32(np.nan), points[..., :2])
+    points = pose[:, BODY]
+    return np.where((points == 0).all(axis=-1, keepdims=True), np.nan, points[..., :2])
 
 
 def hands_seen(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
@@ -377,12 +373,13 @@ def checked(
     """
     if len(hands) == 0:
         raise ValueError(f"{path}: expected at least 1 frame, got 0: remove it")
-    hands = to_float32(hands)
     body = np.full((len(hands), len(BODY), 2), np.nan) if body is None else body
+    hands, body = to_float32(hands), to_float32(body)
     if np.isinf(hands).any() or np.isinf(body).any():
         raise ValueError(
             f"{path}: expected coordinates or NaN, got an infinite value: extract it again"
         )
+    confidence = None if confidence is None else to_float32(confidence)
     if confidence is not None and not np.isfinite(confidence).all():
         raise ValueError(
             f"{path}: expected finite confidences, got NaN or infinity: extract it again"

@@ -15,15 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    NotThisLayout,
-    Raw,
-    checked,
-    clips_of_files,
-    to_float32,
-)
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 COLUMNS = ["face_x", "face_y"] + [
@@ -47,7 +39,7 @@ def find(files: Files) -> list[Clip]:
             f"expected tables of columns {', '.join(LONG)} or {', '.join(COLUMNS[:5])}, ..., got "
             f"{', '.join(_header(paths[0])[:5])} in {paths[0].name}"
         )
-    return clips_of_files(files.source, paths)
+    return files.clips(paths)
 
 
 def read(clip: Clip) -> Raw:
@@ -84,7 +76,7 @@ def _long(path: Path) -> np.ndarray:
 
 def _detected(path: Path) -> np.ndarray:
     """Hands (frames, 42, 3) of a table in the order of detection."""
-    values = to_float32(pd.read_csv(path, sep=";", dtype=np.float32).to_numpy())
+    values = pd.read_csv(path, sep=";", dtype=np.float32).to_numpy()
     hands = values[:, 2:].reshape(len(values), 2, len(JOINTS), 3)
     swap = second_is_left(hands[:, :, 0, :2], values[:, 0])
     hands = np.where(swap[:, None, None, None], hands[:, ::-1], hands)

@@ -20,7 +20,6 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
-    clips_of_folders,
     hands_seen,
     load_npy,
     some_shapes,
@@ -59,7 +58,7 @@ def find(files: Files) -> list[Clip]:
         raise NotThisLayout(
             f"expected vectors of {EXPECTED} values, got shapes {sorted(set(shapes))}"
         )
-    return clips_of_folders(files.source, numbered)
+    return files.clips_of_folders(numbered)
 
 
 def several_frames(shape: tuple[int, ...]) -> bool:

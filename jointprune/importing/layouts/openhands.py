@@ -20,15 +20,7 @@ from pickle import UnpicklingError
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    Raw,
-    body_of,
-    checked,
-    clips_of_files,
-    to_float32,
-)
+from jointprune.importing.layouts.clips import Clip, Files, Raw, body_of, checked
 
 POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)
@@ -36,7 +28,7 @@ POSE, HANDS = slice(0, 33), slice(33, 75)
 
 def find(files: Files) -> list[Clip]:
     """Every `.pkl` file below a folder."""
-    return clips_of_files(files.source, files.of(".pkl"))
+    return files.clips(files.of(".pkl"))
 
 
 def read(clip: Clip) -> Raw:
@@ -62,8 +54,8 @@ def read(clip: Clip) -> Raw:
             f"{path}: expected confidences {points.shape[:2]}, got {confidence.shape}: "
             "extract it again"
         )
-    confidence = to_float32(confidence.reshape(-1, POINTS))
-    return checked(path, points[:, HANDS], body_of(points[:, POSE]), confidence[:, HANDS])
+    confidence = confidence.reshape(-1, POINTS)[:, HANDS]
+    return checked(path, points[:, HANDS], body_of(points[:, POSE]), confidence)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

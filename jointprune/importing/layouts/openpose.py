@@ -9,15 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    NotThisLayout,
-    Raw,
-    checked,
-    clips_of_folders,
-    to_float32,
-)
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked
 from jointprune.skeleton import JOINTS
 
 END = "_keypoints.json"
@@ -32,15 +24,15 @@ def find(files: Files) -> list[Clip]:
     frames = [path for path in paths if path.name.endswith(END) and path.parent != files.source]
     if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    return clips_of_folders(files.source, frames)
+    return files.clips_of_folders(frames)
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in pixels, frames in the order of their names."""
     frames = [_frame(path) for path in clip.files]
-    hands, body = (to_float32(np.stack(part)) for part in zip(*frames, strict=True))
+    hands, body = map(np.stack, zip(*frames, strict=True))
     confidence = (hands[..., 2].reshape(len(hands), 2, len(JOINTS)) > 0).any(axis=2)
-    body = np.where(body[..., 2:] > 0, body[..., :2], np.float32(np.nan))
+    body = np.where(body[..., 2:] > 0, body[..., :2], np.nan)
     return checked(clip.place, hands[..., :2], body, confidence)
 
 

@@ -5,13 +5,12 @@ with confidence 1.
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
-from jointprune.importing.layouts.clips import Clip, Files, Raw, checked, clips_of_files
+from jointprune.importing.layouts.clips import Clip, Files, Raw, checked
 from jointprune.recordings import hand_points, parse_pose
 
 BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")
@@ -19,16 +18,12 @@ BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")
 
 def find(files: Files) -> list[Clip]:
     """Every `.pose` file below a folder."""
-    return clips_of_files(files.source, files.of(".pose"))
+    return files.clips(files.of(".pose"))
 
 
 def read(clip: Clip) -> Raw:
     """Hands in pixels, without depth: z is shifted and 650 times too small in this format."""
-    return read_pose(clip.place)
-
-
-def read_pose(path: Path) -> Raw:
-    """The values of one `.pose` file."""
+    path = clip.place
     header, body = parse_pose(path.read_bytes(), str(path))
     joints = hand_points(header, str(path))
     hands, confidence = body.data.data[:, 0, joints, :2], body.confidence[:, 0, joints]

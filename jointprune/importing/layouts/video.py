@@ -18,7 +18,7 @@ from pose_format import Pose
 
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.clips import Clip, Files, Raw, clips_of_files
+from jointprune.importing.layouts.clips import Clip, Files, Raw
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
@@ -38,7 +38,7 @@ def find(files: Files) -> list[Clip]:
     # signer3_sample1_depth.mp4 is the depth of signer3_sample1_color.mp4.
     colours = {path.name for path in paths}
     depths = {name.replace("_color.", "_depth.") for name in colours if "_color." in name}
-    return clips_of_files(files.source, [path for path in paths if path.name not in depths])
+    return files.clips(path for path in paths if path.name not in depths)
 
 
 def poses_folder(workspace: Workspace, name: str) -> Path:
@@ -116,7 +116,7 @@ def read(clip: Clip) -> Raw:
     file, made = clip.files
     if not made.is_file():
         extract_one(file, made)
-    return pose.read_pose(made)
+    return pose.read(clip._replace(files=(made,)))
 
 
 def _landmarks(file: Path) -> Pose:
