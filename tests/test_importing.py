@@ -381,32 +381,44 @@ def test_recordings_of_which_none_can_be_used_are_refused_with_the_first_reason(
     assert not (workspace.processed / "mine").exists()
 
 
+def paths(*parts):
+    """Paths made of each combination of their parts."""
+    return ["/".join(path) for path in product(*parts)]
+
+
+def found_at(names):
+    return clips_at({PurePath(name): [Path("x")] for name in names})
+
+
+def groups_and_labels(clips):
+    return {(clip.group, clip.label) for clip in clips}
+
+
+def check_a_stray_file(others, stray, expected):
+    """It has no label, and costs no other clip its group and sign."""
+    found = found_at([*others, stray])
+    assert [clip.name for clip in found if not clip.label] == [stray]
+    assert groups_and_labels(clip for clip in found if clip.label) == expected
+
+
 def test_kinds_of_signs_above_the_signs_are_no_groups():
-    places = {PurePath(f"{kind}/{sign}/{i}"): [Path("x")]
-              for kind, sign in (("food", "tea"), ("food", "milk"), ("home", "door"))
-              for i in range(3)}  # fmt: skip
-    assert {clip.group for clip in clips_at(places)} == {""}
-    people = {PurePath(f"{who}/{sign}/0"): [Path("x")] for who in "ab" for sign in "xy"}
-    assert {(clip.group, clip.label) for clip in clips_at(people)} == {*product("ab", "xy")}
+    found = found_at(paths(["food/tea", "food/milk", "home/door"], "012"))
+    assert {clip.group for clip in found} == {""}
+    assert groups_and_labels(found_at(paths("ab", "xy", "0"))) == {*product("ab", "xy")}
 
 
 @pytest.mark.parametrize("other", ["dev", "extra"])
 def test_a_published_split_is_seen_under_other_names(other):
     parts = ("Training", "TEST", other)
-    places = {PurePath(f"{p}/{s}/{p}"): [Path("x")] for p in parts for s in "ab"}
-    found = clips_at(places)
+    found = found_at(f"{part}/{sign}/{part}" for part, sign in product(parts, "ab"))
     splits = {"train", "test", "val" if other == "dev" else other}
     assert {clip.split for clip in found} == splits and {clip.label for clip in found} == {*"ab"}
 
 
-def places(*parts):
-    return {PurePath(*place): [Path("x")] for place in product(*parts)}
-
-
 def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
-    found = clips_at(places(["data"], ["poses"], ["train", "test"], "ab", "xy", "12"))
+    found = found_at(paths(["data"], ["poses"], ["train", "test"], "ab", "xy", "12"))
     assert {clip.split for clip in found} == {"train", "test"}
-    assert {(clip.group, clip.label) for clip in found} == {*product("ab", "xy")}
+    assert groups_and_labels(found) == {*product("ab", "xy")}
     assert {clip.name.count("/") for clip in found} == {5}
 
 
@@ -416,35 +428,29 @@ def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
 )
 def test_folders_called_person_by_number_are_groups_below_signs_too(people):
     expected = {*product(people, ("su", "iyi"))}
-    for order in ([people, ("su", "iyi"), "12"], [("su", "iyi"), people, "12"]):
+    for order in ([people, ("su", "iyi")], [("su", "iyi"), people]):
         for parts in (order, [["data"], *order], [("train", "test"), *order]):
-            found = clips_at(places(*parts))
-            assert {(clip.group, clip.label) for clip in found} == expected
+            assert groups_and_labels(found_at(paths(*parts, "12"))) == expected
         for stray in ("mean", "su/mean", "su/x/old/mean"):
-            found = clips_at(places(*order[:2], "123456789") | {PurePath(stray): [Path("x")]})
-            assert [clip.name for clip in found if not clip.label] == [stray]
-            assert {(clip.group, clip.label) for clip in found if clip.label} == expected
+            check_a_stray_file(paths(*order, "123456789"), stray, expected)
 
 
 def test_signs_called_as_persons_stay_signs():
     people = ["p1", "p2"]
     for parts in ([people, "12"], [["data"], people, "12"], [("train", "test"), people, "12"]):
-        assert {clip.label for clip in clips_at(places(*parts))} == {*people}
-    both = clips_at(places(["user1", "user2"], people, "12"))
-    assert {(c.group, c.label) for c in both} == {*product(["user1", "user2"], people)}
+        assert {clip.label for clip in found_at(paths(*parts))} == {*people}
+    both = found_at(paths(["user1", "user2"], people, "12"))
+    assert groups_and_labels(both) == {*product(["user1", "user2"], people)}
 
 
 def test_a_stray_file_costs_no_other_clip_its_group():
-    """It has no label, and the report names it."""
-    whole = places("abc", "xy", "123")
+    whole = paths("abc", "xy", "123")
     for stray in ("mean", "a/mean", "a/x/old/1"):
-        found = clips_at(whole | {PurePath(stray): [Path("x")]})
-        assert [clip.name for clip in found if not clip.label] == [stray]
-        assert {(c.group, c.label) for c in found if c.label} == {*product("abc", "xy")}
-    half = whole | places("abc", "123")  # two depths: neither is astray
-    assert all(clip.label for clip in clips_at(half))
-    deeper = places("abc", "xy", "123") | places("d", ["day 1"], "xy", "123")
-    assert {(c.group, c.label) for c in clips_at(deeper)} == {*product("abcd", "xy")}
+        check_a_stray_file(whole, stray, {*product("abc", "xy")})
+    half = whole + paths("abc", "123")  # two depths: neither is astray
+    assert all(clip.label for clip in found_at(half))
+    deeper = whole + paths("d", ["day 1"], "xy", "123")
+    assert groups_and_labels(found_at(deeper)) == {*product("abcd", "xy")}
 
 
 @pytest.mark.parametrize(
@@ -455,35 +461,41 @@ def test_a_stray_file_costs_no_other_clip_its_group():
 )  # fmt: skip
 def test_names_before_the_numbers_of_clips_are_groups(pattern):
     names = [
-        (sign, pattern.format(person=person, sign=sign, number=number))
+        f"{sign}/{pattern.format(person=person, sign=sign, number=number)}"
         for person, sign, number in product(["ayşe", "ali b", "can"], ["su", "iyi"], "12")
     ]
-    found = clips_at({PurePath(*name): [Path("x")] for name in names})
-    groups, rule = annotations.group_rule("")(found)
+    groups, rule = annotations.group_rule("")(found_at(names))
     assert rule == "name"
     assert {group.replace("_", " ") for group in groups.values()} == {"ayşe", "ali b", "can"}
     assert all(group.replace("_", " ") in name for name, group in groups.items())
-    split = clips_at({PurePath(side, *name): [Path("x")] for name in names
-                      for side in ("train", "test")})  # fmt: skip
+    split = found_at(paths(("train", "test"), names))
     assert {clip.group for clip in split} == {""}  # which may have the same names on both sides
 
 
 @pytest.mark.parametrize("people", [("ayşe", "ali", "su"), ("p1", "p2", "p3")])
 def test_persons_called_like_a_sign_or_by_number_stay_apart(people):
-    names = [(sign, f"{person}_{number}") for person, sign, number
+    names = [f"{sign}/{person}_{number}" for person, sign, number
              in product(people, ("su", "iyi", "çay"), "12")]  # fmt: skip
-    names.append(("iyi", f"{people[0].upper()}_3"))
-    found = clips_at({PurePath(*name): [Path("x")] for name in names})
-    assert {clip.name: clip.group for clip in found} == {
-        "/".join(name): name[1].split("_")[0].lower() for name in names
+    names.append(f"iyi/{people[0].upper()}_3")
+    assert {clip.name: clip.group for clip in found_at(names)} == {
+        name: name.split("/")[1].split("_")[0].lower() for name in names
     }
 
 
-@pytest.mark.parametrize("name", ["video{n}", "{sign}{n}", "{sign}_v{n}", "take {n}", "clip0{n}"])
-def test_takes_are_no_persons(name):
-    names = [(sign, name.format(sign=sign, n=n)) for sign, n in product(("su", "iyi"), "1234")]
-    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+@pytest.mark.parametrize(
+    "names",
+    [
+        *([f"{sign}/{take.format(sign=sign, n=n)}" for sign, n in product(("su", "iyi"), "1234")]
+          for take in ("video{n}", "{sign}{n}", "{sign}_v{n}", "take {n}", "clip0{n}", "{n}")),
+        *(paths(("su", "iyi"), two) for two in (["ali_1", "can_1"], ["clip_1", "clip_2"])),
+        ["su/a1_1", "iyi/b2_1", "yok/c3_1"],
+    ],
+)  # fmt: skip
+def test_takes_and_other_names_are_no_groups(names):
+    """Two names may be versions of one recording; a name of one sign is no person's."""
+    found = found_at(names)
     assert {clip.group for clip in found} == {""}
+    assert annotations.group_rule("")(found)[1] == "part"
 
 
 @pytest.mark.parametrize("mark", [",", ";"])
@@ -493,29 +505,27 @@ def test_takes_are_no_persons(name):
 def test_groups_follow_from_names_and_folders_after_a_table_has_given_the_labels(
     tmp_path, name, mark
 ):
-    recorded = [(s, p, n, name.format(sign=s, person=p, n=n))
-                for s, p, n in product(("su", "iyi"), ("ayşe", "ali", "can"), "12")]  # fmt: skip
+    known = {name.format(sign=s, person=p, n=n): (s, p)
+             for s, p, n in product(("su", "iyi"), ("ayşe", "ali", "can"), "12")}  # fmt: skip
     table = tmp_path / "labels.csv"
-    lines = [f"clip{mark}label", *(f"{clip}{mark}{sign}" for sign, _, _, clip in recorded)]
+    lines = [f"clip{mark}label", *(f"{clip}{mark}{sign}" for clip, (sign, _) in known.items())]
     table.write_text("\n".join(lines), encoding="utf-8")
-    found = clips_at({PurePath(clip): [Path("x")] for *_, clip in recorded})
-    labelled = annotations.with_labels(found, annotations.read_names([table], "label"))
-    known = {clip: (sign, person) for sign, person, _, clip in recorded}
+    labels = annotations.read_names([table], "label")
+    labelled = annotations.with_labels(found_at(known), labels)
     assert {clip.name: (clip.label, clip.group) for clip in labelled} == known
 
 
 def test_folders_that_a_table_gives_one_label_are_no_groups():
-    found = clips_at(places(["sua", "sub", "iyia", "iyib"], "12"))
+    found = found_at(paths(["sua", "sub", "iyia", "iyib"], "12"))
     labels = {clip.name: clip.name.split("/")[0][:-1] for clip in found}
     assert {clip.group for clip in annotations.with_labels(found, labels)} == {""}
 
 
 def test_odd_names_among_those_of_persons_have_groups_of_their_own():
     """A guest with one sign, a copy by Windows, a number alone; signs in other letters."""
-    names = [(sign, f"{person}_{word}_{number}") for person in ("ali", "berna", "can")
+    names = [f"{sign}/{person}_{word}_{number}" for person in ("ali", "berna", "can")
              for sign, word in (("İyi", "iyi"), ("çay", "cay")) for number in range(5)]  # fmt: skip
-    names += [("çay", "ali_2 (1)"), ("çay", "guest_1"), ("çay", "7")]
-    found = clips_at({PurePath(*name): [Path("x")] for name in names})
+    found = found_at([*names, "çay/ali_2 (1)", "çay/guest_1", "çay/7"])
     groups = {clip.name: clip.group for clip in found}
     assert set(groups.values()) == {"ali", "berna", "can", "guest", "çay/7"}
     assert groups["çay/ali_2 (1)"] == "ali"
@@ -532,21 +542,6 @@ def test_archives_and_signs_that_differ_in_capitals_are_in_the_report(source, wo
     )
     assert report["alike"] == [["Merhaba", "merhaba"]]
     assert "Merhaba and merhaba" in import_summary(report)
-
-
-@pytest.mark.parametrize(
-    "names", [["ali_1", "can_1"], ["1", "2", "3"], ["a1_1", "b2_1", "c3_1"], ["clip_1", "clip_2"]]
-)
-def test_other_names_are_no_groups(names):
-    """Two names may be versions of one recording; a name of one sign is no person's."""
-    signs = ("su", "iyi") if names[0] != "a1_1" else ("su", "iyi", "yok")
-    if names[0] == "a1_1":
-        found = [PurePath(sign, name) for sign, name in zip(signs, names, strict=True)]
-    else:
-        found = [PurePath(*place) for place in product(signs, names)]
-    clips = clips_at({place: [Path("x")] for place in found})
-    assert {clip.group for clip in clips} == {""}
-    assert annotations.group_rule("")(clips)[1] == "part"
 
 
 def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspace, tmp_path):
@@ -669,9 +664,8 @@ def test_an_error_of_any_library_leaves_one_clip_out(source, workspace, monkeypa
     assert len(data) == 11 and reasons(report)["merhaba/0"] == reason
 
 
-def test_names_in_other_bytes_and_with_line_breaks_are_readable(tmp_path):
-    place = PurePath(os.fsdecode(b"g\xfcn\nler/0"))
-    (clip,) = clips_at({place: [Path("x")]})
+def test_names_in_other_bytes_and_with_line_breaks_are_readable():
+    (clip,) = found_at([os.fsdecode(b"g\xfcn\nler/0")])
     assert clip.label == r"g\xfcn ler"
     clip.name.encode()
 
@@ -688,7 +682,7 @@ def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
 def test_too_few_signers_or_signs_are_refused_before_any_recording_is_read(
     source, workspace, monkeypatch
 ):
-    monkeypatch.setattr(importer, "read_chunks", stop)
+    monkeypatch.setattr(reading, "read_chunks", stop)
     with pytest.raises(ValueError, match="expected at least 3 signers"):
         import_recordings(source, "mine", workspace, groups="blocks:6")
     shutil.rmtree(source / SIGNS[1])

@@ -12,7 +12,7 @@ from recordings import motion, write_mp_data
 from jointprune import data as command
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables, recognise
-from jointprune.importing.public import address, download, fetch, public_data_sets
+from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")
 ABOUT = {
@@ -24,7 +24,7 @@ ABOUT = {
 
 @pytest.fixture
 def archive(tmp_path, monkeypatch, workspace):
-    """An archive of four sessions with three signs, one of which is not kept; its record."""
+    """An archive of four sessions with three signs, one of which is not kept."""
     root = tmp_path / "signs-0000"
     kept = []
     for session in range(4):
@@ -39,7 +39,7 @@ def archive(tmp_path, monkeypatch, workspace):
     about = ABOUT | {"sha256": hashlib.sha256("".join(lines).encode()).hexdigest()}
     monkeypatch.setattr(public, "public_data_sets", lambda: {"two": about})
     monkeypatch.setattr(type(workspace), "raw", property(lambda self: self.path / "data" / "raw"))
-    return packed(root, tmp_path / "a.tar.gz"), about
+    return packed(root, tmp_path / "a.tar.gz")
 
 
 def packed(root, file, *members):
@@ -56,16 +56,14 @@ def packed(root, file, *members):
 
 
 def test_an_archive_becomes_a_data_set_of_the_classes_kept(archive, workspace):
-    file, about = archive
-    data, report = fetch("two", workspace, file)
+    data, report = fetch("two", workspace, archive)
     assert set(data.classes) == {"hello", "no"} and report["unmatched"] == []
     assert set(data.groups) == {f"day {i}" for i in range(4)}
     assert data.meta["groups_by"] == "session"
     origin = f"https://github.com/ann/signs at {'0' * 40}"
     assert data.meta["origin"] == {"title": "two signs", "licence": "MIT", "source": origin}
-    file.unlink()  # a second time the files are there
+    archive.unlink()  # a second time the files are there
     assert fetch("two", workspace)[0].sha256 == data.sha256
-    assert address(about) == f"https://codeload.github.com/ann/signs/tar.gz/{'0' * 40}"
 
 
 @pytest.mark.parametrize(
@@ -88,19 +86,18 @@ def test_other_content_links_and_paths_out_of_the_folder_are_refused(
 
 
 def test_a_cut_archive_an_absent_one_and_one_too_large_are_refused(archive, workspace, monkeypatch):
-    file, _ = archive
-    whole = file.read_bytes()
+    whole = archive.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"no archive"):
-        file.write_bytes(content)
+        archive.write_bytes(content)
         with pytest.raises(ValueError, match=r"expected a whole \.tar\.gz of ann/signs"):
-            fetch("two", workspace, file)
-    file.write_bytes(whole)
+            fetch("two", workspace, archive)
+    archive.write_bytes(whole)
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="or more bytes"):
         patch.setattr(public, "MOST_BYTES", 100)
-        fetch("two", workspace, file)
-    file.unlink()
+        fetch("two", workspace, archive)
+    archive.unlink()
     with pytest.raises(ValueError, match="No such file"):
-        fetch("two", workspace, file)
+        fetch("two", workspace, archive)
     assert not (workspace.raw / "two").exists()
 
 
@@ -109,14 +106,15 @@ def test_without_a_network_the_error_says_how_to_go_on(tmp_path, monkeypatch):
         raise urllib.error.URLError("no network")
 
     monkeypatch.setattr(public.urllib.request, "urlopen", offline)
-    with pytest.raises(RuntimeError, match=r"no network.*pass --archive FILE"):
-        download("https://example.org/a.tar.gz", tmp_path / "a")
+    address = f"https://codeload.github.com/ann/signs/tar.gz/{'0' * 40}"
+    with pytest.raises(RuntimeError, match=rf"fetch {address} .*no network.*pass --archive FILE"):
+        download(ABOUT, tmp_path / "a")
 
 
 def test_the_command_says_source_and_licence(archive, workspace, monkeypatch, capsys):
     monkeypatch.setattr(command, "Workspace", lambda: workspace)
     monkeypatch.setattr(command, "ROOT", workspace.path)
-    command.main(["fetch", "two", "--archive", str(archive[0])])
+    command.main(["fetch", "two", "--archive", str(archive)])
     said = capsys.readouterr().out
     assert "8 clips, 2 classes, signers: unknown, groups: 4 (by session)" in said
     assert said.endswith(f"cite https://github.com/ann/signs at {'0' * 40}, licence MIT\n")

@@ -4,7 +4,6 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from jointprune.importing.layouts.clips import Clip, bare, one_line, with_groups
@@ -98,7 +97,7 @@ def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") ->
 
 def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
     """Names with a label but without a clip: recordings that are missing."""
-    known = {name for clip in clips for name in (clip.name, _last_part(clip))}
+    known = {name for clip in clips for name in (clip.name, clip.last_part)}
     return [name for name in labels if name not in known]
 
 
@@ -151,7 +150,7 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
             raise ValueError(
                 f"expected blocks:N with N of 1 or more, got {groups!r}: give a number"
             )
-        return partial(_blocks, size=int(argument))
+        return lambda clips: _blocks(clips, int(argument))
     if kind == "pattern":
         in_name = _by_pattern(argument, "signer")
         return lambda clips: {clip.name: in_name(clip.name) for clip in clips}
@@ -177,7 +176,7 @@ def _by_pattern(expression: str, what: str) -> Callable[[str], str]:
 
 def _blocks(clips: list[Clip], size: int) -> dict[str, str]:
     """Signers from the number at the end of a clip's name: `size` successive numbers each."""
-    numbers = {clip.name: _last_part(clip) for clip in clips}
+    numbers = {clip.name: clip.last_part for clip in clips}
     if odd := [name for name, number in numbers.items() if not number.isdecimal()]:
         raise ValueError(
             f"expected recordings named by a number, got {odd[0]!r}: name signers in a CSV file"
@@ -205,8 +204,4 @@ def parts(clips: list[Clip]) -> dict[str, str]:
 
 def _looked_up(table: dict[str, str], clip: Clip) -> str:
     """A clip's value by its whole name, else by its last part, else ""."""
-    return table.get(clip.name) or table.get(_last_part(clip), "")
-
-
-def _last_part(clip: Clip) -> str:
-    return clip.name.rsplit("/", 1)[-1]
+    return table.get(clip.name) or table.get(clip.last_part, "")

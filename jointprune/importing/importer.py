@@ -14,22 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.annotations import (
-    group_rule,
-    label_rule,
-    read_names,
-    with_labels,
-    without_clip,
-)
+from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
-from jointprune.importing.reading import (
-    LEAST_APART,
-    LONGEST_BONES,
-    load_recordings,
-    load_rows,
-    read_chunks,
-)
 from jointprune.importing.report import report_of, report_path
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -82,10 +69,11 @@ def import_recordings(
         )
     source, folder = Path(source).resolve(), workspace.processed / name
     _check_replaceable(folder)
-    group, (pattern, tables) = group_rule(groups), label_rule(labels)
-    named = read_names(tables, "label")
+    group = annotations.group_rule(groups)
+    pattern, tables = annotations.label_rule(labels)
+    named = annotations.read_names(tables, "label")
     layout, found, files = recognise(source, layout)
-    found = with_labels(found, named, pattern)
+    found = annotations.with_labels(found, named, pattern)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
     if not clips:
@@ -103,12 +91,11 @@ def import_recordings(
         facts = {"layout": layout, "groups_by": rule, "origin": dict(origin or {})}
         if layout == "video":
             poses = video.poses_folder(workspace, name)
-            clips = video.extract(clips, source, poses)
-            facts["mediapipe"] = video.versions(clips, poses)
-        chunks = read_chunks(layout, clips, aspect or 1.0, scratch)
-        rows = [{"reason": "", **row} for path in chunks for row in load_rows(path)]
+            clips, facts["mediapipe"] = video.extract(clips, source, poses)
+        chunks = reading.read_chunks(layout, clips, aspect or 1.0, scratch)
+        rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
-        _check_source(table, source)
+        _check_source(_usable(table, source), source)
         if not keep_contradictions:
             contradicted(table)
         kept = _usable(table, source)
@@ -116,12 +103,13 @@ def import_recordings(
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
         found_out = report_of(table, unlabelled, data, source, by_folder)
+        unmatched, other_kinds = unread(files, found, layout, tables)
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
-                  "unmatched": unmatched(files, found, layout),
-                  "other_kinds": other_kinds(files, found, tables),
-                  "labels_unused": without_clip(found, named)}  # fmt: skip
+                  "unmatched": unmatched,
+                  "other_kinds": other_kinds,
+                  "labels_unused": annotations.without_clip(found, named)}  # fmt: skip
         with atomic_path(report_path(folder)) as temporary:
             text = json.dumps(report, indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -171,22 +159,21 @@ def _usable(table: pd.DataFrame, source: Path) -> pd.DataFrame:
     return kept
 
 
-def _check_source(table: pd.DataFrame, source: Path) -> None:
+def _check_source(kept: pd.DataFrame, source: Path) -> None:
     """Raise ValueError for mixed units, another order of joints, swapped hands, mirrored videos."""
-    kept = _usable(table, source)
     by_unit = kept.groupby("unit")["source_file"].first()
     if len(by_unit) > 1:
         raise ValueError(
             f"{source}: expected one unit, got image fractions in {by_unit['share']} and "
             f"pixels in {by_unit['pixel']}: import them as two data sets"
         )
-    if (bones := kept["bones"].median()) > LONGEST_BONES:
+    if (bones := kept["bones"].median()) > reading.LONGEST_BONES:
         raise ValueError(
             f"{source}: expected a hand's joints in MediaPipe's order (wrist, then each finger "
             f"from base to tip, thumb first), got bones of {bones:.1f} times the hand's extent, "
-            f"over {LONGEST_BONES:g} (most hands have 4.8): put the joints in order"
+            f"over {reading.LONGEST_BONES:g} (most hands have 4.8): put the joints in order"
         )
-    if (apart := kept["apart"].median()) < LEAST_APART:
+    if (apart := kept["apart"].median()) < reading.LEAST_APART:
         raise ValueError(
             f"{source}: expected x and y of each joint in turn, got numbers that hardly differ "
             f"(by {apart:.2f} of a hand's extent, most hands by 1): put them in order"
@@ -239,33 +226,32 @@ def contradicted(table: pd.DataFrame) -> None:
             table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
 
 
-def unmatched(files: Files, clips: list[Clip], layout: str) -> list[dict]:
-    """Files that may hold recordings but belong to no clip, and empty folders, with the reason."""
+def unread(
+    files: Files, clips: list[Clip], layout: str, tables: list[Path]
+) -> tuple[list[dict], dict[str, int]]:
+    """Files that may hold recordings but belong to no clip, and empty folders, with the reason.
+
+    And the number of files of each other suffix, unless clips have it. `tables` with labels, and a
+    layout's own `train.csv`, are read.
+    """
     used = {str(file) for clip in clips for file in clip.files}
-    astray = dict.fromkeys(files.empty, "is an empty folder")
-    for suffix in RECORDINGS:
-        others = (file for file in files.by_suffix.get(suffix, ()) if str(file) not in used)
-        astray |= dict.fromkeys(others, f"is not where the layout {layout} expects recordings")
-    for suffix in ARCHIVES:
-        archives = files.by_suffix.get(suffix, ())
-        astray |= dict.fromkeys(archives, "is an archive: unpack it and import again")
-    return [
+    of_clips = {clip.files[0].suffix.lower() for clip in clips}
+    read = {path.parent.resolve() / path.name for path in tables}
+    read.add(files.source / asl_signs.TABLE)
+    astray, kinds = dict.fromkeys(files.empty, "is an empty folder"), {}
+    for suffix, found in files.by_suffix.items():
+        if suffix in ARCHIVES:
+            astray |= dict.fromkeys(found, "is an archive: unpack it and import again")
+        elif suffix in RECORDINGS:
+            others = (file for file in found if str(file) not in used)
+            astray |= dict.fromkeys(others, f"is not where the layout {layout} expects recordings")
+        elif suffix not in of_clips and (count := sum(file not in read for file in found)):
+            kinds[suffix or "without suffix"] = count
+    unmatched = [
         {"source_file": nfc(str(path.relative_to(files.source))), "reason": astray[path]}
         for path in sorted(astray)
     ]
-
-
-def other_kinds(files: Files, clips: list[Clip], tables: list[Path]) -> dict[str, int]:
-    """Number of files by suffix, of the suffixes that neither clips nor `unmatched` have.
-
-    `tables` with labels, and a layout's own `train.csv`, are read.
-    """
-    known = {*RECORDINGS, *ARCHIVES, *(file.suffix.lower() for c in clips for file in c.files[:1])}
-    read = {path.parent.resolve() / path.name for path in tables}
-    read.add(files.source / asl_signs.TABLE)
-    kinds = {suffix or "without suffix": sum(file not in read for file in found)
-             for suffix, found in files.by_suffix.items() if suffix not in known}  # fmt: skip
-    return {kind: count for kind, count in kinds.items() if count}
+    return unmatched, kinds
 
 
 def _store(
@@ -274,7 +260,7 @@ def _store(
     """The data set of the usable clips; poses are gathered on disk, not in memory."""
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
-        recordings = (recording for path in chunks for recording in load_recordings(path))
+        recordings = (recording for path in chunks for recording in reading.load_recordings(path))
         wanted = ((leading[i], recording) for i, recording in enumerate(recordings) if i in leading)
         for i, (hand, recording) in enumerate(wanted):
             recording = mirror(recording) if hand == "left" else recording

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from jointprune.importing.layouts import mp_data
 from jointprune.importing.layouts.clips import (
     Clip,
     Files,
@@ -21,12 +22,10 @@ from jointprune.importing.layouts.clips import (
     load_npy,
     some_shapes,
 )
-from jointprune.importing.layouts.mp_data import EXPECTED as VECTORS
-from jointprune.importing.layouts.mp_data import WIDTHS, hands_and_body, several_frames
 from jointprune.skeleton import JOINTS
 
 HOLISTIC, WHOLE_BODY = 543, 133
-EXPECTED = f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4) or frames of {VECTORS} values"
+EXPECTED = f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4) or frames of {mp_data.EXPECTED} values"
 ORDERS = (  # where Holistic's left hand, right hand and pose start
     (501, 522, 468),  # face, pose, left, right: MediaPipe's own
     (501, 522, 0),  # pose, face, left, right: TSSI
@@ -43,7 +42,7 @@ def find(files: Files) -> list[Clip]:
     paths = files.of(".npy")
     shapes = some_shapes(paths)
     # Vectors of one frame; (1, 126) may also be a clip.
-    single = sum(math.prod(shape) in WIDTHS and shape[0] > 1 for shape in shapes)
+    single = sum(math.prod(shape) in mp_data.WIDTHS and shape[0] > 1 for shape in shapes)
     if sum(map(is_clip, shapes)) <= single:
         if any(len(shape) > 2 and SAM_SLR_PACKED in shape[1:] for shape in shapes):
             raise NotThisLayout(
@@ -58,14 +57,16 @@ def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
     values = load_npy(clip.place)
     values = values[0] if _is_batch(values.shape) else values
-    if not is_clip(values.shape) and math.prod(values.shape[1:]) not in WIDTHS:  # of one frame
+    if (
+        not is_clip(values.shape) and math.prod(values.shape[1:]) not in mp_data.WIDTHS
+    ):  # of one frame
         raise ValueError(
             f"{clip.place}: expected an array {EXPECTED}, got {values.shape}: move files that are "
             "not recordings elsewhere"
         )
     points = points_of(values.shape)
     if not points:
-        return checked(clip.place, *hands_and_body(values.reshape(len(values), -1)))
+        return checked(clip.place, *mp_data.hands_and_body(values.reshape(len(values), -1)))
     if points == WHOLE_BODY:
         hands = values[:, COCO_HANDS]
         confidence = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2) > SEEN
@@ -83,7 +84,7 @@ def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
 
 def is_clip(shape: tuple[int, ...]) -> bool:
     """Whether an array of this shape is a clip of several frames, and not one frame's vector."""
-    return bool(points_of(shape)) or several_frames(shape) or _is_batch(shape)
+    return bool(points_of(shape)) or mp_data.several_frames(shape) or _is_batch(shape)
 
 
 def _is_batch(shape: tuple[int, ...]) -> bool:

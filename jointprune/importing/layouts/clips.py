@@ -67,6 +67,11 @@ class Clip(NamedTuple):
         """The path to name in messages: its file, or the folder of its frames."""
         return self.folder or self.files[0]
 
+    @property
+    def last_part(self) -> str:
+        """The name without folders."""
+        return self.name.rsplit("/", 1)[-1]
+
 
 def nfc(text: str) -> str:
     r"""Text with each accented letter as one character; some file systems store two.
@@ -273,7 +278,7 @@ def _person_in(clip: Clip, takes: bool) -> str:
     Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
     else they need another number beside them, or a word for a person.
     """
-    words = _words(COPY.sub("", clip.name.rsplit("/", 1)[-1]))
+    words = _words(COPY.sub("", clip.last_part))
     words = [word for word in words if not ALTERED.fullmatch(plain(word))]
     sign = _words(clip.label)
     for i in range(len(words) - len(sign) + 1):

@@ -14,8 +14,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pose_format import Pose
-
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
 from jointprune.importing.layouts.clips import Clip, Files, Raw
@@ -46,10 +44,10 @@ def poses_folder(workspace: Workspace, name: str) -> Path:
     return workspace.raw / f"{name}-poses"
 
 
-def extract(clips: list[Clip], source: Path, folder: Path) -> list[Clip]:
-    """The clips, each with its `.pose` file in `folder` added; missing files are made.
+def extract(clips: list[Clip], source: Path, folder: Path) -> tuple[list[Clip], list[str]]:
+    """The clips, each with its `.pose` file in `folder` added, and the versions of MediaPipe.
 
-    A video that cannot be decoded gets none, and `read` gives the reason.
+    Missing files are made. A video that cannot be decoded gets none, and `read` gives the reason.
     """
     found = []
     for clip in clips:
@@ -58,26 +56,22 @@ def extract(clips: list[Clip], source: Path, folder: Path) -> list[Clip]:
     jobs = [clip.files for clip in found if not clip.files[1].is_file()]
     if jobs:
         require("extract", f"to find hands in {len(jobs)} videos, starting with {jobs[0][0]}")
-    _record(found, folder)
+    versions = _record(found, folder)
     for _ in on_every_core(try_to_extract, jobs, "videos", len(found) - len(jobs)):
         pass
-    return found
+    return found, versions
 
 
-def _recorded(folder: Path) -> dict[str, dict]:
-    """What is known of each `.pose`: "bytes" of its video and version of "mediapipe"."""
-    path = folder / MADE_FROM
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    # Older files hold the number of bytes alone.
-    return {name: {"bytes": e} if isinstance(e, int) else e for name, e in entries.items()}
-
-
-def _record(clips: list[Clip], folder: Path) -> None:
-    """Record what each `.pose` is, or will be, made from; ValueError for a video of another size.
+def _record(clips: list[Clip], folder: Path) -> list[str]:
+    """Record what each `.pose` is, or will be, made from; returns the versions of MediaPipe.
 
     Called before `.pose` files are made: those that are missing come from the present version.
+    Raises ValueError for a video of another size.
     """
-    recorded, now = _recorded(folder), {}
+    path, now = folder / MADE_FROM, {}
+    recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    # Older files hold the number of bytes alone.
+    recorded = {n: {"bytes": e} if isinstance(e, int) else e for n, e in recorded.items()}
     present = version("mediapipe") if find_spec("mediapipe") else UNKNOWN
     for file, made in (clip.files for clip in clips):
         name, size = made.relative_to(folder).as_posix(), file.stat().st_size
@@ -88,27 +82,14 @@ def _record(clips: list[Clip], folder: Path) -> None:
                 f"got one of {size}: remove that .pose, or import under another --name"
             )
         now[name] = {"bytes": size, "mediapipe": before.get("mediapipe", UNKNOWN)}
-    with atomic_path(folder / MADE_FROM) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(recorded | now), encoding="utf-8")
-
-
-def versions(clips: list[Clip], folder: Path) -> list[str]:
-    """Versions of MediaPipe that found the hands of these clips, in order."""
-    recorded = _recorded(folder)
-    names = (clip.files[1].relative_to(folder).as_posix() for clip in clips)
-    return sorted({recorded[name]["mediapipe"] for name in names})
+    return sorted({entry["mediapipe"] for entry in now.values()})
 
 
 def try_to_extract(file: Path, made: Path) -> None:
     with suppress(ValueError):
         extract_one(file, made)
-
-
-def extract_one(file: Path, made: Path) -> None:
-    """Write the `.pose` of one video, in pixels; ValueError if it cannot be decoded."""
-    found = _landmarks(file)
-    with atomic_path(made) as temporary, temporary.open("wb") as opened:
-        found.write(opened)
 
 
 def read(clip: Clip) -> Raw:
@@ -119,8 +100,8 @@ def read(clip: Clip) -> Raw:
     return pose.read(clip._replace(files=(made,)))
 
 
-def _landmarks(file: Path) -> Pose:
-    """MediaPipe Holistic's landmarks of a video; ValueError if it cannot be decoded to its end."""
+def extract_one(file: Path, made: Path) -> None:
+    """Write the `.pose` of one video, in pixels; ValueError if it cannot be decoded to its end."""
     # MediaPipe is an extra, and slow to load.
     from pose_format.utils.holistic import load_holistic
     from simple_video_utils.frames import read_frames_exact
@@ -142,7 +123,8 @@ def _landmarks(file: Path) -> Pose:
         raise ValueError(
             f"{file}: expected {counted} frames, got {frames}: it may be truncated, fetch it again"
         )
-    return found
+    with atomic_path(made) as temporary, temporary.open("wb") as opened:
+        found.write(opened)
 
 
 @contextmanager

@@ -27,11 +27,6 @@ def public_data_sets() -> dict[str, dict]:
     return tomllib.loads((HERE / "data_sets.toml").read_text(encoding="utf-8"))
 
 
-def address(about: dict) -> str:
-    """Where the archive of the data set's commit is."""
-    return f"https://codeload.github.com/{about['repository']}/tar.gz/{about['commit']}"
-
-
 def fetch(name: str, workspace: Workspace, archive: Path | None = None) -> tuple[SignDataset, dict]:
     """Fetch a public data set, or unpack its `archive`, and import it; returns it and its report.
 
@@ -42,7 +37,7 @@ def fetch(name: str, workspace: Workspace, archive: Path | None = None) -> tuple
     folder = workspace.raw / name
     if not folder.is_dir():
         with scratch_folder(folder.parent) as scratch:
-            archive = archive or download(address(about), scratch / "archive.tar.gz")
+            archive = archive or download(about, scratch / "archive.tar.gz")
             unpack(archive, about, scratch / "new")
             (scratch / "new").rename(folder)
     origin = f"https://github.com/{about['repository']} at {about['commit']}"
@@ -57,8 +52,9 @@ def fetch(name: str, workspace: Workspace, archive: Path | None = None) -> tuple
     )
 
 
-def download(url: str, file: Path) -> Path:
-    """Download an archive into `file`."""
+def download(about: dict, file: Path) -> Path:
+    """Download the archive of the data set's commit into `file`."""
+    url = f"https://codeload.github.com/{about['repository']}/tar.gz/{about['commit']}"
     try:
         with urllib.request.urlopen(url, timeout=60) as answer, file.open("wb") as out:
             shutil.copyfileobj(answer, out)
