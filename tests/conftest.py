@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointprune import data as command
 from jointprune.dataset import SignDataset
 from jointprune.paper import fingerspelling
 from jointprune.skeleton import JOINT_NAMES
@@ -86,6 +87,23 @@ def workspace(tmp_path) -> Workspace:
 def alone(monkeypatch):
     """One core, so that jobs run in this process."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+@pytest.fixture
+def data_command(workspace, monkeypatch, capsys):
+    """Exit code, standard output and error of `python -m jointprune.data` with some arguments."""
+    monkeypatch.setattr(command, "Workspace", lambda: workspace)
+    monkeypatch.setattr(command, "ROOT", workspace.path)
+
+    def run(*arguments):
+        code = 0
+        try:
+            command.main([*map(str, arguments)])
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

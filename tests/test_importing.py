@@ -43,6 +43,23 @@ def row_of(data, clip):
     return data.clips["clip"].tolist().index(clip)
 
 
+def check_clip(data, clip, hands):
+    """The data set holds these hands, in shoulder widths."""
+    poses = data.poses[row_of(data, clip)]
+    np.testing.assert_allclose(poses, in_shoulder_widths(hands), atol=1e-5)
+
+
+def record(folder, paths, frames=6):
+    """A sequence of another motion at each path."""
+    for seed, path in enumerate(paths):
+        write_mp_data(folder / path, motion(frames, seed=seed))
+
+
+def paths(*parts):
+    """Paths made of each combination of their parts."""
+    return ["/".join(path) for path in product(*parts)]
+
+
 def reasons(report, files="rejected"):
     return {row["source_file"]: row["reason"] for row in report[files]}
 
@@ -65,20 +82,9 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def imported(source, workspace, monkeypatch, capsys):
+def imported(data_command):
     """Exit code, standard output and error of the import command on a folder."""
-    monkeypatch.setattr(command, "Workspace", lambda: workspace)
-    monkeypatch.setattr(command, "ROOT", workspace.path)
-
-    def run(*arguments, name="mine"):
-        code = 0
-        try:
-            command.main(["import", *map(str, arguments), "--name", name])
-        except SystemExit as end:
-            code = end.code
-        return (code, *capsys.readouterr())
-
-    return run
+    return lambda *arguments, name="mine": data_command("import", *arguments, "--name", name)
 
 
 # One clip
@@ -216,9 +222,7 @@ def test_a_rule_is_refused_before_any_recording_is_looked_for(imported, tmp_path
 def test_a_folder_becomes_a_data_set_and_a_report(source, workspace):
     data, report = import_recordings(source, "mine", workspace)
     assert set(data.classes) == set(SIGNS) and len(data) == 12
-    where = row_of(data, "çok güzel/0")
-    expected = in_shoulder_widths(motion(12, seed=10, missing=MISSING))
-    np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
+    check_clip(data, "çok güzel/0", motion(12, seed=10, missing=MISSING))
     assert set(data.groups) == {f"part {i}" for i in range(1, 7)}
     assert set(data.signers) == {"unknown"}
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
@@ -271,13 +275,11 @@ def in_half_precision(folder):
 
 
 def with_an_empty_frame(folder):
-    last = max(folder.iterdir(), key=lambda file: int(file.stem))
-    np.save(folder / f"{int(last.stem) + 1}.npy", np.zeros_like(np.load(last)))
+    np.save(folder / "12.npy", np.zeros(1662))
 
 
 def with_its_last_frame_again(folder):
-    last = max(folder.iterdir(), key=lambda file: int(file.stem))
-    shutil.copy(last, folder / f"{int(last.stem) + 1}.npy")
+    shutil.copy(folder / "11.npy", folder / "12.npy")
 
 
 @pytest.mark.parametrize(
@@ -299,9 +301,8 @@ def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspac
     left_out = reasons(report)
     assert len(data) == 11 and set(left_out) == {"merhaba/0", "çok güzel/6", "çok güzel/7"}
     assert left_out["çok güzel/7"] == f"the same recording has the labels {sorted(SIGNS)}"
-    where = row_of(data, "çok güzel/0")  # behind the clip that left
-    expected = in_shoulder_widths(motion(12, seed=10, missing=MISSING))
-    np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
+    # Behind the clip that left:
+    check_clip(data, "çok güzel/0", motion(12, seed=10, missing=MISSING))
     data, report = import_recordings(source, "mine", workspace, keep_contradictions=True)
     assert len(data) == 13 and set(report["leaks"][0]) == {"merhaba/0", "çok güzel/7"}
 
@@ -372,18 +373,6 @@ def test_a_folder_above_the_sign_is_the_group(source, workspace, tmp_path):
     assert report["groups_by"] == data.meta["groups_by"] == "session"
     assert [row["source_file"] for row in report["unmatched"]] == ["models/weights.npy"]
     assert set(data.classes) == set(SIGNS) and len(data) == 48
-
-
-def test_recordings_of_which_none_can_be_used_are_refused_with_the_first_reason(source, workspace):
-    change_frames(source, np.zeros_like)
-    with pytest.raises(ValueError, match=r"got none of 13; the first, .*: expected a hand in some"):
-        import_recordings(source, "mine", workspace)
-    assert not (workspace.processed / "mine").exists()
-
-
-def paths(*parts):
-    """Paths made of each combination of their parts."""
-    return ["/".join(path) for path in product(*parts)]
 
 
 def found_at(names):
@@ -546,9 +535,7 @@ def test_archives_and_signs_that_differ_in_capitals_are_in_the_report(source, wo
 
 def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspace, tmp_path):
     """<sign>/<person> in place of <person>/<sign>."""
-    recorded = product("xyz", ("ali", "berna", "can"), "12")
-    for seed, (sign, person, number) in enumerate(recorded):
-        write_mp_data(tmp_path / "turned" / sign / person / number, motion(6, seed=seed))
+    record(tmp_path / "turned", paths("xyz", ("ali", "berna", "can"), "12"))
     options = {"labels": ["pattern:^([^/]+)/"], "groups": "pattern:^[^/]+/([^/]+)/"}
     data, report = import_recordings(tmp_path / "turned", "turned", workspace, **options)
     assert data.classes == ("x", "y", "z") and set(data.groups) == {"ali", "berna", "can"}
@@ -581,13 +568,8 @@ def test_groups_that_separate_a_known_signers_clips_are_refused():
 
 
 def test_one_word_in_two_forms_of_unicode_is_one_class(tmp_path, workspace):
-    for form, seed in (("NFC", 0), ("NFD", 10)):
-        for number in range(3):
-            folder = tmp_path / "in" / unicodedata.normalize(form, "gö") / str(number)
-            write_mp_data(folder, motion(6, seed=seed + number))
-            write_mp_data(
-                tmp_path / "in" / "su" / f"{form}{number}", motion(6, seed=50 + seed + number)
-            )
+    forms = [unicodedata.normalize(form, "gö") for form in ("NFC", "NFD")]
+    record(tmp_path / "in", [*paths(forms, "012"), *paths(["su"], "012345")])
     data, _ = import_recordings(tmp_path / "in", "mine", workspace)
     assert data.clips["label"].value_counts().to_dict() == {"gö": 6, "su": 6}
 
@@ -673,9 +655,7 @@ def test_names_in_other_bytes_and_with_line_breaks_are_readable():
 def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
     monkeypatch.setattr(reading, "LONGEST", 5)
     data, report = import_recordings(source, "mine", workspace)
-    where = row_of(data, "merhaba/0")
-    expected = in_shoulder_widths(motion(12, missing=MISSING))[::3]
-    np.testing.assert_allclose(data.poses[where], expected, atol=1e-5)
+    check_clip(data, "merhaba/0", motion(12, missing=MISSING)[::3])
     assert len(report["thinned"]) == 12
 
 
@@ -690,33 +670,43 @@ def test_too_few_signers_or_signs_are_refused_before_any_recording_is_read(
         import_recordings(source, "mine", workspace)
 
 
-def test_one_sign_that_can_be_read_is_refused(source, workspace):
-    """Of the other sign only the sequence without any hand is left."""
-    for sequence in range(6):
-        shutil.rmtree(source / SIGNS[1] / str(sequence))
-    with pytest.raises(ValueError, match=rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"):
-        import_recordings(source, "mine", workspace)
-
-
 def test_a_signer_on_both_sides_of_a_published_split_is_refused(tmp_path, workspace):
-    for split in ("train", "test"):
-        for sequence in range(4):
-            for sign in SIGNS:
-                write_mp_data(tmp_path / "s" / split / sign / str(sequence), motion(4))
+    record(tmp_path / "s", paths(("train", "test"), SIGNS, "0123"))
     with pytest.raises(ValueError, match=r"\['signer 1', 'signer 2', .* in both"):
         import_recordings(tmp_path / "s", "mine", workspace, groups="blocks:1")
 
 
-def test_units_are_not_mixed(source, workspace):
-    write_mp_data(source / SIGNS[0] / "8", motion(4) * [500, 500, 1], width=126)
-    with pytest.raises(ValueError, match=r"expected one unit, got .* pixels in merhaba/8"):
-        import_recordings(source, "mine", workspace)
+def without_hands(source):
+    change_frames(source, np.zeros_like)
 
 
-def test_a_source_with_swapped_hands_is_refused(source, workspace):
+def with_swapped_hands(source):
     change_frames(source, lambda frame: np.concatenate([frame[:1536], np.roll(frame[1536:], 63)]))
-    with pytest.raises(ValueError, match="of their own side, got the opposite in 12 of 12"):
+
+
+def with_pixels(source):
+    write_mp_data(source / SIGNS[0] / "8", motion(4) * [500, 500, 1], width=126)
+
+
+def with_one_sign_that_shows_hands(source):
+    for sequence in range(6):
+        shutil.rmtree(source / SIGNS[1] / str(sequence))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (without_hands, r"got none of 13; the first, .*: expected a hand in some"),
+        (with_swapped_hands, "of their own side, got the opposite in 12 of 12"),
+        (with_pixels, r"expected one unit, got .* pixels in merhaba/8"),
+        (with_one_sign_that_shows_hands, rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"),
+    ],
+)
+def test_a_source_that_cannot_be_right_is_refused(source, workspace, fault, message):
+    fault(source)
+    with pytest.raises(ValueError, match=message):
         import_recordings(source, "mine", workspace)
+    assert not (workspace.processed / "mine").exists()
 
 
 def import_arrays(tmp_path, workspace, order, body=True):

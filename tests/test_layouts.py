@@ -319,6 +319,14 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
         ({"a/1.avi": b""}, r"  pose: expected \.pose files, got 1 \.avi"),
         ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),
         ({"train.csv": b"\xff\xfe"}, r"asl-signs: expected a CSV table in UTF-8"),
+        (
+            {"labels.csv": "clip,label\na,b\n"},
+            "hand-tables: expected tables of columns frame, landmark, x, y or face_x",
+        ),
+        (
+            {"train/1_color.mp4.npy": np.ones((5, 27, 3))},
+            "27 of the body and hands, the packed form of SAM-SLR",
+        ),
     ],
 )
 def test_the_reason_of_a_layout_says_what_it_found(tmp_path, content, reason):
@@ -406,9 +414,3 @@ def test_frames_in_which_openpose_saw_nobody_are_without_hands(tmp_path, motion)
     raw = LAYOUTS["openpose"].read(clip)
     assert not hands_seen(raw.hands[..., :2], raw.confidence)[2].any()
     assert np.isnan(raw.body[2]).all() and np.isfinite(raw.body[1]).all()
-
-
-def test_sam_slrs_packed_form_is_refused_with_the_reason(tmp_path):
-    write(tmp_path / "train" / "1_color.mp4.npy", np.ones((5, 27, 3)))
-    with pytest.raises(ValueError, match="27 of the body and hands, the packed form of SAM-SLR"):
-        recognise(tmp_path)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from recordings import motion, write_mp_data
 
-from jointprune import data as command
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables, recognise
 from jointprune.importing.public import download, fetch, public_data_sets
@@ -111,11 +110,8 @@ def test_without_a_network_the_error_says_how_to_go_on(tmp_path, monkeypatch):
         download(ABOUT, tmp_path / "a")
 
 
-def test_the_command_says_source_and_licence(archive, workspace, monkeypatch, capsys):
-    monkeypatch.setattr(command, "Workspace", lambda: workspace)
-    monkeypatch.setattr(command, "ROOT", workspace.path)
-    command.main(["fetch", "two", "--archive", str(archive)])
-    said = capsys.readouterr().out
+def test_the_command_says_source_and_licence(archive, data_command):
+    _, said, _ = data_command("fetch", "two", "--archive", archive)
     assert "8 clips, 2 classes, signers: unknown, groups: 4 (by session)" in said
     assert said.endswith(f"cite https://github.com/ann/signs at {'0' * 40}, licence MIT\n")
 
@@ -175,11 +171,3 @@ def test_hands_that_cross_stay_the_same_hands():
     assert not hand_tables.second_is_left(wrists, np.full(40, 0.5)).any()
     swapped = hand_tables.second_is_left(wrists[:, ::-1], np.full(40, 0.5))
     assert swapped.all()
-
-
-def test_other_tables_are_no_recordings_of_hands(tmp_path):
-    (tmp_path / "labels.csv").write_text("clip,label\na,b\n")
-    with pytest.raises(
-        ValueError, match="hand-tables: expected tables of columns frame, landmark, x, y or face_x"
-    ):
-        recognise(tmp_path)

@@ -14,7 +14,6 @@ from PIL import Image
 from pose_format import Pose
 from recordings import in_shoulder_widths, motion
 
-from jointprune import data as command
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
 from jointprune.importing.layouts.clips import Files, hands_seen
@@ -147,17 +146,15 @@ def test_sizes_of_an_older_list_still_count(autsl, workspace):
         import_recordings(source, "mine", workspace, labels=tables)
 
 
-def test_without_mediapipe_the_error_says_what_to_install(autsl, workspace, monkeypatch, capsys):
+def test_without_mediapipe_the_error_says_what_to_install(
+    autsl, workspace, monkeypatch, data_command
+):
     source, tables = autsl
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     import_recordings(source, "mine", workspace, labels=tables)  # nothing has to be extracted
-    monkeypatch.setattr(command, "Workspace", lambda: workspace)
-    labels = [word for table in tables for word in ("--labels", str(table))]
-    with pytest.raises(SystemExit) as end:
-        command.main(["import", str(source), "--name", "new", *labels])
-    said = capsys.readouterr().err
-    assert end.value.code == 1
-    assert "in 12 videos" in said and "pip install -e '.[extract]'" in said
+    labels = [word for table in tables for word in ("--labels", table)]
+    code, _, said = data_command("import", source, "--name", "new", *labels)
+    assert code == 1 and "in 12 videos" in said and "pip install -e '.[extract]'" in said
 
 
 # MediaPipe
