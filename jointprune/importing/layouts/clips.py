@@ -226,34 +226,38 @@ def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
 
     `sign` is the level of the folder that names the sign, counted from the end; None if none does.
     """
-    clips = [clip._replace(group="") for clip in clips]
     labelled = [clip for clip in clips if clip.label]
-    split = any(clip.split for clip in labelled)
-    folders = [clip.name.split("/") for clip in labelled]
+    names = [clip.name for clip in labelled]
+    groups = dict(zip(names, _groups_of(labelled, sign), strict=False))
+    return [clip._replace(group=groups.get(clip.name, "")) for clip in clips]
+
+
+def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
+    """The groups of clips that have labels; empty if neither folders nor names are groups."""
+    labels, split = [clip.label for clip in clips], any(clip.split for clip in clips)
+    folders = [clip.name.split("/") for clip in clips]
     others = [parts[:-1] if sign is None else parts[:sign] + parts[sign + 1 : -1]
               for parts in folders]  # fmt: skip
     for level in zip(*others, strict=False):  # the levels that all have
-        found = {(clip.label, folder) for clip, folder in zip(labelled, level, strict=True)}
+        found = {*zip(labels, level, strict=True)}
         crossed = _mostly_repeated(label for label, _ in found)
         if sign is None:  # folders that a table gives one label are its variants
             crossed &= _mostly_repeated(folder for _, folder in found)
         if len(set(level)) > 1 and crossed and not (split and _are_splits(set(level))):
-            return _grouped(clips, labelled, level)
+            return level
     if split:  # a published split may have the same names twice
-        return clips
+        return ()
     # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
     for takes in (True, False):
-        level = [_person_in(clip, takes) for clip in labelled]
+        level = [_person_in(clip, takes) for clip in clips]
         spelling = {plain(name): name for name in reversed(level)}
         level = [spelling[plain(name)] for name in level]
-        found = {(clip.label, name) for clip, name in zip(labelled, level, strict=True)}
-        per_name, signs = Counter(name for _, name in found), len({label for label, _ in found})
-        often = {name for name, count in per_name.items() if name and 2 * count >= signs}
+        signs_of = Counter(name for _, name in {*zip(labels, level, strict=True)})
+        often = {name for name, n in signs_of.items() if name and 2 * n >= len(set(labels))}
         named = sum(name in often for name in level)
-        if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(labelled):
-            own = [name or clip.name for clip, name in zip(labelled, level, strict=True)]
-            return _grouped(clips, labelled, own)
-    return clips
+        if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(clips):
+            return [name or clip.name for clip, name in zip(clips, level, strict=True)]
+    return ()
 
 
 def _mostly_repeated(names: Iterable[str]) -> bool:
@@ -265,11 +269,6 @@ def _mostly_repeated(names: Iterable[str]) -> bool:
 def _are_splits(names: Iterable[str]) -> bool:
     found = {*map(split_of, names)}
     return "" not in found or {"train", "test"} <= found
-
-
-def _grouped(clips: list[Clip], labelled: list[Clip], groups: Sequence[str]) -> list[Clip]:
-    of = {clip.name: group for clip, group in zip(labelled, groups, strict=True)}
-    return [clip._replace(group=of.get(clip.name, "")) for clip in clips]
 
 
 def _person_in(clip: Clip, takes: bool) -> str:
