@@ -29,7 +29,7 @@ SPLITS = {
 # Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
 BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
 # Ends of the names of files made from a video, which the video's own name does not have.
-MADE_FROM_VIDEO = ("_color_landmarks", "_color.mp4", "_color", ".mp4")
+MADE_FROM_VIDEO = re.compile(r"(_color_landmarks|_color\.mp4|_color|\.mp4)\Z")
 # Folders of persons or sessions by number, which may also lie below the signs.
 PERSON = re.compile(
     r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p"
@@ -148,10 +148,7 @@ def split_of(folder: str) -> str:
 
 def bare(name: str) -> str:
     """A clip's name without what programs add to the name of its video."""
-    for end in MADE_FROM_VIDEO:
-        if name.endswith(end):
-            return name.removesuffix(end)
-    return name
+    return MADE_FROM_VIDEO.sub("", name)
 
 
 def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
