@@ -122,17 +122,11 @@ def test_the_versions_of_mediapipe_are_named_and_a_mixture_is_warned_of(
     monkeypatch.setattr(video, "find_spec", lambda name: True)
     monkeypatch.setattr(video, "require", lambda *_: None)
     poses = video.poses_folder(workspace, "mine")
+    contents = {path: path.read_bytes() for path in poses.rglob("*.pose")}
+    monkeypatch.setattr(video, "try_to_extract", lambda _, path: path.write_bytes(contents[path]))
     for number, clip in enumerate(("signer0_sample0", "signer2_sample1")):
-        made = poses / "train" / f"{clip}_color.pose"
-        content = made.read_bytes()
-        made.unlink()
+        (poses / "train" / f"{clip}_color.pose").unlink()
         monkeypatch.setattr(video, "version", lambda _, number=number: f"0.10.{number}")
-        monkeypatch.setattr(
-            video, "try_to_extract", lambda _, path, content=content: path.write_bytes(content)
-        )
-        monkeypatch.setattr(
-            video, "on_every_core", lambda run, jobs, *_: [run(*job) for job in jobs]
-        )
         data, report = import_recordings(source, "mine", workspace, labels=tables)
     assert data.meta["mediapipe"] == ["0.10.0", "0.10.1", "unknown"]
     assert "MediaPipe 0.10.0, 0.10.1, unknown; MIXED VERSIONS" in import_summary(report)
