@@ -568,35 +568,27 @@ def test_one_word_in_two_forms_of_unicode_is_one_class(tmp_path, workspace):
     assert data.clips["label"].value_counts().to_dict() == {"gö": 6, "su": 6}
 
 
-def vectors_of_hands(folder, change):
-    """Clips of two words, arrays (frames, 126) changed by a function."""
-    for seed, (word, number) in enumerate(product(("su", "iyi"), range(3))):
-        (folder / word).mkdir(parents=True, exist_ok=True)
-        np.save(folder / word / f"{number}.npy", change(motion(8, seed=seed)))
+def write_arrays(folder, change):
+    """Four clips of each sign, arrays that a function makes of hands (frames, 42, 3)."""
+    for seed, path in enumerate(paths(SIGNS, "0123")):
+        sources.write(folder / f"{path}.npy", change(motion(8, seed=seed)))
     return folder
 
 
 def test_coordinates_of_one_kind_behind_each_other_are_refused(tmp_path, workspace):
-    in_turn = vectors_of_hands(tmp_path / "a", lambda hands: hands[..., :2])
-    assert len(import_recordings(in_turn, "mine", workspace)[0]) == 6
-    all_x_first = vectors_of_hands(tmp_path / "b", lambda hands: hands[..., :2].swapaxes(1, 2))
+    in_turn = write_arrays(tmp_path / "a", lambda hands: hands[..., :2])
+    assert len(import_recordings(in_turn, "mine", workspace)[0]) == 8
+    all_x_first = write_arrays(tmp_path / "b", lambda hands: hands[..., :2].swapaxes(1, 2))
     with pytest.raises(ValueError, match="expected x and y of each joint in turn, got numbers"):
         import_recordings(all_x_first, "mine", workspace)
 
 
 def test_hands_in_each_others_place_are_in_the_summary(tmp_path, workspace):
-    def said(change):
-        folder = vectors_of_hands(tmp_path / change.__name__, change)
-        return import_summary(import_recordings(folder, "mine", workspace)[1])
-
-    def kept(hands):
-        return hands
-
-    def exchanged(hands):
-        return np.roll(hands, 21, axis=1)
-
-    warning = "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?: 6"
-    assert warning in said(exchanged) and "LEFT HAND" not in said(kept)
+    kept = write_arrays(tmp_path / "a", lambda hands: hands)
+    assert "LEFT HAND" not in import_summary(import_recordings(kept, "mine", workspace)[1])
+    exchanged = write_arrays(tmp_path / "b", lambda hands: np.roll(hands, 21, axis=1))
+    warning = "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?: 8"
+    assert warning in import_summary(import_recordings(exchanged, "mine", workspace)[1])
 
 
 def test_what_belongs_to_no_clip_is_listed(source, workspace):
@@ -633,7 +625,6 @@ def test_an_error_of_any_library_leaves_one_clip_out(source, workspace, monkeypa
         return read(raw, aspect)
 
     monkeypatch.setattr(reading, "judge", judge)
-    monkeypatch.setattr(reading, "on_every_core", lambda f, jobs, *_: [f(*job) for job in jobs])
     (source / SIGNS[0] / "0" / "11.npy").unlink()
     data, report = import_recordings(source, "mine", workspace)
     reason = "expected a file that can be read, got ZeroDivisionError: by zero"
@@ -703,29 +694,30 @@ def test_a_source_that_cannot_be_right_is_refused(source, workspace, fault, mess
     assert not (workspace.processed / "mine").exists()
 
 
-def import_arrays(tmp_path, workspace, order, body=True):
-    """Import arrays in which `order` of the joints of each hand."""
-    for sign in SIGNS:
-        for clip in range(4):
-            hands = motion(6, clip).reshape(6, 2, 21, 3)[:, :, order, :2].reshape(6, 42, 2)
-            rest = np.full((6, 501, 2), np.nan)
-            if body:
-                rest[:, 468:] = body_of(motion(6, clip))[..., :2]
-            (tmp_path / "s" / sign).mkdir(parents=True, exist_ok=True)
-            np.save(tmp_path / "s" / sign / f"{clip}.npy", np.concatenate([rest, hands], axis=1))
-    return import_recordings(tmp_path / "s", "mine", workspace)
+BY_LEVEL = [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))]
 
 
-def test_a_hand_whose_joints_are_in_another_order_is_refused(tmp_path, workspace):
-    by_level = [0, *(1 + 4 * finger + level for level in range(4) for finger in range(5))]
-    wrist_last, in_order = np.roll(np.arange(21), -1), "a hand's joints in MediaPipe's order"
-    for name, order, body, message in (
-        ("wrist last", wrist_last, True, "at the arm's end, got the opposite in 8"),
-        ("by level", by_level, True, in_order),
-        ("without a body", by_level, False, in_order),
-    ):
-        with pytest.raises(ValueError, match=message):
-            import_arrays(tmp_path / name, workspace, order, body)
+@pytest.mark.parametrize(
+    ("order", "body", "message"),
+    [
+        (np.roll(np.arange(21), -1), True, "at the arm's end, got the opposite in 8"),
+        (BY_LEVEL, True, "a hand's joints in MediaPipe's order"),
+        (BY_LEVEL, False, "a hand's joints in MediaPipe's order"),
+    ],
+    ids=["wrist last", "by level", "without a body"],
+)
+def test_a_hand_whose_joints_are_in_another_order_is_refused(
+    tmp_path, workspace, order, body, message
+):
+    def holistic(hands):
+        rest = np.full((8, 501, 2), np.nan)
+        if body:
+            rest[:, 468:] = body_of(hands)[..., :2]
+        hands = hands.reshape(8, 2, 21, 3)[:, :, order, :2].reshape(8, 42, 2)
+        return np.concatenate([rest, hands], axis=1)
+
+    with pytest.raises(ValueError, match=message):
+        import_recordings(write_arrays(tmp_path / "in", holistic), "mine", workspace)
     assert not (workspace.processed / "mine").exists()
 
 
