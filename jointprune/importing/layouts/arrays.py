@@ -57,9 +57,8 @@ def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
     values = load_npy(clip.place)
     values = values[0] if _is_batch(values.shape) else values
-    if (
-        not is_clip(values.shape) and math.prod(values.shape[1:]) not in mp_data.WIDTHS
-    ):  # of one frame
+    one_frame = math.prod(values.shape[1:]) in mp_data.WIDTHS
+    if not (is_clip(values.shape) or one_frame):
         raise ValueError(
             f"{clip.place}: expected an array {EXPECTED}, got {values.shape}: move files that are "
             "not recordings elsewhere"
