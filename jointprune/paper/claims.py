@@ -17,7 +17,7 @@ ENCODER_LABELS = {
 }
 AT = 12  # joints: the K of most claims, at which the default profile retrains every method
 # Thresholds of sentences that rest on no test.
-EXPECTED = {"quarter": (0.10, 0.20), "end": (0.40, 1.0)}  # joints closed, by the quick start
+QUARTER, END = (0.10, 0.20), 0.40  # joints closed by then, as the quick start expects
 RECOVERED = 0.95  # precision and recall that count as finding the informative joints
 FASTER = 0.10  # share of a clip's time that has to be saved
 
@@ -31,7 +31,7 @@ class Claim:
 
     key: str  # its name in LaTeX, made like the keys of numbers
     sentence: str
-    numbers: tuple[str, ...]  # keys of rows of numbers; `*` is any one part, `**` any parts
+    numbers: tuple[str, ...]  # keys of rows of numbers; `*` is any part of a key
     test: str = "none"
     verdict: str = "described"  # no test; else of VERDICTS, OPPOSITE, or "refused" (do not use it)
     dataset: str = ""  # what the numbers were measured on
@@ -136,8 +136,10 @@ def _listed(names: Iterable) -> str:
 def _k_star(record: dict, results: dict) -> Claim:
     """K*: the smallest K that costs less than the margin, or that there is none."""
     k, joints, margin, key = record["k"], record["joints"], record["margin"], k_star_key(record)
-    of, group = all_joints(record), results["dataset"]["group_word"]
-    verdict = VERDICTS[k < joints]
+    of, group = _all_joints(record), results["dataset"]["group_word"]
+    verdict, by_test = VERDICTS[k < joints], ""
+    if record["by_test"] < k:
+        by_test = f" Without the rule on seeds K* would be {record['by_test']}."
     if at_chance := _at_chance(record, group):
         sentence, verdict = f"No smaller number of joints is reported: {at_chance}.", "refused"
     elif k < joints:
@@ -152,7 +154,7 @@ def _k_star(record: dict, results: dict) -> Claim:
             f"too {points(step['crossed_bound'])}; {_power(step, margin)}). Weighting all {group}s "
             f"equally, accuracy changes by {points(step['equal_groups'])} points. This drops "
             f"{share['joints']} % of all joints and {share['joint_frames']} % of the observed "
-            f"joint-frames.{_by_test(record)} {_firmness(record, group)}"
+            f"joint-frames.{by_test} {_firmness(record, group)}"
         )
     else:
         first = record["steps"][0]
@@ -160,12 +162,12 @@ def _k_star(record: dict, results: dict) -> Claim:
             f"With fewer than {of} non-inferiority at a {100 * margin:g}-point margin is not "
             f"established (fixed-sequence test, first step K = {first['k']}: "
             f"{p_value(first['p'])}, {_alone(record, first)}; {_power(first, margin)})."
-            f"{_by_test(record)}"
+            f"{by_test}"
         )
     return Claim(
         key,
         sentence,
-        (key, f"{key}.step.**", *((f"{key}.leave-one-*",) if record["by_seed"] else ()),
+        (key, f"{key}.step.*", *((f"{key}.leave-one-*",) if record["by_seed"] else ()),
          *_dropped_keys(record), *(f"deciding.{record['method']}.{step['k']}"
                                    for step in record["steps"] if record["method"] == "learned")),
         "first, whether accuracy with all joints is above chance by more than the margin "
@@ -190,7 +192,7 @@ def _power(step: dict, margin: float) -> str:
     return power
 
 
-def all_joints(record: dict) -> str:
+def _all_joints(record: dict) -> str:
     """All joints to choose from, in words."""
     of = " of the signing hand" if record["method"] == "signing-hand" else ""
     return f"{record['joints']} joints{of}"
@@ -204,7 +206,7 @@ def _at_chance(record: dict, group: str) -> str:
     if reference["lower_bound"] is not None:
         bound = f"lower bound {percent(reference['lower_bound'])} %"
     return (
-        f"with all {all_joints(record)} accuracy ({percent(reference['accuracy'])} %, {bound}, "
+        f"with all {_all_joints(record)} accuracy ({percent(reference['accuracy'])} %, {bound}, "
         f"{p_value(reference['p'])}) is not shown to be above chance "
         f"({percent(reference['chance'])} %) by more than {_points_of(record['margin'])}"
     )
@@ -222,12 +224,6 @@ def _contradiction(record: dict, k: int, data: dict) -> str:
                 f"more than the margin of {100 * record['margin']:g}"
             )
     return ""
-
-
-def _by_stratum(step: dict, results: dict) -> str:
-    """The change in each stratum, where there are two, as "; one-handed +0.7, ..."."""
-    changes = [f"{row['stratum']} {points(row['difference'])}" for row in step["strata"]]
-    return f"; {', '.join(changes)}" if len(changes) > 1 else ""
 
 
 def _rule_of_strata(results: dict) -> str:
@@ -263,12 +259,6 @@ def _dropped_keys(record: dict) -> tuple[str, ...]:
     return (f"reduction.{of}", f"strata.{of}.*") if record["k"] < record["joints"] else ()
 
 
-def _by_test(record: dict) -> str:
-    """K* without the rule about seeds, where it is another."""
-    by_test = record["by_test"]
-    return f" Without the rule on seeds K* would be {by_test}." if by_test < record["k"] else ""
-
-
 def _firmness(record: dict, group: str) -> str:
     """How much K*, by the test alone, depends on the groups and seeds."""
     spread, seeds = record["bootstrap"], record["by_seed"]
@@ -298,7 +288,7 @@ def brief(record: dict, claim: Claim, group: str) -> str:
         others.append(f"all {group}s but one {value_range(without)}")
     rule = f" Without the rule on seeds K* is {k}." if k < record["k"] else ""
     return (
-        f"With {record['k']} of {all_joints(record)} accuracy changes by "
+        f"With {record['k']} of {_all_joints(record)} accuracy changes by "
         f"{points(step['difference'])} points (one-sided 95 % lower bound "
         f"{points(step['lower_bound'])}): a loss below {_points_of(record['margin'])} is shown "
         f"({p_value(step['p'])}; {_alone(record, step)}).{rule} By the test alone "
@@ -320,9 +310,12 @@ def _step(record: dict, k: int, results: dict) -> Claim:
     size, interval = _span(step, -1 if verb == "falls" else 1)
     if verb == "changes":
         size = points(step["difference"])  # with its sign
+    if len(step["strata"]) > 1:
+        changes = (f"{row['stratum']} {points(row['difference'])}" for row in step["strata"])
+        interval += f"; {', '.join(changes)}"
     joints, verdict = METHODS[record["method"]].joints(k), VERDICTS[step["passes"]]
     sentence = (
-        f"With {joints} accuracy {verb} by {size} points ({interval}{_by_stratum(step, results)}). "
+        f"With {joints} accuracy {verb} by {size} points ({interval}). "
         f"Non-inferiority at a {100 * margin:g}-point margin is {verdict}."
     )
     if at_chance:
@@ -382,7 +375,7 @@ def _control(control: dict, group: str, folds: int) -> Claim:
         f"With labels shuffled {among} accuracy is {_accuracy(full)} with all joints "
         f"and {_accuracy(learned)} with {learned['k']} learned joints; chance is "
         f"{percent(control['chance'])} %. {words}; {star} K* is reported for them.",
-        ("control.**", "control"),
+        ("control.*", "control"),
         f"95 % bootstrap intervals clustered by {group}, against chance (the most frequent label) "
         "plus the margin; a leak: against the most frequent label of each "
         f"{group}, with sign flips at 5 %; labels are shuffled anew for each seed",
@@ -409,8 +402,8 @@ def differs(record: dict) -> bool:
     return record["p_holm"] < ALPHA and not record["low"] <= 0 <= record["high"]
 
 
-def _comparison(record: dict, group: str) -> Claim:
-    """One declared comparison: a difference, or that none is established."""
+def _comparison(record: dict, group: str, family: str = "the declared comparisons") -> Claim:
+    """A comparison of a declared family: a difference, or that none is established."""
     key = comparison_key(record)
     a, b = (METHODS[record[side]["method"]].joints(record[side]["k"]) for side in "ab")
     lower = record["difference"] < 0
@@ -427,7 +420,7 @@ def _comparison(record: dict, group: str) -> Claim:
         verdict = OPPOSITE if lower and record["test"] == "superiority" else VERDICTS[True]
     test = (
         f"{record['test']}; bootstrap and sign flips clustered by {group}; Holm's correction over "
-        "the declared comparisons; McNemar's test beside it takes clips as independent"
+        f"{family}; McNemar's test beside it takes clips as independent"
     )
     shown = (f"deciding.{record[side]['method']}.{record[side]['k']}" for side in "ab")
     return Claim(key, sentence, (key, *shown), test, verdict)
@@ -435,9 +428,8 @@ def _comparison(record: dict, group: str) -> Claim:
 
 def _one_set(record: dict, data: dict) -> Claim:
     """A set to publish against all joints, or the same choice made in each fold alone."""
-    claim = _comparison(record, data["group_word"])
-    test = claim.test.replace("the declared comparisons", "the sets to publish")
-    test += "; the lower bound belongs to no declared test"
+    claim = _comparison(record, data["group_word"], "the sets to publish")
+    test = f"{claim.test}; the lower bound belongs to no declared test"
     said = claim.sentence
     if record["a"]["method"] == "one-set" and len(data["folds"]) > 1:
         said += (
@@ -471,7 +463,7 @@ def _overlap(rows: list[dict]) -> Claim:
     return Claim(
         "overlap",
         sentence,
-        ("overlap.**",),
+        ("overlap.*",),
         f"hypergeometric, on the 21 joints of the signing hand; Holm's correction over "
         f"{len(rows)} pairs; chance is the only rival: `anatomical` is what as many joints in "
         "anatomical order share, which no training chose",
@@ -530,7 +522,7 @@ def _changes(results: dict) -> Claim:
     return Claim(
         "changes.class",
         f"{sentence} than with all joints.",
-        ("changes.class.**",),
+        ("changes.class.*",),
         f"sign flips of paired differences, Holm's correction over {len(rows)} {word}s",
         VERDICTS[bool(parts)],
     )
@@ -552,7 +544,7 @@ def _strata(results: dict) -> Claim:
         "strata",
         "Learned gates have a lower mean accuracy than stratified random joints "
         f"{_listed(lower + never)}; no test compares them.",
-        ("strata.learned.**", "strata.stratified-random.**"),
+        ("strata.learned.*", "strata.stratified-random.*"),
     )
 
 
@@ -565,7 +557,7 @@ def _changes_by_group(results: dict) -> Claim:
         f"By {group}, accuracy with {AT} learned joints changes by {points(worst['difference'])} "
         f"({worst['name']}) to {points(best['difference'])} points ({best['name']}). Clips of one "
         f"{group} share trained networks, so that none of these changes is tested.",
-        ("changes.group.**",),
+        ("changes.group.*",),
     )
 
 
@@ -602,12 +594,11 @@ def _course(name: str, course: dict) -> Claim:
     """The share of joints closed during training, beside what the quick start expects."""
     closed = course["pruning_ratio"]
     label = METHODS[name].label if name in METHODS else f"{name} mask"
-    (low, high), (least, _) = EXPECTED.values()
-    how = "as"
-    if not low <= closed["quarter"] <= high:
-        how = "sooner than" if closed["quarter"] > high else "later than"
-    elif closed["end"] < least:
-        how = "fewer than"
+    how = "as" if closed["end"] >= END else "fewer than"
+    if closed["quarter"] > QUARTER[1]:
+        how = "sooner than"
+    elif closed["quarter"] < QUARTER[0]:
+        how = "later than"
     return Claim(
         f"course.{name}",
         f"{label[0].upper()}{label[1:]}: {percent(closed['quarter'])} % of joints are closed after "
@@ -648,8 +639,8 @@ def _synthetic(synthetic: dict) -> list[Claim]:
         f"joints: {_listed(near)}. The other {len(rows) - len(stops)} methods need K."
     )
     return [
-        Claim("synthetic", given, ("synthetic", "synthetic.**"), dataset=dataset),
-        Claim("synthetic.stop", alone, ("synthetic.**",), dataset=dataset),
+        Claim("synthetic", given, ("synthetic", "synthetic.*"), dataset=dataset),
+        Claim("synthetic.stop", alone, ("synthetic.*",), dataset=dataset),
     ]
 
 
@@ -661,7 +652,7 @@ def _calibration(rows: list[dict]) -> Claim:
         f"The expected calibration error is {percent(before['ece'])} % with all joints and "
         f"{percent(after['ece'])} % with {AT} learned joints (15 bins of equal width, "
         "seeds pooled).",
-        (f"calibration.full.{before['k']}", "calibration.learned.**"),
+        (f"calibration.full.{before['k']}", "calibration.learned.*"),
     )
 
 
@@ -701,7 +692,7 @@ def _encoders(table: list[dict]) -> list[Claim]:
             f"{percent(learned['mean'])} % against {percent(drawn['mean'])} % "
             f"({percent(full['mean'])} % with all joints)."
         )
-        claims.append(Claim(f"encoders.{name}", sentence, (f"encoders.{name}.**",)))
+        claims.append(Claim(f"encoders.{name}", sentence, (f"encoders.{name}.*",)))
     return claims
 
 
@@ -726,7 +717,7 @@ def _cost(cost: dict) -> list[Claim]:
                 f" Only its input projection shrinks, {percent(cost['projection_share'])} % of the "
                 f"operations with {full['k']} joints."
             )
-        claims.append(Claim(f"cost.{name}", sentence, (f"cost.{name}.**",), dataset=dataset))
+        claims.append(Claim(f"cost.{name}", sentence, (f"cost.{name}.*",), dataset=dataset))
     return claims
 
 

@@ -15,6 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from operator import itemgetter
 from pathlib import Path
 
@@ -380,9 +381,8 @@ def _anchor(heading: str) -> str:
 
 
 def _matching(pattern: str, rows: dict[str, dict]) -> dict[str, dict]:
-    """The rows whose key matches: `*` is any one part of a key, `**` any parts."""
-    expression = re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
-    return {key: row for key, row in rows.items() if re.fullmatch(expression, key)}
+    """The rows whose key matches."""
+    return {key: row for key, row in rows.items() if fnmatchcase(key, pattern)}
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> str:
@@ -577,21 +577,17 @@ def paper_texts(results: dict[str, dict], workspace: Workspace) -> dict[Path, st
     makers = {"numbers.tex": numbers_tex, "claims.md": claims_text, "claims.tex": claims_tex,
               "joints.json": joints_json}  # fmt: skip
     texts = {workspace.figures / name: make(results) for name, make in makers.items()}
-    readme, reproduce = workspace.path / "README.md", workspace.path / "REPRODUCING.md"
-    if readme.is_file() and workspace.dataset == DEFAULT_DATASET:
-        texts[readme] = with_block(with_published(workspace), "results", headline(results))
-        package = workspace.path / "jointprune" / "README.md"
-        for path, name, made in (
-            (reproduce, "claims", reproducing(results)), (package, "methods", methods_table()),
-        ):  # fmt: skip
-            texts[path] = with_block(path.read_text(encoding="utf-8"), name, made)
+    if (workspace.path / "README.md").is_file() and workspace.dataset == DEFAULT_DATASET:
+        for file, name, content in (
+            ("README.md", "vocabularies", vocabularies_table(workspace, "published.json")),
+            ("README.md", "results", headline(results)),
+            ("REPRODUCING.md", "claims", reproducing(results)),
+            ("jointprune/README.md", "methods", methods_table()),
+        ):
+            path = workspace.path / file
+            text = texts.get(path) or path.read_text(encoding="utf-8")
+            texts[path] = with_block(text, name, content)
     return texts
-
-
-def with_published(workspace: Workspace) -> str:
-    """The README with the table of all data sets that are published."""
-    text = (workspace.path / "README.md").read_text(encoding="utf-8")
-    return with_block(text, "vocabularies", vocabularies_table(workspace, "published.json"))
 
 
 def write_paper(results: dict[str, dict], workspace: Workspace) -> list[Path]:
@@ -623,9 +619,7 @@ def publish(results: dict[str, dict], workspace: Workspace) -> Path:
     path = write_facts(workspace, "published.json", facts, **history)
     readme = workspace.path / "README.md"
     if readme.is_file():
-        text = with_published(workspace)
-        with atomic_path(readme) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_block(readme, "vocabularies", vocabularies_table(workspace, "published.json"))
     return path
 
 
