@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from jointprune.paper import fingerspelling
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset
 from jointprune.workspace import Workspace
+
+matplotlib.use("Agg")
 
 
 def pytest_collection_modifyitems(items):

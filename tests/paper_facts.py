@@ -12,13 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.paper import plots
-from jointprune.paper.comparisons import (
-    ONE_SET,
-    compare_declared,
-    deciding_plan,
-    declared,
-    k_star,
-)
+from jointprune.paper.comparisons import ONE_SET, compare_declared, deciding_plan, declared, k_star
 from jointprune.paper.results import read_facts, read_table, write_facts
 from jointprune.paper.tables import (
     accuracy_table,

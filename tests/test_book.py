@@ -6,10 +6,6 @@ import re
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import nbformat
 import numpy as np
 import pytest

@@ -298,9 +298,7 @@ def test_steps_rounded_in_a_large_table_change_few_verdicts(monkeypatch):
     assert 0.1 < exact.mean() < 0.9 and np.mean(noninferior(steps, counts) != exact) < 0.01
 
 
-def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear_it(
-    monkeypatch,
-):
+def test_a_loss_of_the_margin_passes_in_1_of_20_or_more_often_if_few_groups_bear_it(monkeypatch):
     """16 groups of unlike sizes; 12 %, as `k_star` says, for losses of exponential size."""
     monkeypatch.setattr(comparisons, "SAMPLED", 2000)  # coarse steps: 3000 tests in seconds
     sizes = np.random.default_rng(6).integers(100, 140, 16)

@@ -5,7 +5,6 @@ import torch
 
 from jointprune.config import TrainingConfig
 from jointprune.paper.cost import clip_flops, sheet, sheet_once, sliced
-from jointprune.workspace import Workspace
 
 T, H, C = 8, 16, 4
 SMALL = {"frames": T, "hidden": H, "num_classes": C}
@@ -59,8 +58,7 @@ def test_the_sheet_has_a_row_for_each_encoder_and_budget():
         assert row["parameters"] == sum(p.numel() for p in encoded)
 
 
-def test_a_sheet_is_measured_once_for_the_same_settings(tmp_path):
-    workspace = Workspace(str(tmp_path))
+def test_a_sheet_is_measured_once_for_the_same_settings(workspace):
     first = sheet_once([TRANSFORMER], (2, 42), workspace)
     assert sheet_once([TRANSFORMER], (2, 42), workspace) == first  # times are never twice the same
     other = sheet_once([TRANSFORMER], (2, 12), workspace)

@@ -4,18 +4,14 @@ from dataclasses import replace
 
 from jointprune.config import TrainingConfig
 from jointprune.paper.encoders import compare_encoders
-from jointprune.workspace import Workspace
 
 TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
 
 
-def test_each_encoder_reads_the_same_sets_and_chooses_one_of_its_own(
-    toy_dataset, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+def test_each_encoder_reads_the_same_sets_and_chooses_one_of_its_own(toy_dataset, workspace, alone):
     configs = (TINY, replace(TINY, encoder="recurrent"))
     folds = toy_dataset.folds(3, seed=0)[:1]
-    rows = compare_encoders(configs, 5, toy_dataset, folds, (0,), Workspace(str(tmp_path)))
+    rows = compare_encoders(configs, 5, toy_dataset, folds, (0,), workspace)
     found = {(row["encoder"], row["joints"]): row for row in rows}
     shared = [("full", 42), ("learned", 5), ("stratified-random", 5)]
     assert {key: row["k"] for key, row in found.items()} == {

@@ -1,9 +1,5 @@
 """The explorer shows what the results hold, at every place of its slider."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -2,10 +2,6 @@
 
 from functools import cache
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import paper_facts

@@ -8,7 +8,6 @@ from jointprune.data import load_dataset
 from jointprune.paper import recovery
 from jointprune.paper.recovery import facts, overlap, recovery_table
 from jointprune.selection import METHODS, Method, methods
-from jointprune.workspace import Workspace
 
 
 def test_overlap_is_precision_and_recall():
@@ -30,10 +29,10 @@ def gates(data, train_clips, seed, *_):
     return scores
 
 
-def test_a_method_that_knows_the_truth_comes_first_and_a_random_draw_last(tmp_path, monkeypatch):
+def test_a_method_that_knows_the_truth_comes_first_and_a_random_draw_last(
+    workspace, alone, monkeypatch
+):
     """Two small data sets, methods without training; the merged selection is right."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    workspace = Workspace(str(tmp_path))
     size = {"signs": 16, "signers": 4, "clips": 1, "frames": (6, 8)}
     data = [load_dataset("synthetic", workspace, seed=seed, **size) for seed in range(2)]
     rows = {name: METHODS[name] for name in ("random", "typical", "one-set", "tied")}
