@@ -220,13 +220,7 @@ def above_chance(right: pd.Series, rows: pd.DataFrame, margin: float = 0.0) -> d
     bound = found.lower_bound if rows["group"].nunique() > 1 else None
     p = sign_flip(right, rows["group"], -chance - margin)
     works = bound is not None and bound > chance + margin and p < ALPHA
-    return {
-        "accuracy": found.mean,
-        "lower_bound": bound,
-        "chance": chance,
-        "p": p,
-        "works": works,
-    }
+    return {"accuracy": found.mean, "lower_bound": bound, "chance": chance, "p": p, "works": works}
 
 
 def _firmness(

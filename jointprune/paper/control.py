@@ -17,6 +17,8 @@ from jointprune.statistics import sign_flip
 from jointprune.training import run_many
 from jointprune.workspace import Workspace
 
+K, MARGIN = 12, 0.02  # joints; above chance, as in the test of K*
+
 
 def within_groups(data: SignDataset) -> bool:
     """Whether every group holds two classes or more, so that shuffling in it changes labels."""
@@ -41,21 +43,18 @@ def shuffled(data: SignDataset, seed: int) -> SignDataset:
     return replace(data, labels=labels, clips=clips, meta=meta)
 
 
-def control(
-    data: SignDataset, folds, seeds, config: TrainingConfig, workspace: Workspace,
-    k: int = 12, margin: float = 0.02,
-) -> dict:  # fmt: skip
+def control(data: SignDataset, folds, seeds, config: TrainingConfig, workspace: Workspace) -> dict:
     """Train, select and test with shuffled labels, shuffled anew for each seed; see `reading`."""
     parts = []
     for seed in seeds:
         mixed = shuffled(data, seed)
         where = (mixed, folds, [seed], config)
-        chosen = select_many("learned", k, *where, workspace)
+        chosen = select_many("learned", K, *where, workspace)
         trials = trials_of("full", *where)
-        trials += retraining_trials({("learned", k): chosen}, mixed, folds, config)
+        trials += retraining_trials({("learned", K): chosen}, mixed, folds, config)
         run_many([trial.run for trial in trials], mixed, workspace, "labels shuffled")
         parts.append(predictions(trials, mixed, workspace))
-    return reading(pd.concat(parts, ignore_index=True), margin, within_groups(data))
+    return reading(pd.concat(parts, ignore_index=True), MARGIN, within_groups(data))
 
 
 def reading(table: pd.DataFrame, margin: float, within: bool = True) -> dict:

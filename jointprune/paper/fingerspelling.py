@@ -16,15 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.recordings import (
-    LIMIT,
-    Recording,
-    leading_hands,
-    mirror,
-    pad,
-    read_recording,
-    trim,
-)
+from jointprune.recordings import LIMIT, Recording, leading_hands, mirror, pad, read_recording, trim
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 from jointprune.store import save_dataset
 from jointprune.workspace import file_sha256, scratch_folder

@@ -28,12 +28,7 @@ from jointprune.selection import retraining_trials, typical
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset
 from jointprune.training import run_many
-from jointprune.workspace import (
-    DEFAULT_DATASET,
-    Workspace,
-    file_sha256,
-    scratch_folder,
-)
+from jointprune.workspace import DEFAULT_DATASET, Workspace, file_sha256, scratch_folder
 
 FOLDER = Path("data/models")
 NO_TERMS = "none stated"

@@ -345,7 +345,8 @@ def claims_text(results: dict[str, dict]) -> str:
     said = {}
     for claim in claims:
         sentence, key = claim.sentence.replace("*", r"\*"), prefix + claim.key
-        said.setdefault(claim.verdict, []).append(f"- {sentence} ([{key}](#{_anchor(key)}))\n")
+        anchor = re.sub(r"[^\w-]", "", key.lower())  # which GitHub gives a heading
+        said.setdefault(claim.verdict, []).append(f"- {sentence} ([{key}](#{anchor}))\n")
     for verdict, heading in VERDICT_HEADINGS.items():
         if verdict in said:
             parts.append(f"## {heading}\n\n{''.join(said[verdict])}")
@@ -373,11 +374,6 @@ def claims_text(results: dict[str, dict]) -> str:
                 table.append((f"`{prefix}{key}`", *cells))
             parts.append(f"{markdown_table(table)}\n")
     return "\n".join(parts)
-
-
-def _anchor(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _matching(pattern: str, rows: dict[str, dict]) -> dict[str, dict]:

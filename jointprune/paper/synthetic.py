@@ -214,7 +214,10 @@ def _chunk(
     poses = hands[..., :2].reshape(*moment.shape, len(JOINT_NAMES), 2) * (1, -1)
     poses += rng.normal(scale=NOISE + p.difficulty * MORE_NOISE, size=poses.shape)
     present = np.repeat((frame <= last)[..., None], len(HANDS), axis=-1)
-    present[..., 0] &= ~_left_hand_away(p.missing, moment, rng)
+    # The left hand comes late or leaves early.
+    away = rng.uniform(0, 2 * p.missing, size=(len(moment), 1))
+    comes_late = rng.random((len(moment), 1)) < 0.5
+    present[..., 0] &= np.where(comes_late, moment, 1 - moment) >= away
     present = np.repeat(present, len(JOINTS), axis=-1)
     return poses * present[..., None], present
 
@@ -240,13 +243,6 @@ def _swivels(
     path = held[..., None, None, None] * np.where(direction, -size, size)[:, None]
     slip = p.difficulty * SLIP * smooth_paths(rng, moment, *directions.shape[1:])
     return (path + slip) * swivels[:, None]
-
-
-def _left_hand_away(share: float, moment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Frames before the left hand comes, or after it leaves: bool (clips, frames)."""
-    away = rng.uniform(0, 2 * share, size=(len(moment), 1))
-    comes_late = rng.random((len(moment), 1)) < 0.5
-    return np.where(comes_late, moment, 1 - moment) < away
 
 
 def _clip_table(p: SyntheticParameters, rows: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:

@@ -27,12 +27,6 @@ from jointprune.workspace import Workspace
 KS = (6, 12)
 
 
-def origins(results: dict[str, dict[str, dict]]) -> dict[tuple[str, int], list[str]]:
-    """Joints by origin, a data set or a published selection, and K, one of KS."""
-    sets = {(name, k): most_typical(facts, k) for name, facts in results.items() for k in KS}
-    return sets | {(f"published-{name}", KS[-1]): joints for name, joints in PUBLISHED.items()}
-
-
 def transfer(workspace: Workspace, results: dict[str, dict[str, dict]]) -> list[dict]:
     """Accuracy on each data set with the joints of each origin.
 
@@ -41,8 +35,10 @@ def transfer(workspace: Workspace, results: dict[str, dict[str, dict]]) -> list[
     and "full" are those of its own results.
     """
     rows = []
+    sets = {(name, k): most_typical(facts, k) for name, facts in results.items() for k in KS}
+    sets |= {(f"published-{name}", KS[-1]): joints for name, joints in PUBLISHED.items()}
     for name, facts in results.items():
-        others = {key: joints for key, joints in origins(results).items() if key[0] != name}
+        others = {key: joints for key, joints in sets.items() if key[0] != name}
         found = _known(facts) + _tested(Workspace(workspace.root, name), facts, others)
         rows += [{"tested_on": name, **row} for row in found]
     return rows
@@ -121,8 +117,8 @@ def main() -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     facts = {"rows": rows, "labels": [*labels_of(results).items()]}
-    config = {"k": KS}
-    write_facts(workspace, "transfer.json", facts, data_sha256="", config=config, smoke=False)
+    history = {"data_sha256": "", "config": {"k": KS}, "smoke": False}
+    write_facts(workspace, "transfer.json", facts, **history)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     k, found, at_star = star["k"], (verdict, "", ""), ""
     if verdict == VERDICTS[True]:
         shares = "{joints} % ({joint_frames} %)".format(**dropped(star, results))
-        alone = f"{k} ({value_range(star['by_seed'])})" if star["by_seed"] else str(k)
+        alone = f"{k} ({value_range(star['by_seed'])})"
         found = alone, shares, _named(most_typical(results, k))
         means = [one_row(results["ablation"]["accuracy"], method=method, k=k, regime="retrained")
                  for method in ("learned", "stratified-random")]  # fmt: skip
@@ -68,8 +68,6 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
 def _against_random(results: dict[str, dict]) -> str:
     """ "+5.7 with 6, established", or that this difference is not, or cannot be."""
     records = [r for r in results["ablation"]["paired"] if r["b"]["method"] == "stratified-random"]
-    if not records:
-        return ""
     record = max(records, key=lambda record: record["a"]["k"])
     verdict = "established" if differs(record) else "not established"
     if not can_be_established(results):
