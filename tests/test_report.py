@@ -88,19 +88,17 @@ def test_a_reader_can_guess_a_key(facts):
     assert {key: found[key].text for key in expected} == expected
 
 
-def test_classes_whose_names_differ_only_in_other_letters_keep_keys_of_their_own():
-    changed = paper_facts.results()
+def test_classes_whose_names_differ_only_in_other_letters_keep_keys_of_their_own(facts):
     names = ["a b", "a#b", "a.low", "a", "Ağaç", "go", "Go"]
-    rows = changed["ablation"]["changes"]["class"][: len(names)]
+    rows = facts["ablation"]["changes"]["class"]
+    del rows[len(names) :]
     for row, name in zip(rows, names, strict=True):
         row["name"] = name
-    changed["ablation"]["changes"]["class"] = rows
-    found = report.numbers(changed)
+    found = report.numbers(facts)
     keys = [key for key in found if key.startswith("changes.class")]
     assert len(keys) == 4 * len(names)
-    assert {"changes.class.a-b.low", "changes.class.a-b-2.low", "changes.class.Ağaç.low"} < set(
-        keys
-    )
+    for name in ("a-b", "a-b-2", "Ağaç"):
+        assert f"changes.class.{name}.low" in keys
     assert all(re.fullmatch(r"[\w.-]+", key) for key in found)  # what LaTeX takes in a name
 
 
@@ -145,32 +143,31 @@ def test_a_number_is_on_one_line_with_its_source_and_data_set(facts):
     assert all(re.fullmatch(r"[<+-]?\d+(\.\d+)?(e[+-]\d+)?", text) for text in texts)
 
 
-def test_keys_of_an_import_begin_with_its_name():
-    changed = paper_facts.import_as_mine(paper_facts.results())
-    assert r"\jpdefine{mine.dataset.clips}{410}" in report.numbers_tex(changed)
-    assert r"\jpdefine{mine.hands.sentence}{" in report.claims_tex(changed)
-    assert "`mine.hands.12`" in report.claims_text(changed)
+def test_keys_of_an_import_begin_with_its_name(facts):
+    paper_facts.import_as_mine(facts)
+    assert r"\jpdefine{mine.dataset.clips}{410}" in report.numbers_tex(facts)
+    assert r"\jpdefine{mine.hands.sentence}{" in report.claims_tex(facts)
+    assert "`mine.hands.12`" in report.claims_text(facts)
 
 
 # One table of methods.
 
 
-def test_a_method_is_added_in_one_place(monkeypatch):
+def test_a_method_is_added_in_one_place(facts, monkeypatch):
     """Its row of METHODS and its predictions are enough for numbers, claims and the README."""
     own = Method("by-height", "joints by height", "a test", budgets=None)
     monkeypatch.setitem(METHODS, "by-height", own)
     monkeypatch.setitem(paper_facts.ACCURACY, ("by-height", 12, "retrained"), 0.9)
-    results = paper_facts.results()
     table = paper_facts.predictions(seeds=3)
-    results["ablation"]["accuracy"] = paper_facts.accuracy_table(table).to_dict("records")
-    row = one_row(results["ablation"]["accuracy"], method="by-height")
+    facts["ablation"]["accuracy"] = paper_facts.accuracy_table(table).to_dict("records")
+    row = one_row(facts["ablation"]["accuracy"], method="by-height")
     mean, low, high = (percent(row[key]) for key in ("mean", "low", "high"))
-    assert report.numbers(results)["accuracy.by-height.12"].text == mean
-    (line,) = re.findall(r"\| `accuracy.by-height.12` *\|.*", report.claims_text(results))
+    assert report.numbers(facts)["accuracy.by-height.12"].text == mean
+    (line,) = re.findall(r"\| `accuracy.by-height.12` *\|.*", report.claims_text(facts))
     assert [cell.strip() for cell in line.split("|")[2:-1]] == [mean, low, high, "12"]
-    assert f"{mean} % (95 % CI {low} to {high}), by joints by height" in report.claims_text(results)
+    assert f"{mean} % (95 % CI {low} to {high}), by joints by height" in report.claims_text(facts)
     cells = {line.split("|")[1].strip(): line.split("|")[-2].strip()
-             for line in report.by_k(results).splitlines() if line[0:1] == "|"}  # fmt: skip
+             for line in report.by_k(facts).splitlines() if line[0:1] == "|"}  # fmt: skip
     assert cells["K"] == "joints by height"
     assert (cells["12"], cells["8"]) == (mean, "")
 
@@ -304,10 +301,9 @@ def test_a_published_selection_is_a_run_s_own_and_not_a_vote(facts):
     """Every run keeps one joint of the left hand, no two the same: a vote would lose that hand."""
     tips = [f"right.{finger}_tip" for finger in ("thumb", "index", "middle")]
     runs = [[f"left.{joint}", *tips] for joint in ("wrist", "thumb_tip", "pinky_tip")]
-    changed = paper_facts.results()
-    rows = [row for row in changed["pruning"]["selections"] if row["k"] != 4]
-    changed["pruning"]["selections"] = rows + [{"k": 4, "joints": joints} for joints in runs]
-    found = json.loads(report.joints_json(changed))["selections"]
+    rows = [row for row in facts["pruning"]["selections"] if row["k"] != 4]
+    facts["pruning"]["selections"] = rows + [{"k": 4, "joints": joints} for joints in runs]
+    found = json.loads(report.joints_json(facts))["selections"]
     assert [row["k"] for row in found] == list(paper_facts.BUDGETS)
     four = found[1]
     assert (four["joints"], four["indices"]) == (runs[0], [0, 25, 29, 33])

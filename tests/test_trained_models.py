@@ -4,7 +4,6 @@ import copy
 import json
 
 import numpy as np
-import paper_facts
 import pytest
 import torch
 from conftest import toy_content
@@ -24,8 +23,7 @@ TINY = {"hidden": 16, "frames": 4}
 KEPT = JOINT_NAMES[21:27]
 
 
-def test_the_joints_published_are_those_of_k_star_and_for_letters_12_21_and_all():
-    facts = copy.deepcopy(paper_facts.results())
+def test_the_joints_published_are_those_of_k_star_and_for_letters_12_21_and_all(facts):
     sets = models.joints_to_publish(facts)
     assert sets[21] == vocabularies.most_typical(facts, 21) and [*sets] == [12, 21, 42]
     facts["dataset"]["dataset"] = "words"

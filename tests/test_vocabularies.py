@@ -31,8 +31,7 @@ def test_each_data_set_with_results_has_a_row_the_default_one_first(tmp_path):
     assert len(table.splitlines()) == 4
 
 
-def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established():
-    facts = copy.deepcopy(paper_facts.results())
+def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established(facts):
     star = facts["ablation"]["k_star"][0]
     assert vocabularies.rows([facts])[1][-4:-1] == ("not established", "", "")
     star["k"] = 21
@@ -56,8 +55,7 @@ def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established():
     assert vocabularies.rows([facts])[1][-4:-1] == ("refused", "", "")
 
 
-def test_a_difference_from_random_joints_is_said_with_its_verdict():
-    facts = copy.deepcopy(paper_facts.results())
+def test_a_difference_from_random_joints_is_said_with_its_verdict(facts):
     (record,) = (record for record in facts["ablation"]["paired"]
                  if record["name"] == "learned-12 vs stratified-random-12")  # fmt: skip
     record |= {"difference": 0.103, "low": 0.06, "high": 0.14, "p_holm": 0.0005}

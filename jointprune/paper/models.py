@@ -96,16 +96,13 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
         for k, joints in sets.items()
     }
     run_many([*everything.values()], data, place, "models, on all groups")
+    as_published = {(row["method"], row["k"], row["regime"]): row["mean"]
+                    for row in results["ablation"]["accuracy"]}  # fmt: skip
     rows = []
     for k, run in everything.items():
         file = root.path / FOLDER / f"{name}-{k}.onnx"
         export(run.folder(data, place) / "model.ckpt", data, file)
         score = one_row(accuracy, k=k)
-        as_published = [
-            row["mean"]
-            for row in results["ablation"]["accuracy"]
-            if (row["method"], row["k"], row["regime"]) == (score["method"], k, "retrained")
-        ]
         rows.append({
             "file": file.name, "sha256": file_sha256(file), "bytes": file.stat().st_size,
             "dataset": name, "data_sha256": data.sha256, "k": k, "joints": sets[k],
@@ -113,7 +110,7 @@ def make_models(results: dict[str, dict], root: Workspace) -> list[dict]:
             "group_word": results["dataset"]["group_word"], "classes": len(data.classes),
             "clips": len(data), "licence": data.meta.get("origin", {}).get("licence", NO_TERMS),
             "accuracy": {key: score[key] for key in ("mean", "low", "high")},
-            "with_exemplars": as_published[0] if as_published else None,
+            "with_exemplars": as_published.get((score["method"], k, "retrained")),
             "strata": {row["stratum"]: row["mean"] for row in strata if row["k"] == k},
         })  # fmt: skip
     return rows
