@@ -232,8 +232,7 @@ def import_as_mine(facts):
 
 @cache
 def _facts():
-    of_full = every_prediction().query("method == 'full'")
-    full = accuracy_table(of_full).iloc[0]
+    full = accuracy_table(every_prediction().query("method == 'full'")).iloc[0]
     closed = {"start": 0.0, "quarter": 0.12, "half": 0.33, "end": 0.714}
     course = {
         "quick-start": (0.05, dict.fromkeys(closed, 0.0)),
@@ -245,18 +244,14 @@ def _facts():
             "dataset": "fingerspelling", "group_word": "language", "class_word": "letter",
             "official_split": False, "clips": 410, "groups": 16, "classes": 26,
             "description": "16 manual alphabets (fingerspelling lexicon)",
-            "frames": {"min": 11, "p5": 21, "median": 27, "p95": 33, "max": 46},
+            "frames": {"min": 11, "median": 27, "max": 46},
             "missing": {"left": 0.79, "right": 0.08,
-                        "stored": {"left": 0.86, "right": 0.01, "never_left": 10},
-                        "by_group": {"ase": {"left": 1.0, "right": 0.0},
-                                     "cse": {"left": 0.2, "right": 0.1}}},
+                        "stored": {"left": 0.86, "right": 0.01, "never_left": 10}},
             "two_handed": [*TWO_HANDED], "mirrored": ["ise"],
             "folds": [list(GROUPS[fold::4]) for fold in range(4)],
         },
         "baseline": {
             "accuracy": {key: float(full[key]) for key in ("mean", "low", "high")},
-            "by_group": by_group(of_full).set_index("group")[["mean", "low", "high"]]
-            .to_dict("index"),
             "chance": 16 / 410, "p": 2**-16, "runs": 12, "seeds": 3, "folds": 4,
             "parameters": 345678,
         },

@@ -403,31 +403,26 @@ def headline(results: dict[str, dict]) -> str:
 
 
 def by_k(results: dict[str, dict]) -> str:
-    """Accuracy by K in Markdown: a table, and how its rows were made."""
-    dataset, ablation = results["dataset"], results["ablation"]
+    """Accuracy by K in Markdown: a table, how its rows were made, and what the tests average."""
+    dataset, ablation, seeds = results["dataset"], results["ablation"], results["baseline"]["seeds"]
     apart = " and ".join(METHODS[name].label for name in curve_methods() if METHODS[name].holds_out)
-    return (
+    text = (
         f"Accuracy (%) on held-out {dataset['group_word']}s after retraining on K joints, "
         f"95 % CI in brackets; {dataset['description']}, {dataset['clips']} clips:\n\n"
         f"{markdown_table(_curves(ablation))}\n\n"
         f"To choose joints, {apart} holds out a quarter of the training groups; the others train "
-        f"on all of them. {_more_seeds(results)}"
-    ).rstrip()
-
-
-def _more_seeds(results: dict[str, dict]) -> str:
-    """What the table by K averages, and what the tests do, where their seeds differ."""
-    ablation, seeds = results["ablation"], results["baseline"]["seeds"]
-    more = len(ablation["k_star"][0]["by_seed"]) or seeds
-    if more == seeds:
-        return ""
-    rows = [row for row in ablation["deciding"] if row["method"] in ("learned", "full")]
-    means = {row["k"]: percent(row["mean"]) for row in rows}
-    shown = ", ".join(f"{means[k]} ({k})" for k in sorted(means, reverse=True))
-    return (
-        f"This table averages {seeds} seeds. The tests of K* use {more}, with which accuracy (K) "
-        f"is {shown}."
+        "on all of them."
     )
+    more = len(ablation["k_star"][0]["by_seed"]) or seeds
+    if more != seeds:
+        rows = [row for row in ablation["deciding"] if row["method"] in ("learned", "full")]
+        means = {row["k"]: percent(row["mean"]) for row in rows}
+        shown = ", ".join(f"{means[k]} ({k})" for k in sorted(means, reverse=True))
+        text += (
+            f" This table averages {seeds} seeds. The tests of K* use {more}, with which accuracy "
+            f"(K) is {shown}."
+        )
+    return text
 
 
 def reproducing(results: dict[str, dict]) -> str:

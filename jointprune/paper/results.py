@@ -69,13 +69,12 @@ def write_facts(
     return workspace.results / name
 
 
-def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> Path:
-    """Write a table to `results/name`; returns its path."""
+def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> None:
+    """Write a table to `results/name`."""
     _check_name(name)
     with atomic_path(workspace.results / name) as temporary:
         packed = "xz" if name.endswith(".xz") else None
         table.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
-    return workspace.results / name
 
 
 def read_facts(workspace: Workspace, name: str) -> dict:
