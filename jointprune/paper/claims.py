@@ -281,19 +281,17 @@ def brief(record: dict, claim: Claim, group: str) -> str:
         return claim.sentence
     step, spread = one_row(record["steps"], k=record["k"]), record["bootstrap"]
     without, k = record["leave_one_group_out"], record["by_test"]
-    others = [
-        f"resampled {group}s give {value_range([spread['low'], spread['high']])}",
-        f"single seeds {value_range(record['by_seed'])}",
-    ]
+    found = [str(k), f"with {group}s resampled {value_range([spread['low'], spread['high']])}"]
+    if record["by_seed"]:
+        found.append(f"with one seed {value_range(record['by_seed'])}")
     if {*without} != {k}:
-        others.append(f"all {group}s but one {value_range(without)}")
-    rule = f" Without the rule on seeds K* is {k}." if k < record["k"] else ""
+        found.append(f"without one {group} {value_range(without)}")
+    rule = "If seeds need not pass alone," if k < record["k"] else "By the test alone"
     return (
         f"With {record['k']} of {_all_joints(record)} accuracy changes by "
         f"{points(step['difference'])} points (one-sided 95 % lower bound "
         f"{points(step['lower_bound'])}): a loss below {_points_of(record['margin'])} is shown "
-        f"({p_value(step['p'])}; {_alone(record, step)}).{rule} By the test alone "
-        f"{_listed(others)}."
+        f"({p_value(step['p'])}; {_alone(record, step)}). {rule} K* is {', '.join(found)}."
     )
 
 

@@ -32,7 +32,7 @@ def recovery_table(
     ]
     rows = list(on_every_core(_ranked, jobs, "synthetic data"))
     merged = [method for method in compared if method.merged_over]
-    for data in datasets:
+    for data in datasets if merged else ():
         k, fold = int(data.informative.sum()), data.folds(4, 0)[0]
         chosen = select_many("learned", k, data, [fold], range(seeds), config, workspace).values()
         rows += [_row(method.name, typical(chosen), data) for method in merged]

@@ -19,9 +19,9 @@ from jointprune.skeleton import HAND_OF, HANDS, JOINT_NAMES
 from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 LISTED = 6  # joints that are named one by one
-HEAD = ("recordings", "held out", "accuracy, 42 joints", "K* (single seeds)",
-        "joints (joint-frames) dropped", "typical joints",
-        "learned minus stratified random, points (with K*: not tested)")  # fmt: skip
+HEAD = ("recordings", "held out", "accuracy, 42 joints", "K* (range over seeds)",
+        "dropped: joints (joint-frames)", "typical joints",
+        "learned minus stratified random joints, points")  # fmt: skip
 
 
 def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspace]:
@@ -53,11 +53,11 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     k, found, at_star = star["k"], (verdict, "", ""), ""
     if verdict == VERDICTS[True]:
         shares = "{joints} % ({joint_frames} %)".format(**dropped(star, results))
-        alone = f"{k} ({value_range(star['by_seed'])})"
+        alone = f"{k} ({value_range(star['by_seed'])})" if star["by_seed"] else str(k)
         found = alone, shares, _named(most_typical(results, k))
         means = [one_row(results["ablation"]["accuracy"], method=method, k=k, regime="retrained")
                  for method in ("learned", "stratified-random")]  # fmt: skip
-        at_star = f"{points(means[0]['mean'] - means[1]['mean'])} with K*; "
+        at_star = f"{points(means[0]['mean'] - means[1]['mean'])} with K* (not tested); "
     return (
         data["description"], f"{data['groups']} {data['group_word']}s",
         f"{percent(full['mean'])} % {interval(full)}", *found,
@@ -68,6 +68,8 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
 def _against_random(results: dict[str, dict]) -> str:
     """ "+5.7 with 6, established", or that this difference is not, or cannot be."""
     records = [r for r in results["ablation"]["paired"] if r["b"]["method"] == "stratified-random"]
+    if not records:
+        return ""
     record = max(records, key=lambda record: record["a"]["k"])
     verdict = "established" if differs(record) else "not established"
     if not can_be_established(results):

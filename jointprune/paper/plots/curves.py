@@ -125,7 +125,8 @@ def _not_retrained(ax: Axes, table: pd.DataFrame) -> None:
         for regime, drawn in regimes.items():
             part = rows[rows["regime"] == regime]
             ax.plot(part["k"], part["mean"], **drawn)
-    budget_axis(ax, table.loc[table["regime"] != "retrained", "k"])
+    masked = table[table["regime"] != "retrained"]
+    budget_axis(ax, masked["k"] if len(masked) else table["k"])
     ax.set_title("not retrained (thin: retrained)")
     grid_lines(ax)
     ax.tick_params(labelleft=False)
