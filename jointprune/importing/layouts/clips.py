@@ -136,8 +136,9 @@ class Files:
         """One clip per folder that holds some of these files."""
         folders = defaultdict(list)
         for path in frames:
-            folders[path.parent.relative_to(self.source)].append(path)
-        return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(folders)]
+            folders[path.parent].append(path)
+        places = {folder.relative_to(self.source): files for folder, files in folders.items()}
+        return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
 
 
 def split_of(folder: str) -> str:
