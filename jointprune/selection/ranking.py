@@ -65,12 +65,19 @@ def rank_joints(
     >>> scores = rank_joints("variance", data, train_clips, seed=0)
     >>> top_joints(scores, 12)
     """
-    rank, arguments, path = _prepared(
-        method, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
+    row = _row(method)
+    if row.rank is None:
+        raise ValueError(
+            f"expected a method that ranks joints, got {method!r} ({row.source}): "
+            "choose one whose row in METHODS has `rank`"
+        )
+    arguments = _for_ranker(
+        row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
     )
+    path = _kept_in(row, *arguments) if row.trains else None
     if path and path.is_file():
         return np.load(path)
-    scores = rank(*arguments)
+    scores = _function(row.rank)(*arguments)
     if callable(method):
         return _checked(scores, data)
     if path:
@@ -96,31 +103,25 @@ def _function(place):
     return place if callable(place) else resolve_name(f"jointprune.selection.{place}")
 
 
-def _prepared(
-    method: str | Ranker, data: SignDataset, train_clips, seed, k, config, workspace: Workspace
-) -> tuple[Ranker, tuple, Path | None]:
-    """A method's ranker, its checked arguments, and the file of its ranking if it is learned.
-
-    K is None unless it matters to the ranker. A user's own function is given it.
-    """
+def _row(method: str | Ranker) -> Method:
+    """The row of a method, or one made for a function, which is given K and is not kept."""
     if callable(method):
-        row = Method("own", "own", "a function", method, for_one_k=True, trains=False)
-    else:
-        row = method_of(method)
-    if row.rank is None:
-        raise ValueError(
-            f"expected a method that ranks joints, got {method!r} ({row.source}): "
-            "choose one whose row in METHODS has `rank`"
-        )
+        return Method("own", "own", "a function", method, for_one_k=True, trains=False)
+    return method_of(method)
+
+
+def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> tuple:
+    """Arguments of the row's ranker, checked: K only if it matters to it, the row's settings."""
     clips = indices(train_clips, len(data), "training clips")
     k = None if k is None else joints_to_keep(k, len(data.joints))
-    k = k if row.for_one_k else None
-    seed, config = seed_of(seed), replace(config, **row.settings)
-    path = None
-    if row.trains:  # the file's name says all that decides the ranking
-        name = content_name(data.sha256, row.name, clips.tolist(), seed, k, changed(config))
-        path = workspace.runs / "rankings" / f"{name}.npy"
-    return _function(row.rank), (data, clips, seed, k, config, workspace), path
+    made_for = k if row.for_one_k else None
+    return data, clips, seed_of(seed), made_for, replace(config, **row.settings), workspace
+
+
+def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
+    """The file of a learned ranking, named by all that decides it; arguments as the ranker's."""
+    decides = train_clips.tolist(), seed, k, changed(config)
+    return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npy"
 
 
 def _checked(scores, data: SignDataset) -> np.ndarray:
@@ -145,8 +146,11 @@ def select_many(
     """The K joints chosen in each (fold, seed); missing rankings are made on every core."""
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
     jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
-    files = [_prepared(*job)[2] for job in jobs]
-    missing = [job for job, file in zip(jobs, files, strict=True) if file and not file.is_file()]
+    row = method_of(method)
+    missing = [
+        job for job in jobs
+        if row.trains and not _kept_in(row, *_for_ranker(row, *job[1:])).is_file()
+    ]  # fmt: skip
     if missing:
         done = len(jobs) - len(missing)
         list(on_every_core(rank_joints, missing, f"ranking, {method} {k}", done=done))
@@ -171,9 +175,9 @@ def select_all(
         learned = chosen["learned", k]
         merged = {
             fold: typical(
-                kept for (own, _), kept in learned.items() if over == "all" or own == fold
+                kept for cell, kept in learned.items() if over == "all" or cell[0] == fold
             )
-            for fold in {fold for fold, _ in learned}
+            for fold in dict.fromkeys(fold for fold, _ in learned)
         }
         chosen[name, k] = {cell: merged[cell[0]] for cell in learned}
     return chosen
