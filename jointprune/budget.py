@@ -257,7 +257,8 @@ class PruneJoints(lightning.Callback):
     A `JointBudget` trains the gates during `trainer.fit`. Their course depends on the share of the
     training that is done, not on the module's optimisers, learning rate or batch size. After the
     last step exactly the chosen number of joints is open and the layer is frozen. `pruning_ratio`
-    and `num_active_joints` are logged after each epoch.
+    and `num_active_joints` are logged after each epoch; a module may log these names as well, but
+    not in `on_train_batch_end` with other arguments.
 
     The gates are still open in checkpoints of earlier epochs, and a `ModelCheckpoint` with a
     monitor need not write one of the last: save the model after `fit` (`trainer.save_checkpoint`).
@@ -290,6 +291,7 @@ class PruneJoints(lightning.Callback):
         self.keep, self.retrain = keep, retrain
         self.budget: JointBudget | None = None
         self._resumed: dict | None = None
+        self._logged = False  # in this epoch
 
     def setup(self, trainer, module, stage) -> None:
         if stage == "fit":  # before a checkpoint is loaded
@@ -325,11 +327,8 @@ class PruneJoints(lightning.Callback):
         if self.budget and self.budget.progress and ends:
             self.budget.finish()
         if ends or trainer.is_last_batch:
-            # Logged here, because a module may log the same names at the end of an epoch.
-            summary = pruning_layer(module).get_summary()
-            names = {"pruning_ratio": "pruning_ratio", "num_active_joints": "num_active"}
-            for name, field in names.items():
-                self.log(name, float(summary[field]), on_step=False, on_epoch=True, batch_size=1)
+            # Not at the epoch's end, where a module may log the same names in its own way.
+            self._log(pruning_layer(module))
 
     def on_train_epoch_end(self, trainer, module) -> None:
         if self.budget and not self.budget.progress:
@@ -338,6 +337,15 @@ class PruneJoints(lightning.Callback):
                 "in the forward pass, and with manual optimisation step the optimisers of "
                 "self.optimizers()"
             )
+        if not self._logged:  # the epoch ended early
+            self._log(pruning_layer(module))
+        self._logged = False
+
+    def _log(self, layer: JointPruningLayer) -> None:
+        summary, self._logged = layer.get_summary(), True
+        names = {"pruning_ratio": "pruning_ratio", "num_active_joints": "num_active"}
+        for name, field in names.items():
+            self.log(name, float(summary[field]), on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_end(self, trainer, module) -> None:
         if self.budget and not self.budget.done:

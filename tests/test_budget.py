@@ -427,23 +427,46 @@ def test_the_quick_start_runs_as_printed_with_and_without_the_callback(weight, p
     assert logged["pruning_ratio"] == summary["pruning_ratio"]
 
 
-@pytest.mark.parametrize("limit", [{"max_epochs": 4}, {"max_epochs": -1, "max_steps": 43}])
-def test_a_module_may_log_the_same_names_in_its_own_way(limit):
-    """Lightning refuses one name with two arguments in one hook; steps may end within an epoch."""
+class StopsWithinEpochs(lightning.Callback):
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        return -1 if batch_idx == 7 else None
+
+
+@pytest.mark.parametrize(
+    ("limits", "callbacks"),
+    [
+        ({"max_epochs": 4}, ()),
+        ({"max_epochs": -1, "max_steps": 43}, ()),
+        ({"max_epochs": 4}, (StopsWithinEpochs(),)),
+    ],
+)
+@pytest.mark.parametrize("too", [False, True])
+def test_the_open_joints_of_every_epoch_are_logged_even_if_the_module_logs_them_too(
+    limits, callbacks, too
+):
+    """Lightning refuses one name with two arguments in one hook."""
+    seen = []
 
     class Logs(Stranger):
         def on_train_epoch_end(self):
-            self.log("pruning_ratio", 0.25, prog_bar=True)
+            if too and not callbacks:
+                self.log("pruning_ratio", 0.25, prog_bar=True)
 
-        def on_train_batch_start(self, *_):
-            seen.add(float(self.trainer.callback_metrics.get("num_active_joints", JOINTS)))
+    class Reads(lightning.Callback):
+        def on_train_epoch_start(self, trainer, module):
+            if trainer.current_epoch:
+                logged = trainer.callback_metrics
+                seen.append((logged["num_active_joints"], logged["pruning_ratio"]))
+                opened.append(module.pruning.get_summary()["num_active"])
 
-    seen = set()
-    trainer = trainer_of(jp.PruneJoints(4), **limit)
+    opened = []
+    trainer = trainer_of(jp.PruneJoints(4), Reads(), *callbacks, **limits)
     trainer.fit(Logs(), batches(12))
-    assert trainer.callback_metrics["pruning_ratio"] == 0.25
-    assert trainer.callback_metrics["num_active_joints"] == 4
-    assert len(seen) > 2  # logged after every epoch
+    shares = [0.25 if too and not callbacks else 1 - n / JOINTS for n in opened]
+    assert seen == list(zip(opened, shares, strict=True))
+    assert len(seen) == 3 and len({*opened}) > 1
+    if not callbacks:
+        assert trainer.callback_metrics["num_active_joints"] == 4
 
 
 @pytest.mark.parametrize("optimizer", [{"optimizer": torch.optim.AdamW}, ADAMW])

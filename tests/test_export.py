@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import toy_run
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from recordings import write_letters
@@ -174,38 +175,73 @@ def as_array(file: Path, target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def of_hands_alone(recordings, workspace, tmp_path_factory) -> tuple[Path, SignDataset, Path]:
-    """The recordings without their bodies, as a data set, and the export of a model of it."""
-    source = tmp_path_factory.mktemp("hands")
+@pytest.fixture(scope="module", params=[LANGUAGES, LANGUAGES[:2]], ids=["all", "some"])
+def without_bodies(request, recordings, workspace, tmp_path_factory):
+    """The recordings, some languages without bodies; their data set; the export of its model."""
+    source = tmp_path_factory.mktemp("hands") / "-".join(request.param)
     for file in recordings.rglob("*.pose"):
-        whole = Pose.read(file.read_bytes())
-        hands = [c.name for c in whole.header.components if "HAND" in c.name]
+        pose = Pose.read(file.read_bytes())
+        if file.stem in request.param:
+            hands = [c.name for c in pose.header.components if "HAND" in c.name]
+            pose = pose.get_components(hands)
         target = source / file.relative_to(recordings)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(exist_ok=True, parents=True)
         with target.open("wb") as opened:
-            whole.get_components(hands).write(opened)
-    data, _ = import_recordings(
-        source, "hands", workspace, groups="pattern:([a-z]+)", leading_hand="signer")  # fmt: skip
-    run = make_run(data, *data.folds(3, seed=0)[0], 0, TINY)
-    checkpoint = train(run, data, workspace) / "model.ckpt"
+            pose.write(opened)
+    options = {"groups": "pattern:([a-z]+)", "leading_hand": "signer"}
+    data, _ = import_recordings(source, source.name, workspace, **options)
+    checkpoint = train(toy_run(data, TINY), data, workspace) / "model.ckpt"
     return source, data, export_model(checkpoint, data.folder)[0]
 
 
-@pytest.mark.parametrize("form", ["hands", "pose", "array"])
-def test_the_example_scales_by_palms_where_the_training_clips_show_hands_alone(
-    form, of_hands_alone, recordings, monkeypatch, tmp_path
+def read_by_the_example(monkeypatch, exported, file, *hand) -> np.ndarray:
+    monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
+    return runpy.run_path(str(exported / "read_a_clip.py"))["probabilities"]
+
+
+@pytest.mark.parametrize("form", ["as recorded", "pose", "array"])
+def test_the_example_scales_a_clip_as_the_import_did(
+    form, without_bodies, recordings, monkeypatch, tmp_path
 ):
-    """Shoulders that a clip shows do not count, since the model knows other coordinates."""
-    source, data, exported = of_hands_alone
+    """If no training clip shows shoulders, those that a clip shows do not count."""
+    source, data, exported = without_bodies
     expected = predict(load_checkpoint(exported.parent / "model.ckpt"), data, np.arange(len(data)))
+    ways = json.loads((exported / "model.json").read_text(encoding="utf-8"))["scale"]["by"]
+    everywhere = source.name == "-".join(LANGUAGES)
+    assert ways == (["palms"] if everywhere else ["shoulders", "palms"])
     for clip, own in zip(data.clips.itertuples(), expected, strict=True):
         hand = ["left"] * (clip.leading_hand == "left")
-        file = (source if form == "hands" else recordings) / clip.source_file
-        file = as_array(file, tmp_path / "clip.npy") if form == "array" else file
-        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
-        variables = runpy.run_path(str(exported / "read_a_clip.py"))
-        assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
+        file = (recordings if everywhere and form != "as recorded" else source) / clip.source_file
+        if form == "array" and everywhere:
+            file = as_array(file, tmp_path / "clip.npy")
+        got = read_by_the_example(monkeypatch, exported, file, *hand)
+        assert got == pytest.approx(own, abs=TOLERANCE), file
+
+
+def test_a_hand_of_which_a_joint_is_missing_is_not_found(
+    without_bodies, recordings, monkeypatch, tmp_path
+):
+    file = as_array(next(recordings.rglob("*ase.pose")), tmp_path / "clip.npy")
+    points, found = np.load(file), []
+    frame = len(points) // 2
+    for missing in (slice(522 + 20, 522 + 21), slice(522, 522 + 21)):  # a tip, the right hand
+        changed = points.copy()
+        changed[frame, missing] = np.nan
+        np.save(file, changed)
+        found.append(read_by_the_example(monkeypatch, without_bodies[2], file))
+    assert np.isfinite(points[frame, 522:]).all() and np.isfinite(found[0]).all()
+    np.testing.assert_array_equal(*found)
+
+
+MODELS = sorted((ROOT / "data" / "models").glob("*.onnx"))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda file: file.stem)
+def test_the_example_reads_a_clip_with_every_committed_model(model, recordings, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["", str(model), str(next(recordings.rglob("*.pose")))])
+    found = runpy.run_path(str(ROOT / "jointprune" / "export" / "read_a_clip.py"))
+    assert found["probabilities"].sum() == pytest.approx(1, abs=1e-5)
+    assert len(found["probabilities"]) == len(found["about"]["labels"])
 
 
 @pytest.mark.parametrize("form", ["pose", "array"])

@@ -13,12 +13,14 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from torture import __main__ as torture
 from torture import fuzz
 
+RUN = "0123456789abcdef"
+
 
 def fill(workspace, commit="a"):
     for name, content in {
         "data/results/baseline.json": f'{{"commit": "{commit}", "sha256": "{commit}", "runs": 3}}',
-        "data/runs/0123456789abcdef/gates.csv": "x",
-        "data/runs/0123456789abcdef/model.ckpt": commit,
+        f"data/runs/{RUN}/gates.csv": "x",
+        f"data/runs/{RUN}/model.ckpt": commit,
         "figures/fig1.pdf": "drawn",
     }.items():
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
@@ -103,8 +105,10 @@ WAYS = {
     "caused and undone": ("this error", {"fig1.pdf": "drawn"}, "then exit 0, the same files"),
     "another error": ("not this one", {"fig1.pdf": "drawn"}, "expected an error with 'not this"),
     "not undone": ("this error", {"fig1.pdf": "cut"}, "AssertionError: exit 1: "),
-    "other files": ("this error", {"fig1.pdf": "drawn", "fig2.pdf": ""},
-                    "AssertionError: 1 files differ: ['figures/fig2.pdf']"),
+    "another file": ("this error", {"fig1.pdf": "drawn", "fig2.pdf": ""},
+                     "AssertionError: 1 files differ: ['figures/fig2.pdf']"),
+    "other content": ("this error", {"fig1.pdf": "drawn", f"../data/runs/{RUN}/gates.csv": ""},
+                      f"AssertionError: 1 files differ: ['data/runs/{RUN}/gates.csv']"),
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.importing.layouts import recognise
-from jointprune.importing.reading import load_chunk, read_chunk
+from jointprune.importing.reading import load_recordings, load_rows, read_chunk
 from jointprune.workspace import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -118,10 +118,9 @@ def ending(source: Path) -> str:
     try:
         layout, clips, _ = recognise(source)
         read_chunk(layout, clips, 1.0, source / "chunk.npz")
-        chunk = [*load_chunk(source / "chunk.npz")]
-        if any("reason" in row for row, _ in chunk):
+        if any("reason" in row for row in load_rows(source / "chunk.npz")):
             return "refused"
-        for _, recording in chunk:
+        for recording in load_recordings(source / "chunk.npz"):
             if not np.isfinite(recording.points).all():
                 return "read values that are not finite"
     except ValueError as error:

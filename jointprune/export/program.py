@@ -47,8 +47,8 @@ CONTRACT = {
     },
 }
 
-# How a clip is brought into shoulder widths, by what gives its scale.
-UNITS = {
+# How a clip is placed and brought into shoulder widths, by what gives its scale.
+WAYS = {
     "shoulders": "subtract the shoulders' middle, divide by their distance (both medians of the "
     "clip)",
     "palms": "subtract the mean of all joints of the hands that are found, those that are no input "
@@ -123,18 +123,19 @@ class Recogniser(nn.Module):
         return self.encoder(poses, (here | there) * self.gates).softmax(-1)
 
 
-def scaled_by(data: SignDataset) -> str:
-    """The key of UNITS for a data set: "palms" for an import that nowhere shows shoulders."""
-    report = data.folder / "report.json"  # only imports have one
+def scaled_by(data: SignDataset) -> list[str]:
+    """Keys of WAYS: what gives the clips of a data set their scale, the preferred one first."""
+    report = data.folder / "report.json"  # of an import; other data sets show shoulders
     if not report.is_file():
-        return "shoulders"
+        return ["shoulders"]
     found = json.loads(report.read_bytes())
-    return "palms" if len(found["by_palm"]) == found["clips"] else "shoulders"
+    by_palm = len(found["by_palm"])
+    return ["shoulders"] * (by_palm < found["clips"]) + ["palms"] * (by_palm > 0)
 
 
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:
     """Content of `model.json`; `config` is that of the model without its closed joints."""
-    noted = ("name", "sha256", "units", "normalisation", "mirrored", "trimmed")
+    noted, ways = ("name", "sha256", "mirrored", "trimmed"), scaled_by(data)
     landmarks = {name: JOINTS.index(SHORT_NAME[name]) for name in config.joints}
     return {
         "labels": list(data.classes),
@@ -144,7 +145,8 @@ def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> 
         ],
         "coords": list("xyz"[: config.coords]),
         **CONTRACT,
-        "scale": {"by": scaled_by(data), "palm": PALM, "how": UNITS[scaled_by(data)]},
+        # The first way that a clip allows.
+        "scale": {"by": ways, "how": [WAYS[way] for way in ways], "palm": PALM},
         "inside": {
             "limit": LIMIT,  # shoulder widths: values beyond it are clipped
             "evaluation_crop": EVALUATION_CROP,  # share of the frames cut at each end

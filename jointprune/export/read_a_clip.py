@@ -23,16 +23,16 @@ if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
     sys.exit(__doc__)
 model = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
-by_palms = about["scale"]["by"] == "palms"  # the training clips show hands alone
+ways = about["scale"]["by"]  # "palms" where training clips show hands alone
 file, mirror = Path(sys.argv[2]), sys.argv[3:] == ["left"]
 if file.suffix == ".npy":
-    xy = np.load(file)[..., :2]
+    body, xy = True, np.load(file)[..., :2]
     seen = np.isfinite(xy).all(-1)
     shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
 else:
     pose = Pose.read(file.read_bytes())
     body = "POSE_LANDMARKS" in [component.name for component in pose.header.components]
-    if pose.body.data.shape[1] != 1 or not (body or by_palms):
+    if pose.body.data.shape[1] != 1 or (not body and ways == ["shoulders"]):
         sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
     xy = pose.body.data.data[:, 0, :, :2]
     seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
@@ -42,18 +42,22 @@ else:
 
 sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
 hand = {"left": wrist[sides[0]], "right": wrist[sides[1]]}
-signing = np.flatnonzero(seen[:, [*hand.values()]].any(1))
-if by_palms:
-    hands = np.concatenate([xy[seen[:, start], start : start + 21] for start in hand.values()])
-    centres, ends = hands.mean(1), hands[:, [0, 9]] / about["scale"]["palm"]
-else:
+blocks = [slice(start, start + 21) for start in hand.values()]
+for block in blocks:  # a hand of which a joint is missing is not found
+    seen[:, block] = seen[:, block].all(1, keepdims=True)
+width, signing = 0, np.flatnonzero(seen[:, [*hand.values()]].any(1))
+if "shoulders" in ways and body:
     points = [shoulder[side] for side in sides]
-    ends = xy[seen[:, points].all(1)][:, points]
-    centres = ends.mean(1)
-if not (len(ends) and len(signing)):
-    sys.exit(f"expected {about['scale']['by']} and a hand in some frame, got none")
-middle = centres.mean(0) if by_palms else np.median(centres, axis=0)
-width = np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1))
+    if len(ends := xy[seen[:, points].all(1)][:, points]):
+        middle = np.median(ends.mean(1), axis=0)
+        width = np.median(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1))
+if "palms" in ways and not width:
+    if len(hands := np.concatenate([xy[seen[:, block.start], block] for block in blocks])):
+        middle = hands.mean((0, 1))
+        palms = np.linalg.norm(hands[:, 0] - hands[:, 9], axis=-1)
+        width = np.median(palms) / about["scale"]["palm"]
+if not (width and len(signing)):
+    sys.exit(f"expected {' or '.join(ways)} and a hand in some frame, got none")
 xy = (xy - middle) / width * (-1 if mirror else 1, 1)
 frames = slice(signing[0], signing[-1] + 1)
 joints = [hand[joint["hand"]] + joint["landmark"] for joint in about["joints"]]

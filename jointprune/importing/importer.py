@@ -93,7 +93,7 @@ def import_recordings(
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
         chunks = reading.read_chunks(layout, clips, aspect or 1.0, scratch)
-        rows = [{"reason": "", **row} for path in chunks for row, _ in reading.load_chunk(path)]
+        rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
         if not keep_contradictions:
@@ -260,7 +260,7 @@ def _store(
     """The data set of the usable clips; poses are gathered on disk, not in memory."""
     frames = int(kept["frames"].max())
     with arrays_on_disk(folder, len(kept), frames, len(JOINT_NAMES)) as (poses, present):
-        recordings = (recording for path in chunks for _, recording in reading.load_chunk(path))
+        recordings = (recording for path in chunks for recording in reading.load_recordings(path))
         wanted = ((leading[i], recording) for i, recording in enumerate(recordings) if i in leading)
         for i, (hand, recording) in enumerate(wanted):
             recording = mirror(recording) if hand == "left" else recording

@@ -6,7 +6,6 @@ how the thresholds were measured.
 
 import hashlib
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,7 +39,7 @@ NO_FRAMES = Recording(
 
 
 def read_chunks(layout: str, clips: list[Clip], aspect: float, folder: Path) -> list[Path]:
-    """Files of the chunks in order (see `load_chunk`); chunks that exist are not read again.
+    """Files of the chunks in order (see `load_rows`); chunks that exist are not read again.
 
     A chunk's name depends on its files, their sizes and times: a changed recording is read again.
     """
@@ -79,14 +78,21 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, path: Path) -> Non
         np.savez(file, rows=np.array(json.dumps(rows)), points=points, present=present)
 
 
-def load_chunk(path: Path) -> Iterator[tuple[dict, Recording]]:
-    """The row and the recording of each clip of a chunk; those with a "reason" have no frames."""
+def load_rows(path: Path) -> list[dict]:
+    """A row for each clip of a chunk; those with a "reason" have no frames."""
     with np.load(path, allow_pickle=False) as content:
-        rows = json.loads(str(content["rows"]))
-        ends = np.cumsum([row["frames"] for row in rows])[:-1]
+        return json.loads(str(content["rows"]))
+
+
+def load_recordings(path: Path) -> list[Recording]:
+    """The recording of each row of a chunk."""
+    rows = load_rows(path)
+    ends = np.cumsum([row["frames"] for row in rows])[:-1]
+    with np.load(path, allow_pickle=False) as content:
         points, present = np.split(content["points"], ends), np.split(content["present"], ends)
-    for row, *parts in zip(rows, points, present, strict=True):
-        yield row, Recording(*parts, row["fps"])
+    return [
+        Recording(*parts, row["fps"]) for *parts, row in zip(points, present, rows, strict=True)
+    ]
 
 
 def _read(layout: str, clip: Clip, aspect: float) -> tuple[dict, Recording]:

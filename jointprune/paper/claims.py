@@ -281,17 +281,17 @@ def brief(record: dict, claim: Claim, group: str) -> str:
         return claim.sentence
     step, spread = one_row(record["steps"], k=record["k"]), record["bootstrap"]
     without, k = record["leave_one_group_out"], record["by_test"]
-    found = [str(k), f"with {group}s resampled {value_range([spread['low'], spread['high']])}"]
+    others = [f"{value_range([spread['low'], spread['high']])} with {group}s resampled"]
     if record["by_seed"]:
-        found.append(f"with one seed {value_range(record['by_seed'])}")
+        others.append(f"{value_range(record['by_seed'])} with one seed")
     if {*without} != {k}:
-        found.append(f"without one {group} {value_range(without)}")
+        others.append(f"{value_range(without)} without one {group}")
     rule = "If seeds need not pass alone," if k < record["k"] else "By the test alone"
     return (
         f"With {record['k']} of {_all_joints(record)} accuracy changes by "
         f"{points(step['difference'])} points (one-sided 95 % lower bound "
         f"{points(step['lower_bound'])}): a loss below {_points_of(record['margin'])} is shown "
-        f"({p_value(step['p'])}; {_alone(record, step)}). {rule} K* is {', '.join(found)}."
+        f"({p_value(step['p'])}; {_alone(record, step)}). {rule} K* is {k} ({', '.join(others)})."
     )
 
 
