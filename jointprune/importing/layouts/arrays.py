@@ -21,6 +21,7 @@ from jointprune.importing.layouts.clips import (
     checked,
     load_npy,
     some_shapes,
+    to_float32,
 )
 from jointprune.skeleton import JOINTS
 
@@ -55,7 +56,7 @@ def find(files: Files) -> list[Clip]:
 
 def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
-    values = load_npy(clip.place)
+    values = to_float32(load_npy(clip.place))
     values = values[0] if _is_batch(values.shape) else values
     one_frame = math.prod(values.shape[1:]) in mp_data.WIDTHS
     if not (is_clip(values.shape) or one_frame):

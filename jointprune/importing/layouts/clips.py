@@ -116,9 +116,10 @@ class Files:
             shown = in_order(name for name in names if name[0] != ".")
             if not inner and not shown:
                 self.empty.append(Path(folder))
+            here = Path(folder)
             for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
-                self.by_suffix[suffix].append(Path(folder, name))
+                self.by_suffix[suffix].append(here / name)
 
     def of(self, suffix: str) -> list[Path]:
         """The files of a suffix; NotThisLayout if there are none."""
@@ -400,11 +401,11 @@ def checked(
 
 
 def load_npy(path: Path) -> np.ndarray:
-    """The array of an untrusted `.npy` file, as float32; Python objects are never unpickled."""
+    """The array of an untrusted `.npy` file; Python objects are never unpickled."""
     content = path.read_bytes()
     shape, transposed, dtype, start = _npy_header(path, content[:MOST_HEADER], len(content))
     values = np.frombuffer(content, dtype, offset=start)
-    return to_float32(values.reshape(shape, order="F" if transposed else "C"))
+    return values.reshape(shape, order="F" if transposed else "C")
 
 
 def npy_shape(path: Path) -> tuple[int, ...]:

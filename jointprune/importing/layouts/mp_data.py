@@ -23,6 +23,7 @@ from jointprune.importing.layouts.clips import (
     hands_seen,
     load_npy,
     some_shapes,
+    to_float32,
     without_wrist,
 )
 
@@ -119,9 +120,9 @@ def _frames(clip: Clip) -> np.ndarray:
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "
                 f"{frame.size}: extract the sequence again"
             )
-    span = 1 + max(numbers) - min(numbers)
+    vectors, span = to_float32(np.stack(frames)), 1 + max(numbers) - min(numbers)
     if span > MOST_GAPS * len(frames):  # other numbers than those of frames, such as times
-        return np.stack(frames)
-    whole = np.zeros((span, frames[0].size), np.float32)
-    whole[np.array(numbers) - min(numbers)] = frames
+        return vectors
+    whole = np.zeros((span, vectors.shape[1]), np.float32)
+    whole[np.array(numbers) - min(numbers)] = vectors
     return whole
