@@ -221,7 +221,8 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
 
 def contradicted(table: pd.DataFrame) -> None:
     """Give recordings that occur under several labels a reason to be left out."""
-    for _, same in table[table["reason"] == ""].groupby("fingerprint"):
+    usable = table[table["reason"] == ""]
+    for _, same in usable[usable.duplicated("fingerprint", keep=False)].groupby("fingerprint"):
         if len(names := sorted(set(same["label"]))) > 1:
             table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
 

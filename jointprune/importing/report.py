@@ -35,7 +35,8 @@ def report_of(
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
-    copies = [some for _, some in kept.groupby("fingerprint", sort=False) if len(some) > 1]
+    again = kept[kept.duplicated("fingerprint", keep=False)]
+    copies = [some for _, some in again.groupby("fingerprint", sort=False)]
 
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)
