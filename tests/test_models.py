@@ -258,6 +258,8 @@ def test_a_closed_or_missing_joint_reaches_no_logit_and_every_other_one_does(enc
         moved[:, :, joint] = 100 * torch.randn(5, 4, 2)
         same = torch.equal(model(moved, present), logits)
         assert same == (joint == 7 or not opened[joint]), JOINT_NAMES[joint]
+    elsewhere = torch.where(present[..., None], poses, 100.0)
+    assert torch.equal(model(elsewhere, present), logits)
     assert torch.equal(model(poses), model(poses, torch.ones_like(present)))
 
 
