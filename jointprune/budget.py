@@ -343,9 +343,9 @@ class PruneJoints(lightning.Callback):
 
     def _log(self, layer: JointPruningLayer) -> None:
         summary, self._logged = layer.get_summary(), True
-        names = {"pruning_ratio": "pruning_ratio", "num_active_joints": "num_active"}
-        for name, field in names.items():
-            self.log(name, float(summary[field]), on_step=False, on_epoch=True, batch_size=1)
+        options = {"on_step": False, "on_epoch": True, "batch_size": 1}
+        self.log("pruning_ratio", summary["pruning_ratio"], **options)
+        self.log("num_active_joints", float(summary["num_active"]), **options)
 
     def on_train_end(self, trainer, module) -> None:
         if self.budget and not self.budget.done:

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 
 from jointprune.dataset import SignDataset
-from jointprune.store import open_dataset
+from jointprune.store import open_dataset, report_path
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace
 
 
@@ -136,7 +136,7 @@ def _fetch(workspace: Workspace, name: str, archive: Path | None) -> str:
 def _import(workspace: Workspace, source: Path, name: str, **options) -> str:
     from jointprune.importing.importer import import_recordings
     from jointprune.importing.layouts.video import poses_folder
-    from jointprune.importing.report import import_summary, report_path
+    from jointprune.importing.report import import_summary
 
     folder = workspace.processed / name
     meta = folder / "meta.json"

@@ -169,6 +169,16 @@ def _opened(folder: Path) -> SignDataset:
 
 
 @lru_cache(maxsize=1)  # consecutive jobs share their data set
+def report_path(folder: Path) -> Path:
+    """Where an import leaves its report in the folder of its data set."""
+    return folder / "report.json"
+
+
+def import_report(folder: Path) -> dict:
+    """The report of the import that made a data set."""
+    return json.loads(report_path(folder).read_text(encoding="utf-8"))
+
+
 def _reopen(folder: Path, sha256: str) -> SignDataset:
     """A store that another process has open, and has compared with its checksum."""
     data = _opened(folder)

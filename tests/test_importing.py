@@ -21,9 +21,10 @@ from jointprune.importing import annotations, importer, reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip, Raw, clips_at
 from jointprune.importing.reading import LIMIT, judge
-from jointprune.importing.report import import_report, import_summary
+from jointprune.importing.report import import_summary
 from jointprune.paper.fingerspelling import FOLDER
 from jointprune.recordings import leading_hands
+from jointprune.store import import_report
 
 pytestmark = pytest.mark.usefixtures("alone")
 SIGNS = ("merhaba", "çok güzel")

@@ -36,7 +36,7 @@ def test_workspaces_of_two_commits_are_the_same(tmp_path):
     ("name", "content"),
     [
         ("data/results/baseline.json", '{"commit": "a", "runs": 4}'),
-        ("data/runs/0123456789abcdef/gates.csv", "y"),
+        (f"data/runs/{RUN}/gates.csv", "y"),
         ("figures/fig1.pdf", "drawn otherwise"),
         (f"data/runs/{PREFIX}x/lock", ""),
     ],
@@ -51,7 +51,7 @@ def test_differences_are_named(tmp_path, name, content):
 
 def test_an_absent_run_passes_only_if_it_is_declared(tmp_path):
     one, other = fill(tmp_path / "one"), fill(tmp_path / "other")
-    (other / "data/runs/0123456789abcdef/gates.csv").unlink()
+    (other / f"data/runs/{RUN}/gates.csv").unlink()
     with pytest.raises(AssertionError, match="1 files differ"):
         torture.compare(one, other)
     torture.compare(one, other, every_run=False)

@@ -21,7 +21,7 @@ from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.recordings import HAND_POINTS, LIMIT, PALM
 from jointprune.runs import joint_indices
 from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME, hand_index
-from jointprune.store import open_dataset
+from jointprune.store import import_report, open_dataset, report_path
 from jointprune.training import without_noise
 from jointprune.workspace import file_sha256, scratch_folder, sync
 
@@ -125,12 +125,12 @@ class Recogniser(nn.Module):
 
 def scaled_by(data: SignDataset) -> list[str]:
     """Keys of WAYS: what gives the clips of a data set their scale, the preferred one first."""
-    report = data.folder / "report.json"  # of an import; other data sets show shoulders
-    if not report.is_file():
+    if not report_path(data.folder).is_file():  # no import: all clips show shoulders
         return ["shoulders"]
-    found = json.loads(report.read_bytes())
-    by_palm = len(found["by_palm"])
-    return ["shoulders"] * (by_palm < found["clips"]) + ["palms"] * (by_palm > 0)
+    report = import_report(data.folder)
+    by_palm = len(report["by_palm"])
+    used = {"shoulders": by_palm < report["clips"], "palms": by_palm > 0}
+    return [way for way in WAYS if used[way]]
 
 
 def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> dict:

@@ -17,10 +17,10 @@ from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
-from jointprune.importing.report import report_of, report_path
+from jointprune.importing.report import report_of
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
-from jointprune.store import COLUMNS, arrays_on_disk, save_dataset
+from jointprune.store import COLUMNS, arrays_on_disk, report_path, save_dataset
 from jointprune.workspace import Workspace, atomic_path, held
 
 # Names of other data sets, and of profiles of the notebooks.

@@ -1,6 +1,5 @@
 """What an import found, changed and left out: `report.json` in the folder of its data set."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,14 +13,6 @@ from jointprune.skeleton import HANDS
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
 WITHOUT_LABEL = "no label, or in a folder of another depth than the others"
-
-
-def report_path(folder: Path) -> Path:
-    return folder / "report.json"
-
-
-def import_report(folder: Path) -> dict:
-    return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
 def report_of(
