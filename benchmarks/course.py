@@ -4,8 +4,8 @@ The classifiers of `examples/` (HuggingFace BERT in Lightning with `PruneJoints`
 loop with `JointBudget`) are trained for 20 epochs with and without a pruning layer, at several
 learning rates and batch sizes. `data/results/course.json` holds, for each data set that is there,
 the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the second test fold:
-the constants of `JointBudget` were chosen on the first. The stand-in of AUTSL's size has a
-published split and so one fold, of which one setting took part in that choice.
+the constants of `JointBudget` and the examples' input were chosen on the first. The stand-in of
+AUTSL's size has a published split and so one fold, of which two settings took part in that choice.
 About an hour on two cores; finished trainings are kept in `build/course`.
 """
 

@@ -21,13 +21,16 @@ class SignGRU(nn.Module):
     def __init__(self, num_joints: int, coords: int, classes: int, prune: bool = True):
         super().__init__()
         self.standardise = nn.BatchNorm1d(num_joints * coords, affine=False)
-        self.pruning = jp.JointPruningLayer(num_joints) if prune else nn.Identity()
+        self.pruning = jp.JointPruningLayer(num_joints) if prune else None
         self.gru = nn.GRU(num_joints * coords, 128, batch_first=True, bidirectional=True)
         self.head = nn.Linear(256, classes)
 
     def forward(self, poses):
         # Standardised, a closed joint, which is 0, is at its mean.
-        frames = self.pruning(self.standardise(poses.flatten(2).mT).mT)
+        frames = self.standardise(poses.flatten(2).mT).mT
+        if self.pruning is not None:
+            # Divided as in dropout: else the input, which nothing normalises, shrinks.
+            frames = self.pruning(frames) / self.pruning.keep_probability().mean().detach()
         return self.head(self.gru(frames)[0].mean(1))
 
 
