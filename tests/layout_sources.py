@@ -84,9 +84,9 @@ def vectors(motion, width=1662, hands_first=False):
     return mp_vectors(hands, body, width, hands_first)
 
 
-def stack(motion, columns=3, by_name=False):
-    """An array (frames, 543, columns), NaN where missing; `by_name` as in Kaggle's tables."""
-    hands, body = motion.filled(np.nan)
+def stack(motion, columns=3, by_name=False, nothing=np.nan):
+    """An array (frames, 543, columns), `nothing` where missing; `by_name` as in Kaggle's tables."""
+    hands, body = motion.filled(nothing)
     face = np.full((FRAMES, 468, 3), 0.5)
     parts = [face, hands[:, :21], body, hands[:, 21:]] if by_name else [face, body, hands]
     points = np.concatenate(parts, axis=1)
@@ -111,7 +111,7 @@ def whole_body(motion, more=0):
     return points
 
 
-def write_openpose(source, motion):
+def write_openpose(source, motion, clip="1/x"):
     points = whole_body(motion)
     for frame in range(FRAMES):
         hands = np.where(motion.seen[frame, :, None], points[frame, 91:133], 0)
@@ -120,7 +120,7 @@ def write_openpose(source, motion):
         person = {"pose_keypoints_2d": pose.ravel().tolist(),
                   "hand_left_keypoints_2d": hands[:21].ravel().tolist(),
                   "hand_right_keypoints_2d": hands[21:].ravel().tolist()}  # fmt: skip
-        file = source / "hello" / "1" / f"x_{frame:012d}_keypoints.json"
+        file = source / "hello" / f"{clip}_{frame:012d}_keypoints.json"
         write(file, json.dumps({"version": 1.3, "people": [person]}))
 
 
@@ -199,6 +199,13 @@ WRITERS = {
         s / "hello" / "1.npy", vectors(m, 126).reshape(-1, 42, 3)[..., :2].reshape(-1, 84)
     ),
     "arrays": lambda s, m: write(s / "hello" / "1.npy", stack(m)),
+    "arrays of zeros": lambda s, m: write(s / "hello" / "1.npy", stack(m, nothing=0)),
+    "arrays of zeros without depth": lambda s, m: write(
+        s / "hello" / "1.npy", stack(m, 2, nothing=0)
+    ),
+    "arrays of zeros in Kaggle's order": lambda s, m: write(
+        s / "hello" / "1.npy", stack(m, 3, True, 0)
+    ),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),
     "arrays in Kaggle's order": lambda s, m: write(s / "hello" / "1.npy", stack(m, 3, True)),

@@ -176,6 +176,30 @@ def test_a_table_that_cannot_be_right_is_refused(tmp_path):
             annotations.read_names([table], "label")
 
 
+def test_a_name_in_a_table_means_one_clip(tmp_path):
+    table = tmp_path / "labels.csv"
+
+    def labelled(text, *names):
+        table.write_text(text)
+        labels = annotations.read_names([table], "label")
+        found = annotations.with_labels(clips(*names), labels)
+        return {clip.name: clip.label for clip in found}, annotations.without_clip(found, labels)
+
+    of_one = labelled("path,label\nayşe/000.npy,su\n", "ali/000", "ayşe/000")
+    assert of_one == ({"ali/000": "", "ayşe/000": "su"}, [])
+    of_both = "path,label\ndata\\ali\\000.npy,su\ndata\\can\\000.npy,iyi\n"
+    assert labelled(of_both, "ali/000", "can/000")[0] == {"ali/000": "su", "can/000": "iyi"}
+    assert labelled(of_both, "ali/000") == ({"ali/000": "su"}, ["data/can/000"])
+    deeper = labelled("path,label\nali/000.npy,su\n", "poses/ali/000", "poses/can/000")
+    assert deeper[0] == {"poses/ali/000": "su", "poses/can/000": ""}
+    # Folders of other names: the last part is enough where it occurs once on both sides.
+    assert labelled("path,label\nvideos/a1.mp4,su\n", "poses/a1", "poses/a2")[0]["poses/a1"] == "su"
+    with pytest.raises(ValueError, match="got '000' for 'test/000' and 'train/000': write paths"):
+        labelled("000,su\n", "test/000", "train/000")
+    with pytest.raises(ValueError, match="expected one name for the clip '000'"):
+        labelled("path,label\na/000.npy,su\nb/000.npy,iyi\n", "000")
+
+
 def test_groups_are_signers_by_layout_block_pattern_or_table(tmp_path):
     some = clips("a/0", "a/9", "a/10", "b/19")
 
@@ -206,6 +230,19 @@ def test_without_signers_groups_are_parts_and_each_side_of_a_split_has_its_own()
     ]
 
 
+@pytest.mark.parametrize("ends", [("_flipped",), ("_noise", "_rotated2", "_scaled"), (" (1)",)])
+def test_a_clip_and_its_altered_copies_are_in_one_part(ends):
+    names = [f"a/{i}{end}" for i in range(40) for end in ("", *ends)]
+    found = annotations.parts(clips(*names))
+    assert len({*found.values()}) == annotations.PARTS
+    for name in names[:: 1 + len(ends)]:
+        assert {found[f"{name}{end}"] for end in ends} == {found[name]}
+    groups = {
+        clip.group for clip in found_at(names + [name.replace("a", "b", 1) for name in names])
+    }
+    assert groups == {""}  # no persons called "noise"
+
+
 def test_a_rule_is_refused_before_any_recording_is_looked_for(imported, tmp_path, monkeypatch):
     monkeypatch.setattr(importer, "recognise", stop)
     for groups, message in (
@@ -227,7 +264,9 @@ def test_a_folder_becomes_a_data_set_and_a_report(source, workspace):
     assert set(data.groups) == {f"part {i}" for i in range(1, 7)}
     assert set(data.signers) == {"unknown"}
     assert report["missing"] == {"left": pytest.approx(2 / 12), "right": pytest.approx(1 / 12)}
-    assert reasons(report) == {"çok güzel/6": "expected a hand in some frame, got none in any"}
+    assert reasons(report) == {
+        "çok güzel/6": "expected a whole hand in some frame, got none in any"
+    }
     assert import_report(workspace.processed / "mine") == report
     assert not (workspace.processed / ".import-mine").exists()
 
@@ -391,6 +430,24 @@ def check_a_stray_file(others, stray, expected):
     assert groups_and_labels(clip for clip in found if clip.label) == expected
 
 
+def test_folders_in_a_signs_folder_are_no_signs():
+    """Copies beside the clips, and a few files above many."""
+    whole = paths("abc", ["1", "2", "augmented/1"])
+    found = found_at(whole)
+    assert {clip.name for clip in found if not clip.label} == {f"{s}/augmented/1" for s in "abc"}
+    assert {clip.label for clip in found if clip.label} == {*"abc"}
+    people = paths("abc", ["x/1", "x/2", "x/3", "y/1", "y/2", "y/3", "mean"])
+    found = found_at(people)
+    assert {clip.name for clip in found if not clip.label} == {f"{p}/mean" for p in "abc"}
+    assert groups_and_labels(c for c in found if c.label) == {*product("abc", "xy")}
+
+
+def test_splits_below_the_signs_are_refused(tmp_path, workspace):
+    record(tmp_path / "all", paths(["su", "iyi"], ["train", "val", "test"], "123"))
+    with pytest.raises(ValueError, match=r"expected signs, got \['test', 'train', 'val'\]"):
+        import_recordings(tmp_path / "all", "mine", workspace)
+
+
 def test_kinds_of_signs_above_the_signs_are_no_groups():
     found = found_at(paths(["food/tea", "food/milk", "home/door"], "012"))
     assert {clip.group for clip in found} == {""}
@@ -437,8 +494,8 @@ def test_a_stray_file_costs_no_other_clip_its_group():
     whole = paths("abc", "xy", "123")
     for stray in ("mean", "a/mean", "a/x/old/1"):
         check_a_stray_file(whole, stray, {*product("abc", "xy")})
-    half = whole + paths("abc", "123")  # two depths: neither is astray
-    assert all(clip.label for clip in found_at(half))
+    beside = paths("def", "123456")  # two depths: neither is astray
+    assert all(clip.label for clip in found_at(whole + beside))
     deeper = whole + paths("d", ["day 1"], "xy", "123")
     assert groups_and_labels(found_at(deeper)) == {*product("abcd", "xy")}
 
@@ -682,7 +739,7 @@ def with_one_sign_that_shows_hands(source):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (without_hands, r"got none of 13; the first, .*: expected a hand in some"),
+        (without_hands, r"got none of 13; the first, .*: expected a whole hand in some"),
         (with_swapped_hands, "of their own side, got the opposite in 12 of 12"),
         (with_pixels, r"expected one unit, got .* pixels in merhaba/8"),
         (with_one_sign_that_shows_hands, rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"),

@@ -1,5 +1,6 @@
 """One hand motion comes out the same from every layout; each refusal has its damaged file."""
 
+import json
 import os
 import struct
 
@@ -13,17 +14,20 @@ from layout_sources import (
     WRITERS,
     Motion,
     little_memory,
+    long_table,
     pose_bytes,
     stack,
     table,
     vectors,
     write,
     write_asl,
+    write_openpose,
 )
 from recordings import write_frames
 
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, hands_seen
+from jointprune.importing.reading import judge
 
 
 @pytest.fixture
@@ -414,3 +418,105 @@ def test_frames_in_which_openpose_saw_nobody_are_without_hands(tmp_path, motion)
     raw = LAYOUTS["openpose"].read(clip)
     assert not hands_seen(raw.hands[..., :2], raw.confidence)[2].any()
     assert np.isnan(raw.body[2]).all() and np.isfinite(raw.body[1]).all()
+
+
+def test_a_folder_of_several_videos_is_a_clip_for_each_and_missing_frames_are_gaps(tmp_path):
+    motions = {"ali_1": Motion(1), "ali_2": Motion(2)}
+    for name, motion in motions.items():
+        write_openpose(tmp_path, motion, name)
+    (tmp_path / "hello" / "ali_2_000000000003_keypoints.json").unlink()
+    layout, clips, _ = recognise(tmp_path)
+    assert [(clip.name, clip.label) for clip in clips] == [
+        ("hello/ali_1", "hello"), ("hello/ali_2", "hello"),
+    ]  # fmt: skip
+    raws = [LAYOUTS[layout].read(clip) for clip in clips]
+    assert [(len(raw.hands), raw.gaps) for raw in raws] == [(FRAMES, 0), (FRAMES, 1)]
+    seen = hands_seen(raws[1].hands[..., :2], raws[1].confidence)
+    expected = motions["ali_2"].seen[:, ::21].copy()
+    expected[3] = False
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_a_hand_of_openpose_with_a_joint_not_found_is_missing(tmp_path, motion):
+    """Such a joint is at 0, 0."""
+    write_openpose(tmp_path, motion)
+    file = tmp_path / "hello" / "1" / "x_000000000002_keypoints.json"
+    content = json.loads(file.read_text())
+    content["people"][0]["hand_right_keypoints_2d"][15:18] = [0, 0, 0]
+    file.write_text(json.dumps(content))
+    _, (clip,), _ = recognise(tmp_path)
+    recording, facts = judge(LAYOUTS["openpose"].read(clip))
+    assert facts["partial"] == 1
+    assert recording.present[2].tolist() == [True] * 21 + [False] * 21
+
+
+@pytest.mark.parametrize("layout", ["asl-signs", "hand-tables"])
+def test_frames_without_a_row_keep_their_time(tmp_path, motion, layout):
+    if layout == "asl-signs":
+        path = write_asl(tmp_path, motion)
+        rows = table(motion)
+        write(path, rows[rows["frame"] != 22].reset_index(drop=True))
+    else:
+        header, *rows = long_table(motion).splitlines()
+        left = [row for row in rows if not row.startswith("7,")]
+        (tmp_path / "hello").mkdir()
+        # As spreadsheets save it.
+        (tmp_path / "hello" / "1.csv").write_text("\n".join([header, *left]), "utf-8-sig")
+    name, (clip,), _ = recognise(tmp_path)
+    raw = LAYOUTS[name].read(clip)
+    assert (name, len(raw.hands), raw.gaps) == (layout, FRAMES, 1)
+    assert not hands_seen(raw.hands[..., :2])[2].any()
+    np.testing.assert_allclose(raw.hands[5, :, :2], motion.hands[5, :, :2], 1e-6)
+
+
+def test_the_depth_of_a_wrist_is_judged_by_the_hand_in_pixels_too(tmp_path, motion):
+    """Rounding leaves up to 5e-5 image widths."""
+    for size in (1, 1920):
+        hands = motion.hands.copy()
+        hands[:, ::21, 2] = 5e-5
+        raw = read_array(tmp_path, hands * size)
+        assert np.isfinite(raw.hands).all()
+        hands[:, 0, 2] = 0.05
+        with pytest.raises(ValueError, match="expected the left wrist at depth 0"):
+            read_array(tmp_path, hands * size)
+
+
+def test_files_of_one_name_in_two_spellings_of_their_suffix_are_refused(tmp_path, motion):
+    for suffix in ("npy", "NPY"):
+        with (tmp_path / f"1.{suffix}").open("wb") as file:
+            np.save(file, stack(motion))
+    with pytest.raises(ValueError, match="a clip name that occurs once, got '1' for"):
+        recognise(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, motion, monkeypatch):
+    write(tmp_path / "hello" / "1.npy", stack(motion))
+    listed = os.scandir
+
+    def refused(folder):
+        if str(folder).endswith("hello"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(ValueError, match="hello: expected a folder that can be read"):
+        Files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["signer3-1_take", "signer3_sample1_color", "signer3 1"])
+def test_the_signer_in_a_name_ends_at_any_sign_that_is_no_letter(tmp_path, name):
+    write(tmp_path / "hello" / f"{name}.pose", b"")
+    assert [clip.signer for clip in pose.find(Files(tmp_path))] == ["3"]
+
+
+@pytest.mark.parametrize("order", ["MediaPipe", "Kaggle", "TSSI"])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_hand_that_is_never_seen_does_not_decide_the_order_of_points(tmp_path, columns, order):
+    motion = Motion(missing=[(frame, 0) for frame in range(FRAMES)])
+    points = stack(motion, 3, order == "Kaggle", nothing=0)
+    if order == "TSSI":
+        points = np.concatenate([points[:, 468:501], points[:, :468], points[:, 501:]], axis=1)
+    raw = read_array(tmp_path, points[..., :columns])
+    np.testing.assert_allclose(raw.hands[:, 21:, :2], motion.hands[:, 21:, :2], 1e-6)
+    assert not hands_seen(raw.hands[..., :2])[:, 0].any()
+    np.testing.assert_allclose(raw.body[0], motion.pose[0, BODY, :2], 1e-6)

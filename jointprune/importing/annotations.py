@@ -2,11 +2,11 @@
 
 import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from jointprune.importing.layouts.clips import Clip, bare, one_line, with_groups
+from jointprune.importing.layouts.clips import Clip, bare, one_line, with_groups, words_of
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
@@ -39,7 +39,7 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
         if column in names and (of_clip := [name for name in CLIPS if name in names]):
             places = names.index(of_clip[0]), names.index(column)
             rows = [[row[i] for i in places] if len(row) == len(names) else row for row in rows]
-            rows[1:] = [[_clip_name(row[0]), *row[1:]] for row in rows[1:] if row]
+            rows[1:] = [[_without_suffix(row[0]), *row[1:]] for row in rows[1:] if row]
             names = ["clip"]
         header = names[:1] == ["clip"]
         if not any(rows[header:]):
@@ -69,14 +69,14 @@ def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
     return "", [Path(label) for label in labels]
 
 
-def _clip_name(path: str) -> str:
+def _without_suffix(path: str) -> str:
     """A clip's name from the path of a file that was made of it."""
-    name = PurePosixPath(path.replace("\\", "/")).name
-    return bare(name.removesuffix(Path(name).suffix)) if Path(name).suffix else name
+    place = PurePosixPath(path.replace("\\", "/"))
+    return bare(str(place.with_suffix("")) if place.suffix else str(place))
 
 
 def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") -> list[Clip]:
-    """The clips with labels from a table that gives a clip's full name or its last part.
+    """The clips with labels from a table of clips' names (see `_values`).
 
     Or from a pattern, whose first bracket matches the label in a clip's name. Groups follow from
     folders and names again, now that the labels are known.
@@ -86,7 +86,8 @@ def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") ->
         return with_groups([c._replace(label=one_line(in_name(c.name))) for c in clips])
     if not labels:
         return clips
-    labelled = [clip._replace(label=_looked_up(labels, clip)) for clip in clips]
+    found = _values(labels, clips)
+    labelled = [clip._replace(label=labels.get(found.get(clip.name), "")) for clip in clips]
     if not any(clip.label for clip in labelled):
         raise ValueError(
             f"expected labels for clips such as {clips[0].name!r}, got names such as "
@@ -97,7 +98,7 @@ def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") ->
 
 def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
     """Names with a label but without a clip: recordings that are missing."""
-    known = {name for clip in clips for name in (clip.name, clip.last_part)}
+    known = {*_values(labels, clips).values()}
     return [name for name in labels if name not in known]
 
 
@@ -121,9 +122,10 @@ def group_rule(groups: str) -> GroupRule:
                 return {clip.name: clip.group for clip in clips}, "folder" if in_folder else "name"
             return parts(clips), "part"
         if without:
+            how = f"by --groups {groups!r}" if groups else "as some clips have one"
             raise ValueError(
-                f"expected a signer for every clip, by --groups {groups!r}, got {len(without)} "
-                f"without, such as {without[0]!r}: name them in a CSV file of clip,signer"
+                f"expected a signer for every clip, {how}, got {len(without)} without, such as "
+                f"{without[0]!r}: name them in a CSV file of clip,signer"
             )
         groups_of = defaultdict(set)
         for clip in clips:
@@ -160,7 +162,12 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
             f"{groups!r}, which is none of these: is the file there?"
         )
     table = read_names([Path(groups)], "signer")
-    return lambda clips: {clip.name: _looked_up(table, clip) for clip in clips}
+
+    def by_table(clips: list[Clip]) -> dict[str, str]:
+        found = _values(table, clips)
+        return {clip.name: table.get(found.get(clip.name), "") for clip in clips}
+
+    return by_table
 
 
 def _by_pattern(expression: str, what: str) -> Callable[[str], str]:
@@ -189,19 +196,55 @@ def parts(clips: list[Clip]) -> dict[str, str]:
     """Each sign's clips, in order, divided into PARTS runs of neighbours: "part 1", "part 2", ...
 
     Each side of a published split is divided separately: "test part 1". Neighbours were often
-    recorded in one session, so they stay together. Signers are not separated.
+    recorded in one session, so they stay together, and so do a clip and its copies ("3_flipped").
+    Signers are not separated.
     """
     by_sign = defaultdict(list)
     for clip in clips:
         by_sign[clip.label, clip.split].append(clip)
     found = {}
     for some in by_sign.values():
-        count = min(PARTS, len(some))
+        count, first = min(PARTS, len(some)), {}
         for i, clip in enumerate(some):
+            i = first.setdefault(tuple(words_of(clip)) or clip.name, i)
             found[clip.name] = f"{clip.split} part {1 + count * i // len(some)}".strip()
     return found
 
 
-def _looked_up(table: dict[str, str], clip: Clip) -> str:
-    """A clip's value by its whole name, else by its last part, else ""."""
-    return table.get(clip.name) or table.get(clip.last_part, "")
+def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
+    """The name in a table for each clip's name.
+
+    They are equal, or one ends with the whole other; or they have only the last part in common,
+    which no other clip and no other name in the table has. ValueError for a name that means several
+    clips with other values in the table, and for a clip that several names mean.
+    """
+    ends, lasts = defaultdict(list), Counter(name.rsplit("/", 1)[-1] for name in table)
+    for clip in clips:
+        for end in _ends(clip.name):
+            ends[end].append(clip.name)
+    whole, found = {clip.name for clip in clips}, {}
+    for name in table:
+        *_, last = _ends(name)
+        meant = next(([end] for end in _ends(name) if end in whole), ends[name])
+        if not meant and len(ends[last]) == lasts[last] == 1:
+            meant = ends[last]
+        if len(meant) > 1:
+            raise ValueError(
+                f"expected names that each mean one clip, got {name!r} for {meant[0]!r} and "
+                f"{meant[1]!r}: write paths below the folder, or name signs with --labels "
+                "'pattern:REGEX' and signers with --groups 'pattern:REGEX'"
+            )
+        for clip in meant:
+            other = found.setdefault(clip, name)
+            if table[other] != table[name]:
+                raise ValueError(
+                    f"expected one name for the clip {clip!r}, got {other!r} and {name!r} with "
+                    f"{table[other]!r} and {table[name]!r}: import the folder above"
+                )
+    return found
+
+
+def _ends(name: str) -> list[str]:
+    """A name, and what remains without its first folder, first two folders and so on."""
+    parts = name.split("/")
+    return ["/".join(parts[i:]) for i in range(len(parts))]

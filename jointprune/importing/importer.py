@@ -16,7 +16,7 @@ import pandas as pd
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import asl_signs, recognise, video
-from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc
+from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc, split_of
 from jointprune.importing.report import report_of
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -198,6 +198,11 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
         raise ValueError(
             f"expected at least 2 signs to tell apart, got {signs}: record another sign, or name "
             "the signs with --labels"
+        )
+    if all(map(split_of, signs)):
+        raise ValueError(
+            f"expected signs, got {signs}, which are names of splits: put the folders of splits "
+            "above those of signs, or name the signs with --labels"
         )
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:

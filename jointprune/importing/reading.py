@@ -19,7 +19,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 7
+VERSION = 8
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -160,7 +160,7 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
     if not present.any():
-        raise ValueError("expected a hand in some frame, got none in any")
+        raise ValueError("expected a whole hand in some frame, got none in any")
     missing = np.isnan(points).any(axis=-1)
     if raw.confidence is not None and raw.confidence.shape == missing.shape:
         missing |= raw.confidence <= 0

@@ -1,7 +1,8 @@
 """`.npy` files of shape (frames, points, 2 to 4), one per clip: `<anything>/<clip>.npy`.
 
 543 points are MediaPipe Holistic's, in image fractions, in one of three ORDERS; a clip has the one
-in which the pose's wrists are nearest to the hands'. A missing hand is NaN, or its wrist repeated.
+in which hands have their wrist at depth 0, are small, and are near to the pose's wrists. A missing
+hand is NaN or 0, or its wrist repeated.
 A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
 COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other frames are
 those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (75, 3).
@@ -19,9 +20,12 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
+    extent,
+    hands_seen,
     load_npy,
     some_shapes,
     to_float32,
+    without_wrist,
 )
 from jointprune.skeleton import JOINTS
 
@@ -73,7 +77,7 @@ def read(clip: Clip) -> Raw:
         body = np.where(values[:, COCO_BODY, 2:3] > SEEN, values[:, COCO_BODY, :2], np.nan)
         return checked(clip.place, hands[..., :2], body, confidence)
     parts = [_holistic(values[..., :3], *order) for order in ORDERS]
-    return checked(clip.place, *min(parts, key=lambda part: _apart(*part)))
+    return checked(clip.place, *min(parts, key=lambda part: _misfit(*part)))
 
 
 def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
@@ -102,8 +106,11 @@ def points_of(shape: tuple[int, ...]) -> int:
     return WHOLE_BODY if WHOLE_BODY <= shape[1] < HOLISTIC and shape[2] == 3 else 0
 
 
-def _apart(hands: np.ndarray, body: np.ndarray) -> float:
-    """Median distance of the body's wrists from those of the hands; infinite if unknown."""
+def _misfit(hands: np.ndarray, body: np.ndarray) -> tuple[int, float]:
+    """How many present hands have a wrist that is not at depth 0; and the median, over present
+    hands, of their extent and their wrist's distance from the body's, infinite if unknown.
+    """
     far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
-    far = far[np.isfinite(far)]
-    return float(np.median(far)) if len(far) else np.inf
+    known = hands_seen(hands) & np.isfinite(far)
+    deep = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
+    return deep, float(np.median((extent(hands) + far)[known])) if known.any() else np.inf

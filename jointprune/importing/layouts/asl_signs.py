@@ -19,6 +19,7 @@ from jointprune.importing.layouts.clips import (
     NotThisLayout,
     Raw,
     checked,
+    in_time,
     named_once,
     nfc,
 )
@@ -94,7 +95,9 @@ def read(clip: Clip) -> Raw:
     # pandas.pivot_table gives the same values but takes 1.6 times as long.
     values = np.full((len(frames), len(POINTS), 3), np.nan)
     values[frame, place] = rows[["x", "y", "z"]]
-    return checked(path, values[:, : len(JOINT_NAMES)], values[:, len(JOINT_NAMES) :, :2])
+    values, gaps = in_time(values, frames)
+    raw = checked(path, values[:, : len(JOINT_NAMES)], values[:, len(JOINT_NAMES) :, :2])
+    return raw._replace(gaps=gaps)
 
 
 def _rows(path: Path) -> pd.DataFrame:

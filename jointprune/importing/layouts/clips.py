@@ -37,7 +37,10 @@ PERSON = re.compile(
 )
 # What programs and people add to the name of a copy.
 COPY = re.compile(r"( \(\d+\)| - (Copy|Kopya)( \(\d+\))?)$")
-ALTERED = re.compile(r"(aug|augmented|flip|flipped|mirror|mirrored|copy|kopya)\d*")
+ALTERED = re.compile(
+    r"(aug|augmented|flip|flipped|mirror|mirrored|copy|kopya|orig|original|noise|noisy|rotated"
+    r"|scaled|shifted|cropped)\d*"
+)
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
@@ -45,6 +48,8 @@ BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, 
 LOOKED_AT = 25  # files whose shapes tell layouts apart
 MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its values
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
+WRIST_SHARE = 1e-2  # the same relative to the hand's extent, for pixels
+MOST_GAPS = 2  # frames, those that are missing included, for each that is there
 
 
 class NotThisLayout(ValueError):
@@ -106,7 +111,7 @@ class Files:
     def __init__(self, source: Path) -> None:
         self.source, self.by_suffix, self.empty = source, defaultdict(list), []
         entered = set()
-        for folder, inner, names in os.walk(source, followlinks=True):
+        for folder, inner, names in os.walk(source, onerror=_unreadable, followlinks=True):
             real = os.path.realpath(folder)
             if real in entered:  # a link to a folder visited before
                 inner.clear()
@@ -130,16 +135,37 @@ class Files:
         return found
 
     def clips(self, paths: Iterable[Path]) -> list[Clip]:
-        """One clip per file."""
-        return clips_at({path.relative_to(self.source).with_suffix(""): [path] for path in paths})
+        """One clip per file; ValueError if two differ in their suffix alone."""
+        places: dict[PurePath, list[Path]] = {}
+        for path in paths:
+            same = places.setdefault(path.relative_to(self.source).with_suffix(""), [path])
+            if same[0] is not path:
+                raise _same_name(path.stem, same[0], path)
+        return clips_at(places)
 
-    def clips_of_folders(self, frames: Iterable[Path]) -> list[Clip]:
-        """One clip per folder that holds some of these files."""
+    def clips_of_folders(
+        self, frames: Iterable[Path], videos: Mapping[Path, Path] | None = None
+    ) -> list[Clip]:
+        """One clip per folder that holds some of these files, or per video of each file."""
         folders = defaultdict(list)
         for path in frames:
-            folders[path.parent].append(path)
+            folders[videos[path] if videos else path.parent].append(path)
         places = {folder.relative_to(self.source): files for folder, files in folders.items()}
         return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
+
+
+def _unreadable(error: OSError) -> None:
+    raise ValueError(
+        f"{error.filename}: expected a folder that can be read, got {error.strerror}: allow it, or "
+        "move the folder elsewhere"
+    ) from error
+
+
+def _same_name(name: str, first: Path, second: Path) -> ValueError:
+    return ValueError(
+        f"expected a clip name that occurs once, got {name!r} for {first} and {second}: rename or "
+        "remove one"
+    )
 
 
 def split_of(folder: str) -> str:
@@ -163,11 +189,19 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     the signs that differ, if at least half of the signs are found in several of them: else they are
     kinds of signs. Without such folders and splits it is the name beside a clip's numbers ("ali" in
     "ali_3"), if nearly all clips have one of several that are found in at least half of the signs.
-    Where nearly all clips lie at one depth, those at another have no label.
+    Where nearly all clips lie at one depth, those at another have no label. Else, if the folder of
+    a sign holds folders with clips, such as "augmented", the fewer of both have none.
     """
     depths = Counter(len(place.parts) for place in places)
     depth, count = depths.most_common(1)[0]
-    astray = {p for p in places if len(p.parts) != depth and count >= MOSTLY * len(places)}
+    if count >= MOSTLY * len(places):
+        astray = {place for place in places if len(place.parts) != depth}
+    else:
+        folders = {place.parent for place in places if len(place.parts) > 1}
+        lower = {place for place in places if not folders.isdisjoint(place.parent.parents)}
+        around = {folder for place in lower for folder in place.parent.parents}
+        upper = {place for place in places if len(place.parts) > 1 and place.parent in around}
+        astray = min(lower, upper, key=len)
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
@@ -210,7 +244,7 @@ def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, s
     first = below.parts[0] if splits and below.parts[1:] else ""
     split = split_of(first) or nfc(first).lower()
     folders = below.parts[1 if split else 0 : -1]
-    signer = re.match("signer([^_]+)_", place.name)
+    signer = re.match(r"signer([^\W_]+)[\W_]", place.name)
     return Clip(
         name=nfc(bare(place.as_posix())),
         label=one_line(folders[sign + 1]) if len(folders) > -sign - 2 else "",
@@ -276,9 +310,7 @@ def _person_in(clip: Clip, takes: bool) -> str:
     Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
     else they need another number beside them, or a word for a person.
     """
-    words = _words(COPY.sub("", clip.last_part))
-    words = [word for word in words if not ALTERED.fullmatch(plain(word))]
-    sign = _words(clip.label)
+    words, sign = words_of(clip), _words(clip.label)
     for i in range(len(words) - len(sign) + 1):
         if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
             rest = words[:i] + words[i + len(sign) :]
@@ -291,6 +323,12 @@ def _person_in(clip: Clip, takes: bool) -> str:
     if takes or not (len(named) < len(words) or any(PERSON.fullmatch(plain(w)) for w in named)):
         named[-1] = named[-1].rstrip("0123456789")
     return "_".join(filter(None, named))
+
+
+def words_of(clip: Clip) -> list[str]:
+    """The words of a clip's own name, without those of copies: ["3"] of "3_flipped"."""
+    words = _words(COPY.sub("", clip.last_part))
+    return [word for word in words if not ALTERED.fullmatch(plain(word))]
 
 
 def _words(name: str) -> list[str]:
@@ -314,10 +352,7 @@ def named_once(clips: Iterable[Clip]) -> list[Clip]:
     for clip in clips:
         other = named.setdefault(clip.name, clip)
         if other is not clip:
-            raise ValueError(
-                f"expected a clip name that occurs once, got {clip.name!r} for {other.files[0]} "
-                f"and {clip.files[0]}: rename or remove one"
-            )
+            raise _same_name(clip.name, other.files[0], clip.files[0])
     return [named[name] for name in in_order(named)]
 
 
@@ -359,7 +394,28 @@ def hands_seen(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.nd
 def without_wrist(hands: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
     """Which present hands are not real hands (wrist not at depth 0): bool (frames, 2)."""
     depth = np.abs(hands[:, :: len(JOINTS), 2])
-    return hands_seen(hands, confidence) & (depth >= WRIST_DEPTH)
+    far = depth >= np.maximum(WRIST_DEPTH, WRIST_SHARE * extent(hands))
+    return hands_seen(hands, confidence) & far
+
+
+def extent(hands: np.ndarray) -> np.ndarray:
+    """The longer side of each hand's box (frames, 2), of hands (frames, 42, 2 or 3)."""
+    points = hands.reshape(len(hands), len(HANDS), len(JOINTS), -1)[..., :2]
+    return np.ptp(points, axis=2).max(axis=-1)
+
+
+def in_time(values: np.ndarray, numbers: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Frames (frames, ...) at the places of their numbers, NaN between, and how many are missing.
+
+    They stay as they are if most would be missing: their numbers are others, such as times.
+    """
+    places = np.asarray(numbers, int) - min(numbers, default=0)
+    span = 1 + int(places.max(initial=0))
+    if span > MOST_GAPS * len(values):
+        return values, 0
+    whole = np.full((span, *values.shape[1:]), np.nan, values.dtype)
+    whole[places] = values
+    return whole, span - len(values)
 
 
 def checked(

@@ -51,12 +51,16 @@ def read(clip: Clip) -> Raw:
             f"and {MOST_BYTES} bytes at most, got columns {', '.join(_header(path)[:5])}: move "
             "files that are not recordings elsewhere"
         )
-    return checked(path, _long(path) if form == "long" else _detected(path))
+    if form == "detected":
+        return checked(path, _detected(path))
+    hands, gaps = _long(path)
+    return checked(path, hands)._replace(gaps=gaps)
 
 
-def _long(path: Path) -> np.ndarray:
-    """Hands (frames, 42, 3) of a long table; NaN for joints without a row."""
-    table = pd.read_csv(path, sep=None, engine="python").rename(columns=str.lower)
+def _long(path: Path) -> tuple[np.ndarray, int]:
+    """Hands (frames, 42, 3) of a long table, NaN for joints without a row; frames without any."""
+    table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
+    table = table.rename(columns=str.lower)
     landmarks = table["landmark"].map(lambda name: PLACES.get(str(name).strip().lower(), -1))
     frames = pd.to_numeric(table["frame"], errors="coerce")
     wrong = (landmarks < 0) | frames.isna() | (frames % 1 != 0)
@@ -71,7 +75,7 @@ def _long(path: Path) -> np.ndarray:
     axes = [axis for axis in "xyz" if axis in table]
     rows = (frames - frames.min()).astype(int), landmarks
     hands[(*rows, slice(0, len(axes)))] = table[axes].to_numpy(float)
-    return hands
+    return hands, span - frames.nunique()
 
 
 def _detected(path: Path) -> np.ndarray:

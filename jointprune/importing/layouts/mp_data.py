@@ -21,6 +21,7 @@ from jointprune.importing.layouts.clips import (
     body_of,
     checked,
     hands_seen,
+    in_time,
     load_npy,
     some_shapes,
     to_float32,
@@ -38,7 +39,6 @@ ORDERS = {
 ONE_HAND = {63: 3, 42: 2}
 HANDS_ALONE = {126: 3, 84: 2, **ONE_HAND}
 NUMBER = re.compile(r"\d+$", re.ASCII)
-MOST_GAPS = 2  # frames, those that are missing included, for each file
 WIDTHS = (*ORDERS, *HANDS_ALONE)
 EXPECTED = ", ".join(map(str, WIDTHS))
 
@@ -71,9 +71,8 @@ def several_frames(shape: tuple[int, ...]) -> bool:
 
 def read(clip: Clip) -> Raw:
     """Hands and body of a sequence, in image fractions, frames in the order of their numbers."""
-    frames = _frames(clip)
-    raw = checked(clip.place, *hands_and_body(frames))
-    return raw._replace(gaps=len(frames) - len(clip.files))
+    frames, gaps = _frames(clip)
+    return checked(clip.place, *hands_and_body(frames))._replace(gaps=gaps)
 
 
 def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -97,8 +96,8 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return hands, body_of(frames[:, pose : pose + size].reshape(len(frames), 33, -1))
 
 
-def _frames(clip: Clip) -> np.ndarray:
-    """The vectors of all frames, float32 (frames, width); 0 for a missing number."""
+def _frames(clip: Clip) -> tuple[np.ndarray, int]:
+    """The vectors of all frames, float32 (frames, width), NaN for missing ones; their number."""
     numbers = [int(NUMBER.search(path.stem)[0]) for path in clip.files]
     number, count = Counter(numbers).most_common(1)[0]
     if count > 1:
@@ -120,9 +119,4 @@ def _frames(clip: Clip) -> np.ndarray:
                 f"{path}: expected {frames[0].size} values as in {clip.files[0].name}, got "
                 f"{frame.size}: extract the sequence again"
             )
-    vectors, span = to_float32(np.stack(frames)), 1 + max(numbers) - min(numbers)
-    if span > MOST_GAPS * len(frames):  # other numbers than those of frames, such as times
-        return vectors
-    whole = np.zeros((span, vectors.shape[1]), np.float32)
-    whole[np.array(numbers) - min(numbers)] = vectors
-    return whole
+    return in_time(to_float32(np.stack(frames)), numbers)

@@ -1,39 +1,48 @@
 """OpenPose's files, `<sign>/<clip>/<...>_keypoints.json`, one per frame, in pixels.
 
-A hand is 21 triples x, y, confidence in MediaPipe's order; a missing one has confidence 0.
+Or `<sign>/<clip>_<number>_keypoints.json`, if a folder holds several videos. A hand is 21 triples
+x, y, confidence in MediaPipe's order; a missing joint has confidence 0.
 Source: https://github.com/CMU-Perceptual-Computing-Lab/openpose, doc/02_output.md.
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, in_time
 from jointprune.skeleton import JOINTS
 
 END = "_keypoints.json"
+NUMBER = re.compile(r"_?(\d*)\Z", re.ASCII)  # of the frame, before END
 HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 BODY_25 = (5, 2, 7, 4)  # left, right shoulder, left, right wrist
 MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
 
 
 def find(files: Files) -> list[Clip]:
-    """Every folder of files that OpenPose wrote."""
+    """Every folder of files that OpenPose wrote, or every video in it."""
     paths = files.of(".json")
     frames = [path for path in paths if path.name.endswith(END) and path.parent != files.source]
     if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    return files.clips_of_folders(frames)
+    videos = {path: path.parent / NUMBER.sub("", path.name.removesuffix(END)) for path in frames}
+    several = len({*videos.values()}) > len({path.parent for path in frames})
+    return files.clips_of_folders(frames, videos if several else None)
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in pixels, frames in the order of their names."""
-    frames = [_frame(path) for path in clip.files]
-    hands, body = map(np.stack, zip(*frames, strict=True))
-    confidence = (hands[..., 2].reshape(len(hands), 2, len(JOINTS)) > 0).any(axis=2)
-    body = np.where(body[..., 2:] > 0, body[..., :2], np.nan)
-    return checked(clip.place, hands[..., :2], body, confidence)
+    points = np.stack([np.concatenate(_frame(path)) for path in clip.files])
+    numbers = [NUMBER.search(path.name.removesuffix(END))[1] for path in clip.files]
+    gaps = 0
+    if all(numbers):
+        points, gaps = in_time(points, [*map(int, numbers)])
+    seen = points[..., 2] > 0
+    points = np.where(seen[..., None], points[..., :2], np.nan)
+    hands, body = np.split(points, [2 * len(JOINTS)], axis=1)
+    return checked(clip.place, hands, body, seen[:, : 2 * len(JOINTS)])._replace(gaps=gaps)
 
 
 def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
