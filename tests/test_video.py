@@ -189,7 +189,7 @@ def test_videos_without_hands_or_end_are_reported_and_the_rest_is_kept(
     poses = video.poses_folder(workspace, "mine")
     whole = made[0].read_bytes()
     broken = {
-        "val/signer1_sample0_color": (whole, "a hand in some frame, got none"),
+        "val/signer1_sample0_color": (whole, "a whole hand in some frame, got none"),
         "train/signer0_sample0_color": (whole[: len(whole) // 2], "expected 10 frames, got "),
         "train/signer2_sample1_color": (b"no video", "Invalid data"),
     }
