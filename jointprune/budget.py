@@ -6,7 +6,9 @@ from numbers import Integral, Real
 
 import lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets
 from jointprune.gates import JointPruningLayer
@@ -178,7 +180,9 @@ class JointBudget:
         """Decide now: freeze the layer with the K joints that have the highest scores open."""
         self.progress = 1.0
         self._hold()
+        learns = self.layer.joint_logits.requires_grad
         self.layer.freeze_top(self.keep)
+        self.layer.joint_logits.requires_grad_(learns)  # a running DDP waits for its gradient
 
     @torch.no_grad()
     def _hold(self, share: float = 0.0) -> None:
@@ -262,9 +266,9 @@ class PruneJoints(lightning.Callback):
 
     The gates are still open in checkpoints of earlier epochs, and a `ModelCheckpoint` with a
     monitor need not write one of the last: save the model after `fit` (`trainer.save_checkpoint`).
-    Averaged copies of the weights stay open, also in what is saved: freeze them by
-    `averaged.freeze(layer.kept_joints())`. A layer that is frozen with this number of joints, as in
-    fine-tuning, stays as it is.
+    Averaged copies of the weights are frozen as well if another callback holds them; freeze your
+    own by `averaged.freeze(layer.kept_joints())`. A layer that is frozen with this number of
+    joints, as in fine-tuning, stays as it is.
 
     Parameters
     ----------
@@ -296,11 +300,16 @@ class PruneJoints(lightning.Callback):
     def setup(self, trainer, module, stage) -> None:
         if stage == "fit":  # before a checkpoint is loaded
             self.budget = self._resumed = None
+            # Afterwards StochasticWeightAveraging adds an epoch in which no step is done.
+            self._epochs = trainer.max_epochs
 
     def on_train_start(self, trainer, module) -> None:
         layer = pruning_layer(module)
         keep = number_to_keep(self.keep, layer.num_joints)
         if layer.frozen and len(layer.kept_joints()) == keep:
+            rank_zero_info(
+                f"The layer is frozen with {keep} joints: make a new one to choose others."
+            )
             return
         self.budget = JointBudget(layer, keep, planned_steps(trainer), self.retrain)
         if self._resumed:
@@ -319,11 +328,11 @@ class PruneJoints(lightning.Callback):
         logits.grad /= _loss_scale(trainer, optimizer, logits)
         with torch.enable_grad():
             budget.penalty().backward()
-        budget.advance(_progress(trainer, steps_now=1))
+        budget.advance(_progress(trainer, self._epochs, steps_now=1))
 
     def on_train_batch_end(self, trainer, module, *_) -> None:
         # With several optimisers the last step need not be one that moved the gates.
-        ends = _progress(trainer) >= 1
+        ends = _progress(trainer, self._epochs) >= 1
         if self.budget and self.budget.progress and ends:
             self.budget.finish()
         if ends or trainer.is_last_batch:
@@ -358,8 +367,22 @@ class PruneJoints(lightning.Callback):
             )
             self.budget.finish()
         if self.budget:
-            # DDP would wait for a gradient when the classifier is trained further.
-            self.budget.layer.joint_logits.requires_grad_(False)
+            kept = self.budget.layer.kept_joints()
+            held = (value for other in trainer.callbacks for value in vars(other).values())
+            averaged = [value.module for value in held if isinstance(value, AveragedModel)]
+            for layer in (self.budget.layer, *map(pruning_layer, averaged)):
+                layer.freeze(kept)
+
+    def on_test_start(self, trainer, module) -> None:
+        budget = self.budget
+        if budget and (count := len(budget.layer.kept_joints())) > budget.keep:
+            warnings.warn(
+                f"expected {budget.keep} open joints, got {count}: this model is of an earlier "
+                "epoch; test the one of the last (without ckpt_path)",
+                stacklevel=2,
+            )
+
+    on_predict_start = on_test_start
 
     def state_dict(self) -> dict:
         return self.budget.state_dict() if self.budget else self._resumed or {}
@@ -409,10 +432,11 @@ def planned_steps(trainer: lightning.Trainer) -> int:
     return steps
 
 
-def _progress(trainer: lightning.Trainer, steps_now: int = 0) -> float:
+def _progress(trainer: lightning.Trainer, epochs: int, steps_now: int = 0) -> float:
     """Share of the training that is done after this batch, whichever limit is reached first."""
-    batches = trainer.max_epochs * trainer.num_training_batches if trainer.max_epochs > 0 else 0
-    by_batches = (trainer.fit_loop.total_batch_idx + 1) / batches if batches else 0.0
+    each = trainer.num_training_batches  # of this epoch: loaders may differ in length
+    done = trainer.current_epoch * each + trainer.fit_loop.batch_idx + 1
+    by_batches = done / (epochs * each) if epochs > 0 and each < float("inf") else 0.0
     by_steps = (trainer.global_step + steps_now) / trainer.max_steps
     return min(1.0, max(by_batches, by_steps))  # max_steps is -1 without such a limit
 

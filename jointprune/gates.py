@@ -209,13 +209,15 @@ class JointPruningLayer(nn.Module):
         opened = torch.zeros_like(self.frozen_gates)
         opened[indices(kept, self.num_joints, "joints")] = 1
         self.frozen, self.frozen_gates = True, opened
+        self.joint_logits.requires_grad_(False)  # DDP would wait for a gradient in fine-tuning
 
     # The next four methods move, save and load the gates' state, as one tensor: libraries that save
     # models know parameters, buffers and extra state alone.
 
     def _apply(self, fn, recurse: bool = True):
         super()._apply(fn, recurse)
-        self.gate_of, self.frozen_gates = fn(self.gate_of), fn(self.frozen_gates)
+        self.gate_of = fn(self.gate_of).long()  # `module.type` would make it real numbers
+        self.frozen_gates = fn(self.frozen_gates)
         return self
 
     def get_extra_state(self) -> Tensor:

@@ -1,5 +1,6 @@
 """`JointBudget` and `PruneJoints` in a stranger's classifier, whatever trains it."""
 
+import warnings
 from fractions import Fraction
 from functools import partial
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from lightning.pytorch.plugins import MixedPrecision
 from strangers import (
     BATCHES,
@@ -533,6 +535,79 @@ def test_a_training_that_stops_early_warns_and_still_ends_with_k():
     with pytest.warns(UserWarning, match="after 25% of the planned steps with [4-8] joints open"):
         fit(module := Stranger(), watch=Stop(), max_epochs=4)
     assert module.pruning.get_summary()["num_active"] == KEEP
+
+
+class Standardised(Stranger):
+    """The averaging of weights makes its batch normalisation anew, in an epoch without steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.standardise = nn.BatchNorm1d(2 * JOINTS * 2, affine=False)
+
+    def forward(self, poses):
+        return super().forward(self.standardise(poses.flatten(1)).view_as(poses))
+
+
+@pytest.mark.filterwarnings("error:training stopped")
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_an_epoch_that_another_callback_adds_is_no_part_of_the_course(epochs):
+    watch, pruned = Watch(), jp.PruneJoints(KEEP)
+    average = StochasticWeightAveraging(0.01, swa_epoch_start=0.5)
+    trainer = trainer_of(average, pruned, watch, max_epochs=epochs)
+    trainer.fit(model := Standardised(), batches(12))
+    assert len(watch.open) == (epochs + 1) * 12
+    assert_course(watch.open[: epochs * 12])
+    assert model.pruning.frozen and model.pruning.get_summary()["num_active"] == KEEP
+
+
+@pytest.mark.parametrize("lengths", [[16, 12, 8, 4], [4, 8, 12, 16]])
+def test_every_epoch_is_as_large_a_part_of_the_course_whatever_its_length(lengths):
+    class Changing(Stranger):
+        def train_dataloader(self):
+            return batches(lengths[self.trainer.current_epoch])
+
+    options = {"max_epochs": len(lengths), "reload_dataloaders_every_n_epochs": 1}
+    trainer_of(jp.PruneJoints(KEEP), watch := Watch(), **options).fit(model := Changing())
+    ends = np.cumsum(lengths) - 1
+    targets = [JOINTS - max(0, n / 4 - code.START) / (code.END - code.START) * (JOINTS - KEEP)
+               for n in (1, 2)]  # fmt: skip
+    counts = [len(joints) for joints in watch.open]
+    np.testing.assert_allclose([counts[end] for end in ends[:2]], targets, atol=1)
+    assert counts[ends[2]] == counts[-1] == KEEP
+    assert model.pruning.frozen
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_averaged_copies_in_other_callbacks_and_in_what_they_save_hold_k_joints(first, tmp_path):
+    callbacks = [jp.PruneJoints(KEEP), EMAWeightAveraging(decay=0.99)]
+    trainer = trainer_of(*(callbacks if first else callbacks[::-1]))
+    trainer.fit(model := Stranger(), batches(12))
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    (loaded := Stranger()).load_state_dict(
+        torch.load(tmp_path / "x.ckpt", weights_only=False)["state_dict"]
+    )
+    assert loaded.pruning.frozen
+    assert loaded.pruning.kept_joints() == model.pruning.kept_joints()
+    assert len(loaded.pruning.kept_joints()) == KEEP
+
+
+def test_testing_a_checkpoint_of_an_earlier_epoch_warns(tmp_path):
+    class Tested(Stranger):
+        def test_step(self, batch, _):
+            self.log("loss", self.training_step(batch, _))
+
+        def predict_step(self, batch, _):
+            return self(batch[0])
+
+    watch = Watch(tmp_path / "x.ckpt", 12)
+    trainer = trainer_of(jp.PruneJoints(KEEP), watch)
+    trainer.fit(model := Tested(), batches(12))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "expected .* open joints")
+        trainer.test(model, batches(2), verbose=False)
+    for again in (trainer.test, trainer.predict):
+        with pytest.warns(UserWarning, match=f"expected {KEEP} open joints, got [4-8]: this model"):
+            again(model, batches(2), ckpt_path=tmp_path / "x.ckpt", weights_only=False)
 
 
 def test_a_training_of_unknown_length_is_refused():

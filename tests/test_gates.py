@@ -248,6 +248,7 @@ def test_joints_to_freeze_may_be_indices_or_a_mask_of_any_type(kept):
     layer.freeze(kept)
     assert layer.kept_joints() == KEPT
     assert layer.gates().tolist() == [0, 1, 0, 1, 0]
+    assert not layer.joint_logits.requires_grad  # DDP would wait for its gradient
 
 
 TYPES = r"expected indices of joints, got {}: pass a list of integers, or a bool mask of length 5"
@@ -278,6 +279,7 @@ def test_a_failing_freeze_says_what_it_expects_and_changes_nothing(kept, message
             layer.freeze(kept)
         after = layer.state_dict()
         assert all(torch.equal(after[name], before[name]) for name in before)
+        assert layer.joint_logits.requires_grad != frozen
 
 
 @pytest.mark.parametrize("mode", [True, False])
@@ -344,9 +346,10 @@ def test_nan_in_an_open_joint_is_not_hidden():
 @pytest.mark.parametrize(
     "make", [JointPruningLayer, StochasticGates, lambda n: ConcreteSubset(n, 2)]
 )
-def test_a_layer_in_another_precision_keeps_it(make, kind):
+@pytest.mark.parametrize("move", [nn.Module.to, nn.Module.type])
+def test_a_layer_in_another_precision_keeps_it(make, kind, move):
     torch.manual_seed(0)
-    layer = make(5).to(kind)
+    layer = move(make(5), kind)
     x = torch.randn(2, 3, 5, 2, dtype=kind)
     for _ in ("open", "frozen"):
         for mode in (True, False):
