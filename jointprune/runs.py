@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from jointprune.workspace import Workspace, file_sha256
 
 # Raise it when training code, or a default of TrainingConfig, changes what a run would learn.
 CONTRACT = 10
+DEFAULTS = vars(TrainingConfig())
 
 EXPERIMENTS = {
     "baseline": TrainingConfig(),
@@ -36,8 +37,7 @@ def content_name(*content) -> str:
 
 def changed(config: TrainingConfig) -> dict:
     """Hyperparameters unlike the defaults: a new one renames no run that leaves it alone."""
-    default = asdict(TrainingConfig())
-    return {name: value for name, value in asdict(config).items() if value != default[name]}
+    return {name: value for name, value in vars(config).items() if value != DEFAULTS[name]}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Run:
 
     def name(self, data_sha256: str) -> str:
         """Name of the run on the data set with this checksum; its content decides it."""
-        return content_name(data_sha256, asdict(self) | {"config": changed(self.config)})
+        return content_name(data_sha256, vars(self) | {"config": changed(self.config)})
 
     def folder(self, data: SignDataset, workspace: Workspace) -> Path:
         """Folder of the trained run."""

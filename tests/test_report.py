@@ -187,11 +187,13 @@ def test_the_readme_shows_the_headline_in_a_few_sentences(facts):
     assert firm == (
         "- With 21 of 42 joints accuracy changes by -0.2 points (one-sided 95 % lower bound -1.9): "
         "a loss below 2 points is shown (p = 0.0498; 2 of 3 seeds pass alone). By the test alone "
-        "K* is 21 (16 to 30 with languages resampled, 21 to 42 with one seed, 21 to 30 without one "
-        "language)."
+        "K* is 21; resampled languages give 16 to 30, single seeds 21 to 42 and all languages but "
+        "one 21 to 30."
     )
     facts["ablation"]["k_star"][0]["by_test"] = 16
-    assert " If seeds need not pass alone, K* is 16 (16 to 30 with lang" in report.headline(facts)
+    assert " Without the rule on seeds K* is 16; resampled languages give 16" in report.headline(
+        facts
+    )
 
 
 def test_accuracy_by_k_is_in_the_claims(facts):

@@ -75,6 +75,8 @@ def load_results(workspace: Workspace) -> dict[str, dict]:
     Raises ValueError if they come from different runs; synthetic data has its own checksum.
     """
     parts = [name for name in PARTS if name != "synthetic" or workspace.dataset == DEFAULT_DATASET]
+    if (workspace.results / "committers.json").is_file():
+        parts.append("committers")
     results = {name: read_facts(workspace, f"{name}.json") for name in parts}
     for field in ("data_sha256", "smoke"):
         found = {name: facts[field] for name, facts in results.items()
