@@ -134,7 +134,8 @@ def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, lab
     if len(classes) > SHOWN:
         label += f" ({SHOWN} that change most, of {len(classes)})"
         classes = sorted(classes, key=lambda row: -abs(row["difference"]))[:SHOWN]
-    axes[0].set_title(f"{AT} learned joints minus all joints (filled: established by a test)")
+    axes[0].set_title(f"{AT} learned joints minus all joints, not tested")
+    axes[1].set_title("the same (filled: established by a test)")
     by_group = sorted(changes["group"], key=lambda row: groups.index(row["name"]))
     draw_changes(axes[0], by_group, group + GROUP_CODES.get(group, ""))
     draw_changes(axes[1], sorted(classes, key=lambda row: -row["difference"]), label)
