@@ -216,9 +216,10 @@ def test_a_workspace_keeps_a_ranking_for_the_same_clips_alone(workspace):
     other = X.copy()
     other[0, 0, 0, 0] += 1
     fits = [(X, y, None), (X, y, None), (other, y, None), (X, y[::-1], None), (X, y, y)]
+    places = [workspace, str(workspace.path), *[workspace.path] * 3]
     counts = []
-    for arguments in fits:
-        jp.JointSelector(4, config=TINY, workspace=workspace).fit(*arguments)
+    for place, arguments in zip(places, fits, strict=True):
+        jp.JointSelector(4, config=TINY, workspace=place).fit(*arguments)
         counts.append(len(list((workspace.runs / "rankings").iterdir())))
     assert counts == [1, 1, 2, 3, 4]
 

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,9 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         An integer is the seed of `rank_joints`; from all else a seed is drawn.
     config : TrainingConfig, optional
         The network that a learned method trains; by default the paper's.
-    workspace : Workspace, optional
-        Where trained networks and rankings are kept and found again; by default a temporary folder.
+    workspace : Workspace, str or Path, optional
+        Folder in which trained networks and rankings are kept and found again; by default a
+        temporary one.
     joints : sequence of str, optional
         Names of the joints. By default those of `skeleton.JOINT_NAMES` for 42 joints, else
         joint0, joint1 and so on, which only "random" and functions of your own can rank.
@@ -72,7 +74,7 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         *,
         random_state: int | np.random.RandomState | None = 0,
         config: TrainingConfig | None = None,
-        workspace: Workspace | None = None,
+        workspace: Workspace | Path | str | None = None,
         joints: Sequence[str] | None = None,
     ):
         self.k = k
@@ -112,7 +114,8 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             seed = check_random_state(seed).randint(2**31 - 1)
         kept = tempfile.TemporaryDirectory() if self.workspace is None else nullcontext()
         with kept as folder, _torch_as_before():
-            place = self.workspace or Workspace(folder)
+            place = self.workspace or folder
+            place = place if isinstance(place, Workspace) else Workspace(place)
             every = np.arange(len(X))
             self.scores_ = rank_joints(self.method, data, every, seed, self.k, self.config, place)
         self._support = np.zeros(X.shape[2], dtype=bool)
