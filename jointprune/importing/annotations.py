@@ -216,7 +216,7 @@ def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
 
     They are equal, or one ends with the whole other; or they have only the last part in common,
     which no other clip and no other name in the table has. ValueError for a name that means several
-    clips with other values in the table, and for a clip that several names mean.
+    clips, and for a clip that names with several values mean.
     """
     ends, lasts = defaultdict(list), Counter(name.rsplit("/", 1)[-1] for name in table)
     for clip in clips:

@@ -407,11 +407,11 @@ def extent(hands: np.ndarray) -> np.ndarray:
 def in_time(values: np.ndarray, numbers: Sequence[int]) -> tuple[np.ndarray, int]:
     """Frames (frames, ...) at the places of their numbers, NaN between, and how many are missing.
 
-    They stay as they are if most would be missing: their numbers are others, such as times.
+    They stay as they are if most would be missing, or numbers repeat, as those of times do.
     """
     places = np.asarray(numbers, int) - min(numbers, default=0)
     span = 1 + int(places.max(initial=0))
-    if span > MOST_GAPS * len(values):
+    if span > MOST_GAPS * len(values) or len(set(places.tolist())) < len(values):
         return values, 0
     whole = np.full((span, *values.shape[1:]), np.nan, values.dtype)
     whole[places] = values
