@@ -193,7 +193,18 @@ def test_a_name_in_a_table_means_one_clip(tmp_path):
     deeper = labelled("path,label\nali/000.npy,su\n", "poses/ali/000", "poses/can/000")
     assert deeper[0] == {"poses/ali/000": "su", "poses/can/000": ""}
     # Folders of other names: the last part is enough where it occurs once on both sides.
-    assert labelled("path,label\nvideos/a1.mp4,su\n", "poses/a1", "poses/a2")[0]["poses/a1"] == "su"
+    other = "path,label\nvideos/{}/a1.mp4,su\n"
+    assert labelled(other.format("x"), "poses/a1", "poses/a2")[0]["poses/a1"] == "su"
+    assert labelled(other.format("train"), "poses/train/a1")[0] == {"poses/train/a1": "su"}
+    # But not if other names in the table have the same folders, or those of another split.
+    missing = labelled("ali/1,su\nveli/9,iyi\n", "ali/1", "ali/9")
+    assert missing == ({"ali/1": "su", "ali/9": ""}, ["veli/9"])
+    with pytest.raises(ValueError, match="expected labels for clips such as 'poses/test/a1'"):
+        labelled(other.format("train"), "poses/test/a1")
+    # Dots are no suffixes, and names may have the suffix of a recording, in tables of any kind.
+    for text in ("{},su\n", "clip,label\n{},su\n", "path,label\nx/{}.npy,su\n"):
+        assert labelled(text.format("01.03.2024_a"), "01.03.2024_a")[0] == {"01.03.2024_a": "su"}
+        assert labelled(text.format("a1_color.mp4"), "a1")[0] == {"a1": "su"}
     with pytest.raises(ValueError, match="got '000' for 'test/000' and 'train/000': write paths"):
         labelled("000,su\n", "test/000", "train/000")
     with pytest.raises(ValueError, match="expected one name for the clip '000'"):
@@ -228,6 +239,13 @@ def test_without_signers_groups_are_parts_and_each_side_of_a_split_has_its_own()
     assert [*annotations.parts(some).values()] == [
         f"{side} part {i}" for side in ("train", "test") for i in (1, 2)
     ]
+
+
+@pytest.mark.parametrize("form", ["good ({})", "{}/pose", "copy ({})", "original{}"])
+def test_clips_that_differ_by_a_number_alone_are_no_copies(form):
+    """As several files are renamed in Windows, or folders that hold a file of one name each."""
+    found = annotations.parts(clips(*("a/" + form.format(i) for i in range(1, 13))))
+    assert len({*found.values()}) == annotations.PARTS
 
 
 @pytest.mark.parametrize("ends", [("_flipped",), ("_noise", "_rotated2", "_scaled"), (" (1)",)])
@@ -460,6 +478,14 @@ def test_a_published_split_is_seen_under_other_names(other):
     found = found_at(f"{part}/{sign}/{part}" for part, sign in product(parts, "ab"))
     splits = {"train", "test", "val" if other == "dev" else other}
     assert {clip.split for clip in found} == splits and {clip.label for clip in found} == {*"ab"}
+
+
+@pytest.mark.parametrize("form", ["{}", "{}_keypoints", "{}_npy", "autsl_{}_mediapipe", "{}_data"])
+def test_splits_without_signs_below_are_seen_beside_a_few_other_files(form):
+    names = [f"{form.format(split)}/{i}" for split in ("train", "val", "test") for i in range(10)]
+    found = found_at([*names, "stats/mean_std"])
+    assert {clip.split for clip in found} == {"train", "val", "test", "stats"}
+    assert {clip.split for clip in found_at(names)} == {"train", "val", "test"}
 
 
 def test_folders_that_hold_everything_hide_neither_splits_nor_groups():

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -520,3 +521,42 @@ def test_a_hand_that_is_never_seen_does_not_decide_the_order_of_points(tmp_path,
     np.testing.assert_allclose(raw.hands[:, 21:, :2], motion.hands[:, 21:, :2], 1e-6)
     assert not hands_seen(raw.hands[..., :2])[:, 0].any()
     np.testing.assert_allclose(raw.body[0], motion.pose[0, BODY, :2], 1e-6)
+
+
+def test_another_videos_frames_in_a_folder_of_one_cost_that_clip_alone(tmp_path):
+    for sign, clip in product(("hello", "bye"), "12"):
+        write_openpose(tmp_path / sign, Motion(), f"{clip}/x")
+    write_openpose(tmp_path / "hello", Motion(), "1/second")
+    layout, clips, _ = recognise(tmp_path)
+    labels = [(clip.name, clip.label) for clip in clips]
+    assert labels == [(f"{s}/hello/{c}", "hello") for s in ("bye", "hello") for c in "12"]
+    with pytest.raises(ValueError, match=r"of one video, got those of \['second', 'x'\]"):
+        LAYOUTS[layout].read(clips[2])
+    assert len(LAYOUTS[layout].read(clips[3]).hands) == FRAMES
+
+
+def test_frames_of_openpose_without_numbers_are_one_clip_in_the_order_of_their_names(tmp_path):
+    write_openpose(tmp_path, Motion())
+    for file in (tmp_path / "hello" / "1").iterdir():
+        file.rename(file.with_name(file.name.replace("_keypoints", "_a_keypoints")))
+    layout, (clip,), _ = recognise(tmp_path)
+    assert len(LAYOUTS[layout].read(clip).hands) == FRAMES
+
+
+@pytest.mark.parametrize("numbers", [range(0, 12, 2), [1, 4, 7, 13, 16, 19]])
+def test_frames_of_which_only_every_second_or_third_was_kept_have_no_gaps_between(
+    tmp_path, motion, numbers
+):
+    raw = mp_data.read(sequence(tmp_path, vectors(motion), [*numbers]))
+    gaps = (max(numbers) - min(numbers)) // (numbers[1] - numbers[0]) + 1 - FRAMES
+    assert (len(raw.hands), raw.gaps) == (FRAMES + gaps, gaps)
+
+
+def test_a_face_is_no_body_where_the_pose_was_not_found(tmp_path, motion):
+    """Points of a face are finite and near to a hand that is raised."""
+    points = stack(motion)
+    points[:, 468:501] = np.nan
+    points[:, :468, :2] = motion.hands[:, 21:22, :2] + np.linspace(0, 0.05, 468)[:, None]
+    raw = read_array(tmp_path, points)
+    assert np.isnan(raw.body).all()
+    np.testing.assert_array_equal(raw.hands[motion.seen], motion.hands[motion.seen])

@@ -6,7 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from jointprune.importing.layouts.clips import Clip, bare, one_line, with_groups, words_of
+from jointprune.importing.layouts.clips import (
+    RECORDINGS,
+    Clip,
+    bare,
+    one_line,
+    split_of,
+    with_groups,
+    words_of,
+)
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
@@ -39,12 +47,12 @@ def read_names(paths: list[Path], column: str) -> dict[str, str]:
         if column in names and (of_clip := [name for name in CLIPS if name in names]):
             places = names.index(of_clip[0]), names.index(column)
             rows = [[row[i] for i in places] if len(row) == len(names) else row for row in rows]
-            rows[1:] = [[_without_suffix(row[0]), *row[1:]] for row in rows[1:] if row]
             names = ["clip"]
         header = names[:1] == ["clip"]
         if not any(rows[header:]):
             raise ValueError(f"{path}: expected rows of clip,{column}, got none: add them")
         for number, row in enumerate(rows[header:], start=1 + header):
+            row[:1] = map(_name_in, row[:1])
             if row and (len(row) != 2 or not all(row)):
                 raise ValueError(
                     f"{path}:{number}: expected clip,{column}, got {row}: correct the row"
@@ -69,10 +77,12 @@ def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
     return "", [Path(label) for label in labels]
 
 
-def _without_suffix(path: str) -> str:
-    """A clip's name from the path of a file that was made of it."""
-    place = PurePosixPath(path.replace("\\", "/"))
-    return bare(str(place.with_suffix("")) if place.suffix else str(place))
+def _name_in(cell: str) -> str:
+    """A clip's name from its name in a table, which may be the path of a file made of it."""
+    name = cell.replace("\\", "/").removeprefix("./")
+    suffix = PurePosixPath(name).suffix
+    known = suffix.lower() in (*RECORDINGS, ".csv", ".json")
+    return bare(name.removesuffix(suffix) if known else name)
 
 
 def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") -> list[Clip]:
@@ -206,7 +216,11 @@ def parts(clips: list[Clip]) -> dict[str, str]:
     for some in by_sign.values():
         count, first = min(PARTS, len(some)), {}
         for i, clip in enumerate(some):
-            i = first.setdefault(tuple(words_of(clip)) or clip.name, i)
+            words = words_of(clip)  # of a take, if one has a digit: else "good (1)" is no copy
+            take = any(not word.isalpha() for word in words)
+            i = first.setdefault(
+                (PurePosixPath(clip.name).parent, *words) if take else clip.name, i
+            )
             found[clip.name] = f"{clip.split} part {1 + count * i // len(some)}".strip()
     return found
 
@@ -214,20 +228,27 @@ def parts(clips: list[Clip]) -> dict[str, str]:
 def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
     """The name in a table for each clip's name.
 
-    They are equal, or one ends with the whole other; or they have only the last part in common,
-    which no other clip and no other name in the table has. ValueError for a name that means several
-    clips, and for a clip that names with several values mean.
+    They are equal, or one ends with the whole other. If there are no such names, they have the
+    last part in common, which no other clip and no other name in the table has, and no folders of
+    different splits. ValueError for a name that means several clips, and for a clip that names with
+    several values mean.
     """
-    ends, lasts = defaultdict(list), Counter(name.rsplit("/", 1)[-1] for name in table)
+    ends = defaultdict(list)
     for clip in clips:
         for end in _ends(clip.name):
             ends[end].append(clip.name)
     whole, found = {clip.name for clip in clips}, {}
-    for name in table:
-        *_, last = _ends(name)
-        meant = next(([end] for end in _ends(name) if end in whole), ends[name])
-        if not meant and len(ends[last]) == lasts[last] == 1:
-            meant = ends[last]
+    means = {
+        name: next(([end] for end in _ends(name) if end in whole), ends.get(name, []))
+        for name in table
+    }
+    if not any(means.values()):
+        lasts = Counter(_ends(name)[-1] for name in table)
+        for name in table:
+            alike = ends.get(last := _ends(name)[-1], [])
+            if len(alike) == lasts[last] == 1 and _split_in(name) in ("", _split_in(alike[0])):
+                means[name] = alike
+    for name, meant in means.items():
         if len(meant) > 1:
             raise ValueError(
                 f"expected names that each mean one clip, got {name!r} for {meant[0]!r} and "
@@ -242,6 +263,11 @@ def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
                     f"{table[other]!r} and {table[name]!r}: import the folder above"
                 )
     return found
+
+
+def _split_in(name: str) -> str:
+    """The split that one of a name's folders says, or ""."""
+    return next(filter(None, map(split_of, name.split("/")[:-1])), "")
 
 
 def _ends(name: str) -> list[str]:

@@ -16,7 +16,14 @@ import pandas as pd
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import asl_signs, recognise, video
-from jointprune.importing.layouts.clips import Clip, Files, in_order, nfc, split_of
+from jointprune.importing.layouts.clips import (
+    RECORDINGS,
+    Clip,
+    Files,
+    in_order,
+    nfc,
+    split_of,
+)
 from jointprune.importing.report import report_of
 from jointprune.recordings import leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -25,9 +32,6 @@ from jointprune.workspace import Workspace, atomic_path, held
 
 # Names of other data sets, and of profiles of the notebooks.
 RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
-# Suffixes of files that hold recordings, in this package's layouts or others.
-RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
-              ".webm", ".mkv", ".m4v", ".h5", ".hdf5", ".mat")  # fmt: skip
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3

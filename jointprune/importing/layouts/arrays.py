@@ -38,6 +38,7 @@ ORDERS = (  # where Holistic's left hand, right hand and pose start
 )
 COCO_HANDS = slice(91, 133)
 COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
+UNKNOWN = 3.0  # more than where the other end of a hand is at the body's wrist
 SEEN = 0.3  # mean score of a hand, from which mmpose draws it
 SAM_SLR_PACKED = 27
 
@@ -107,10 +108,15 @@ def points_of(shape: tuple[int, ...]) -> int:
 
 
 def _misfit(hands: np.ndarray, body: np.ndarray) -> tuple[int, float]:
-    """How many present hands have a wrist that is not at depth 0; and the median, over present
-    hands, of their extent and their wrist's distance from the body's, infinite if unknown.
+    """How badly an order of the points fits.
+
+    The number of present hands whose wrist is not at depth 0; then the median, over present hands,
+    of their extent and their wrist's distance from the body's. If this is not seen, or shoulders
+    are nearer to each other than a hand is long, as points of a face are, UNKNOWN extents.
     """
+    size = extent(hands)
     far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
-    known = hands_seen(hands) & np.isfinite(far)
+    known = np.linalg.norm(body[:, :1] - body[:, 1:2], axis=-1) > size
+    fit = np.where(known & np.isfinite(far), size + far, UNKNOWN * size)[hands_seen(hands)]
     deep = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
-    return deep, float(np.median((extent(hands) + far)[known])) if known.any() else np.inf
+    return deep, float(np.median(fit)) if len(fit) else np.inf

@@ -27,7 +27,13 @@ SPLITS = {
     "egitim": "train", "dogrulama": "val",  # Turkish, whose word for test is the same
 }  # fmt: skip
 # Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
-BESIDE_SPLITS = {"pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "videos", "set"}
+BESIDE_SPLITS = {
+    "pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "keypoints", "features", "npy",
+    "mediapipe", "openpose", "videos", "clips", "data", "set", "autsl",
+}  # fmt: skip
+# Suffixes of files that hold recordings, in this package's layouts or others.
+RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
+              ".webm", ".mkv", ".m4v", ".h5", ".hdf5", ".mat")  # fmt: skip
 # Ends of the names of files made from a video, which the video's own name does not have.
 MADE_FROM_VIDEO = re.compile(r"(_color_landmarks|_color\.mp4|_color|\.mp4)\Z")
 # Folders of persons or sessions by number, which may also lie below the signs.
@@ -185,10 +191,11 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     A path is `[<split>/][<group>/]<sign>/<clip>`, perhaps below folders that hold everything, or
     `<sign>/<group>/<clip>` if these folders alone are called "signer3", "p03" and alike. The first
     folders are splits if all have names of splits, or if training and test are among them and a
-    sign is below. A sign may also be called "train". The group is that of the first folders beside
-    the signs that differ, if at least half of the signs are found in several of them: else they are
-    kinds of signs. Without such folders and splits it is the name beside a clip's numbers ("ali" in
-    "ali_3"), if nearly all clips have one of several that are found in at least half of the signs.
+    sign is below, or nearly all clips are in folders of such names. A sign may also be called
+    "train". The group is that of the first folders beside the signs that differ, if at least half
+    of the signs are found in several of them: else they are kinds of signs. Without such folders
+    and splits it is the name beside a clip's numbers ("ali" in "ali_3"), if nearly all clips have
+    one of several that are found in at least half of the signs.
     Where nearly all clips lie at one depth, those at another have no label. Else, if the folder of
     a sign holds folders with clips, such as "augmented", the fewer of both have none.
     """
@@ -205,9 +212,11 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
-    named = {split_of(place.parts[whole]) for place in inner}
+    named = Counter(split_of(place.parts[whole]) for place in inner)
     above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
-    splits = bool(inner) and ("" not in named or (above and {"train", "test"} <= named))
+    splits = bool(inner) and "" not in named
+    if {"train", "test"} <= named.keys():
+        splits |= above or named[""] <= (1 - MOSTLY) * len(inner)
     clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
     for place in astray:
         clips[place] = clips[place]._replace(label="")
@@ -410,6 +419,7 @@ def in_time(values: np.ndarray, numbers: Sequence[int]) -> tuple[np.ndarray, int
     They stay as they are if most would be missing, or numbers repeat, as those of times do.
     """
     places = np.asarray(numbers, int) - min(numbers, default=0)
+    places //= max(1, np.gcd.reduce(places))  # every second frame alone is a recording, too
     span = 1 + int(places.max(initial=0))
     if span > MOST_GAPS * len(values) or len(set(places.tolist())) < len(values):
         return values, 0

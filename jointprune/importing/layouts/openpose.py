@@ -7,6 +7,7 @@ Source: https://github.com/CMU-Perceptual-Computing-Lab/openpose, doc/02_output.
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, 
 from jointprune.skeleton import JOINTS
 
 END = "_keypoints.json"
-NUMBER = re.compile(r"_?(\d*)\Z", re.ASCII)  # of the frame, before END
+NUMBER = re.compile(r"(.*?)_?(\d+)", re.ASCII)  # a video and the frame's number, before END
 HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 BODY_25 = (5, 2, 7, 4)  # left, right shoulder, left, right wrist
 MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
@@ -27,22 +28,33 @@ def find(files: Files) -> list[Clip]:
     frames = [path for path in paths if path.name.endswith(END) and path.parent != files.source]
     if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    videos = {path: path.parent / NUMBER.sub("", path.name.removesuffix(END)) for path in frames}
-    several = len({*videos.values()}) > len({path.parent for path in frames})
+    videos = {path: path.parent / (_numbered(path) or ("", ""))[0] for path in frames}
+    count = Counter(video.parent if video.name else video for video in {*videos.values()})
+    several = sum(1 < n for n in count.values()) * 2 > len(count)
     return files.clips_of_folders(frames, videos if several else None)
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in pixels, frames in the order of their names."""
-    points = np.stack([np.concatenate(_frame(path)) for path in clip.files])
-    numbers = [NUMBER.search(path.name.removesuffix(END))[1] for path in clip.files]
-    gaps = 0
-    if all(numbers):
+    points, gaps = np.stack([np.concatenate(_frame(path)) for path in clip.files]), 0
+    if all(numbered := [*map(_numbered, clip.files)]):
+        videos, numbers = zip(*numbered, strict=True)
+        if len({*videos}) > 1:
+            raise ValueError(
+                f"{clip.place}: expected frames of one video, got those of {sorted({*videos})}: "
+                "give each a folder"
+            )
         points, gaps = in_time(points, [*map(int, numbers)])
     seen = points[..., 2] > 0
     points = np.where(seen[..., None], points[..., :2], np.nan)
     hands, body = np.split(points, [2 * len(JOINTS)], axis=1)
     return checked(clip.place, hands, body, seen[:, : 2 * len(JOINTS)])._replace(gaps=gaps)
+
+
+def _numbered(path: Path) -> tuple[str, str] | None:
+    """The video's name and the frame's number in the name of a file; None without a number."""
+    match = NUMBER.fullmatch(path.name.removesuffix(END))
+    return match and match.groups()
 
 
 def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
