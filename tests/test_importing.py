@@ -556,6 +556,19 @@ def test_persons_called_like_a_sign_or_by_number_stay_apart(people):
 
 
 @pytest.mark.parametrize(
+    ("form", "group"),
+    [("User_{0}_00{1}", "user_{}"), ("subject-{0}-trial-{1}", "subject-{}"),
+     ("{2}_signer_{0}_{1}", "signer_{}")],
+)  # fmt: skip
+def test_a_word_for_a_person_and_its_number_are_a_group_beside_other_numbers(form, group):
+    expected = {
+        f"{sign}/{form.format(person, take, sign)}": group.format(person)
+        for sign, person, take in product(("su", "iyi"), "1234", "12")
+    }
+    assert {clip.name: clip.group for clip in found_at(expected)} == expected
+
+
+@pytest.mark.parametrize(
     "names",
     [
         *([f"{sign}/{take.format(sign=sign, n=n)}" for sign, n in product(("su", "iyi"), "1234")]

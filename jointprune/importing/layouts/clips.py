@@ -41,6 +41,8 @@ PERSON = re.compile(
     r"(signer|subject|person|participant|user|speaker|actor|volunteer|session|p"
     r"|kisi|katilimci|ogrenci)[ _-]?\d+"
 )
+# The same in the name of a clip that has other numbers, too: "user_2" in "hello_user_2_001".
+PERSON_IN_NAME = re.compile(rf"(?<![a-z0-9]){PERSON.pattern}(?=\D.*\d)")
 # What programs and people add to the name of a copy.
 COPY = re.compile(r"( \(\d+\)| - (Copy|Kopya)( \(\d+\))?)$")
 ALTERED = re.compile(
@@ -319,6 +321,8 @@ def _person_in(clip: Clip, takes: bool) -> str:
     Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
     else they need another number beside them, or a word for a person.
     """
+    if person := PERSON_IN_NAME.search(plain(clip.last_part)):
+        return person[0]
     words, sign = words_of(clip), _words(clip.label)
     for i in range(len(words) - len(sign) + 1):
         if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
