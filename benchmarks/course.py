@@ -6,7 +6,7 @@ learning rates and batch sizes. `data/results/course.json` holds, for each data 
 the share of joints closed after 1, 5, 10 and 20 epochs, and the accuracy on the second test fold:
 the constants of `JointBudget` and the examples' input were chosen on the first. The stand-in of
 AUTSL's size has a published split and so one fold, of which two settings took part in that choice.
-About an hour on two cores; finished trainings are kept in `build/course`.
+About 70 minutes on two cores; finished trainings are kept in `build/course`.
 """
 
 import json
