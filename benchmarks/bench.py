@@ -5,6 +5,7 @@ medians. Each training runs in a process of its own. A data set of AUTSL's size 
 trained on once for each of three shares of its clips. About eight minutes on two cores.
 """
 
+import argparse
 import json
 import re
 import statistics
@@ -154,6 +155,7 @@ def size_report(facts: dict) -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     workspace = Workspace()
     prepared, sha256 = preparation(fingerspelling.fetch(workspace.raw))
     facts = {

@@ -6,6 +6,8 @@ test than that of the notebooks, which hold out sessions and mix committers. Joi
 the training side alone, with the settings of the profile `words`.
 """
 
+import argparse
+
 import numpy as np
 import yaml
 
@@ -50,6 +52,7 @@ def in_words(rows: list[dict]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     workspace = Workspace(dataset="asl13")
     data = open_dataset("asl13", workspace)
     profile = yaml.safe_load((ROOT / "notebooks/params/words.yaml").read_text(encoding="utf-8"))

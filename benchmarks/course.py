@@ -9,6 +9,7 @@ AUTSL's size has a published split and so one fold, of which two settings took p
 About 70 minutes on two cores; finished trainings are kept in `build/course`.
 """
 
+import argparse
 import json
 import logging
 import sys
@@ -204,6 +205,7 @@ def in_words(table: list[dict]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     workspace = Workspace()
     autsl_like(workspace, AUTSL_SHARE)
     names = []

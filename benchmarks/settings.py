@@ -11,6 +11,7 @@ one candidate. `vectors_alone` is `as_used` without exemplars.
 Writes `data/results/settings.json`; about fourteen minutes on two cores.
 """
 
+import argparse
 from dataclasses import replace
 from itertools import combinations
 
@@ -100,6 +101,7 @@ def outer_accuracy(data, folds, config_of: list[TrainingConfig], scratch: Worksp
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     workspace, scratch = Workspace("."), Workspace("build/settings")
     data = open_dataset("fingerspelling", workspace)
     split = read_facts(workspace, "dataset.json")["config"]

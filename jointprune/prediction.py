@@ -71,8 +71,14 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
             raise foreign
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
+        state = content.get("callbacks", {}).get("TrainingState", {})
     except FOREIGN as error:  # torch's own messages are pages long
         raise foreign from error
+    if not state.get("finished", True):
+        raise ValueError(
+            f"expected the checkpoint of a finished training, got {checkpoint} after "
+            f"{content['epoch'] + 1} epochs: give the training's command again, which resumes it"
+        )
     try:
         return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
     except (RuntimeError, ValueError) as error:

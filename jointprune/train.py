@@ -8,6 +8,7 @@ checkpoints; after an interruption the same command resumes it.
 import argparse
 import itertools
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from jointprune.dataset import SignDataset
 from jointprune.prediction import evaluation_batches
 from jointprune.runs import EXPERIMENTS, Run, make_run
 from jointprune.training import QUIET, finalise, fit, precision_for, without_noise
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,7 +143,9 @@ def train_experiment(
     trainer = model.trainer
     finalise(model, run, data)
     trained = Path(trainer.log_dir) / "checkpoints" / "last.ckpt"
-    trainer.save_checkpoint(trained)
+    whole = atomic_path(trained) if trainer.is_global_zero else nullcontext(trained)
+    with whole as path:
+        trainer.save_checkpoint(path)
     with without_noise():  # every process tests on all clips
         trainer.test(model, evaluation_batches(run.config, data, run.test))
     if trainer.is_global_zero:

@@ -252,7 +252,7 @@ class TrainingState(lightning.Callback):
 
     def __init__(self, batches: ClipBatches, file: Path | None):
         self.batches, self.file = batches, file
-        self.saved, self.loaded = time.monotonic(), None
+        self.saved, self.loaded, self.finished = time.monotonic(), None, False
 
     def on_train_start(self, trainer, model) -> None:
         self.generator, device = torch.default_generator, model.device
@@ -286,8 +286,12 @@ class TrainingState(lightning.Callback):
                 f"{self.file} could not be written, training continues: {error}", stacklevel=2
             )
 
+    def on_train_end(self, trainer, model) -> None:
+        self.finished = True
+
     def state_dict(self) -> dict:
         return {
+            "finished": self.finished,
             "batches": self.batches.generator.get_state(),
             "device": self.generator.device.type,
             "state": self.generator.get_state(),

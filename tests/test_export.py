@@ -278,6 +278,21 @@ def test_the_example_refuses_two_people_and_a_file_without_a_body(
             runpy.run_path(str(exported / "read_a_clip.py"))
 
 
+def test_the_example_takes_zeros_as_missing_and_refuses_other_arrays(
+    exported, recordings, tmp_path, monkeypatch
+):
+    file = as_array(next(recordings.rglob("*.pose")), tmp_path / "clip.npy")
+    points, read = np.load(file), []
+    for nothing in (np.nan, 0):
+        np.save(file, np.nan_to_num(points, nan=nothing))
+        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file)])
+        read.append(runpy.run_path(str(exported / "read_a_clip.py"))["probabilities"])
+    np.testing.assert_array_equal(*read)
+    np.save(file, points[:, :75])
+    with pytest.raises(SystemExit, match=r"expected an array \(frames, 543, 2 or more\), got"):
+        runpy.run_path(str(exported / "read_a_clip.py"))
+
+
 def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):
     torch.manual_seed(0)
     model = SignClassificationLightning(asdict(replace(TINY, encoder="recurrent", budget=0))).eval()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from recordings import motion, write_mp_data
 
+from jointprune.data import load_dataset
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables, recognise
 from jointprune.importing.public import download, fetch, public_data_sets
@@ -63,6 +64,10 @@ def test_an_archive_becomes_a_data_set_of_the_classes_kept(archive, workspace):
     assert data.meta["origin"] == {"title": "two signs", "licence": "MIT", "source": origin}
     archive.unlink()  # a second time the files are there
     assert fetch("two", workspace)[0].sha256 == data.sha256
+    next((workspace.raw / "two").rglob("*.npy")).unlink()
+    with pytest.raises(ValueError, match=r"two: expected files of checksum .*: they were changed"):
+        fetch("two", workspace)
+    assert load_dataset("two", workspace).sha256 == data.sha256
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,11 @@ def test_the_command_says_source_and_licence(archive, data_command):
     _, said, _ = data_command("fetch", "two", "--archive", archive)
     assert "8 clips, 2 classes, signers: unknown, groups: 4 (by session)" in said
     assert said.endswith(f"cite https://github.com/ann/signs at {'0' * 40}, licence MIT\n")
+
+
+def test_the_letters_have_no_archive(data_command):
+    code, _, said = data_command("fetch", "fingerspelling", "--archive", "x.whl")
+    assert code == 1 and "expected no --archive for fingerspelling, got x.whl: put" in said
 
 
 def test_every_record_is_complete():

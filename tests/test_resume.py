@@ -10,6 +10,7 @@ from conftest import toy_run
 
 from jointprune import training
 from jointprune.config import TrainingConfig
+from jointprune.prediction import load_checkpoint
 from jointprune.training import GatePath, fit, train
 from jointprune.workspace import Workspace
 
@@ -83,6 +84,20 @@ def test_train_resumes_and_removes_the_checkpoint(toy_dataset, every_epoch, tmp_
     unbroken = train(run, toy_dataset, Workspace(str(tmp_path / "other")))
     for name in ("gates.csv", "probabilities.npy"):
         assert (resumed / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_an_unfinished_training_is_no_model(toy_dataset, every_epoch, tmp_path):
+    """Its gates are not closed yet; without a mark, as from older code, a checkpoint is one."""
+    file = interrupted(toy_run(toy_dataset, TINY), toy_dataset, tmp_path / "run.ckpt")
+    with pytest.raises(ValueError, match=r"of a finished training, got .*run\.ckpt after 3 epochs"):
+        load_checkpoint(file)
+    model, _ = fit(toy_run(toy_dataset, TINY), toy_dataset, checkpoint=file)
+    model.trainer.save_checkpoint(file)
+    assert load_checkpoint(file).config == model.config
+    content = torch.load(file, weights_only=True)
+    del content["callbacks"]
+    torch.save(content, file)
+    assert load_checkpoint(file).config == model.config
 
 
 def test_checkpoints_are_at_least_the_given_time_apart(toy_dataset, tmp_path, monkeypatch):

@@ -74,7 +74,7 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
     and a difference above 1e-5; FileExistsError if `out` is not empty.
     """
     require("export", "to write a model's files")
-    out = checkpoint.parent / "export" if out is None else out
+    out = (checkpoint.parent / "export" if out is None else out).resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
     model = load_checkpoint(checkpoint)

@@ -2,7 +2,7 @@
 
 Needs only numpy, onnxruntime and pose-format; "left" is for a left-handed signer. The clip holds
 MediaPipe Holistic's points of one person, in pixels, the picture not mirrored: a `.pose` file, or
-an array (frames, 543, 2 or more) of face, pose, left and right hand, NaN where missing. Make a
+an array (frames, 543, 2 or more) of face, pose, left and right hand, NaN or 0 where missing. Make a
 `.pose` file from a video with
 
     pip install pose-format mediapipe==0.10.14
@@ -27,7 +27,9 @@ ways = about["scale"]["by"]  # "palms" where training clips show hands alone
 file, mirror = Path(sys.argv[2]), sys.argv[3:] == ["left"]
 if file.suffix == ".npy":
     body, xy = True, np.load(file)[..., :2]
-    seen = np.isfinite(xy).all(-1)
+    if xy.ndim != 3 or xy.shape[1] != 543:
+        sys.exit(f"expected an array (frames, 543, 2 or more), got points of shape {xy.shape}")
+    seen = np.isfinite(xy).all(-1) & (xy != 0).any(-1)
     shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
 else:
     pose = Pose.read(file.read_bytes())

@@ -693,6 +693,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check:
             found = differences(results, read_facts(workspace, "published.json"))
             found += stale_files(results, workspace) + undefined_keys(results, workspace)
+            if (workspace.results / "transfer.json").is_file():
+                read_facts(workspace, "transfer.json")  # figure 10: raises if it was edited
             print("\n".join(found) or "results and the paper's files agree with those published")
             return int(bool(found))
         if options.publish:

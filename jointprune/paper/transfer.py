@@ -6,6 +6,7 @@ of all folds and seeds of its data set. Those that others published keep their o
 Finished trainings are reused.
 """
 
+import argparse
 import sys
 
 import pandas as pd
@@ -105,6 +106,9 @@ def labels_of(results: dict[str, dict[str, dict]]) -> dict[str, str]:
 
 def main() -> None:
     """Write `transfer.json`: rows, and labels (pairs, in order)."""
+    argparse.ArgumentParser(
+        prog="python -m jointprune.paper.transfer", description=__doc__
+    ).parse_args()
     workspace = Workspace()
     try:
         results = {place.dataset: load_results(place) for place in with_results(workspace)}

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from jointprune.dataset import SignDataset
 from jointprune.importing.importer import import_recordings
-from jointprune.workspace import Workspace, scratch_folder
+from jointprune.workspace import Workspace, file_sha256, scratch_folder
 
 HERE = Path(__file__).parent
 MOST_BYTES = 4 * 2**30  # of the files kept; a small archive can unpack to any size
@@ -31,11 +31,16 @@ def fetch(name: str, workspace: Workspace, archive: Path | None = None) -> tuple
     """Fetch a public data set, or unpack its `archive`, and import it; returns it and its report.
 
     The files lie in `data/raw/NAME` and are not unpacked again. Raises ValueError for an archive
-    that is damaged, unsafe or of another content, RuntimeError if it cannot be downloaded.
+    that is damaged, unsafe or of another content, and for such files, RuntimeError if it cannot be
+    downloaded.
     """
     about = public_data_sets()[name]
     folder = workspace.raw / name
-    if not folder.is_dir():
+    if folder.is_dir():
+        files = (path for path in folder.rglob("*") if path.is_file())
+        sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+        compare(sums, about, folder, "they were changed: remove the folder and fetch them again")
+    else:
         with scratch_folder(folder.parent) as scratch:
             archive = archive or download(about, scratch / "archive.tar.gz")
             unpack(archive, about, scratch / "new")
@@ -74,12 +79,18 @@ def unpack(archive: Path, about: dict, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         sums[path.as_posix()] = hashlib.sha256(content).hexdigest()
+    cure = f"it is another commit than {about['commit']}, or incomplete"
+    compare(sums, about, archive, cure)
+
+
+def compare(sums: dict[str, str], about: dict, place: Path, cure: str) -> None:
+    """Raise ValueError unless the checksums of files by path are those of the data set."""
     lines = (f"{sums[path]}  {path}\n" for path in sorted(sums, key=str.encode))
     got = hashlib.sha256("".join(lines).encode()).hexdigest()
     if got != about["sha256"]:
         raise ValueError(
-            f"{archive}: expected files of checksum {about['sha256']}, got {got} of {len(sums)} "
-            f"files: it is another commit than {about['commit']}, or incomplete"
+            f"{place}: expected files of checksum {about['sha256']}, got {got} of {len(sums)} "
+            f"files: {cure}"
         )
 
 
