@@ -28,10 +28,13 @@ def find(files: Files) -> list[Clip]:
     frames = [path for path in paths if path.name.endswith(END) and path.parent != files.source]
     if not frames:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
-    videos = {path: path.parent / (_numbered(path) or ("", ""))[0] for path in frames}
-    count = Counter(video.parent if video.name else video for video in {*videos.values()})
-    several = sum(1 < n for n in count.values()) * 2 > len(count)
-    return files.clips_of_folders(frames, videos if several else None)
+    names = {path: numbered[0] if (numbered := _numbered(path)) else "" for path in frames}
+    videos = Counter(folder for folder, _ in {(path.parent, name) for path, name in names.items()})
+    if 2 * sum(count > 1 for count in videos.values()) <= len(videos):
+        return files.clips_of_folders(frames)
+    return files.clips_of_folders(
+        frames, {path: path.parent / name for path, name in names.items()}
+    )
 
 
 def read(clip: Clip) -> Raw:
