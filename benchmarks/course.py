@@ -194,13 +194,14 @@ def in_words(table: list[dict]) -> str:
             points(row["worst_setting"] / 100),
             f"{row['settings_within_2_points']} of {row['settings']} settings",
         ))  # fmt: skip
+    seeds = [*map(len, SEEDS.values())]
     return (
         f"Share of joints closed after {', '.join(map(str, REPORTED[:-1]))} and {REPORTED[-1]} of "
         f"{EPOCHS} epochs, and what the pruned joints cost (`make course`). Each row is the mean "
         f"of {len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
         f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
-        f"{BATCHES[-1]}) and 3 seeds (6 for AUTSL's size); the test clips come from groups held "
-        "out:\n\n" + markdown_table(rows)
+        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size); the test clips "
+        "come from groups held out:\n\n" + markdown_table(rows)
     )
 
 

@@ -8,7 +8,6 @@ checkpoints; after an interruption the same command resumes it.
 import argparse
 import itertools
 import logging
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,15 @@ from jointprune.data import load_dataset
 from jointprune.dataset import SignDataset
 from jointprune.prediction import evaluation_batches
 from jointprune.runs import EXPERIMENTS, Run, make_run
-from jointprune.training import QUIET, finalise, fit, precision_for, without_noise
-from jointprune.workspace import DEFAULT_DATASET, Workspace, atomic_path
+from jointprune.training import (
+    QUIET,
+    finalise,
+    fit,
+    precision_for,
+    without_noise,
+    written_whole,
+)
+from jointprune.workspace import DEFAULT_DATASET, Workspace
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -143,8 +149,7 @@ def train_experiment(
     trainer = model.trainer
     finalise(model, run, data)
     trained = Path(trainer.log_dir) / "checkpoints" / "last.ckpt"
-    whole = atomic_path(trained) if trainer.is_global_zero else nullcontext(trained)
-    with whole as path:
+    with written_whole(trained, trainer) as path:
         trainer.save_checkpoint(path)
     with without_noise():  # every process tests on all clips
         trainer.test(model, evaluation_batches(run.config, data, run.test))

@@ -5,7 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -243,6 +243,11 @@ class BatchShare:
 # Lightning's ModelCheckpoint does not do: at intervals of time it saves within epochs, where a
 # training cannot resume exactly; a full disk ends the training; and it moves the file from another
 # folder, which may leave half a file if that is on another file system.
+def written_whole(file: Path, trainer: lightning.Trainer) -> AbstractContextManager[Path]:
+    """The path for `trainer.save_checkpoint`; the first process alone writes `file`, or nothing."""
+    return atomic_path(file) if trainer.is_global_zero else nullcontext(file)
+
+
 class TrainingState(lightning.Callback):
     """Random states of a training, and its checkpoint, saved every SAVE_EVERY seconds at most.
 
@@ -273,7 +278,7 @@ class TrainingState(lightning.Callback):
             return
         self.saved = time.monotonic()
         # The first process writes; all others wait at a barrier inside `save_checkpoint`.
-        whole = atomic_path(self.file) if trainer.is_global_zero else nullcontext(self.file)
+        whole = written_whole(self.file, trainer)
         reached_barrier = False
         try:
             with whole as path:

@@ -6,7 +6,7 @@ Accuracies are printed in percent, differences in points (1 point = 0.01 accurac
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from jointprune.paper.comparisons import ALPHA, DECLARED
+from jointprune.paper.comparisons import ALPHA, DECLARED, too_few
 from jointprune.selection import METHODS
 from jointprune.workspace import DEFAULT_DATASET
 
@@ -234,7 +234,7 @@ def _rule_of_strata(results: dict) -> str:
         f"It is refused if in {kind} K* joints lose more than the margin on average: a rule for "
         "the estimate, not a test"
     )
-    if _too_few(few):
+    if too_few(few):
         rule += (
             f", which would have no power ({data['group_word']}s in the smaller stratum: {few}; "
             f"p is at least {0.5**few:g})"
@@ -272,17 +272,12 @@ def _firmness(record: dict, group: str) -> str:
         f"{value_range(without)} ({record['moved_by_one_group']} of {len(without)} {group}s change "
         "it)"
     )
-    if _too_few(len(without) - 1):
+    if too_few(len(without) - 1):
         left_out = f"no K ({len(without) - 1} {group}s are too few for the test)"
     return (
         f"The test alone gives, without one {group}, {left_out}; with the "
         f"{group}s resampled {spread['low']:g} to {spread['high']:g}; {alone}."
     )
-
-
-def _too_few(groups: int) -> bool:
-    """Whether no one-sided sign flips of so many groups can show anything."""
-    return 0.5**groups >= ALPHA
 
 
 def brief(record: dict, claim: Claim, group: str) -> str:
@@ -294,7 +289,7 @@ def brief(record: dict, claim: Claim, group: str) -> str:
     others = [f"resampled {group}s give {value_range([spread['low'], spread['high']])}"]
     if record["by_seed"]:
         others.append(f"single seeds {value_range(record['by_seed'])}")
-    if {*without} != {k} and not _too_few(len(without) - 1):
+    if {*without} != {k} and not too_few(len(without) - 1):
         others.append(f"all {group}s but one {value_range(without)}")
     rule = "Without the rule on seeds" if k < record["k"] else "By the test alone"
     return (
@@ -753,6 +748,7 @@ def limits(results: dict[str, dict]) -> list[str]:
     smallest = _smallest_p(results)
     # Counts of an import; the lexicon has none.
     left_out, leaks, by_palm, unseen = map(data.get, ("left_out", "leaks", "by_palm", "unseen"))
+    committers = _by_committer(results.get("committers"))
     placed = "the shoulders"
     if by_palm:
         placed = "the palms" if by_palm == data["clips"] else "the shoulders where these are seen"
@@ -795,10 +791,10 @@ def limits(results: dict[str, dict]) -> list[str]:
          f"Power: with {tested} {group}s no two-sided p value can be below {smallest:.3g}, so "
          f"Holm's correction over {family} comparisons rejects none of them, whatever the effect. "
          "A comparison that is not established means nothing here."),
-        (_too_few(tested),
+        (too_few(tested),
          f"With {tested} {group}s no K can pass the test of K*, whatever its accuracy."),
-        (not _too_few(tested) and star["reference"]["works"], _power_of_k_star(star)),
-        ("committers" in results, _by_committer(results)),
+        (not too_few(tested) and star["reference"]["works"], _power_of_k_star(star)),
+        (committers, committers),
         (lexicon, DECLARED),
         (not lexicon,
          "The K of the declared comparisons are those of the profile. Those of the profile words "
@@ -822,13 +818,13 @@ def limits(results: dict[str, dict]) -> list[str]:
     return [sentence for holds, sentence in found if holds]
 
 
-def _by_committer(results: dict[str, dict]) -> str:
-    """What learned joints cost on clips that others committed than those of the training."""
-    if "committers" not in results:
+def _by_committer(found: dict | None) -> str:
+    """What learned joints cost on clips of other committers than the training's, if measured."""
+    if not found:
         return ""
-    rows = results["committers"]["rows"]
     full, few = (
-        one_row(rows, method=name, k=k)["mean"] for name, k in (("full", 42), ("learned", AT))
+        one_row(found["rows"], method=name, k=k)["mean"]
+        for name, k in (("full", 42), ("learned", AT))
     )
     return (
         "One committer brought several sessions. Trained on one committer's clips and tested on "

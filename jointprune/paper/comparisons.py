@@ -258,7 +258,7 @@ def _power(error: float, groups: int, margin: float) -> dict[str, float]:
     flips give p < 0.05. `detectable`: the smallest true loss that a one-sided test of "no loss" at
     5 % detects with a probability of 80 %, by the normal approximation (Cohen 1988, section 1.5).
     """
-    if 0.5**groups >= ALPHA:
+    if too_few(groups):
         power = dict.fromkeys((0, 1), 0.0)
     else:
         unbiased = max(error, 1e-12) * (groups / (groups - 1)) ** 0.5  # 0 if all groups are alike
@@ -269,6 +269,11 @@ def _power(error: float, groups: int, margin: float) -> dict[str, float]:
             power = {loss: norm.cdf(far / groups**0.5) ** groups for loss, far in away.items()}
     detectable = float((norm.ppf(1 - ALPHA) + norm.ppf(0.8)) * error)
     return {"detectable": detectable} | {f"power_at_{at}": float(p) for at, p in power.items()}
+
+
+def too_few(groups: int) -> bool:
+    """Whether no one-sided sign flips of so many groups give p < 0.05."""
+    return 0.5**groups >= ALPHA
 
 
 def noninferior(steps: np.ndarray, counts: np.ndarray) -> np.ndarray:
