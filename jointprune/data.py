@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--name", required=True, help="name of the data set, as in make DATASET=NAME")
     add("--layout", default="auto", choices=["auto", *LAYOUTS])
     add("--labels", action="append", default=[], metavar="CSV",
-        help="CSV of clip,label (repeat it for each file); pattern:REGEX")  # fmt: skip
+        help="CSV of clip,label, perhaps signer,split (repeat it); pattern:REGEX")  # fmt: skip
     add("--groups", default="", help="CSV of clip,signer; blocks:N; pattern:REGEX")
     add("--group-word", default="", metavar="WORD",
         help="what a group is, in results: person, session")  # fmt: skip

@@ -151,20 +151,66 @@ def clips(*names, signer=""):
 def test_labels_come_from_tables_with_or_without_a_header(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_bytes(b"signer0_sample1,41\r\nsigner1_sample2,7\r\n")
-    labels = annotations.read_names([table], "label")
+    labels = annotations.read_tables([table], "label")
     found = annotations.with_labels(clips("train/signer0_sample1", "train/other"), labels)
     assert [clip.label for clip in found] == ["41", ""]
     assert annotations.without_clip(found, labels) == ["signer1_sample2"]
     table.write_text('clip,label\nc\u0327ay,"a\n b"\n', encoding="utf-8")
-    assert annotations.read_names([table], "label") == {"çay": "a b"}  # one spelling, one line
+    # One spelling, one line.
+    assert annotations.read_tables([table], "label") == {"çay": {"label": "a b"}}
     with pytest.raises(ValueError, match="such as 'a/1', got names such as 'x'"):
-        annotations.with_labels(clips("a/1"), {"x": "1"})
+        annotations.with_labels(clips("a/1"), {"x": {"label": "1"}})
+
+
+def test_a_table_of_labels_may_also_have_columns_of_signers_and_splits(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("Participant ID,Video file,Gloss,Split\nP1,a.mp4,su,Training\nP2,b.mp4,,\n")
+    with pytest.raises(ValueError, match=r":3: expected clip,label, got \['P2', 'b.mp4', '', ''\]"):
+        annotations.read_tables([table], "label", "signer", "split")
+    table.write_text("signer,clip,label,split\nP1,a,su,Training\n,b,su,\nP2,c,iyi,test\n")
+    read = annotations.read_tables([table], "label", "signer", "split")
+    found = annotations.with_labels(clips("a", "b", "c", "d"), read)
+    facts = [(clip.label, clip.signer, clip.split) for clip in found]
+    assert facts == [("su", "P1", "train"), ("su", "", ""), ("iyi", "P2", "test"), ("", "", "")]
+    assert annotations.read_tables([table], "label")["a"] == {"label": "su"}
+    table.write_text("clip,label,split\na,su,train\na,su,test\n")
+    with pytest.raises(ValueError, match="expected one split for the clip 'a', got 'train' and"):
+        annotations.read_tables([table], "label", "split")
+
+
+def test_signers_and_splits_of_a_table_of_labels_are_those_of_the_import(
+    source, workspace, tmp_path
+):
+    facts = {
+        f"{sign}/{i}": (sign.upper(), f"s{i % 4}", "test" if i % 4 > 1 else "train")
+        for sign, i in product(SIGNS, range(6))
+    }
+    table = tmp_path / "labels.csv"
+    rows = ["file,label,signer,split", *(",".join([name, *row]) for name, row in facts.items())]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    data, report = import_recordings(source, "mine", workspace, labels=[table])
+    assert report["groups_by"] == "signer"
+    rows = data.clips[["clip", "label", "signer", "split"]].itertuples(index=False)
+    assert {name: tuple(row) for name, *row in rows} == facts
+
+
+def test_tables_of_labels_and_signers_among_tables_of_hands_are_no_clips(tmp_path, workspace):
+    source = tmp_path / "poses"
+    for i in range(12):
+        sources.write(source / f"{i}.csv", sources.long_table(sources.Motion(i)))
+    labels = "".join(f"{i},{'su' if i < 6 else 'iyi'}\n" for i in range(12))
+    sources.write(source / "labels.csv", labels)
+    sources.write(source / "signers.csv", "".join(f"{i},p{i % 3}\n" for i in range(12)))
+    tables = {"labels": [source / "labels.csv"], "groups": str(source / "signers.csv")}
+    data, report = import_recordings(source, "mine", workspace, **tables)
+    assert sorted(data.clips["clip"], key=int) == [*map(str, range(12))]
+    assert (report["rejected"], report["unmatched"], report["other_kinds"]) == ([], [], {})
 
 
 def test_a_table_that_cannot_be_right_is_refused(tmp_path):
     table = tmp_path / "t.csv"
     with pytest.raises(ValueError, match=r"t\.csv: expected a CSV file .* No such file"):
-        annotations.read_names([table], "label")
+        annotations.read_tables([table], "label")
     for text, message in (
         ("a,1\na,2\n", ":2: expected one label for the clip 'a'"),
         ("a 1\n", ":1: expected clip,label"),
@@ -173,7 +219,7 @@ def test_a_table_that_cannot_be_right_is_refused(tmp_path):
     ):
         table.write_text(text, encoding="latin-1")
         with pytest.raises(ValueError, match=rf"t\.csv{message}"):
-            annotations.read_names([table], "label")
+            annotations.read_tables([table], "label")
 
 
 def test_a_name_in_a_table_means_one_clip(tmp_path):
@@ -181,7 +227,7 @@ def test_a_name_in_a_table_means_one_clip(tmp_path):
 
     def labelled(text, *names):
         table.write_text(text)
-        labels = annotations.read_names([table], "label")
+        labels = annotations.read_tables([table], "label")
         found = annotations.with_labels(clips(*names), labels)
         return {clip.name: clip.label for clip in found}, annotations.without_clip(found, labels)
 
@@ -596,14 +642,14 @@ def test_groups_follow_from_names_and_folders_after_a_table_has_given_the_labels
     table = tmp_path / "labels.csv"
     lines = [f"clip{mark}label", *(f"{clip}{mark}{sign}" for clip, (sign, _) in known.items())]
     table.write_text("\n".join(lines), encoding="utf-8")
-    labels = annotations.read_names([table], "label")
+    labels = annotations.read_tables([table], "label")
     labelled = annotations.with_labels(found_at(known), labels)
     assert {clip.name: (clip.label, clip.group) for clip in labelled} == known
 
 
 def test_folders_that_a_table_gives_one_label_are_no_groups():
     found = found_at(paths(["sua", "sub", "iyia", "iyib"], "12"))
-    labels = {clip.name: clip.name.split("/")[0][:-1] for clip in found}
+    labels = {clip.name: {"label": clip.name.split("/")[0][:-1]} for clip in found}
     assert {clip.group for clip in annotations.with_labels(found, labels)} == {""}
 
 

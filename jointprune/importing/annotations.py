@@ -18,51 +18,73 @@ from jointprune.importing.layouts.clips import (
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
-# Names of a column that holds clips, the first one found counts.
-CLIPS = ("clip", "skel_path", "path", "file", "filename", "rgb_path", "video")
+# What columns of a table may be called, in small letters; the first one found counts.
+COLUMNS = {
+    "clip": ("clip", "skel_path", "path", "file", "filename", "rgb_path", "video", "video_file",
+             "video_id"),
+    "label": ("label", "sign", "gloss", "word", "class"),
+    "signer": ("signer", "signer_id", "participant", "participant_id", "person", "subject"),
+    "split": ("split", "subset"),
+}  # fmt: skip
+# By clip: the values of a table's columns, such as {"label": "su", "signer": "3"}.
+Table = dict[str, dict[str, str]]
 # Takes clips; returns the group of each by its name, and what a group is: "signer", "folder" (above
 # the sign), "name" (in the clip's name) or "part".
 GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
-def read_names(paths: list[Path], column: str) -> dict[str, str]:
-    """Label or signer (the `column`) by clip, from CSV files of two columns.
+def read_tables(paths: Sequence[Path], column: str, *others: str) -> Table:
+    """Values by clip from CSV files of clip and `column`, and of `others` where they have them.
 
-    A first row is a header if it begins with "clip", or if it names the column and one of CLIPS
-    among others.
+    A first row is a header if it begins with "clip", or if it names a column of clips and `column`.
     """
-    found = {}
+    found: Table = {}
     for path in paths:
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                first = file.readline()
-                file.seek(0)
-                mark = ";" if ";" in first and "," not in first else ","
-                rows = [[one_line(c) for c in row] for row in csv.reader(file, delimiter=mark)]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(
-                f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
-            ) from error
-        names = [cell.lower() for cell in rows[0]] if rows else []
-        if column in names and (of_clip := [name for name in CLIPS if name in names]):
-            places = names.index(of_clip[0]), names.index(column)
-            rows = [[row[i] for i in places] if len(row) == len(names) else row for row in rows]
-            names = ["clip"]
-        header = names[:1] == ["clip"]
+        rows = _rows(path, column)
+        names = [cell.lower().replace(" ", "_") for cell in rows[0]] if rows else []
+        places = {}
+        for kind in ("clip", column, *others):
+            for name in COLUMNS[kind]:
+                if name in names:
+                    places.setdefault(kind, names.index(name))
+        header, width = names[:1] == ["clip"], 2
+        if {"clip", column} <= places.keys():
+            header, width = True, len(names)
+        else:
+            places = {"clip": 0, column: 1}
         if not any(rows[header:]):
             raise ValueError(f"{path}: expected rows of clip,{column}, got none: add them")
         for number, row in enumerate(rows[header:], start=1 + header):
-            row[:1] = map(_name_in, row[:1])
-            if row and (len(row) != 2 or not all(row)):
+            if not row:
+                continue
+            values = {kind: row[i] for kind, i in places.items() if len(row) == width and row[i]}
+            if not {"clip", column} <= values.keys():
                 raise ValueError(
                     f"{path}:{number}: expected clip,{column}, got {row}: correct the row"
                 )
-            if row and found.setdefault(*row) != row[1]:
-                raise ValueError(
-                    f"{path}:{number}: expected one {column} for the clip {row[0]!r}, got "
-                    f"{found[row[0]]!r} and {row[1]!r}: remove one"
-                )
+            clip = _name_in(values.pop("clip"))
+            other = found.setdefault(clip, values)
+            for kind in list(places)[1:]:
+                if other.get(kind) != values.get(kind):
+                    raise ValueError(
+                        f"{path}:{number}: expected one {kind} for the clip {clip!r}, got "
+                        f"{other.get(kind, '')!r} and {values.get(kind, '')!r}: remove one"
+                    )
     return found
+
+
+def _rows(path: Path, column: str) -> list[list[str]]:
+    """The cells of a CSV file, separated by commas or semicolons."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            mark = ";" if ";" in first and "," not in first else ","
+            return [[one_line(cell) for cell in row] for row in csv.reader(file, delimiter=mark)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
+        ) from error
 
 
 def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
@@ -85,31 +107,35 @@ def _name_in(cell: str) -> str:
     return bare(name.removesuffix(suffix) if known else name)
 
 
-def with_labels(clips: list[Clip], labels: dict[str, str], pattern: str = "") -> list[Clip]:
-    """The clips with labels from a table of clips' names (see `_values`).
+def with_labels(clips: list[Clip], table: Table, pattern: str = "") -> list[Clip]:
+    """The clips with labels, and perhaps signers and splits, from a table (see `_names_of`).
 
-    Or from a pattern, whose first bracket matches the label in a clip's name. Groups follow from
-    folders and names again, now that the labels are known.
+    Or with labels from a pattern, whose first bracket matches the label in a clip's name. Groups
+    follow from folders and names again, now that the labels are known.
     """
     if pattern:
         in_name = _by_pattern(pattern, "sign")
         return with_groups([c._replace(label=one_line(in_name(c.name))) for c in clips])
-    if not labels:
+    if not table:
         return clips
-    found = _values(labels, clips)
-    labelled = [clip._replace(label=labels.get(found.get(clip.name), "")) for clip in clips]
+    names, labelled = _names_of(table, clips), []
+    for clip in clips:
+        values = {"label": ""} | table.get(names.get(clip.name), {})
+        if split := values.get("split"):
+            values["split"] = split_of(split) or split.lower()
+        labelled.append(clip._replace(**values))
     if not any(clip.label for clip in labelled):
         raise ValueError(
             f"expected labels for clips such as {clips[0].name!r}, got names such as "
-            f"{next(iter(labels))!r}: the first column has to name clips as their files do"
+            f"{next(iter(table))!r}: the first column has to name clips as their files do"
         )
     return with_groups(labelled)
 
 
-def without_clip(clips: list[Clip], labels: dict[str, str]) -> list[str]:
+def without_clip(clips: list[Clip], table: Table) -> list[str]:
     """Names with a label but without a clip: recordings that are missing."""
-    known = {*_values(labels, clips).values()}
-    return [name for name in labels if name not in known]
+    known = {*_names_of(table, clips).values()}
+    return [name for name in table if name not in known]
 
 
 def group_rule(groups: str) -> GroupRule:
@@ -171,11 +197,11 @@ def _signer_rule(groups: str) -> Callable[[list[Clip]], dict[str, str]]:
             "expected --groups to be a CSV file of clip,signer, blocks:N or pattern:REGEX, got "
             f"{groups!r}, which is none of these: is the file there?"
         )
-    table = read_names([Path(groups)], "signer")
+    table = read_tables([Path(groups)], "signer")
 
     def by_table(clips: list[Clip]) -> dict[str, str]:
-        found = _values(table, clips)
-        return {clip.name: table.get(found.get(clip.name), "") for clip in clips}
+        named = {clip: table[name]["signer"] for clip, name in _names_of(table, clips).items()}
+        return {clip.name: named.get(clip.name, "") for clip in clips}
 
     return by_table
 
@@ -225,7 +251,7 @@ def parts(clips: list[Clip]) -> dict[str, str]:
     return found
 
 
-def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
+def _names_of(table: Table, clips: list[Clip]) -> dict[str, str]:
     """The name in a table for each clip's name.
 
     They are equal, or one ends with the whole other. If there are no such names, they have the
@@ -258,9 +284,10 @@ def _values(table: dict[str, str], clips: list[Clip]) -> dict[str, str]:
         for clip in meant:
             other = found.setdefault(clip, name)
             if table[other] != table[name]:
+                values = " and ".join(", ".join(table[n].values()) for n in (other, name))
                 raise ValueError(
                     f"expected one name for the clip {clip!r}, got {other!r} and {name!r} with "
-                    f"{table[other]!r} and {table[name]!r}: import the folder above"
+                    f"{values}: import the folder above"
                 )
     return found
 

@@ -54,8 +54,9 @@ def import_recordings(
     """Make the data set `name` from the recordings in a folder; returns it and its report.
 
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
-    `layouts.LAYOUTS` or "auto". `labels` are CSV files of clip,label, or "pattern:REGEX", whose
-    first bracket matches the sign in a clip's name. `groups` says how to find signers (see
+    `layouts.LAYOUTS` or "auto". `labels` are CSV files of clip,label (signer and split too, if
+    they have such columns), or "pattern:REGEX", whose first bracket matches the sign in a clip's
+    name. `groups` says how to find signers (see
     `annotations.group_rule`), `group_word` what a group is ("session"), `aspect` is the image's
     width over its height (0: unknown, taken as square). `leading_hand` is one of
     `recordings.LEADING`: how the hand is found that is put on the right. An unusable clip is left
@@ -75,8 +76,8 @@ def import_recordings(
     _check_replaceable(folder)
     group = annotations.group_rule(groups)
     pattern, tables = annotations.label_rule(labels)
-    named = annotations.read_names(tables, "label")
-    layout, found, files = recognise(source, layout)
+    named = annotations.read_tables(tables, "label", "signer", "split")
+    layout, found, files = recognise(source, layout, [*tables, Path(groups)])
     found = annotations.with_labels(found, named, pattern)
     clips = [clip for clip in found if clip.label]
     unlabelled = [clip for clip in found if not clip.label]
@@ -107,7 +108,7 @@ def import_recordings(
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
         found_out = report_of(table, unlabelled, data, source, by_folder)
-        unmatched, other_kinds = unread(files, found, layout, tables)
+        unmatched, other_kinds = unread(files, found, layout)
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
@@ -236,18 +237,15 @@ def contradicted(table: pd.DataFrame) -> None:
             table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
 
 
-def unread(
-    files: Files, clips: list[Clip], layout: str, tables: list[Path]
-) -> tuple[list[dict], dict[str, int]]:
+def unread(files: Files, clips: list[Clip], layout: str) -> tuple[list[dict], dict[str, int]]:
     """Files that may hold recordings but belong to no clip, and empty folders, with the reason.
 
-    And the number of files of each other suffix, unless clips have it. `tables` with labels, and a
-    layout's own `train.csv`, are read.
+    And the number of files of each other suffix, unless clips have it; a layout's own `train.csv`
+    is read.
     """
     used = {str(file) for clip in clips for file in clip.files}
     of_clips = {clip.files[0].suffix.lower() for clip in clips}
-    read = {path.parent.resolve() / path.name for path in tables}
-    read.add(files.source / asl_signs.TABLE)
+    own = files.source / asl_signs.TABLE
     astray, kinds = dict.fromkeys(files.empty, "is an empty folder"), {}
     for suffix, found in files.by_suffix.items():
         if suffix in ARCHIVES:
@@ -255,7 +253,7 @@ def unread(
         elif suffix in RECORDINGS:
             others = (file for file in found if str(file) not in used)
             astray |= dict.fromkeys(others, f"is not where the layout {layout} expects recordings")
-        elif suffix not in of_clips and (count := sum(file not in read for file in found)):
+        elif suffix not in of_clips and (count := sum(file != own for file in found)):
             kinds[suffix or "without suffix"] = count
     unmatched = [
         {"source_file": nfc(str(path.relative_to(files.source))), "reason": astray[path]}

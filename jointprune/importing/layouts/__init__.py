@@ -6,6 +6,7 @@ file. In `video` a third function, `extract`, runs between them. To add a layout
 module and a row of `LAYOUTS`.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -38,8 +39,10 @@ LAYOUTS: dict[str, ModuleType] = {
 }
 
 
-def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip], Files]:
-    """The name of a folder's layout, its clips, and all its files.
+def recognise(
+    source: Path, layout: str = "auto", tables: Iterable[Path] = ()
+) -> tuple[str, list[Clip], Files]:
+    """The name of a folder's layout, its clips, and all its files except `tables` of labels.
 
     With "auto" exactly one layout must fit, or one with MANY times the clips of the others: a
     project's folder may hold a model or a video beside the recordings.
@@ -52,7 +55,7 @@ def recognise(source: Path, layout: str = "auto") -> tuple[str, list[Clip], File
         raise NotADirectoryError(
             f"expected a folder of recordings, got {source}, which is none: check the path"
         )
-    files = Files(source)
+    files = Files(source, tables)
     if layout != "auto":
         return layout, LAYOUTS[layout].find(files), files
     fits, reasons = {}, []

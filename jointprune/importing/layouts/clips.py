@@ -113,12 +113,13 @@ class Files:
     """The files below a folder at any depth, without hidden ones; links are followed.
 
     `source` is the folder, `by_suffix` holds its files in natural order, those of a folder before
-    those of the folders in it, and `empty` folders without any.
+    those of the folders in it, and `empty` folders without any. `tables` are left out: files with
+    labels or signers.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, tables: Iterable[Path] = ()) -> None:
         self.source, self.by_suffix, self.empty = source, defaultdict(list), []
-        entered = set()
+        entered, tables = set(), {path.parent.resolve() / path.name for path in tables}
         for folder, inner, names in os.walk(source, onerror=_unreadable, followlinks=True):
             real = os.path.realpath(folder)
             if real in entered:  # a link to a folder visited before
@@ -132,7 +133,8 @@ class Files:
             here = Path(folder)
             for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
-                self.by_suffix[suffix].append(here / name)
+                if here / name not in tables:
+                    self.by_suffix[suffix].append(here / name)
 
     def of(self, suffix: str) -> list[Path]:
         """The files of a suffix; NotThisLayout if there are none."""
