@@ -116,7 +116,7 @@ book: env ## build a static site of the executed notebooks, build/book/index.htm
 bench: data ## speed and memory as ratios to a peer, to the machine's own limit, and at AUTSL's size
 	@$(PY) benchmarks/bench.py
 
-course: data ## prune other people's classifiers, as examples/ do, and measure it (an hour)
+course: data ## prune other people's classifiers, as examples/ do, and measure it (70 minutes)
 	@$(PY) benchmarks/course.py
 
 torture: data ## kill smoke runs, fill disks and damage files: is anything lost? (16 minutes)

@@ -178,16 +178,17 @@ def summary(rows: list[dict]) -> list[dict]:
 
 def in_words(table: list[dict]) -> str:
     """The README's block: a table in Markdown, a row for each data set and K."""
-    rows = [("data set", "joints kept", *(f"closed after {epoch}" for epoch in REPORTED),
+    epochs = ", ".join(map(str, REPORTED))
+    rows = [("data set", "joints kept", f"% closed after {epochs} epochs",
              "accuracy without layer (settings)", "change, points", "worst setting",
              "within 2 points")]  # fmt: skip
     for row in table:
-        closed = [
-            " to ".join(dict.fromkeys((f"{low:.0%}", f"{high:.0%}")))
+        closed = ", ".join(
+            " to ".join(dict.fromkeys((f"{100 * low:.0f}", f"{100 * high:.0f}")))
             for low, high in zip(row["closed_low"], row["closed_high"], strict=True)
-        ]
+        )
         rows.append((
-            NAMES[row["dataset"]], f"{row['keep']} of 42", *closed,
+            NAMES[row["dataset"]], f"{row['keep']} of 42", closed,
             "{:.1f} % ({:.0f} to {:.0f})".format(
                 *(100 * np.array([row["accuracy_without"], *row["settings_without"]]))),
             points(row["change"] / 100),
@@ -196,11 +197,10 @@ def in_words(table: list[dict]) -> str:
         ))  # fmt: skip
     seeds = [*map(len, SEEDS.values())]
     return (
-        f"Share of joints closed after {', '.join(map(str, REPORTED[:-1]))} and {REPORTED[-1]} of "
-        f"{EPOCHS} epochs, and what the pruned joints cost (`make course`). Each row is the mean "
-        f"of {len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
-        f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
-        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size); the test clips "
+        f"Joints closed in {EPOCHS} epochs, and what that cost (`make course`): means of "
+        f"{len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a GRU; "
+        f"learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
+        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size). Test clips "
         "come from groups held out:\n\n" + markdown_table(rows)
     )
 
