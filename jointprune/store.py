@@ -168,7 +168,6 @@ def _opened(folder: Path) -> SignDataset:
     return data
 
 
-@lru_cache(maxsize=1)  # consecutive jobs share their data set
 def report_path(folder: Path) -> Path:
     """Where an import leaves its report in the folder of its data set."""
     return folder / "report.json"
@@ -179,6 +178,7 @@ def import_report(folder: Path) -> dict:
     return json.loads(report_path(folder).read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=1)  # consecutive jobs share their data set
 def _reopen(folder: Path, sha256: str) -> SignDataset:
     """A store that another process has open, and has compared with its checksum."""
     data = _opened(folder)

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -275,6 +276,11 @@ def test_damage_is_found_by_a_process_that_had_opened_the_store_before(toy_datas
     _flip(tmp_path / "toy" / "present.npy")
     with pytest.raises(ValueError, match="content of checksum"):
         open_dataset(tmp_path / "toy")
+
+
+def test_jobs_in_a_row_share_the_data_set_that_they_receive(toy_dataset):
+    packed = pickle.dumps(toy_dataset)
+    assert pickle.loads(packed) is pickle.loads(packed)
 
 
 def test_a_store_saved_again_with_the_same_content_is_not_replaced(toy, tmp_path):
