@@ -15,7 +15,8 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from recordings import body_of, motion, write_frames
 from recordings import vectors as mp_vectors
 
-from jointprune.importing.layouts import pose
+from jointprune.importing.layouts import LAYOUTS, pose, recognise
+from jointprune.importing.layouts.clips import Clip
 from jointprune.recordings import HAND_POINTS
 from jointprune.skeleton import JOINT_NAMES
 
@@ -170,6 +171,17 @@ def write(path: Path, content) -> Path:
     else:
         np.save(path, content)
     return path
+
+
+def read_file(layout, path, content):
+    """What a layout reads from a file of this content."""
+    return LAYOUTS[layout].read(Clip("x", "", "", "", (write(path, content),)))
+
+
+def read_found(source):
+    """The layout that is found in a folder, its clips and their values."""
+    layout, clips, _ = recognise(source)
+    return layout, clips, [LAYOUTS[layout].read(clip) for clip in clips]
 
 
 def write_asl(source: Path, motion, path="parquet/26734/100.parquet"):

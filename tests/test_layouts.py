@@ -17,6 +17,8 @@ from layout_sources import (
     little_memory,
     long_table,
     pose_bytes,
+    read_file,
+    read_found,
     stack,
     table,
     vectors,
@@ -27,7 +29,7 @@ from layout_sources import (
 from recordings import write_frames
 
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
-from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, hands_seen
+from jointprune.importing.layouts.clips import Files, NotThisLayout, hands_seen
 from jointprune.importing.reading import judge
 
 
@@ -39,9 +41,8 @@ def motion():
 @pytest.mark.parametrize("writer", WRITERS)
 def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
     WRITERS[writer](tmp_path, motion)
-    name, clips, _ = recognise(tmp_path)
-    assert writer.startswith(name) and [clip.label for clip in clips] == ["hello"]
-    raw = LAYOUTS[name].read(clips[0])
+    name, (clip,), (raw,) = read_found(tmp_path)
+    assert writer.startswith(name) and clip.label == "hello"
     pixels = name in ("pose", "openpose") or "COCO" in writer
     scale = SIZE if pixels else 1
     assert raw.hands.shape == (FRAMES, 42, 3) and raw.hands.dtype == np.float32
@@ -65,7 +66,7 @@ def test_the_same_motion_comes_out_of_every_layout(tmp_path, motion, writer):
 
 
 def read_pose(folder, raw):
-    return pose.read(Clip("x", "", "", "", (write(folder / "x.pose", raw),)))
+    return read_file("pose", folder / "x.pose", raw)
 
 
 def test_the_variant_that_keeps_nan_with_confidence_1_is_read(tmp_path, motion):
@@ -216,8 +217,7 @@ def test_one_hand_of_each_frame_is_read_as_the_right_one(tmp_path, motion, shape
     write(tmp_path / "arrays" / "hello" / "1.npy", hand)
     write_frames(tmp_path / "mp-data" / "hello" / "1", hand)
     for layout in ("arrays", "mp-data"):
-        name, (clip,), _ = recognise(tmp_path / layout)
-        raw = LAYOUTS[name].read(clip)
+        name, _, (raw,) = read_found(tmp_path / layout)
         seen = motion.seen & (np.arange(42) >= 21)
         assert name == layout
         np.testing.assert_array_equal(raw.hands[seen, :size], motion.hands[seen, :size])
@@ -234,7 +234,7 @@ def test_two_hands_of_one_frame_are_no_clip_of_one_hand(tmp_path, motion):
 
 
 def read_array(folder, values):
-    return arrays.read(Clip("x", "", "", "", (write(folder / "x.npy", values),)))
+    return read_file("arrays", folder / "x.npy", values)
 
 
 def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, motion):
@@ -360,8 +360,8 @@ def test_clips_of_uneven_length_are_arrays_also_if_some_have_one_frame(tmp_path,
     for name, length in lengths.items():
         values = flat[width][:length]
         write(tmp_path / f"{name}.npy", values[None] if name == "bye/0" else values)
-    layout, clips, _ = recognise(tmp_path)
-    raws = {clip.name: arrays.read(clip) for clip in clips}
+    layout, clips, found = read_found(tmp_path)
+    raws = {clip.name: raw for clip, raw in zip(clips, found, strict=True)}
     assert layout == "arrays" and {name: len(raw.hands) for name, raw in raws.items()} == lengths
     hands = flat[126].astype(np.float32).reshape(6, 42, 3)
     np.testing.assert_array_equal(raws["hello/3"].hands, hands)
@@ -393,9 +393,8 @@ def test_a_folder_of_two_layouts_needs_one_named(tmp_path, motion):
 )  # fmt: skip
 def test_a_long_table_names_the_row_that_is_repeated_or_unknown(tmp_path, motion, row, got):
     lines = ["frame,landmark,x,y,z", "5,left.wrist,0.2,0.2,0", row]
-    file = write(tmp_path / "x.csv", "\n".join(lines))
     with pytest.raises(ValueError, match=rf"x.csv: expected one row .* got .*{got}"):
-        LAYOUTS["hand-tables"].read(Clip("x", "", "", "", (file,)))
+        read_file("hand-tables", tmp_path / "x.csv", "\n".join(lines))
 
 
 @pytest.mark.parametrize(
@@ -406,17 +405,15 @@ def test_a_long_table_names_the_row_that_is_repeated_or_unknown(tmp_path, motion
       "1 points of hands")],
 )  # fmt: skip
 def test_a_frame_of_openpose_without_one_persons_hands_is_named(tmp_path, content, got):
-    file = write(tmp_path / "0_keypoints.json", content)
     with pytest.raises(ValueError, match=rf"0_keypoints.json: expected one person .*{got}"):
-        LAYOUTS["openpose"].read(Clip("x", "", "", "", (file,)))
+        read_file("openpose", tmp_path / "0_keypoints.json", content)
 
 
 def test_frames_in_which_openpose_saw_nobody_are_without_hands(tmp_path, motion):
     WRITERS["openpose"](tmp_path, motion)
     file = next((tmp_path / "hello" / "1").glob("*_000000000002_keypoints.json"))
     file.write_text('{"people": []}')
-    _, (clip,), _ = recognise(tmp_path)
-    raw = LAYOUTS["openpose"].read(clip)
+    _, _, (raw,) = read_found(tmp_path)
     assert not hands_seen(raw.hands[..., :2], raw.confidence)[2].any()
     assert np.isnan(raw.body[2]).all() and np.isfinite(raw.body[1]).all()
 
@@ -426,11 +423,8 @@ def test_a_folder_of_several_videos_is_a_clip_for_each_and_missing_frames_are_ga
     for name, motion in motions.items():
         write_openpose(tmp_path, motion, name)
     (tmp_path / "hello" / "ali_2_000000000003_keypoints.json").unlink()
-    layout, clips, _ = recognise(tmp_path)
-    assert [(clip.name, clip.label) for clip in clips] == [
-        ("hello/ali_1", "hello"), ("hello/ali_2", "hello"),
-    ]  # fmt: skip
-    raws = [LAYOUTS[layout].read(clip) for clip in clips]
+    _, clips, raws = read_found(tmp_path)
+    assert [(clip.name, clip.label) for clip in clips] == [(f"hello/{n}", "hello") for n in motions]
     assert [(len(raw.hands), raw.gaps) for raw in raws] == [(FRAMES, 0), (FRAMES, 1)]
     seen = hands_seen(raws[1].hands[..., :2], raws[1].confidence)
     expected = motions["ali_2"].seen[:, ::21].copy()
@@ -445,8 +439,8 @@ def test_a_hand_of_openpose_with_a_joint_not_found_is_missing(tmp_path, motion):
     content = json.loads(file.read_text())
     content["people"][0]["hand_right_keypoints_2d"][15:18] = [0, 0, 0]
     file.write_text(json.dumps(content))
-    _, (clip,), _ = recognise(tmp_path)
-    recording, facts = judge(LAYOUTS["openpose"].read(clip))
+    _, _, (raw,) = read_found(tmp_path)
+    recording, facts = judge(raw)
     assert facts["partial"] == 1
     assert recording.present[2].tolist() == [True] * 21 + [False] * 21
 
@@ -463,8 +457,7 @@ def test_frames_without_a_row_keep_their_time(tmp_path, motion, layout):
         (tmp_path / "hello").mkdir()
         # As spreadsheets save it.
         (tmp_path / "hello" / "1.csv").write_text("\n".join([header, *left]), "utf-8-sig")
-    name, (clip,), _ = recognise(tmp_path)
-    raw = LAYOUTS[name].read(clip)
+    name, _, (raw,) = read_found(tmp_path)
     assert (name, len(raw.hands), raw.gaps) == (layout, FRAMES, 1)
     assert not hands_seen(raw.hands[..., :2])[2].any()
     np.testing.assert_allclose(raw.hands[5, :, :2], motion.hands[5, :, :2], 1e-6)
@@ -539,8 +532,8 @@ def test_frames_of_openpose_without_numbers_are_one_clip_in_the_order_of_their_n
     write_openpose(tmp_path, Motion())
     for file in (tmp_path / "hello" / "1").iterdir():
         file.rename(file.with_name(file.name.replace("_keypoints", "_a_keypoints")))
-    layout, (clip,), _ = recognise(tmp_path)
-    assert len(LAYOUTS[layout].read(clip).hands) == FRAMES
+    _, _, (raw,) = read_found(tmp_path)
+    assert len(raw.hands) == FRAMES
 
 
 @pytest.mark.parametrize("numbers", [range(0, 12, 2), [1, 4, 7, 13, 16, 19]])

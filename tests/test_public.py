@@ -7,11 +7,12 @@ import urllib.error
 
 import numpy as np
 import pytest
+from layout_sources import read_found, write
 from recordings import motion, write_mp_data
 
 from jointprune.data import load_dataset
 from jointprune.importing import public
-from jointprune.importing.layouts import hand_tables, recognise
+from jointprune.importing.layouts import hand_tables
 from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -163,12 +164,9 @@ def test_hands_in_any_order_are_told_apart_by_their_place_and_continuity(tmp_pat
             detected[frame] = hands[frame][np.argsort(~seen, kind="stable")]
         elif rng.random() < 0.5:
             detected[frame] = hands[frame, ::-1]
-    path = tmp_path / "s" / "Bär" / "0.csv"
-    path.parent.mkdir(parents=True)
-    path.write_text(table(detected), encoding="utf-8")
-    layout, (clip,), _ = recognise(tmp_path / "s")
+    write(tmp_path / "s" / "Bär" / "0.csv", table(detected))
+    layout, (clip,), (raw,) = read_found(tmp_path / "s")
     assert (layout, clip.label) == ("hand-tables", "Bär")
-    raw = hand_tables.read(clip)
     np.testing.assert_allclose(raw.hands.reshape(hands.shape), hands, atol=1e-6)
     assert np.isnan(raw.body).all()
 

@@ -8,10 +8,10 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
-from layout_sources import Motion, keypoints, little_memory, write
+from layout_sources import Motion, keypoints, little_memory, read_file, write
 from pyarrow import parquet
 
-from jointprune.importing.layouts import asl_signs, openhands
+from jointprune.importing.layouts import asl_signs
 from jointprune.importing.layouts.clips import Clip, load_npy
 
 
@@ -76,7 +76,7 @@ def test_every_kind_of_number_is_what_numpy_reads(tmp_path):
 
 
 def read_pickle(folder, raw):
-    return openhands.read(Clip("x", "", "", "", (write(folder / "x.pkl", raw),)))
+    return read_file("openhands", folder / "x.pkl", raw)
 
 
 def remade(*calls, state=None):

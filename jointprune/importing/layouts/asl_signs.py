@@ -96,8 +96,8 @@ def read(clip: Clip) -> Raw:
     values = np.full((len(frames), len(POINTS), 3), np.nan)
     values[frame, place] = rows[["x", "y", "z"]]
     values, gaps = in_time(values, frames)
-    raw = checked(path, values[:, : len(JOINT_NAMES)], values[:, len(JOINT_NAMES) :, :2])
-    return raw._replace(gaps=gaps)
+    hands, body = np.split(values, [len(JOINT_NAMES)], axis=1)
+    return checked(path, hands, body[..., :2], gaps=gaps)
 
 
 def _rows(path: Path) -> pd.DataFrame:

@@ -153,14 +153,11 @@ class Files:
                 raise _same_name(path.stem, same[0], path)
         return clips_at(places)
 
-    def clips_of_folders(
-        self, frames: Iterable[Path], videos: Mapping[Path, Path] | None = None
-    ) -> list[Clip]:
-        """One clip per folder that holds some of these files, or per video of each file."""
-        folders = defaultdict(list)
-        for path in frames:
-            folders[videos[path] if videos else path.parent].append(path)
-        places = {folder.relative_to(self.source): files for folder, files in folders.items()}
+    def clips_of_frames(self, frames: Mapping[Path, Path]) -> list[Clip]:
+        """One clip per place, from the place of each frame: its folder, or a video's name there."""
+        places = defaultdict(list)
+        for path, place in frames.items():
+            places[place.relative_to(self.source)].append(path)
         return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
 
 
@@ -440,6 +437,7 @@ def checked(
     body: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
     fps: float = 0.0,
+    gaps: int = 0,
 ) -> Raw:
     """The values of a clip as `Raw`: hands (frames, 42, 2 or 3), body (frames, 4, 2) if recorded.
 
@@ -469,7 +467,7 @@ def checked(
             f"z {hands[frame, hand * len(JOINTS), 2]:.3g} in frame {frame} (from 0): the points "
             "are in another order than the layout's, or their depth was changed"
         )
-    return Raw(hands, confidence, body, fps)
+    return Raw(hands, confidence, body, fps, gaps)
 
 
 def load_npy(path: Path) -> np.ndarray:

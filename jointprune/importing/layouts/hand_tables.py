@@ -54,7 +54,7 @@ def read(clip: Clip) -> Raw:
     if form == "detected":
         return checked(path, _detected(path))
     hands, gaps = _long(path)
-    return checked(path, hands)._replace(gaps=gaps)
+    return checked(path, hands, gaps=gaps)
 
 
 def _long(path: Path) -> tuple[np.ndarray, int]:

@@ -59,7 +59,7 @@ def find(files: Files) -> list[Clip]:
         raise NotThisLayout(
             f"expected vectors of {EXPECTED} values, got shapes {sorted(set(shapes))}"
         )
-    return files.clips_of_folders(numbered)
+    return files.clips_of_frames({path: path.parent for path in numbered})
 
 
 def several_frames(shape: tuple[int, ...]) -> bool:
@@ -72,7 +72,7 @@ def several_frames(shape: tuple[int, ...]) -> bool:
 def read(clip: Clip) -> Raw:
     """Hands and body of a sequence, in image fractions, frames in the order of their numbers."""
     frames, gaps = _frames(clip)
-    return checked(clip.place, *hands_and_body(frames))._replace(gaps=gaps)
+    return checked(clip.place, *hands_and_body(frames), gaps=gaps)
 
 
 def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

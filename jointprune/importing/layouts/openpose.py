@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, in_time
-from jointprune.skeleton import JOINTS
+from jointprune.skeleton import JOINT_NAMES
 
 END = "_keypoints.json"
 NUMBER = re.compile(r"(.*?)_?(\d+)", re.ASCII)  # a video and the frame's number, before END
@@ -30,16 +30,15 @@ def find(files: Files) -> list[Clip]:
         raise NotThisLayout(f"expected <sign>/<clip>/<frame>{END}, got other .json files")
     names = {path: numbered[0] if (numbered := _numbered(path)) else "" for path in frames}
     videos = Counter(folder for folder, _ in {(path.parent, name) for path, name in names.items()})
-    if 2 * sum(count > 1 for count in videos.values()) <= len(videos):
-        return files.clips_of_folders(frames)
-    return files.clips_of_folders(
-        frames, {path: path.parent / name for path, name in names.items()}
+    several = 2 * sum(count > 1 for count in videos.values()) > len(videos)
+    return files.clips_of_frames(
+        {path: path.parent / name if several else path.parent for path, name in names.items()}
     )
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in pixels, frames in the order of their names."""
-    points, gaps = np.stack([np.concatenate(_frame(path)) for path in clip.files]), 0
+    points, gaps = np.stack([_frame(path) for path in clip.files]), 0
     if all(numbered := [*map(_numbered, clip.files)]):
         videos, numbers = zip(*numbered, strict=True)
         if len({*videos}) > 1:
@@ -50,8 +49,8 @@ def read(clip: Clip) -> Raw:
         points, gaps = in_time(points, [*map(int, numbers)])
     seen = points[..., 2] > 0
     points = np.where(seen[..., None], points[..., :2], np.nan)
-    hands, body = np.split(points, [2 * len(JOINTS)], axis=1)
-    return checked(clip.place, hands, body, seen[:, : 2 * len(JOINTS)])._replace(gaps=gaps)
+    hands, body = np.split(points, [len(JOINT_NAMES)], axis=1)
+    return checked(clip.place, hands, body, seen[:, : len(JOINT_NAMES)], gaps=gaps)
 
 
 def _numbered(path: Path) -> tuple[str, str] | None:
@@ -60,9 +59,8 @@ def _numbered(path: Path) -> tuple[str, str] | None:
     return match and match.groups()
 
 
-def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Hands (42, 3) and shoulders and wrists (4, 3) of a frame; 0 where nobody is."""
-    none = np.zeros((2 * len(JOINTS), 3)), np.zeros((len(BODY_25), 3))
+def _frame(path: Path) -> np.ndarray:
+    """Hands, shoulders and wrists of a frame, (46, 3); 0 where nobody is."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES} bytes")
@@ -70,15 +68,15 @@ def _frame(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if len(people) > 1:
             raise ValueError(f"{len(people)} people")
         if not people:
-            return none
+            return np.zeros((len(JOINT_NAMES) + len(BODY_25), 3))
         hands = np.concatenate([np.array(people[0][hand], float).reshape(-1, 3) for hand in HANDS])
         body = np.array(people[0].get("pose_keypoints_2d", []), float).reshape(-1, 3)
-        body = body[list(BODY_25)] if len(body) else none[1]
-        if hands.shape != none[0].shape:
+        body = body[list(BODY_25)] if len(body) else np.zeros((len(BODY_25), 3))
+        if len(hands) != len(JOINT_NAMES):
             raise ValueError(f"{len(hands)} points of hands")
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ValueError(
             f"{path}: expected one person with {' and '.join(HANDS)} of 21 points, got {error}: "
             "keep only the signer, and write hands"
         ) from error
-    return hands, body
+    return np.concatenate([hands, body])
