@@ -106,9 +106,8 @@ def pad(recordings: list[Recording]) -> tuple[np.ndarray, np.ndarray]:
     poses = np.zeros((len(recordings), frames, len(JOINT_NAMES), 2), dtype=np.float32)
     present = np.zeros(poses.shape[:3], dtype=bool)
     for i, recording in enumerate(recordings):
-        length = len(recording.present)
-        poses[i, :length] = recording.points
-        present[i, :length] = recording.present
+        own = slice(len(recording.present))
+        poses[i, own], present[i, own] = recording.points, recording.present
     return poses, present
 
 

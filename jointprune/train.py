@@ -8,6 +8,7 @@ checkpoints; after an interruption the same command resumes it.
 import argparse
 import itertools
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,11 +169,9 @@ def own_version(folder: Path) -> str:
     Lightning's loggers look for a free number and make the folder later.
     """
     for number in itertools.count():
-        try:
+        with suppress(FileExistsError):
             (folder / f"version_{number}").mkdir(parents=True)
             return f"version_{number}"
-        except FileExistsError:
-            continue
 
 
 class LossCurve(lightning.Callback):

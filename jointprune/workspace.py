@@ -111,12 +111,11 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.resolve().glob(f"{PREFIX}*"):
-        try:
+        # Fails if its process lives, if there are no locks, or if it belongs to another user.
+        with suppress(OSError):
             with _lock_in(left).acquire(blocking=False):
                 shutil.rmtree(left, ignore_errors=True)
             _remove_emptied(left)
-        except OSError:  # its process lives, or there are no locks, or it belongs to another user
-            pass
     folder, lock = _locked_folder(parent.resolve())
     try:
         inside = folder / "new"

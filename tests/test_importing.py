@@ -937,41 +937,34 @@ def test_the_lexicon_imported_as_files_is_the_lexicon(wheel, dataset, workspace,
 
 # AUTSL as people have it: splits, names and labels of each release, on made-up motion
 
-PUBLISHED = ["train", "val", "test"]
-LABELS = "".join(f"signer{10 * p + s}_sample{c},{c}\n" for p in range(3) for s in range(2)
-                 for c in range(2))  # fmt: skip
+RELEASES = {
+    "openhands": ("{0}_poses/{1}_color.pkl", sources.keypoints),
+    "sign-language-datasets": ("{0}/{1}.pose", sources.pose_bytes),
+    "study": ("{0}_skel/{1}_color_landmarks.npy", sources.stack),
+    "TSSI": ("pose_{0}/{1}.npy", sources.tssi),
+    "SAM-SLR": ("{0}/{1}_color.mp4.npy", sources.whole_body),
+}
 
 
 def release(root, form):
-    """Two signs by two signers in each part of the split, in the form of a release."""
-    for part, split in enumerate(PUBLISHED):
-        for signer, sign in product(range(2), range(2)):
-            made = sources.Motion(100 * part + 10 * signer + sign, missing=())
-            name = f"signer{10 * part + signer}_sample{sign}"
-            files = {
-                "openhands": (f"{split}_poses/{name}_color.pkl", sources.keypoints),
-                "sign-language-datasets": (
-                    f"{split.replace('val', 'validation')}/{name}.pose", sources.pose_bytes),
-                "study": (f"{split}_skel/{name}_color_landmarks.npy", sources.stack),
-                "TSSI": (f"pose_{split}/{name}.npy", sources.tssi),
-                "SAM-SLR": (f"{split}/{name}_color.mp4.npy", sources.whole_body),
-            }  # fmt: skip
-            place, form_of = files[form]
-            sources.write(root / place, form_of(made))
-    labels = root.parent / "labels.csv"
+    """Two signs by two signers in each part of the split, in the form of a release; its labels."""
+    place, content = RELEASES[form]
+    splits = ("train", "validation" if form == "sign-language-datasets" else "val", "test")
+    labels = []
+    for (part, split), signer, sign in product(enumerate(splits), range(2), range(2)):
+        name = f"signer{10 * part + signer}_sample{sign}"
+        made = sources.Motion(100 * part + 10 * signer + sign, missing=())
+        sources.write(root / place.format(split, name), content(made))
+        labels.append((name, sign))
     if form == "study":
-        rows = ["rgb_path,depth_path,skel_path,label"]
-        rows += [f"a/{name}_color.mp4,b,c/{name}_color_landmarks.npy,{label}"
-                 for name, label in (line.split(",") for line in LABELS.split())]  # fmt: skip
-        labels.write_text("\n".join(rows))
+        rows = [f"a/{name}_color.mp4,b,c/{name}_color_landmarks.npy,{s}" for name, s in labels]
+        text = "\n".join(["rgb_path,depth_path,skel_path,label", *rows])
     else:
-        labels.write_bytes(LABELS.replace("\n", "\r\n").encode())
-    return labels
+        text = "".join(f"{name},{sign}\r\n" for name, sign in labels)
+    return sources.write(root.parent / "labels.csv", text.encode())
 
 
-@pytest.mark.parametrize(
-    "form", ["openhands", "sign-language-datasets", "study", "TSSI", "SAM-SLR"]
-)
+@pytest.mark.parametrize("form", RELEASES)
 def test_every_release_of_autsl_is_one_import(tmp_path, workspace, form):
     labels = release(tmp_path / "AUTSL", form)
     data, report = import_recordings(tmp_path / "AUTSL", "autsl", workspace, labels=[labels])

@@ -6,6 +6,7 @@ import tarfile
 import urllib.error
 
 import numpy as np
+import pandas as pd
 import pytest
 from layout_sources import read_found, write
 from recordings import motion, write_mp_data
@@ -137,11 +138,10 @@ def test_every_record_is_complete():
 # Hands in the order they were detected
 
 
-def table(hands, face=0.5):
-    """The rows of (T, 2, 21, 3) hands, NaN where missing."""
-    values = np.concatenate([np.full((len(hands), 2), face), hands.reshape(len(hands), -1)], 1)
-    cells = [";".join("" if np.isnan(v) else repr(float(v)) for v in row) for row in values]
-    return "\n".join([";".join(hand_tables.COLUMNS), *cells, ""])
+def table(hands):
+    """The rows of (T, 2, 21, 3) hands, NaN where missing, beside a face in the middle."""
+    values = np.concatenate([np.full((len(hands), 2), 0.5), hands.reshape(len(hands), -1)], 1)
+    return pd.DataFrame(values, columns=hand_tables.COLUMNS).to_csv(sep=";", index=False)
 
 
 def two_hands(frames=12):

@@ -6,6 +6,7 @@ how the thresholds were measured.
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -136,8 +137,12 @@ def _fingerprint(raw: Raw, present: np.ndarray) -> str:
 def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
     content = [VERSION, LONGEST, layout, aspect]
     for clip in clips:
-        stats = [file.stat() for file in clip.files if file.exists()]
-        content.append([clip.name, [(stat.st_size, stat.st_mtime_ns) for stat in stats]])
+        stats = []
+        for file in clip.files:
+            with suppress(FileNotFoundError):
+                stats.append((found := file.stat()).st_size)
+                stats.append(found.st_mtime_ns)
+        content.append([clip.name, stats])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
