@@ -198,8 +198,8 @@ def in_words(table: list[dict]) -> str:
     seeds = [*map(len, SEEDS.values())]
     return (
         f"Joints closed in {EPOCHS} epochs, and what that cost (`make course`): means of "
-        f"{len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a GRU; "
-        f"learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
+        f"{len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
+        f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
         f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size). Test clips "
         "come from groups held out:\n\n" + markdown_table(rows)
     )

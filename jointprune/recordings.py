@@ -26,6 +26,7 @@ PALM = 0.27
 # times as far. In clips of two hands motion decides less surely (benchmarks/README.md).
 MORE_SEEN, FARTHER = 1.5, 3.0
 LEADING = ("clip", "signer", "recorded")  # ways to find the leading hand
+PERSONS = ("signer", "person")  # what groups are called that are persons
 # The names of a hand's points in `.pose` files: INDEX_FINGER_MCP for index_mcp.
 HAND_POINTS = [re.sub("^(index|middle|ring)_", r"\1_finger_", joint).upper() for joint in JOINTS]
 

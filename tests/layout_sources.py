@@ -193,6 +193,9 @@ def write_asl(source: Path, motion, path="parquet/26734/100.parquet"):
 WRITERS = {
     "pose": lambda s, m: write(s / "hello" / "1.pose", pose_bytes(m)),
     "mp-data": lambda s, m: write_frames(s / "hello" / "1", vectors(m)),
+    "mp-data, face first": lambda s, m: write_frames(
+        s / "hello" / "1", np.roll(vectors(m), -132, axis=1)
+    ),
     "mp-data 258": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258)),
     "mp-data 258, hands first": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258, True)),
     "mp-data 126": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 126)),

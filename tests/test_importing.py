@@ -65,8 +65,8 @@ def reasons(report, files="rejected"):
     return {row["source_file"]: row["reason"] for row in report[files]}
 
 
-def change_frames(source, change):
-    for file in source.glob("*/*/*.npy"):
+def change_frames(source, change, files="*/*/*.npy"):
+    for file in source.glob(files):
         np.save(file, change(np.load(file)))
 
 
@@ -99,7 +99,7 @@ def test_a_clip_is_measured_in_shoulder_widths_from_pixels_or_from_fractions():
     np.testing.assert_allclose(recording.points, in_shoulder_widths(hands), atol=1e-5)
     assert judged.pop("bones") < reading.LONGEST_BONES
     assert judged.pop("apart") > reading.LEAST_APART
-    assert [*judged.values()] == ["share", "shoulders", 0, None, False, False, False]
+    assert [*judged.values()] == ["share", "shoulders", False, 0, None, False, False, False]
     pixels = shares._replace(hands=hands * scale, body=shares.body * scale[:2])
     wide, (recording, judged) = judge(shares, aspect=2.0)[0], judge(pixels)
     np.testing.assert_allclose(recording.points, wide.points, atol=1e-4)
@@ -759,6 +759,28 @@ def test_names_in_other_bytes_and_with_line_breaks_are_readable():
     clip.name.encode()
 
 
+def test_clips_of_one_frame_and_hands_without_a_place_are_listed(source, workspace):
+    change_frames(source, at_their_wrists, f"{SIGNS[0]}/*/*.npy")
+    record(source, [f"{SIGNS[1]}/8"], frames=1)
+    summary = import_summary(report := import_recordings(source, "mine", workspace)[1])
+    assert report["short"] == [f"{SIGNS[1]}/8"]
+    assert report["at_wrists"] == [f"{SIGNS[0]}/{i}" for i in range(6)]
+    assert f"clips of fewer than 3 frames: 1\n  {SIGNS[1]}/8" in summary
+    assert "so that its place is lost: 6\n" in summary
+
+
+def at_their_wrists(frame):
+    hands = frame[1536:].reshape(2, 21, 3)
+    return np.concatenate([frame[:1536], (hands - hands[:, :1]).ravel()])
+
+
+@pytest.mark.parametrize(("word", "signer"), [("person", "{}"), ("session", "unknown")])
+def test_groups_called_persons_are_signers_and_sessions_are_not(source, workspace, word, signer):
+    options = {"groups": "pattern:([0-6])$", "group_word": word}
+    data, _ = import_recordings(source, "mine", workspace, **options)
+    assert list(data.signers) == [signer.format(group) for group in data.groups]
+
+
 def test_long_clips_are_thinned_and_listed(source, workspace, monkeypatch):
     monkeypatch.setattr(reading, "LONGEST", 5)
     data, report = import_recordings(source, "mine", workspace)
@@ -795,6 +817,20 @@ def with_one_sign_that_shows_hands(source):
 def with_splits_below_the_signs(source):
     shutil.rmtree(source)
     record(source, paths(SIGNS, ["train", "val", "test"], "123"))
+
+
+def with_a_file_for_each_hand(source):
+    shutil.rmtree(source)
+    for sign, part in product("123", ("lh_keypoints", "rh_keypoints")):
+        sources.write(source / sign / part / "x.npy", np.ones((5, 63)))
+
+
+def with_two_folders(source):
+    for name in ("MP_Data", "MP_Data2"):
+        shutil.copytree(source / SIGNS[0], source / name / SIGNS[0])
+        shutil.copytree(source / SIGNS[1], source / name / SIGNS[1])
+    for sign in SIGNS:
+        shutil.rmtree(source / sign)
 
 
 def with_the_same_recordings_of_both_signs(source):
@@ -836,6 +872,9 @@ IMPOSSIBLE = {
                  rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"),
     "splits as signs": (with_splits_below_the_signs,
                         r"expected signs, got \['test', 'train', 'val'\]"),
+    "hands as signs": (with_a_file_for_each_hand, "expected signs, got .* parts of a body"),
+    "two folders": (with_two_folders,
+                    "at least 3 folders .* got 2: .*; or import 'MP_Data2?' alone"),
     "contradictions": (with_the_same_recordings_of_both_signs,
                        r"none of 12; .*the same recording has the labels"),
     "x before y": (with_all_x_before_all_y, "expected x and y of each joint in turn, got numbers"),

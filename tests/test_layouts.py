@@ -321,6 +321,11 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
         ),
         ({"hello/1/0.npy": np.zeros(7)}, r"mp-data: expected vectors .* got shapes \[\(7,\)\]"),
         ({"hello/1/0.npy": b"no header"}, r"mp-data: .*a header that cannot be read"),
+        (  # a picture a file
+            {f"letters/{letter}/{i}.npy": np.ones(63) for letter in "AB" for i in range(3)},
+            r"mp-data: expected <sign>/<number of the clip>/.*, got letters/A/0\.npy",
+        ),
+        ({"models/scaler.pkl": {"scale": np.ones(3)}}, r"openhands: .* keypoints and confidences"),
         ({"a/1.avi": b""}, r"  pose: expected \.pose files, got 1 \.avi"),
         ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),
         ({"train.csv": b"\xff\xfe"}, r"asl-signs: expected a CSV table in UTF-8"),
@@ -339,6 +344,12 @@ def test_the_reason_of_a_layout_says_what_it_found(tmp_path, content, reason):
         write(tmp_path / name, values)
     with pytest.raises(ValueError, match=reason):
         recognise(tmp_path)
+
+
+def test_models_beside_recordings_are_no_recordings(tmp_path, motion):
+    write(tmp_path / "hello" / "1.npy", stack(motion))
+    write(tmp_path / "model.pkl", {"weights": np.ones(3)})
+    assert recognise(tmp_path)[0] == "arrays"
 
 
 def test_a_damaged_file_or_two_hide_no_layout(tmp_path, motion):

@@ -20,8 +20,9 @@ from jointprune.importing.layouts.clips import (
 PARTS = 12
 # What columns of a table may be called, in small letters; the first one found counts.
 COLUMNS = {
-    "clip": ("clip", "skel_path", "path", "file", "filename", "rgb_path", "video", "video_file",
-             "video_id"),
+    "clip": ("clip", "skel_path", "path", "file", "filename", "filepath", "landmark_file",
+             "rgb_path", "video", "video_file", "video_id", "clip_id", "sample_id",
+             "recording_id"),
     "label": ("label", "sign", "gloss", "word", "class"),
     "signer": ("signer", "signer_id", "participant", "participant_id", "person", "subject"),
     "split": ("split", "subset"),
@@ -60,7 +61,8 @@ def read_tables(paths: Sequence[Path], column: str, *others: str) -> Table:
             values = {kind: row[i] for kind, i in places.items() if len(row) == width and row[i]}
             if not {"clip", column} <= values.keys():
                 raise ValueError(
-                    f"{path}:{number}: expected clip,{column}, got {row}: correct the row"
+                    f"{path}:{number}: expected clip,{column}, got {row}: correct the row, or call "
+                    f"two columns clip and {column} in the first row"
                 )
             clip = _name_in(values.pop("clip"))
             other = found.setdefault(clip, values)

@@ -22,10 +22,11 @@ from jointprune.importing.layouts.clips import (
     Files,
     in_order,
     nfc,
+    plain,
     split_of,
 )
 from jointprune.importing.report import report_of
-from jointprune.recordings import leading_hands, mirror
+from jointprune.recordings import PERSONS, leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import COLUMNS, arrays_on_disk, report_path, save_dataset
 from jointprune.workspace import Workspace, atomic_path, held
@@ -35,6 +36,10 @@ RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
+# Folders of files that hold a part of a recording each, as in KArSL.
+PART_OF_BODY = re.compile(
+    r"lh|rh|((lh|rh|left|right|pose|face|body)[ _-]?)?(hands?|keypoints|landmarks)"
+)
 
 
 def import_recordings(
@@ -142,7 +147,7 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
         {
             "clip": clip.name,
             "label": clip.label,
-            "signer": clip.signer or (group_of[clip.name] if rule == "signer" else "unknown"),
+            "signer": clip.signer or (group_of[clip.name] if rule in PERSONS else "unknown"),
             "group": group_of[clip.name],
             "split": clip.split,
             "source_file": nfc(str(clip.place.relative_to(source))),
@@ -209,13 +214,18 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
             f"expected signs, got {signs}, which are names of splits: put the folders of splits "
             "above those of signs, or name the signs with --labels"
         )
+    if all(PART_OF_BODY.fullmatch(plain(sign)) for sign in signs):
+        raise ValueError(
+            f"expected signs, got {signs}, which are parts of a body: save both hands of a "
+            "recording in one file, or name the signs with --labels"
+        )
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
-        cure = (
-            f"record one sign at least {FEWEST_GROUPS} times"
-            if rule == "part"
-            else f"record more {rule}s, or name other groups with --groups"
-        )
+        cure = f"record more {rule}s, or name other groups with --groups"
+        if rule == "part":
+            cure = f"record one sign at least {FEWEST_GROUPS} times"
+        elif rule == "folder":
+            cure += f"; or import {kept['source_file'].iloc[0].split('/')[0]!r} alone"
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
             f"{cure}"

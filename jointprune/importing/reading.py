@@ -19,7 +19,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 8
+VERSION = 9
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -151,11 +151,12 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
 
     `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
     dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
-    shoulders are seen; `bones` and `apart` (see `_shape`); `partial`: frames in which some joints
-    of a hand are missing, which is then taken as missing; `crossed`: without shoulders, whether the
-    left hand is left of the right one; `swapped`: whether left and right hand are exchanged;
-    `astray`: whether another joint than the wrist is nearest to the arm's end; and `mirrored`:
-    whether the signer's left is on the picture's left. The last four are None if unknown.
+    shoulders are seen; `bones` and `apart` (see `_shape`); `at_wrists`: whether each hand is
+    measured from its own wrist; `partial`: frames in which some joints of a hand are missing, which
+    is then taken as missing; `crossed`: without shoulders, whether the left hand is left of the
+    right one; `swapped`: whether left and right hand are exchanged; `astray`: whether another joint
+    than the wrist is nearest to the arm's end; and `mirrored`: whether the signer's left is on the
+    picture's left. The last four are None if unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -176,6 +177,7 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
         "unit": unit,
         "scale": "shoulders" if shoulders else "palm",
         **_shape(points, present),
+        "at_wrists": not points[:, WRISTS][present[:, WRISTS]].any(),
         "partial": int((missing.any(axis=-1) & ~missing.all(axis=-1)).any(axis=1).sum()),
         "crossed": None if shoulders else _crossed(points, present),
         "swapped": _swapped(points, present, body),

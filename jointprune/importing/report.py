@@ -12,6 +12,7 @@ from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
+SHORT = 3  # frames; fewer hardly show a movement
 WITHOUT_LABEL = "no label, or in a folder of another depth than the others"
 
 
@@ -57,6 +58,8 @@ def report_of(
         "picture_mirrored": files(kept["mirrored"].eq(True)),
         "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
+        "short": files(kept["frames"] < SHORT),
+        "at_wrists": files(kept["at_wrists"]),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
         "crossed": files(kept["crossed"].eq(True)) if kept["crossed"].dropna().mean() > 0.5 else [],
         "partial": files(kept["partial"] > 0),
@@ -153,6 +156,10 @@ def import_summary(report: dict) -> str:
         "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],
         "long clips, thinned": report["thinned"],
+        f"clips of fewer than {SHORT} frames": report.get("short", []),
+        "coordinates measured from each hand's own wrist, so that its place is lost": report.get(
+            "at_wrists", []
+        ),
     }
     for title, some in lists.items():
         if some:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from jointprune.paper.comparisons import ALPHA, DECLARED, too_few
+from jointprune.recordings import PERSONS
 from jointprune.selection import METHODS
 from jointprune.workspace import DEFAULT_DATASET
 
@@ -773,7 +774,7 @@ def limits(results: dict[str, dict]) -> list[str]:
         (group == "part",
          f"The signers are unknown: folds keep runs of neighbouring recordings of a {word} apart, "
          "so no accuracy here is signer-independent."),
-        (not lexicon and group not in ("part", "signer", "person"),
+        (not lexicon and group not in ("part", *PERSONS),
          f"It is not known whether a {group} is one person: no accuracy here is about unseen "
          "signers."),
         (not results["ablation"]["control"]["within_groups"],

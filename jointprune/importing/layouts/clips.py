@@ -53,7 +53,7 @@ MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data se
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
 BODY = (11, 12, 15, 16)  # MediaPipe's pose points: left, right shoulder, left, right wrist
-LOOKED_AT = 25  # files whose shapes tell layouts apart
+LOOKED_AT = 25  # files whose contents tell layouts apart
 MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its values
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 WRIST_SHARE = 1e-2  # the same relative to the hand's extent, for pixels
@@ -519,13 +519,18 @@ def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
     return npy_format.read_array_header_1_0(file)
 
 
+def some_of(paths: Sequence[Path]) -> Sequence[Path]:
+    """Up to LOOKED_AT files, spread over all."""
+    return paths[:: -(-len(paths) // LOOKED_AT)]
+
+
 def some_shapes(paths: Sequence[Path]) -> list[tuple[int, ...]]:
     """Shapes of some `.npy` files, spread over all; `load_npy` later reports damaged ones.
 
     NotThisLayout, with the first reason, if none of them can be read.
     """
     shapes, reasons = [], []
-    for path in paths[:: -(-len(paths) // LOOKED_AT)]:
+    for path in some_of(paths):
         try:
             shapes.append(npy_shape(path))
         except (ValueError, OSError) as reason:

@@ -3,8 +3,8 @@
 The names of frames end in their numbers, as `frame_0`. A vector may have any shape, as (42, 3).
 Vectors of hands alone hold both, left first, or one, which is then taken as the right hand.
 
-Coordinates are image fractions. Some programs that write 258 values put the hands before the pose;
-the depth of the wrists shows which order a clip has.
+Coordinates are image fractions. Some programs write blocks in another order; the depth of the
+wrists shows which one a clip has.
 """
 
 import math
@@ -31,7 +31,7 @@ from jointprune.importing.layouts.clips import (
 # Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
 # 33 x (x, y, z, visibility); without visibility in 225.
 ORDERS = {
-    1662: ((1536, 1599, 0),),  # the face's 468 points are between
+    1662: ((1536, 1599, 0), (1404, 1467, 1530)),  # the face's 468 points: between, or first
     258: ((132, 195, 0), (0, 63, 126)),
     225: ((99, 162, 0), (0, 63, 126)),
 }
@@ -44,13 +44,16 @@ EXPECTED = ", ".join(map(str, WIDTHS))
 
 
 def find(files: Files) -> list[Clip]:
-    """Every folder of numbered frames that lies in the folder of its sign."""
+    """Every folder of numbered frames that lies in the folder of its sign.
+
+    Folders without any number hold a picture a file: `letters/A/0.npy`.
+    """
     frames = files.of(".npy")
     below = len(files.source.parts) + 2  # a sign and a sequence
     numbered = [path for path in frames if len(path.parts) > below and NUMBER.search(path.stem)]
-    if not numbered:
+    if not any(re.search(r"\d", path.parent.name) for path in numbered):
         raise NotThisLayout(
-            f"expected <sign>/<sequence>/<frame number>.npy, got "
+            f"expected <sign>/<number of the clip>/<number of the frame>.npy, got "
             f"{frames[0].relative_to(files.source)}"
         )
     shapes = some_shapes(numbered)

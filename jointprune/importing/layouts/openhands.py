@@ -20,27 +20,36 @@ from pickle import UnpicklingError
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, Files, Raw, body_of, checked
+from jointprune.importing.layouts.clips import (
+    Clip,
+    Files,
+    NotThisLayout,
+    Raw,
+    body_of,
+    checked,
+    some_of,
+)
 
 POINTS = 75
 POSE, HANDS = slice(0, 33), slice(33, 75)
 
 
 def find(files: Files) -> list[Clip]:
-    """Every `.pkl` file below a folder."""
-    return files.clips(files.of(".pkl"))
+    """Every `.pkl` file below a folder, if some of them hold keypoints; models are pickles too."""
+    paths, reasons = files.of(".pkl"), []
+    for path in some_of(paths):
+        try:
+            _keypoints(path)
+            return files.clips(paths)
+        except (ValueError, OSError) as reason:
+            reasons.append(reason)
+    raise NotThisLayout(str(reasons[0]))
 
 
 def read(clip: Clip) -> Raw:
     """Hands and body in image fractions, of one person."""
     path = clip.place
-    arrays = load_arrays(path)
-    if not {"keypoints", "confidences"} <= set(arrays):
-        raise ValueError(
-            f"{path}: expected arrays keypoints and confidences, got {sorted(map(str, arrays))}: "
-            "move files that are not recordings elsewhere"
-        )
-    points, confidence = arrays["keypoints"], arrays["confidences"]
+    points, confidence = _keypoints(path)
     if points.ndim == 4 and points.shape[1] != 1:
         raise ValueError(f"{path}: expected 1 person, got {points.shape[1]}: keep only the signer")
     if points.ndim not in (3, 4) or points.shape[-2:] != (POINTS, 3):
@@ -56,6 +65,17 @@ def read(clip: Clip) -> Raw:
         )
     confidence = confidence.reshape(-1, POINTS)[:, HANDS]
     return checked(path, points[:, HANDS], body_of(points[:, POSE]), confidence)
+
+
+def _keypoints(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints and confidences as the file holds them."""
+    arrays = load_arrays(path)
+    if not {"keypoints", "confidences"} <= set(arrays):
+        raise ValueError(
+            f"{path}: expected arrays keypoints and confidences, got {sorted(map(str, arrays))}: "
+            "move files that are not recordings elsewhere"
+        )
+    return arrays["keypoints"], arrays["confidences"]
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
