@@ -340,13 +340,9 @@ def test_the_power_is_how_often_simulated_steps_of_this_error_pass(error, groups
 
 def test_groups_that_weigh_alike_are_compared_by_their_own_means():
     """Twelve clips lose 1 in 12, 48 clips none: 1 in 60 of all clips, 1 in 24 of both groups."""
-    clips = [("a", 12), ("b", 48)]
-    table = pd.DataFrame(
-        {"method": method, "k": k, "regime": "retrained", "fold": 0, "seed": 0, "group": group,
-         "clip": f"{group}{i}", "label": "x", "p_predicted": 1.0,
-         "predicted": "y" if (method, group, i) == ("learned", "a", 0) else "x"}
-        for method, k in (("learned", 12), ("full", 42)) for group, n in clips for i in range(n)
-    )  # fmt: skip
+    table = graded({12: lambda group, seed: group == 0})
+    clips = table["group"].map({"0": 12, "1": 48})  # none of the other groups
+    table = table[table["clip"].str.split("/").str[1].astype(int) < clips]
     (step,) = k_star(table, (12,), 0.02)["steps"]
     assert step["difference"] == pytest.approx(-1 / 60)
     assert step["equal_groups"] == pytest.approx(-1 / 24)

@@ -14,7 +14,6 @@ from jointprune.config import TrainingConfig
 from jointprune.paper import tables
 from jointprune.paper.results import read_table, write_table
 from jointprune.paper.tables import (
-    COLUMNS,
     accuracy_table,
     by_class,
     by_group,
@@ -33,6 +32,7 @@ from jointprune.runs import Run, Trial
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.statistics import difference_of, holm, pair
 
+COLUMNS = "method k regime fold seed clip group label predicted p_predicted".split()
 LEARNED, FULL = ("learned", 12), ("full", 42)
 TWO = {(*LEARNED, "retrained"): 0.55, (*FULL, "retrained"): 0.66}
 CHOSEN = {
@@ -50,7 +50,7 @@ def table():
         ("full", 42, "retrained", 0, 0, "y/A", "y", "A", "C", 0.7),
         ("full", 42, "retrained", 0, 0, "y/B", "y", "B", "B", 0.6),
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def test_accuracy_is_the_share_of_right_clips_and_its_interval_resamples_groups(table):
@@ -81,7 +81,7 @@ def test_a_stratum_is_a_table_of_its_clips_alone():
             for clip, *right in full for seed in (0, 1)]  # fmt: skip
     rows += [("learned", 12, regime, 0, 0, clip, clip[0], "A", "BA"[right], 1)
              for clip, right in few for regime in ("retrained", "gated")]  # fmt: skip
-    predictions = pd.DataFrame(rows, columns=list(COLUMNS))
+    predictions = pd.DataFrame(rows, columns=COLUMNS)
     hands = ["one-handed", "one-handed", "two-handed"]
     data = SimpleNamespace(clips=pd.DataFrame({"clip": ["a/A", "b/A", "c/A"]}), handedness=hands)
     found = {(row["stratum"], row["method"]): row for row in strata_table(predictions, data)}

@@ -48,7 +48,7 @@ def overlap(chosen, informative: np.ndarray) -> tuple[float, float]:
 
 
 def facts(datasets: list[SignDataset], seeds: int, found: list[dict]) -> dict:
-    """The content of `synthetic.json`, `found` being the rows of `recovery`."""
+    """The content of `synthetic.json`, `found` being the rows of `recovery_table`."""
     first = datasets[0]
     return {
         "clips": len(first),

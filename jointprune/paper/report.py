@@ -42,7 +42,7 @@ from jointprune.selection import METHODS, curve_methods
 from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
 from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
 
-# Strata with a column of their own in the README, beside their method.
+# Strata with a column of their own in the table of accuracy by K, beside their method.
 BY_STRATUM = {"learned": ("one-handed", "two-handed"), "stratified-random": ("two-handed",)}
 PARTS = ("dataset", "baseline", "pruning", "failures", "synthetic", "ablation", "cost")
 # How much a number may change when everything is run again, by its kind, and that in words; None:
@@ -191,9 +191,8 @@ def _rows(results: dict[str, dict]) -> Iterator[tuple[str, str, dict, dict]]:
         key, where = k_star_key(record), f"joints={record['joints']}; margin={record['margin']}"
         source = f"data/results/ablation.json:k_star[{where}]."
         alone = _places("by_seed.", record["by_seed"])
-        yield key, source, record, K_STAR | {FREE: f"by_test {alone}"}
-        if record["by_seed"]:
-            yield key, source, record, {FREE: "moved_by_one_group"}
+        moved = "moved_by_one_group" if record["by_seed"] else ""
+        yield key, source, record, K_STAR | {FREE: f"by_test {alone} {moved}"}
         for name in ("leave_one_seed_out", "leave_one_group_out"):
             if ks := record[name]:
                 end = name.replace("_", "-")

@@ -1,7 +1,7 @@
 """Tables of notebooks 02 to 04: accuracy from predictions, and where the chosen joints lie.
 
-A predictions table has the columns of `COLUMNS`: one row for each method, K, regime, fold, seed
-and test clip. Accuracy is a fraction: the mean over clips and seeds of correctness.
+A predictions table is as `jointprune.predictions` returns it: one row for each method, K, regime,
+fold, seed and test clip. Accuracy is a fraction: the mean over clips and seeds of correctness.
 """
 
 from collections.abc import Hashable
@@ -19,32 +19,15 @@ from jointprune.selection.baselines import ANATOMY, PUBLISHED
 from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
 from jointprune.statistics import Key, cluster_bootstrap, difference_of, pair
 
-COLUMNS = (
-    "method", "k", "regime", "fold", "seed", "clip", "group",
-    "label", "predicted", "p_predicted",
-)  # fmt: skip
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
 # Changes by class or group: the column of the parts, and the one resampled within a part.
 PARTS = {"class": ("label", "group"), "group": ("group", "clip")}
-
 COMPARED = (10, 12)  # K of the selections that are compared with published ones
 LEVELS = ("base", "middle", "far", "tip")  # of a finger, by skeleton.LEVEL_OF
 
 # Joint indices by (method, K) and (fold, seed), as `select_all` returns them.
 Selections = dict[tuple[str, int], dict[tuple[int, int], tuple[int, ...]]]
-
-
-def _checked(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The table itself; ValueError for repeated rows."""
-    repeated = predictions[predictions.duplicated([*METHOD, "fold", "seed", "clip"])]
-    if len(repeated):
-        first = repeated.iloc[0][[*METHOD, "fold", "seed", "clip"]].to_dict()
-        raise ValueError(
-            f"expected one row for each method, k, regime, fold, seed and clip, got "
-            f"{len(repeated)} repeated; first: {first}: give every draw its own seed"
-        )
-    return predictions
 
 
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -72,9 +55,10 @@ def by_group(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def by_class(predictions: pd.DataFrame) -> pd.DataFrame:
     """Recall of each class: columns method, k, regime, label, mean."""
-    predictions = _checked(predictions)
-    correct = predictions.assign(mean=predictions["predicted"] == predictions["label"])
-    return correct.groupby([*METHOD, "label"], sort=False)["mean"].mean().reset_index()
+    return pd.DataFrame(
+        {**key, "mean": (part["predicted"] == part["label"]).mean()}
+        for key, part in _parts(predictions, "label")
+    )
 
 
 def strata_table(predictions: pd.DataFrame, data: SignDataset) -> list[dict]:
@@ -105,9 +89,8 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
     for key, part in _parts(predictions):
         probability = torch.tensor(part["p_predicted"].to_numpy(np.float32))
         right = torch.tensor((part["predicted"] == part["label"]).to_numpy())
-        rows.append(
-            {**key, "ece": float(binary_calibration_error(probability, right, n_bins=BINS))}
-        )
+        error = binary_calibration_error(probability, right, n_bins=BINS)
+        rows.append({**key, "ece": float(error)})
     return pd.DataFrame(rows)
 
 
@@ -131,14 +114,25 @@ def changes_by(predictions: pd.DataFrame, a: Key, b: Key, by: str) -> list[dict]
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """Share of each true class (rows) that is predicted as each class (columns); rows sum to 1."""
     shares = pd.crosstab(predictions["label"], predictions["predicted"], normalize="index")
-    names = sorted(set(predictions["label"]) | set(predictions["predicted"]))
-    return shares.reindex(index=sorted(set(predictions["label"])), columns=names, fill_value=0.0)
+    names = sorted({*predictions["label"], *predictions["predicted"]})
+    return shares.reindex(columns=names, fill_value=0.0)
 
 
 def _parts(predictions: pd.DataFrame, *columns: Hashable):
-    """Each method, K and regime (and value of `columns`), as a dict, with its rows."""
+    """Each method, K and regime (and value of `columns`), as a dict, with its rows.
+
+    Raises ValueError for repeated rows.
+    """
+    once = [*METHOD, "fold", "seed", "clip"]
+    repeated = predictions.loc[predictions.duplicated(once), once]
+    if len(repeated):
+        raise ValueError(
+            f"expected one row for each method, k, regime, fold, seed and clip, got "
+            f"{len(repeated)} repeated; first: {repeated.iloc[0].to_dict()}: give every draw its "
+            "own seed"
+        )
     names = [*METHOD, *columns]
-    for key, part in _checked(predictions).groupby(names, sort=False):
+    for key, part in predictions.groupby(names, sort=False):
         yield {**dict(zip(names, key, strict=True)), "k": int(key[1])}, part
 
 

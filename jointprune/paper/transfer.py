@@ -8,6 +8,7 @@ Finished trainings are reused.
 
 import argparse
 import sys
+from itertools import product
 
 import pandas as pd
 
@@ -18,8 +19,7 @@ from jointprune.paper.results import write_facts
 from jointprune.paper.tables import accuracy_table
 from jointprune.paper.vocabularies import most_typical, with_results
 from jointprune.prediction import predictions
-from jointprune.runs import trials_of
-from jointprune.selection import METHODS
+from jointprune.selection import METHODS, retraining_trials
 from jointprune.selection.baselines import PUBLISHED
 from jointprune.store import open_dataset
 from jointprune.training import run_many
@@ -72,20 +72,17 @@ def _tested(
 ) -> list[dict]:
     data = open_dataset(place.dataset, place)
     folds, config = as_trained(facts, data)
-    seeds = range(facts["ablation"]["config"]["seeds"])
-    trials = [
-        trial
-        for (origin, k), joints in sets.items()
-        for trial in trials_of(
-            f"{origin} {k}", data, folds, seeds, config,
-            [data.joints.index(joint) for joint in joints],
-        )
-    ]  # fmt: skip
+    cells = list(product(range(len(folds)), range(facts["ablation"]["config"]["seeds"])))
+    chosen = {
+        key: dict.fromkeys(cells, tuple(map(data.joints.index, joints)))
+        for key, joints in sets.items()
+    }
+    trials = retraining_trials(chosen, data, folds, config)
     run_many([trial.run for trial in trials], data, place, f"carried over to {place.dataset}")
-    table = accuracy_table(predictions(trials, data, place)).set_index("method")
+    table = accuracy_table(predictions(trials, data, place)).set_index(["method", "k"])
     return [
         {"origin": origin, "k": k, "joints": len(joints),
-         **table.loc[f"{origin} {k}", ["mean", "low", "high"]].to_dict()}
+         **table.loc[(origin, len(joints)), ["mean", "low", "high"]].to_dict()}
         for (origin, k), joints in sets.items()
     ]  # fmt: skip
 
