@@ -679,19 +679,15 @@ def _hands(results: dict) -> Claim:
     )
 
 
-def _by_encoder(rows: list[dict]) -> dict[str, list[dict]]:
-    names = dict.fromkeys(row["encoder"] for row in rows)
-    return {name: [row for row in rows if row["encoder"] == name] for name in names}
-
-
 def _encoders(table: list[dict]) -> list[Claim]:
     """For each other encoder, whether joints chosen through the transformer serve it."""
     claims = []
-    for name, rows in _by_encoder(table).items():
+    for name in dict.fromkeys(row["encoder"] for row in table):
         if name == "transformer":
             continue
         learned, drawn, full = (
-            one_row(rows, joints=joints) for joints in ("learned", "stratified-random", "full")
+            one_row(table, encoder=name, joints=joints)
+            for joints in ("learned", "stratified-random", "full")
         )
         higher = "higher" if learned["mean"] > drawn["mean"] else "no higher"
         sentence = (
@@ -711,7 +707,8 @@ def _cost(cost: dict) -> list[Claim]:
         f"one clip of {cost['frames']} frames, untrained networks, {cost['threads']} thread, "
         "median and quartiles of time"
     )
-    for name, rows in _by_encoder(cost["rows"]).items():
+    for name in dict.fromkeys(row["encoder"] for row in cost["rows"]):
+        rows = [row for row in cost["rows"] if row["encoder"] == name]
         few, full = (end(rows, key=lambda row: row["k"]) for end in (min, max))
         time, work = (few[key] / full[key] for key in ("latency_ms", "flops"))
         sentence = (
