@@ -61,8 +61,7 @@ def run_many(
     if not missing:
         return
     jobs = [(run, data, workspace) for run in missing]
-    for _ in on_every_core(train, jobs, description, done=len(todo) - len(missing)):
-        pass
+    list(on_every_core(train, jobs, description, done=len(todo) - len(missing)))
 
 
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
@@ -278,10 +277,9 @@ class TrainingState(lightning.Callback):
             return
         self.saved = time.monotonic()
         # The first process writes; all others wait at a barrier inside `save_checkpoint`.
-        whole = written_whole(self.file, trainer)
         reached_barrier = False
         try:
-            with whole as path:
+            with written_whole(self.file, trainer) as path:
                 trainer.save_checkpoint(path)
                 reached_barrier = True
         except OSError as error:  # such as a full disk
