@@ -9,6 +9,7 @@ import argparse
 import json
 import statistics
 import time
+import timeit
 from dataclasses import asdict
 
 import lightning
@@ -81,12 +82,7 @@ def flops_per_sample(config: TrainingConfig) -> float:
 def median_seconds(work, repeats: int) -> float:
     """Median duration of `work()` in seconds, after one warm-up call."""
     work()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(timeit.repeat(work, number=1, repeat=repeats))
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:

@@ -9,7 +9,7 @@ line of JSON.
 import argparse
 import json
 import time
-from collections.abc import Iterable
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def train(workspace: Workspace, share: float) -> dict[str, float]:
     config = replace(EXPERIMENTS["pruning_experiment"], **profile["settings"], epochs=1)
     ((train_clips, test_clips),) = data.folds(1, seed=0)
     run = make_run(data, train_clips, test_clips, 0, config)
-    _, feeding = clocked(lambda: exhaust(batches_of(run, data)))
+    _, feeding = clocked(lambda: deque(batches_of(run, data), maxlen=0))
     _, training = clocked(lambda: fit(run, data))
     return {
         "clips": len(train_clips),
@@ -72,11 +72,6 @@ def train(workspace: Workspace, share: float) -> dict[str, float]:
         "peak_mib": memory("VmHWM"),
         "own_mib": memory("RssAnon"),
     }
-
-
-def exhaust(batches: Iterable) -> None:
-    for _ in batches:
-        pass
 
 
 WORK = {"prepare": prepare, "train": train}
