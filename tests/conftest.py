@@ -1,6 +1,7 @@
 """Shared fixtures: the real recordings, and a toy data set of the same form."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -13,9 +14,10 @@ from jointprune.dataset import SignDataset
 from jointprune.paper import fingerspelling
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset
-from jointprune.workspace import Workspace
+from jointprune.workspace import ROOT, Workspace
 
 matplotlib.use("Agg")
+sys.path.append(str(ROOT / "benchmarks"))
 
 
 def pytest_collection_modifyitems(items):
@@ -90,6 +92,14 @@ def workspace(tmp_path) -> Workspace:
 def alone(monkeypatch):
     """One core, so that jobs run in this process."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+@pytest.fixture
+def one_thread():
+    """One thread for torch, as in `train`."""
+    import torch  # only tests that train wait for it
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

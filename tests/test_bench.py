@@ -1,13 +1,9 @@
 """`make bench`: its own training measures a speed."""
 
-import sys
+import ours
 
 from jointprune.config import TrainingConfig
 from jointprune.runs import make_run
-from jointprune.workspace import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import ours
 
 
 def test_training_on_noise_has_a_speed_and_leaves_no_clip_out(monkeypatch):

@@ -90,7 +90,7 @@ def test_groups_follow_the_names_of_the_joints_that_a_model_reads():
 
 
 def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):
-    """It held `tied` among the hyperparameters and three buffers of the gates."""
+    """It held `tied` among the hyperparameters."""
     for tied, gates in ((True, 21), (False, 42)):
         model = model_of(replace(GATED, gate_groups="both-hands" if tied else "joint", budget=12))
         torch.nn.init.uniform_(model.joint_pruning.joint_logits)

@@ -1,13 +1,7 @@
 """American signs by committer: committers are kept apart, and the table is what was measured."""
 
-import sys
-
-import numpy as np
-
-from jointprune.workspace import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 import committers
+import numpy as np
 
 
 def test_each_side_is_trained_on_once_and_tested_on_once():

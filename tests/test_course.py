@@ -1,16 +1,11 @@
 """`make course`: its summary, and the README's table of it."""
 
-import importlib.util
-
+import course
 import pytest
 
 from jointprune.paper.report import with_block
 from jointprune.paper.results import read_facts
 from jointprune.workspace import ROOT, Workspace
-
-spec = importlib.util.spec_from_file_location("course", ROOT / "benchmarks" / "course.py")
-course = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(course)
 
 
 def cell(closed: list[float], without: list[float], pruned: list[float]) -> dict:

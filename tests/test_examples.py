@@ -3,7 +3,6 @@
 import importlib.util
 
 import pytest
-import torch
 
 from jointprune.store import save_dataset
 from jointprune.workspace import ROOT
@@ -15,11 +14,10 @@ from jointprune.workspace import ROOT
      ("plain_pytorch", ["--keep", "5"], 5)],
 )  # fmt: skip
 def test_an_example_trains_and_prints_the_joints_it_kept(
-    name, options, kept, toy, tmp_path, monkeypatch, capsys
+    name, options, kept, toy, tmp_path, monkeypatch, capsys, one_thread
 ):
     if name == "bert_classifier":
         pytest.importorskip("transformers", reason="of the extra `bert`")
-    torch.set_num_threads(1)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")  # restored after it; Lightning sets it
     toy["clips"].loc[::2, "group"] += "-2"  # six groups, as the examples use four folds
     store = save_dataset(tmp_path / "toy", **toy)

@@ -255,9 +255,8 @@ def test_the_example_prints_the_packages_own_sign_of_every_recording_without_the
         hand = ["left"] * (clip.signer == "ise")
         file = recordings / clip.source_file
         file = file if form == "pose" else as_array(file, tmp_path / "clip.npy")
-        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file), *hand])
-        variables = runpy.run_path(str(exported / "read_a_clip.py"))
-        assert variables["probabilities"] == pytest.approx(own, abs=TOLERANCE), file
+        got = read_by_the_example(monkeypatch, exported, file, *hand)
+        assert got == pytest.approx(own, abs=TOLERANCE), file
         assert capsys.readouterr().out == f"{LETTERS[own.argmax()]} {own.max():.3f}\n"
 
 
@@ -272,10 +271,8 @@ def test_the_example_refuses_two_people_and_a_file_without_a_body(
     for name, pose in (("nobody", nobody), ("two", Pose(whole.header, two))):
         with (tmp_path / f"{name}.pose").open("wb") as file:
             pose.write(file)
-        arguments = ["", str(exported / "model.onnx"), str(tmp_path / f"{name}.pose")]
-        monkeypatch.setattr("sys.argv", arguments)
         with pytest.raises(SystemExit, match="expected one person with POSE_LANDMARKS"):
-            runpy.run_path(str(exported / "read_a_clip.py"))
+            read_by_the_example(monkeypatch, exported, tmp_path / f"{name}.pose")
 
 
 def test_the_example_takes_zeros_as_missing_and_refuses_other_arrays(
@@ -285,12 +282,11 @@ def test_the_example_takes_zeros_as_missing_and_refuses_other_arrays(
     points, read = np.load(file), []
     for nothing in (np.nan, 0):
         np.save(file, np.nan_to_num(points, nan=nothing))
-        monkeypatch.setattr("sys.argv", ["", str(exported / "model.onnx"), str(file)])
-        read.append(runpy.run_path(str(exported / "read_a_clip.py"))["probabilities"])
+        read.append(read_by_the_example(monkeypatch, exported, file))
     np.testing.assert_array_equal(*read)
     np.save(file, points[:, :75])
     with pytest.raises(SystemExit, match=r"expected an array \(frames, 543, 2 or more\), got"):
-        runpy.run_path(str(exported / "read_a_clip.py"))
+        read_by_the_example(monkeypatch, exported, file)
 
 
 def test_a_recurrent_encoder_can_be_exported_too(few, tmp_path):

@@ -16,6 +16,7 @@ from jointprune.selection import (
     METHODS,
     Method,
     curve_methods,
+    method_of,
     rank_joints,
     ranking,
     retraining_plan,
@@ -76,6 +77,7 @@ def test_the_table_holds_each_method_once_and_its_settings_are_those_of_training
         replace(TINY, **method.settings)  # refuses unknown settings
         assert (method.rank is None) == (method.name == "full" or method.merged_over is not None)
         assert "12" in method.joints(12)
+    assert method_of("hard-concrete") is METHODS["learned"]  # another name of it
 
 
 def test_a_method_added_in_one_place_is_ranked_planned_and_selected(
@@ -124,12 +126,6 @@ def test_typical_serves_all_seeds_of_a_fold_and_one_set_all_folds(
     for (fold, seed), kept in chosen["typical", 2].items():
         assert kept == (20, 30 + min(fold, 1))  # of seeds 0, 1, 2 two agree
         assert chosen["one-set", 2][fold, seed] == (20, 31)
-
-
-def test_the_top_joints_are_the_highest_scores_in_ascending_order():
-    assert top_joints(np.array([0.1, 0.9, 0.3, 0.8]), 2) == (1, 3)
-    assert top_joints(np.arange(42.0), 42) == tuple(range(42))
-    assert top_joints(np.array([1.0, 2.0, 1.0, 1.0]), 3) == (0, 1, 2)  # equal: the lower index
 
 
 def test_the_typical_selection_keeps_one_of_joints_that_replace_each_other():

@@ -284,7 +284,3 @@ def test_wrong_arrays_are_refused():
         found.transform(X[:, :, 1:])
     with pytest.raises(ValueError, match="expected 42 names, got 2"):
         found.get_feature_names_out(["a", "b"])
-
-
-def test_hard_concrete_is_another_name_of_the_learned_gates():
-    assert jp.selection.method_of("hard-concrete") is jp.METHODS["learned"]

@@ -1,17 +1,14 @@
 """The harness that damages runs detects every loss that it is made to detect."""
 
 import re
-import sys
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
-
-from jointprune.workspace import PREFIX, ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 from torture import __main__ as torture
 from torture import fuzz
+
+from jointprune.workspace import PREFIX
 
 RUN = "0123456789abcdef"
 
