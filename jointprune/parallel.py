@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -58,10 +59,25 @@ def keep_memory() -> None:
         mallopt(parameter, value)
 
 
-def _on_one_thread(function: Callable, *arguments):
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """In a block torch computes on one thread; its threads and random state then are as before."""
     # Whoever trains has imported torch by now; a worker that reads files need not wait for it.
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+@one_thread()
+def _on_one_thread(function: Callable, *arguments):
     keep_memory()
     return function(*arguments)
 

@@ -7,7 +7,6 @@ checkpoints; after an interruption the same command resumes it.
 
 import argparse
 import itertools
-import logging
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -123,10 +122,10 @@ def _machines(options: argparse.Namespace) -> tuple[dict, int]:
             "expected a strategy whose processes are started anew, "
             f"got {options.strategy!r}: take 'ddp'"
         )
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # as `fit` does
     try:
         precision = precision_for(options.precision, options.accelerator)
-        processes = lightning.Trainer(**QUIET | machines, precision=precision).world_size
+        with without_noise():
+            processes = lightning.Trainer(**QUIET | machines, precision=precision).world_size
     except (ImportError, RuntimeError, TypeError, ValueError, MisconfigurationException) as error:
         got = " ".join(f"--{name.removeprefix('num_')} {value}" for name, value in machines.items())
         raise ValueError(

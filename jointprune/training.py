@@ -19,7 +19,7 @@ from torch import Tensor
 
 from jointprune.classifier import SignClassificationLightning
 from jointprune.dataset import SignDataset
-from jointprune.parallel import on_every_core
+from jointprune.parallel import on_every_core, one_thread
 from jointprune.prediction import evaluation_batches, predict
 from jointprune.preprocessing import FREE_SHIFT, Augmentation, ClipBatches
 from jointprune.runs import CONTRACT, Run, joint_indices
@@ -64,6 +64,7 @@ def run_many(
     list(on_every_core(train, jobs, description, done=len(todo) - len(missing)))
 
 
+@one_thread()
 def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     """Train one run on one thread; return its folder, which appears whole or not at all.
 
@@ -74,7 +75,6 @@ def train(run: Run, data: SignDataset, workspace: Workspace) -> Path:
     if folder.is_dir():  # another process was faster
         checkpoint.unlink(missing_ok=True)
         return folder
-    torch.set_num_threads(1)
     # Made before training, so that a folder that cannot be written is found out first.
     with scratch_folder(workspace.runs) as scratch:
         # One process, even where a batch system has set variables for several.
@@ -110,8 +110,6 @@ def fit(
     without logs. A long training is saved to the file `checkpoint` and resumed from it if it
     exists. Raises OSError if that file is damaged, InterruptedError after the signal SIGTERM.
     """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # which name devices once per run
     torch.manual_seed(run.seed)
     model = SignClassificationLightning(asdict(run.config))
     name = str(data.meta.get("name", "unknown"))
@@ -121,13 +119,14 @@ def fit(
     }  # fmt: skip
     path, batches = GatePath(), batches_of(run, data)
     options = {**QUIET, **trainer_options}
-    trainer = lightning.Trainer(
-        max_epochs=run.config.epochs,
-        gradient_clip_val=1.0,
-        callbacks=[path, *callbacks, TrainingState(batches, checkpoint)],
-        precision=precision_for(run.config.precision, options["accelerator"]),
-        **options,
-    )
+    with without_noise():
+        trainer = lightning.Trainer(
+            max_epochs=run.config.epochs,
+            gradient_clip_val=1.0,
+            callbacks=[path, *callbacks, TrainingState(batches, checkpoint)],
+            precision=precision_for(run.config.precision, options["accelerator"]),
+            **options,
+        )
     resume = checkpoint if checkpoint and checkpoint.is_file() else None
     if resume and (broken := damage(resume)):
         raise OSError(
@@ -176,11 +175,22 @@ def precision_for(precision: str, accelerator: str) -> str:
 
 @contextmanager
 def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
-    """Ignore warnings that match `messages` (regular expressions) within a block."""
-    with warnings.catch_warnings():
-        for message in messages:
-            warnings.filterwarnings("ignore", message=message)
-        yield
+    """Ignore warnings that match `messages` (regular expressions) within a block.
+
+    And Lightning's messages, which name the devices of each run.
+    """
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for message in messages:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def batches_of(run: Run, data: SignDataset) -> ClipBatches:

@@ -1,5 +1,6 @@
 """`JointSelector` against `rank_joints` on the same clips, and scikit-learn's contract."""
 
+import logging
 import tempfile
 
 import numpy as np
@@ -184,9 +185,9 @@ def test_joints_that_are_missing_singly_do_not_hide_their_hand():
     assert scores.argmax() == whole.argmax() == 5
 
 
-def test_fitting_leaves_torchs_random_state_threads_and_no_file(tmp_path, monkeypatch):
+def test_fitting_leaves_torchs_random_state_threads_loggers_and_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    threads = torch.get_num_threads()
+    threads, level = torch.get_num_threads(), logging.getLogger("lightning.pytorch").level
     torch.set_num_threads(2)
     try:
         torch.manual_seed(5)
@@ -194,6 +195,7 @@ def test_fitting_leaves_torchs_random_state_threads_and_no_file(tmp_path, monkey
         torch.manual_seed(5)
         jp.JointSelector(4, config=TINY).fit(*clips())
         assert (torch.rand(1), torch.get_num_threads()) == (expected, 2)
+        assert logging.getLogger("lightning.pytorch").level == level != logging.ERROR
     finally:
         torch.set_num_threads(threads)
     assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jointprune.classifier import SignClassificationLightning, slice_joints
 from jointprune.config import TrainingConfig
+from jointprune.parallel import one_thread
 from jointprune.runs import content_name
 from jointprune.workspace import Workspace, atomic_path
 
@@ -92,17 +93,13 @@ def latencies(models: Sequence[SignClassificationLightning], rounds: int) -> np.
     """
     clips = [_clip(model.config) for model in models]
     times = np.empty((rounds + 3, len(models)))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for row in times:
             for i, (model, clip) in enumerate(zip(models, clips, strict=True)):
                 model(*clip)
                 start = time.perf_counter()
                 model(*clip)
                 row[i] = 1e3 * (time.perf_counter() - start)
-    finally:
-        torch.set_num_threads(threads)
     return times[3:]  # the first rounds allocate memory and build kernels
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jointprune.checks import indices, joints_to_keep, seed_of
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
-from jointprune.parallel import on_every_core
+from jointprune.parallel import on_every_core, one_thread
 from jointprune.runs import Trial, changed, content_name, make_run
 from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
 from jointprune.workspace import Workspace, atomic_path
@@ -77,7 +77,9 @@ def rank_joints(
     path = _kept_in(row, *arguments) if row.trains else None
     if path and path.is_file():
         return np.load(path)
-    scores = _function(row.rank)(*arguments)
+    ranker = _function(row.rank)
+    with one_thread():
+        scores = ranker(*arguments)
     if callable(method):
         return _checked(scores, data)
     if path:

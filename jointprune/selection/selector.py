@@ -1,14 +1,13 @@
 """`JointSelector`: every method of the table as a feature selector of scikit-learn."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -113,7 +112,7 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(2**31 - 1)
         kept = tempfile.TemporaryDirectory() if self.workspace is None else nullcontext()
-        with kept as folder, _torch_as_before():
+        with kept as folder:
             place = self.workspace or folder
             place = place if isinstance(place, Workspace) else Workspace(place)
             every = np.arange(len(X))
@@ -208,14 +207,3 @@ def _data_set(X, labels, classes, groups, joints: tuple[str, ...]) -> SignDatase
     text = table.to_csv(index=False, lineterminator="\n")
     meta["sha256"] = content_sha256(meta, text.encode(), poses, present)
     return SignDataset(poses, present, labels, groups, groups, names, joints, table, meta)
-
-
-@contextmanager
-def _torch_as_before() -> Iterator[None]:
-    """Give torch's random state and number of threads back, which a training sets."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
