@@ -774,6 +774,15 @@ def at_their_wrists(frame):
     return np.concatenate([frame[:1536], (hands - hands[:, :1]).ravel()])
 
 
+def test_splits_below_signers_are_said_not_to_be_used(workspace, tmp_path):
+    """As in KArSL: every signer is on both sides, so that no fold could keep signers apart."""
+    record(tmp_path / "s", paths(["01", "02", "03"], ["train", "test"], SIGNS, "12"))
+    data, report = import_recordings(tmp_path / "s", "mine", workspace)
+    assert set(data.groups) == {"01", "02", "03"} and set(data.clips["split"]) == {""}
+    assert report["unused_splits"] == ["test", "train"]
+    assert "not used as splits: 2\n  test\n  train" in import_summary(report)
+
+
 @pytest.mark.parametrize(("word", "signer"), [("person", "{}"), ("session", "unknown")])
 def test_groups_called_persons_are_signers_and_sessions_are_not(source, workspace, word, signer):
     options = {"groups": "pattern:([0-6])$", "group_word": word}

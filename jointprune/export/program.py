@@ -30,7 +30,7 @@ TOLERANCE = 1e-5  # largest difference allowed between a program's probability a
 CHECKED = 64  # clips of the data set that are compared, besides random ones
 
 # What a caller has to provide; everything else happens inside the program.
-CONTRACT = {
+INTERFACE = {
     "inputs": {
         "poses": "float32 (clips, frames, joints, coords): the joints below in their order, in "
         "shoulder widths; any number of clips, all of the same number of frames, 1 or more",
@@ -111,7 +111,7 @@ class Recogniser(nn.Module):
         self.register_buffer("shares", torch.from_numpy(shares))
 
     def forward(self, poses: Tensor, present: Tensor) -> Tensor:
-        """Probabilities (clips, classes), from the inputs described in CONTRACT."""
+        """Probabilities (clips, classes), from the inputs described in INTERFACE."""
         poses = torch.where(present[..., None], poses.clamp(-LIMIT, LIMIT), 0)
         # `preprocessing.resample` in torch, which can be traced; a test holds the two equal.
         moment = (self.shares * (poses.shape[1] - 1)).round(decimals=9)
@@ -144,7 +144,7 @@ def description(config: TrainingConfig, data: SignDataset, checkpoint: Path) -> 
             for name, i in landmarks.items()
         ],
         "coords": list("xyz"[: config.coords]),
-        **CONTRACT,
+        **INTERFACE,
         # The first way that a clip allows.
         "scale": {"by": ways, "how": [WAYS[way] for way in ways], "palm": PALM},
         "inside": {

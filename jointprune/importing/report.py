@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order, nfc, one_line, plain, small
+from jointprune.importing.layouts.clips import Clip, in_order, nfc, one_line, plain, small, split_of
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -65,6 +65,7 @@ def report_of(
         "partial": files(kept["partial"] > 0),
         "alike_groups": _alike(set(kept["group"]), plain),
         "other_order": _other_order(kept) if by_folder else "",
+        "unused_splits": _unused_splits(kept),
         "copies": [some["source_file"].tolist() for some in copies],
         "leaks": [s["source_file"].tolist() for s in copies if s["group"].nunique() > 1],
         "rejected": rejected,
@@ -77,6 +78,13 @@ def _alike(names: Iterable[str], spelled: Callable[[str], str]) -> list[list[str
     for name in in_order(names):
         alike[spelled(name)].append(name)
     return [some for some in alike.values() if len(some) > 1]
+
+
+def _unused_splits(kept: pd.DataFrame) -> list[str]:
+    """Folders with names of splits, neither signs nor used as splits: `<signer>/train/<sign>`."""
+    folders = {folder for name in kept["clip"] for folder in name.split("/")[:-1]}
+    others = in_order(folders - set(kept["label"]))
+    return [] if any(kept["split"]) else [folder for folder in others if split_of(folder)]
 
 
 def _other_order(kept: pd.DataFrame) -> str:
@@ -143,6 +151,9 @@ def import_summary(report: dict) -> str:
             f"{count} {kind}" for kind, count in report.get("other_kinds", {}).items()
         ],
         "labels without a recording": report["labels_unused"],
+        "folders of splits below other folders, not used as splits": report.get(
+            "unused_splits", []
+        ),
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],

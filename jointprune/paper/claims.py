@@ -820,10 +820,8 @@ def _by_committer(found: dict | None) -> str:
     """What learned joints cost on clips of other committers than the training's, if measured."""
     if not found:
         return ""
-    full, few = (
-        one_row(found["rows"], method=name, k=k)["mean"]
-        for name, k in (("full", 42), ("learned", AT))
-    )
+    full = one_row(found["rows"], method="full")["mean"]
+    few = one_row(found["rows"], method="learned", k=AT)["mean"]
     return (
         "One committer brought several sessions. Trained on one committer's clips and tested on "
         f"another's, {AT} learned joints change accuracy by {points(few - full)} points, from "
