@@ -61,7 +61,7 @@ def keep_memory() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """In a block torch computes on one thread; its threads and random state then are as before."""
+    """Torch, if it is imported, uses one thread in a block; threads and CPU random state return."""
     # Whoever trains has imported torch by now; a worker that reads files need not wait for it.
     torch = sys.modules.get("torch")
     if torch is None:

@@ -172,6 +172,14 @@ def test_a_table_of_labels_may_also_have_columns_of_signers_and_splits(tmp_path)
     found = annotations.with_labels(clips("a", "b", "c", "d"), read)
     facts = [(clip.label, clip.signer, clip.split) for clip in found]
     assert facts == [("su", "P1", "train"), ("su", "", ""), ("iyi", "P2", "test"), ("", "", "")]
+    with pytest.raises(ValueError, match=r"a signer for every clip, .* 1 without, such as 'b'"):
+        annotations.group_rule("")(found[:3])  # also if the name of the clip gives one
+    other = tmp_path / "more.csv"
+    other.write_text("clip,label,split\nb,su,fold 1\n")
+    for tables in ([table, other], [other, table]):
+        read = annotations.read_tables(tables, "label", "signer", "split")
+        assert read["a"]["signer"] == "P1" and read["b"] == {"label": "su", "split": "fold 1"}
+    assert {clip.split for clip in annotations.with_labels(clips("a", "b"), read)} == {""}
     assert annotations.read_tables([table], "label")["a"] == {"label": "su"}
     table.write_text("clip,label,split\na,su,train\na,su,test\n")
     with pytest.raises(ValueError, match="expected one split for the clip 'a', got 'train' and"):
@@ -703,6 +711,11 @@ def write_arrays(folder, change):
     for seed, path in enumerate(paths(SIGNS, "0123")):
         sources.write(folder / f"{path}.npy", change(motion(8, seed=seed)))
     return folder
+
+
+def test_coordinates_in_turn_are_accepted(tmp_path, workspace):
+    in_turn = write_arrays(tmp_path / "a", lambda hands: hands[..., :2])
+    assert len(import_recordings(in_turn, "mine", workspace)[0]) == 8
 
 
 def test_hands_in_each_others_place_are_in_the_summary(tmp_path, workspace):

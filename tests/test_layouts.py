@@ -346,6 +346,13 @@ def test_the_reason_of_a_layout_says_what_it_found(tmp_path, content, reason):
         recognise(tmp_path)
 
 
+def test_clips_may_be_called_by_persons_alone(tmp_path, motion):
+    for sign, person in product(("su", "iyi"), ("ali", "can")):
+        write_frames(tmp_path / sign / person, vectors(motion))
+    name, clips, _ = recognise(tmp_path)
+    assert name == "mp-data" and {clip.label for clip in clips} == {"su", "iyi"}
+
+
 def test_models_beside_recordings_are_no_recordings(tmp_path, motion):
     write(tmp_path / "hello" / "1.npy", stack(motion))
     write(tmp_path / "model.pkl", {"weights": np.ones(3)})

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 
+import lightning  # noqa: F401  which sets the level of its loggers
 import numpy as np
 import pandas as pd
 import pytest

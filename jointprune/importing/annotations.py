@@ -35,24 +35,13 @@ GroupRule = Callable[[list[Clip]], tuple[dict[str, str], str]]
 
 
 def read_tables(paths: Sequence[Path], column: str, *others: str) -> Table:
-    """Values by clip from CSV files of clip and `column`, and of `others` where they have them.
-
-    A first row is a header if it begins with "clip", or if it names a column of clips and `column`.
-    """
+    """Values by clip from CSV files of clip and `column`, and of `others` where they have them."""
     found: Table = {}
     for path in paths:
         rows = _rows(path, column)
-        names = [cell.lower().replace(" ", "_") for cell in rows[0]] if rows else []
-        places = {}
-        for kind in ("clip", column, *others):
-            for name in COLUMNS[kind]:
-                if name in names:
-                    places.setdefault(kind, names.index(name))
-        header, width = names[:1] == ["clip"], 2
-        if {"clip", column} <= places.keys():
-            header, width = True, len(names)
-        else:
-            places = {"clip": 0, column: 1}
+        places = _places(rows[0] if rows else [], ("clip", column, *others))
+        header, width = bool(places), len(rows[0]) if places else 2
+        places = places or {"clip": 0, column: 1}
         if not any(rows[header:]):
             raise ValueError(f"{path}: expected rows of clip,{column}, got none: add them")
         for number, row in enumerate(rows[header:], start=1 + header):
@@ -65,14 +54,30 @@ def read_tables(paths: Sequence[Path], column: str, *others: str) -> Table:
                     f"two columns clip and {column} in the first row"
                 )
             clip = _name_in(values.pop("clip"))
-            other = found.setdefault(clip, values)
-            for kind in list(places)[1:]:
-                if other.get(kind) != values.get(kind):
+            known = found.setdefault(clip, {})
+            for kind, value in values.items():
+                if known.setdefault(kind, value) != value:
                     raise ValueError(
                         f"{path}:{number}: expected one {kind} for the clip {clip!r}, got "
-                        f"{other.get(kind, '')!r} and {values.get(kind, '')!r}: remove one"
+                        f"{known[kind]!r} and {value!r}: remove one"
                     )
     return found
+
+
+def _places(row: list[str], kinds: tuple[str, ...]) -> dict[str, int]:
+    """Where a table has its columns, if this is a header; {} if it is not.
+
+    A header begins with "clip", or names a column of clips and one of the second kind.
+    """
+    names = [re.sub("[ -]", "_", cell.lower()) for cell in row]
+    places = {}
+    for kind in kinds:
+        for name in COLUMNS[kind]:
+            if name in names:
+                places.setdefault(kind, names.index(name))
+    if {*kinds[:2]} <= places.keys():
+        return places
+    return {"clip": 0, kinds[1]: 1} if names[:1] == ["clip"] and len(names) == 2 else {}
 
 
 def _rows(path: Path, column: str) -> list[list[str]]:
@@ -121,10 +126,15 @@ def with_labels(clips: list[Clip], table: Table, pattern: str = "") -> list[Clip
     if not table:
         return clips
     names, labelled = _names_of(table, clips), []
+    columns = {kind for values in table.values() for kind in values}
+    # Other splits, such as "fold 1", are none of training and test.
+    if not all(split_of(values["split"]) for values in table.values() if "split" in values):
+        columns.remove("split")
     for clip in clips:
-        values = {"label": ""} | table.get(names.get(clip.name), {})
-        if split := values.get("split"):
-            values["split"] = split_of(split) or split.lower()
+        values = table.get(names.get(clip.name), {})
+        values = {kind: values.get(kind, "") for kind in columns}
+        if "split" in values:
+            values["split"] = split_of(values["split"])
         labelled.append(clip._replace(**values))
     if not any(clip.label for clip in labelled):
         raise ValueError(
@@ -163,7 +173,8 @@ def group_rule(groups: str) -> GroupRule:
             how = f"by --groups {groups!r}" if groups else "as some clips have one"
             raise ValueError(
                 f"expected a signer for every clip, {how}, got {len(without)} without, such as "
-                f"{without[0]!r}: name them in a CSV file of clip,signer"
+                f"{without[0]!r}: name them in a CSV file of clip,signer, or in all rows of the "
+                "column signer of a table of labels"
             )
         groups_of = defaultdict(set)
         for clip in clips:
@@ -172,8 +183,8 @@ def group_rule(groups: str) -> GroupRule:
             if len(several) > 1:
                 raise ValueError(
                     f"expected --groups {groups!r} to keep the clips of a signer together, got "
-                    f"signer {signer!r} in {sorted(several)[:5]}: leave out --groups, whose "
-                    "signers the recordings' names give, or correct it"
+                    f"signer {signer!r} in {sorted(several)[:5]}: leave out --groups, as the "
+                    "recordings' names or the table of labels give signers, or correct it"
                 )
         return signers, "signer"
 

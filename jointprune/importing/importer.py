@@ -38,7 +38,7 @@ ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 FEWEST_GROUPS = 3
 # Folders of files that hold a part of a recording each, as in KArSL.
 PART_OF_BODY = re.compile(
-    r"lh|rh|((lh|rh|left|right|pose|face|body)[ _-]?)?(hands?|keypoints|landmarks)"
+    r"lh|rh|face|pose|((lh|rh|left|right|face|pose)[ _-]?)?(hands?[ _-]?)?(keypoints|landmarks)"
 )
 
 
@@ -224,8 +224,8 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
         cure = f"record more {rule}s, or name other groups with --groups"
         if rule == "part":
             cure = f"record one sign at least {FEWEST_GROUPS} times"
-        elif rule == "folder":
-            cure += f"; or import {kept['source_file'].iloc[0].split('/')[0]!r} alone"
+        elif (folder := kept["group"].iloc[0]) == kept["source_file"].iloc[0].split("/")[0]:
+            cure += f"; or import {folder!r} alone"
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
             f"{cure}"
@@ -235,7 +235,7 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
         raise ValueError(
             f"expected a published split with 2 {rule}s or more on both sides, got {len(train)} in "
             f"train, {len(test)} in test, {sorted(train & test)[:5]} in both: change --groups, or "
-            "import without the split's folders"
+            "import without the split's folders or column"
         )
 
 

@@ -77,11 +77,11 @@ def rank_joints(
     path = _kept_in(row, *arguments) if row.trains else None
     if path and path.is_file():
         return np.load(path)
+    if callable(method):
+        return _checked(method(*arguments), data)
     ranker = _function(row.rank)
     with one_thread():
         scores = ranker(*arguments)
-    if callable(method):
-        return _checked(scores, data)
     if path:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, scores)

@@ -46,12 +46,14 @@ EXPECTED = ", ".join(map(str, WIDTHS))
 def find(files: Files) -> list[Clip]:
     """Every folder of numbered frames that lies in the folder of its sign.
 
-    Folders without any number hold a picture a file: `letters/A/0.npy`.
+    Folders without a number, each of which occurs once, hold a picture a file: `letters/A/0.npy`.
     """
     frames = files.of(".npy")
     below = len(files.source.parts) + 2  # a sign and a sequence
     numbered = [path for path in frames if len(path.parts) > below and NUMBER.search(path.stem)]
-    if not any(re.search(r"\d", path.parent.name) for path in numbered):
+    folders = [folder.name for folder in {path.parent for path in numbered}]
+    pictures = len({*folders}) == len(folders) and not re.search(r"\d", "".join(folders))
+    if pictures:
         raise NotThisLayout(
             f"expected <sign>/<number of the clip>/<number of the frame>.npy, got "
             f"{frames[0].relative_to(files.source)}"

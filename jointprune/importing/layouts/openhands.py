@@ -31,6 +31,7 @@ from jointprune.importing.layouts.clips import (
 )
 
 POINTS = 75
+MOST_BYTES = 10_000_000  # of a file that is looked into to recognise the layout: 4,000 frames
 POSE, HANDS = slice(0, 33), slice(33, 75)
 
 
@@ -39,7 +40,8 @@ def find(files: Files) -> list[Clip]:
     paths, reasons = files.of(".pkl"), []
     for path in some_of(paths):
         try:
-            _keypoints(path)
+            if path.stat().st_size < MOST_BYTES:
+                _keypoints(path)
             return files.clips(paths)
         except (ValueError, OSError) as reason:
             reasons.append(reason)
