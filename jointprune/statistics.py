@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import fft
-from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 
 PAIRING = ["clip", "fold", "seed"]
@@ -222,19 +221,6 @@ def difference_of(
     found = asdict(cluster_bootstrap(difference, cluster))
     p = sign_flip(difference, cluster, margin)
     return {"difference": found.pop("mean"), **found, "p": p}
-
-
-def mcnemar(pairs: pd.DataFrame) -> dict:
-    """Exact McNemar test on clips: only_a, only_b (clips that only one method recognises) and p.
-
-    A clip counts once, as right if more than half of its seeds are right. The test ignores that
-    clips of one group are not independent: read it beside `sign_flip`, not in its place.
-    """
-    right = pairs.groupby("clip")[["right_a", "right_b"]].mean() > 0.5
-    only_a = int((right["right_a"] & ~right["right_b"]).sum())
-    only_b = int((right["right_b"] & ~right["right_a"]).sum())
-    test = contingency_tables.mcnemar([[0, only_a], [only_b, 0]], exact=True)
-    return {"only_a": only_a, "only_b": only_b, "p": float(test.pvalue)}
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:

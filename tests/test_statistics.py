@@ -13,7 +13,6 @@ from jointprune.statistics import (
     cluster_bootstrap,
     difference_of,
     holm,
-    mcnemar,
     pair,
     shared,
     sign_flip,
@@ -189,16 +188,3 @@ def test_a_method_with_fewer_seeds_is_compared_on_those_it_shares():
     assert len(table) == len(by_hand)
     expected = difference_of(pair(by_hand, LEARNED, FULL))
     assert difference_of(pair(table, LEARNED, FULL)) == expected
-
-
-def test_mcnemar_counts_a_clip_once_by_most_of_its_seeds_and_the_tails_of_a_fair_coin():
-    """6 clips only a, 1 only b: P(at most 1 of 7 heads) = 8 / 128, two-sided 16 / 128."""
-    right = [([1, 1, 0], [0, 0, 1])] * 6 + [([0, 0, 0], [1, 1, 1])] + [([1, 0, 0], [0, 0, 0])] * 3
-    rows = [
-        {"clip": clip, "seed": seed, "right_a": bool(a), "right_b": bool(b)}
-        for clip, sides in enumerate(right)
-        for seed, (a, b) in enumerate(zip(*sides, strict=True))
-    ]
-    assert mcnemar(pd.DataFrame(rows)) == {"only_a": 6, "only_b": 1, "p": 16 / 128}
-    half = pd.DataFrame(rows).query("clip == 9 and seed < 2")  # half of the seeds is not most
-    assert mcnemar(half)["only_a"] == 0

@@ -429,7 +429,7 @@ def _comparison(record: dict, group: str, family: str = "the declared comparison
         verdict = OPPOSITE if lower and record["test"] == "superiority" else VERDICTS[True]
     test = (
         f"{record['test']}; bootstrap and sign flips clustered by {group}; Holm's correction over "
-        f"{family}; McNemar's test beside it takes clips as independent"
+        f"{family}"
     )
     shown = (f"deciding.{record[side]['method']}.{record[side]['k']}" for side in "ab")
     return Claim(key, sentence, (key, *shown), test, verdict)

@@ -15,7 +15,6 @@ from jointprune.statistics import (
     cluster_draws,
     difference_of,
     holm,
-    mcnemar,
     pair,
     sign_flip,
     whole_steps,
@@ -102,7 +101,7 @@ def compare_declared(predictions: pd.DataFrame, comparisons: tuple[Comparison, .
     """The tests of a declared family, in its order.
 
     One record per comparison: name, a, b, test, those of `difference_of`, runs (pairs of fold and
-    seed), `mcnemar` and `p_holm`.
+    seed) and `p_holm`.
     """
     found = []
     for terms in comparisons:
@@ -115,7 +114,6 @@ def compare_declared(predictions: pd.DataFrame, comparisons: tuple[Comparison, .
                 "test": terms.test,
                 **difference_of(pairs),
                 "runs": len(pairs[["fold", "seed"]].drop_duplicates()),
-                "mcnemar": mcnemar(pairs),
             }
         )
     return with_holm(found)
@@ -255,8 +253,7 @@ def _power(error: float, groups: int, margin: float) -> dict[str, float]:
 
     `power_at_0` and `power_at_1`: the probability to pass if the true loss is 0 or 1 point and the
     groups' losses are normal, by the noncentral t distribution; 0 for so few groups that no sign
-    flips give p < 0.05. `detectable`: the smallest true loss that a one-sided test of "no loss" at
-    5 % detects with a probability of 80 %, by the normal approximation (Cohen 1988, section 1.5).
+    flips give p < 0.05.
     """
     if too_few(groups):
         power = dict.fromkeys((0, 1), 0.0)
@@ -267,8 +264,7 @@ def _power(error: float, groups: int, margin: float) -> dict[str, float]:
         power = {loss: nct.sf(critical, groups - 1, far) for loss, far in away.items()}
         if 2 * 0.5**groups >= ALPHA:  # every group has to lose less than the margin
             power = {loss: norm.cdf(far / groups**0.5) ** groups for loss, far in away.items()}
-    detectable = float((norm.ppf(1 - ALPHA) + norm.ppf(0.8)) * error)
-    return {"detectable": detectable} | {f"power_at_{at}": float(p) for at, p in power.items()}
+    return {f"power_at_{at}": float(p) for at, p in power.items()}
 
 
 def too_few(groups: int) -> bool:

@@ -164,11 +164,10 @@ K_STAR = {
 }
 STEP = {DIFFERENCE: "difference lower_bound crossed_bound equal_groups", P: "p",
         END_OF_DIFFERENCE: "low high", COUNT: "passes", FREE: "seeds_alone",
-        ("free", percent): "detectable power_at_0 power_at_1"}  # fmt: skip
+        ("free", percent): "power_at_0 power_at_1"}  # fmt: skip
 STRATUM = {("score", points): "difference low high", COUNT: "groups"}
 PAIRED = {DIFFERENCE: "difference", END_OF_DIFFERENCE: "low high lower_bound", COUNT: "runs",
-          P: "p p_holm", FREE: "mcnemar.only_a mcnemar.only_b",
-          ("free", _p): "mcnemar.p"}  # fmt: skip
+          P: "p p_holm"}  # fmt: skip
 
 
 def _rows(results: dict[str, dict]) -> Iterator[tuple[str, str, dict, dict]]:
