@@ -117,6 +117,12 @@ def fit(
     model.trained_on = {
         "name": name, "sha256": data.sha256, "classes": list(data.classes), "groups": groups
     }  # fmt: skip
+    resume = checkpoint if checkpoint and checkpoint.is_file() else None
+    if resume and (broken := damage(resume)):
+        raise OSError(
+            f"{resume}: expected the checkpoint of an interrupted training, got a damaged file "
+            f"({broken}): remove it and give the same command again, which starts anew"
+        )
     path, batches = GatePath(), batches_of(run, data)
     options = {**QUIET, **trainer_options}
     with without_noise():
@@ -127,13 +133,6 @@ def fit(
             precision=precision_for(run.config.precision, options["accelerator"]),
             **options,
         )
-    resume = checkpoint if checkpoint and checkpoint.is_file() else None
-    if resume and (broken := damage(resume)):
-        raise OSError(
-            f"{resume}: expected the checkpoint of an interrupted training, got a damaged file "
-            f"({broken}): remove it and give the same command again, which starts anew"
-        )
-    with without_noise():
         try:
             trainer.fit(model, BatchShare(batches, trainer), ckpt_path=resume, weights_only=True)
         except SIGTERMException as error:  # Lightning would exit with code 0
@@ -177,7 +176,7 @@ def precision_for(precision: str, accelerator: str) -> str:
 def without_noise(messages: tuple[str, ...] = LIBRARY_NOISE):
     """Ignore warnings that match `messages` (regular expressions) within a block.
 
-    And Lightning's messages, which name the devices of each run.
+    Lightning's messages, which name the devices of each run, are left out, too.
     """
     loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
@@ -249,14 +248,14 @@ class BatchShare:
             yield tuple(part[first : first + clips] for part in batch)
 
 
-# Lightning's ModelCheckpoint does not do: at intervals of time it saves within epochs, where a
-# training cannot resume exactly; a full disk ends the training; and it moves the file from another
-# folder, which may leave half a file if that is on another file system.
 def written_whole(file: Path, trainer: lightning.Trainer) -> AbstractContextManager[Path]:
     """The path for `trainer.save_checkpoint`; the first process alone writes `file`, or nothing."""
     return atomic_path(file) if trainer.is_global_zero else nullcontext(file)
 
 
+# Lightning's ModelCheckpoint does not do: at intervals of time it saves within epochs, where a
+# training cannot resume exactly; a full disk ends the training; and it moves the file from another
+# folder, which may leave half a file if that is on another file system.
 class TrainingState(lightning.Callback):
     """Random states of a training, and its checkpoint, saved every SAVE_EVERY seconds at most.
 

@@ -186,7 +186,17 @@ def test_joints_that_are_missing_singly_do_not_hide_their_hand():
     assert scores.argmax() == whole.argmax() == 5
 
 
-def test_fitting_leaves_torchs_random_state_threads_loggers_and_no_file(tmp_path, monkeypatch):
+def own_ranker(data, train_clips, seed, config, workspace, k):
+    """A function that changes torch as a training of one's own may."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    return torch.rand(len(data.joints)).numpy()
+
+
+@pytest.mark.parametrize("method", ["learned", own_ranker])
+def test_fitting_leaves_torchs_random_state_threads_loggers_and_no_file(
+    method, tmp_path, monkeypatch
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     threads, level = torch.get_num_threads(), logging.getLogger("lightning.pytorch").level
     torch.set_num_threads(2)
@@ -194,7 +204,7 @@ def test_fitting_leaves_torchs_random_state_threads_loggers_and_no_file(tmp_path
         torch.manual_seed(5)
         expected = torch.rand(1)
         torch.manual_seed(5)
-        jp.JointSelector(4, config=TINY).fit(*clips())
+        jp.JointSelector(4, method, config=TINY).fit(*clips())
         assert (torch.rand(1), torch.get_num_threads()) == (expected, 2)
         assert logging.getLogger("lightning.pytorch").level == level != logging.ERROR
     finally:

@@ -61,12 +61,12 @@ def import_recordings(
     An earlier import of that name is replaced; an interrupted one continues. `layout` is one of
     `layouts.LAYOUTS` or "auto". `labels` are CSV files of clip,label (signer and split too, if
     they have such columns), or "pattern:REGEX", whose first bracket matches the sign in a clip's
-    name. `groups` says how to find signers (see
-    `annotations.group_rule`), `group_word` what a group is ("session"), `aspect` is the image's
-    width over its height (0: unknown, taken as square). `leading_hand` is one of
-    `recordings.LEADING`: how the hand is found that is put on the right. An unusable clip is left
-    out and reported, and so is a recording under several labels, unless `keep_contradictions`.
-    `origin` is noted in `meta.json`: title, source and licence of a public data set.
+    name. `groups` says how to find signers (see `annotations.group_rule`), `group_word` what a
+    group is ("session"), `aspect` is the image's width over its height (0: unknown, taken as
+    square). `leading_hand` is one of `recordings.LEADING`: how the hand is found that is put on the
+    right. An unusable clip is left out and reported, and so is a recording under several labels,
+    unless `keep_contradictions`. `origin` is noted in `meta.json`: title, source and licence of a
+    public data set.
 
     Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
     together show wrong units, swapped hands, one sign only or too few groups; ModuleNotFoundError

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
+from jointprune.parallel import one_thread
 from jointprune.selection.methods import Ranker, top_joints
 from jointprune.selection.ranking import rank_joints
 from jointprune.skeleton import JOINT_NAMES
@@ -112,7 +113,7 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(2**31 - 1)
         kept = tempfile.TemporaryDirectory() if self.workspace is None else nullcontext()
-        with kept as folder:
+        with kept as folder, one_thread():  # leaves torch as it was, also if `method` is a function
             place = self.workspace or folder
             place = place if isinstance(place, Workspace) else Workspace(place)
             every = np.arange(len(X))

@@ -119,7 +119,7 @@ class Files:
 
     def __init__(self, source: Path, tables: Iterable[Path] = ()) -> None:
         self.source, self.by_suffix, self.empty = source, defaultdict(list), []
-        entered, tables = set(), {path.parent.resolve() / path.name for path in tables}
+        entered, tables = set(), {str(path.parent.resolve() / path.name) for path in tables}
         for folder, inner, names in os.walk(source, onerror=_unreadable, followlinks=True):
             real = os.path.realpath(folder)
             if real in entered:  # a link to a folder visited before
@@ -133,7 +133,7 @@ class Files:
             here = Path(folder)
             for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
-                if here / name not in tables:
+                if os.path.join(folder, name) not in tables:
                     self.by_suffix[suffix].append(here / name)
 
     def of(self, suffix: str) -> list[Path]:

@@ -50,21 +50,22 @@ def find(files: Files) -> list[Clip]:
     """
     frames = files.of(".npy")
     below = len(files.source.parts) + 2  # a sign and a sequence
-    numbered = [path for path in frames if len(path.parts) > below and NUMBER.search(path.stem)]
-    folders = [folder.name for folder in {path.parent for path in numbered}]
-    pictures = len({*folders}) == len(folders) and not re.search(r"\d", "".join(folders))
-    if pictures:
+    numbered = {path: path.parent for path in frames
+                if len(path.parts) > below and NUMBER.search(path.stem)}  # fmt: skip
+    names = [folder.name for folder in {*numbered.values()}]
+    pictures = len({*names}) == len(names) and not re.search(r"\d", "".join(names))
+    if pictures:  # or nothing is numbered
         raise NotThisLayout(
             f"expected <sign>/<number of the clip>/<number of the frame>.npy, got "
             f"{frames[0].relative_to(files.source)}"
         )
-    shapes = some_shapes(numbered)
+    shapes = some_shapes([*numbered])
     fit = [shape for shape in shapes if math.prod(shape) in WIDTHS]
     if not fit or sum(map(several_frames, shapes)) > sum(shape[0] > 1 for shape in fit):
         raise NotThisLayout(
             f"expected vectors of {EXPECTED} values, got shapes {sorted(set(shapes))}"
         )
-    return files.clips_of_frames({path: path.parent for path in numbered})
+    return files.clips_of_frames(numbered)
 
 
 def several_frames(shape: tuple[int, ...]) -> bool:
