@@ -127,6 +127,7 @@ def test_the_top_joints_do_not_depend_on_the_type_of_the_scores(kind):
     scores = [3, 0, 100, 7, 7, 0]
     assert jp.top_joints(kind(scores), 3) == (2, 3, 4)
     assert jp.top_joints(kind(scores), 5) == (0, 1, 2, 3, 4)  # of equal scores the lower index
+    assert jp.top_joints(kind(range(42)), 42) == tuple(range(42))
 
 
 def test_unsigned_scores_that_no_float_tells_apart_are_ranked():

@@ -129,6 +129,19 @@ def test_nothing_stays_where_a_folder_cannot_go_while_a_file_in_it_is_open(tmp_p
     assert [file.name for file in tmp_path.iterdir()] == ["x"]
 
 
+def test_one_process_at_a_time_uses_a_folder_and_its_files_stay(tmp_path):
+    folder = tmp_path / "import"
+    with held(folder, "an import"):
+        (folder / "read").touch()
+        with (
+            pytest.raises(BlockingIOError, match=r"an import under way.*wait"),
+            held(folder, "an import"),
+        ):
+            pass
+    with held(folder, "an import"):
+        assert (folder / "read").is_file()
+
+
 def test_smoke_results_are_refused_in_the_repository():
     with pytest.raises(ValueError, match="expected a workspace of its own for smoke results"):
         write_facts(Workspace("."), "baseline.json", {}, smoke=True, **HISTORY)
