@@ -1,6 +1,7 @@
 """A folder becomes a data set whose values are known, and a report that hides nothing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -691,6 +692,42 @@ def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspac
     ):
         with pytest.raises(ValueError, match=message):
             import_recordings(tmp_path / "turned", "turned", workspace, labels=labels)
+
+
+@pytest.fixture
+def by_persons(tmp_path):
+    """Writes two takes of four signs, each of its own shape, at paths made of sign and person."""
+
+    def write(form, persons=("ali", "berna", "can")):
+        rng = np.random.default_rng(0)
+        for seed, sign in enumerate(("su", "iyi", "çay", "ev")):
+            for person, take in product(persons, "12"):
+                hands = motion(seed=seed) + rng.normal(scale=2e-4, size=(6, 42, 3)) * (1, 1, 0)
+                path = form.format(sign=sign, person=person, take=take)
+                write_mp_data(tmp_path / "own" / path, hands)
+        return tmp_path / "own"
+
+    return write
+
+
+@pytest.mark.parametrize("form", ["{person}/{sign}/{take}", "all/{sign}/{person}/{take}"])
+def test_hands_tell_folders_of_signs_from_those_of_persons(by_persons, workspace, form):
+    """Also if each level could name the signs; the options for the other order are exact."""
+    source = by_persons(form)
+    data, report = import_recordings(source, "own", workspace, group_word="person")
+    assert set(data.classes) == {"su", "iyi", "çay", "ev"}
+    assert set(data.groups) == set(data.clips["signer"]) == {"ali", "berna", "can"}
+    assert report["signs_above"] == ("all" in form)
+    assert ("hands tell them apart" in import_summary(report)) == ("all" in form)
+    label, group = re.findall("'(.+?)'", report["other_order"])
+    options = {"labels": [label], "groups": group}
+    turned, _ = import_recordings(source, "turned", workspace, **options)
+    assert turned.classes == ("ali", "berna", "can") and "çay" in turned.groups
+
+
+def test_signs_by_two_persons_are_too_few_in_either_order_of_folders(by_persons, workspace):
+    with pytest.raises(ValueError, match=r"expected at least 3 folders .*, got 2"):
+        import_recordings(by_persons("{sign}/{person}/{take}", ("ali", "can")), "own", workspace)
 
 
 def test_groups_that_separate_a_known_signers_clips_are_refused():

@@ -15,6 +15,7 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
+from jointprune.importing.folder_order import groups_are_signs, other_order
 from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
     RECORDINGS,
@@ -22,6 +23,7 @@ from jointprune.importing.layouts.clips import (
     Files,
     in_order,
     nfc,
+    one_line,
     plain,
     split_of,
 )
@@ -106,17 +108,21 @@ def import_recordings(
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
+        signs_above = by_folder and groups_are_signs(_usable(table, source), chunks)
+        table = _exchanged(table, rule) if signs_above else table
         if not keep_contradictions:
             contradicted(table)
         kept = _usable(table, source)
         _check_enough(kept, rule)
         hand = leading_hands(kept, leading_hand)
         data = _store(kept, hand["leads"], chunks, folder, facts)
-        found_out = report_of(table, unlabelled, data, source, by_folder)
+        found_out = report_of(table, unlabelled, data, source)
         unmatched, other_kinds = unread(files, found, layout)
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
+                  "signs_above": signs_above,
+                  "other_order": other_order(kept) if by_folder else "",
                   "unmatched": unmatched,
                   "other_kinds": other_kinds,
                   "labels_unused": annotations.without_clip(found, named)}  # fmt: skip
@@ -155,6 +161,12 @@ def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path)
         for clip in clips
     ]
     return pd.DataFrame(rows)
+
+
+def _exchanged(table: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """The clips with groups as labels and labels as groups."""
+    table = table.assign(label=table["group"].map(one_line), group=table["label"])
+    return table.assign(signer=table["group"]) if rule in PERSONS else table
 
 
 def _usable(table: pd.DataFrame, source: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order, nfc, one_line, plain, small, split_of
+from jointprune.importing.layouts.clips import Clip, in_order, nfc, plain, small, split_of
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -16,9 +16,7 @@ SHORT = 3  # frames; fewer hardly show a movement
 WITHOUT_LABEL = "no label, or in a folder of another depth than the others"
 
 
-def report_of(
-    table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path, by_folder: bool
-) -> dict:
+def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
     """All facts that a user of the data set should know, as JSON values."""
     kept, out = table[table["reason"] == ""], table[table["reason"] != ""]
     rejected = out[["source_file", "reason"]].to_dict("records")
@@ -64,7 +62,6 @@ def report_of(
         "crossed": files(kept["crossed"].eq(True)) if kept["crossed"].dropna().mean() > 0.5 else [],
         "partial": files(kept["partial"] > 0),
         "alike_groups": _alike(set(kept["group"]), plain),
-        "other_order": _other_order(kept) if by_folder else "",
         "unused_splits": _unused_splits(kept),
         "copies": [some["source_file"].tolist() for some in copies],
         "leaks": [s["source_file"].tolist() for s in copies if s["group"].nunique() > 1],
@@ -87,18 +84,6 @@ def _unused_splits(kept: pd.DataFrame) -> list[str]:
     return [] if any(kept["split"]) else [folder for folder in others if split_of(folder)]
 
 
-def _other_order(kept: pd.DataFrame) -> str:
-    """Options that read `<group>/<sign>` folders as `<sign>/<group>`; "" for other folders."""
-    first = kept.iloc[0]
-    folders = [one_line(folder) for folder in first["clip"].split("/")[:-1]]
-    if first["label"] == first["group"] or not {first["label"], first["group"]} <= {*folders}:
-        return ""
-    sign, group = (
-        f"'pattern:^{'[^/]+/' * folders.index(first[c])}([^/]+)/'" for c in ("group", "label")
-    )
-    return f"--labels {sign} --groups {group}"
-
-
 def _some(names: list[str]) -> str:
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + rest
@@ -109,11 +94,13 @@ def import_summary(report: dict) -> str:
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     order = report.get("other_order")
     turned = f" (if these are the signs: {order})" if order else ""
+    by_hands = " (the folders above: hands tell them apart, not those below)"
+    by_hands = by_hands if report.get("signs_above") else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
-        f"signs: {_some(report.get('class_names', []))}",  # not in reports of older code
+        f"signs: {_some(report.get('class_names', []))}{by_hands}",
         f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
         f"frames without a hand: {missing}",
     ]
