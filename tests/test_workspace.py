@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import lzma
 import os
 import shutil
 import signal
@@ -154,6 +155,19 @@ def test_names_are_read_as_text(tmp_path):
     )
     write_table(workspace, "baseline_predictions.csv.xz", table)
     assert read_table(workspace, "baseline_predictions.csv.xz").equals(table)
+
+
+def test_a_table_is_packed_again_only_if_the_file_holds_another(tmp_path):
+    workspace, name = Workspace(str(tmp_path)), "baseline_predictions.csv.xz"
+    table, path = pd.DataFrame({"clip": ["a", "b"], "k": [42, 12]}), workspace.results / name
+    write_table(workspace, name, table)
+    packed, made = path.read_bytes(), path.stat().st_ino
+    write_table(workspace, name, table)
+    assert path.stat().st_ino == made
+    for other in (packed[:-5], b"", lzma.compress(b"clip,k\na,42\n"), packed + packed):
+        path.write_bytes(other)
+        write_table(workspace, name, table)
+        assert path.read_bytes() == packed
 
 
 @pytest.fixture

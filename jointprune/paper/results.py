@@ -8,7 +8,9 @@ damaged file raises ValueError.
 
 import hashlib
 import json
+import lzma
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -70,11 +72,16 @@ def write_facts(
 
 
 def write_table(workspace: Workspace, name: str, table: pd.DataFrame) -> None:
-    """Write a table to `results/name`."""
+    """Write a table to `results/name`, unless the file has this content."""
     _check_name(name)
-    with atomic_path(workspace.results / name) as temporary:
-        packed = "xz" if name.endswith(".xz") else None
-        table.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
+    path, packed = workspace.results / name, name.endswith(".xz")
+    content = table.to_csv(index=False, lineterminator="\n").encode()
+    with suppress(FileNotFoundError, lzma.LZMAError, EOFError):
+        # Packing takes a hundred times as long as unpacking.
+        if packed and lzma.decompress(path.read_bytes()) == content:
+            return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(lzma.compress(content) if packed else content)
 
 
 def read_facts(workspace: Workspace, name: str) -> dict:
