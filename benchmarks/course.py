@@ -180,7 +180,7 @@ def in_words(table: list[dict]) -> str:
     """The README's block: a table in Markdown, a row for each data set and K."""
     epochs = ", ".join(map(str, REPORTED))
     rows = [("data set", "joints kept", f"% closed after {epochs} epochs",
-             "accuracy without layer (settings)", "change, points", "worst setting",
+             "accuracy without layer (range)", "change, points", "worst setting",
              "within 2 points")]  # fmt: skip
     for row in table:
         closed = ", ".join(
@@ -200,8 +200,8 @@ def in_words(table: list[dict]) -> str:
         f"Joints closed in {EPOCHS} epochs, and what that cost (`make course`): means of "
         f"{len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
         f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
-        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size). Test clips "
-        "come from groups held out:\n\n" + markdown_table(rows)
+        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size), "
+        "tested on one fold of held-out groups:\n\n" + markdown_table(rows)
     )
 
 

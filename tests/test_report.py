@@ -179,7 +179,16 @@ def test_the_readme_shows_the_headline_in_a_few_sentences(facts):
     claims = {claim.key: claim for claim in all_claims(facts)}
     shown = ("kstar.42.2", "kstar.42.2.step.12", "strata", "control")
     lines = report.headline(facts).splitlines()
+    against = lines.pop(2)
     assert lines == [f"- {claims[key].sentence}" for key in shown]
+    said = "- 12 learned joints against others, in points: a difference is established from "
+    assert against == (
+        f"{said}stratified random (+9.8), hand-matched random (+5.1) and anatomical order (+3.0), "
+        "and not established from greedy elimination (+1.0)."
+    )
+    for record in facts["ablation"]["paired"]:
+        record["p_holm"] = 1.0
+    assert f"{said}none, and not established from stratified random" in report.headline(facts)
     assert claims["kstar.42.2"].verdict == "not established"
     paper_facts.with_firm_k_star(facts, by_seed=[42, 21, 42])
     firm, *rest = report.headline(facts).splitlines()

@@ -9,7 +9,7 @@ import pytest
 
 from jointprune.config import TrainingConfig
 from jointprune.paper import report, transfer, vocabularies
-from jointprune.paper.claims import one_row, points
+from jointprune.paper.claims import differs, one_row, points
 from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.results import read_facts
 from jointprune.prediction import predictions
@@ -33,7 +33,7 @@ def test_each_data_set_with_results_has_a_row_the_default_one_first(tmp_path):
 
 def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established(facts):
     star = facts["ablation"]["k_star"][0]
-    assert vocabularies.rows([facts])[1][-4:-1] == ("not established", "", "")
+    assert vocabularies.rows([facts])[1][-5:-2] == ("not established", "", "")
     star["k"] = 21
     head, row = vocabularies.rows([facts])
     cells = dict(zip(head, row, strict=True))
@@ -43,27 +43,29 @@ def test_a_row_holds_k_star_and_the_joints_only_if_the_claim_is_established(fact
     assert cells["typical joints"] == f"{right} right, {21 - right} left"
     learned, drawn = (one_row(facts["ablation"]["accuracy"], method=method, k=21,
                               regime="retrained")["mean"]
-                      for method in ("learned", "stratified-random"))  # fmt: skip
-    assert row[-1].startswith(f"{points(learned - drawn)} with K* (not tested); ")
+                      for method in ("learned", vocabularies.RANDOM[0]))  # fmt: skip
+    assert row[-2].startswith(f"{points(learned - drawn)} with K* (not tested); ")
+    assert "K*" not in row[-1]  # hand-matched random joints were not tried at it
     star["k"] = 6
     next(step for step in star["steps"] if step["k"] == 6)["strata"] = []
-    names = vocabularies.rows([facts])[1][-2].split(", ")
+    names = vocabularies.rows([facts])[1][-3].split(", ")
     assert [n.replace(" ", ".", 1).replace(" ", "_") for n in names] == (
         vocabularies.most_typical(facts, 6)
     )
     star["reference"]["works"] = False  # at chance
-    assert vocabularies.rows([facts])[1][-4:-1] == ("refused", "", "")
+    assert vocabularies.rows([facts])[1][-5:-2] == ("refused", "", "")
 
 
-def test_a_difference_from_random_joints_is_said_with_its_verdict(facts):
+@pytest.mark.parametrize("column, method", [*enumerate(vocabularies.RANDOM, -2)])
+def test_a_difference_from_random_joints_is_said_with_its_verdict(facts, column, method):
     (record,) = (record for record in facts["ablation"]["paired"]
-                 if record["name"] == "learned-12 vs stratified-random-12")  # fmt: skip
+                 if record["name"] == f"learned-12 vs {method}-12")  # fmt: skip
     record |= {"difference": 0.103, "low": 0.06, "high": 0.14, "p_holm": 0.0005}
-    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, established"
+    assert vocabularies.rows([facts])[1][column] == "+10.3 with 12, established"
     record["p_holm"] = 0.06
-    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, not established"
+    assert vocabularies.rows([facts])[1][column] == "+10.3 with 12, not established"
     facts["dataset"]["folds"] = [["a", "b"], ["c", "d"]]  # p is at least 2 / 2 ** 4
-    assert vocabularies.rows([facts])[1][-1] == "+10.3 with 12, too few languages to test"
+    assert vocabularies.rows([facts])[1][column] == "+10.3 with 12, too few languages to test"
 
 
 def test_the_caveats_below_the_readmes_table_are_true():
@@ -79,9 +81,25 @@ def test_the_caveats_below_the_readmes_table_are_true():
     assert german["dataset"]["by_palm"] == german["dataset"]["clips"]
     assert korean["dataset"]["groups"] == 5
     assert 0.5**5 < ALPHA < 0.5**4  # one-sided p of sign flips
-    letters = results["fingerspelling"]
-    assert letters["baseline"]["seeds"] == 5
-    assert len(letters["ablation"]["k_star"][0]["by_seed"]) == 10
+    letters, star = results["fingerspelling"], "k_star"
+    assert letters["baseline"]["seeds"] == 5 and letters["dataset"]["missing"]["left"] > 0.5
+    assert len(letters["ablation"][star][0]["by_seed"]) == 10
+    assert letters["ablation"][star][0]["by_test"] == 21
+    overlapping = []
+    for name, facts in results.items():
+        tested = [step["k"] for step in facts["ablation"][star][0]["steps"]]
+        assert tested == [30, 21, 16, 12] if name == "fingerspelling" else [21, 12, 6, 4, 3, 2, 1]
+        paired = facts["ablation"]["paired"]
+        assert not any(differs(record) for record in paired if record["b"]["method"] == "greedy")
+        even, matched = (max((record["a"]["k"], record["difference"]) for record in paired
+                             if record["b"]["method"] == method)[1]
+                         for method in vocabularies.RANDOM)  # fmt: skip
+        assert matched < even or abs(even) < 0.01
+        sets = {record["a"]["k"] for record in facts["ablation"]["one_set"]}
+        assert {12, 21} <= sets
+        if any(row["p_holm"] < ALPHA for row in facts["ablation"]["overlap"]):
+            overlapping.append(name)
+    assert overlapping == ["ksl13"]
 
 
 def made(toy, folder, name, scale):

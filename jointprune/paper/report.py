@@ -30,6 +30,7 @@ from jointprune.paper.claims import (
     all_claims,
     brief,
     comparison_key,
+    declared,
     interval,
     k_star_key,
     limits,
@@ -396,12 +397,15 @@ def markdown_table(rows: list[tuple[str, ...]]) -> str:
 
 
 def headline(results: dict[str, dict]) -> str:
-    """The README's results in Markdown: K* with its fragility, 12 joints, strata, the control."""
+    """The README's results in Markdown: K*, 12 joints, declared comparisons, strata, control."""
     claims = {claim.key: claim for claim in all_claims(results)}
     first = results["ablation"]["k_star"][0]
     key = k_star_key(first)
     said = [brief(first, claims[key], results["dataset"]["group_word"])]
-    others = (f"{key}.step.{AT}", f"paired.one-set-{first['k']}.full", "strata", "control")
+    said.append(claims[f"{key}.step.{AT}"].sentence)
+    if results["ablation"]["paired"]:
+        said.append(declared(results))
+    others = (f"paired.one-set-{first['k']}.full", "strata", "control")
     said += [claims[other].sentence for other in others if other in claims]
     return "\n".join(f"- {sentence}" for sentence in said)
 

@@ -9,7 +9,6 @@ from jointprune.paper.claims import (
     differs,
     dropped,
     interval,
-    one_row,
     percent,
     points,
     value_range,
@@ -21,7 +20,9 @@ from jointprune.workspace import DEFAULT_DATASET, Workspace
 LISTED = 6  # joints that are named one by one
 HEAD = ("recordings", "held out", "accuracy, 42 joints", "K* (range over seeds)",
         "dropped: joints (joint-frames)", "typical joints",
-        "learned minus stratified random joints, points")  # fmt: skip
+        "learned minus stratified random joints, points",
+        "minus random joints with as many on each hand")  # fmt: skip
+RANDOM = ("stratified-random", "hand-matched-random")
 
 
 def with_results(workspace: Workspace, file: str = "cost.json") -> list[Workspace]:
@@ -40,8 +41,9 @@ def rows(results: Iterable[dict[str, dict]]) -> list[tuple[str, ...]]:
     """HEAD, then a row for each data set, whose results are those of `report.load_results`.
 
     K* is that at 2 points, or the verdict of its claim if that is not "established". The joints of
-    the most typical selection are named if they are few, else counted by hand. The last column has
-    differences at K* (without a test) and at the largest K at which a comparison was declared.
+    the most typical selection are named if they are few, else counted by hand. The last columns
+    have differences at K* (without a test; where random joints were tried at it) and at the largest
+    K at which a comparison was declared.
     """
     return [HEAD, *map(_row, results)]
 
@@ -50,31 +52,33 @@ def _row(results: dict[str, dict]) -> tuple[str, ...]:
     data, full = results["dataset"], results["baseline"]["accuracy"]
     star = results["ablation"]["k_star"][0]
     verdict = all_claims(results)[0].verdict  # the first claim is about it
-    k, found, at_star = star["k"], (verdict, "", ""), ""
+    k, found = star["k"], (verdict, "", "")
     if verdict == VERDICTS[True]:
         shares = "{joints} % ({joint_frames} %)".format(**dropped(star, results))
         alone = f"{k} ({value_range(star['by_seed'])})" if star["by_seed"] else str(k)
         found = alone, shares, _named(most_typical(results, k))
-        means = [one_row(results["ablation"]["accuracy"], method=method, k=k, regime="retrained")
-                 for method in ("learned", "stratified-random")]  # fmt: skip
-        at_star = f"{points(means[0]['mean'] - means[1]['mean'])} with K* (not tested); "
     return (
         data["description"], f"{data['groups']} {data['group_word']}s",
         f"{percent(full['mean'])} % {interval(full)}", *found,
-        at_star + _against_random(results),
+        *(_against(method, results, k if verdict == VERDICTS[True] else 0) for method in RANDOM),
     )  # fmt: skip
 
 
-def _against_random(results: dict[str, dict]) -> str:
-    """ "+5.7 with 6, established", or that this difference is not, or cannot be."""
-    records = [r for r in results["ablation"]["paired"] if r["b"]["method"] == "stratified-random"]
-    if not records:
-        return ""
-    record = max(records, key=lambda record: record["a"]["k"])
-    verdict = "established" if differs(record) else "not established"
-    if not can_be_established(results):
-        verdict = f"too few {results['dataset']['group_word']}s to test"
-    return f"{points(record['difference'])} with {record['a']['k']}, {verdict}"
+def _against(method: str, results: dict[str, dict], k: int) -> str:
+    """ "+2.3 with K* (not tested); +5.7 with 6, established", or not, or cannot be; 0: no K*."""
+    accuracy, paired = results["ablation"]["accuracy"], results["ablation"]["paired"]
+    found = []
+    means = {row["method"]: row["mean"] for row in accuracy
+             if row["k"] == k and row["regime"] == "retrained"}  # fmt: skip
+    if method in means:
+        found.append(f"{points(means['learned'] - means[method])} with K* (not tested)")
+    if records := [record for record in paired if record["b"]["method"] == method]:
+        record = max(records, key=lambda record: record["a"]["k"])
+        shown = "established" if differs(record) else "not established"
+        if not can_be_established(results):
+            shown = f"too few {results['dataset']['group_word']}s to test"
+        found.append(f"{points(record['difference'])} with {record['a']['k']}, {shown}")
+    return "; ".join(found)
 
 
 def most_typical(results: dict[str, dict], k: int) -> list[str]:
