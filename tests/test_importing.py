@@ -173,7 +173,9 @@ def test_a_table_of_labels_may_also_have_columns_of_signers_and_splits(tmp_path)
     found = annotations.with_labels(clips("a", "b", "c", "d"), read)
     facts = [(clip.label, clip.signer, clip.split) for clip in found]
     assert facts == [("su", "P1", "train"), ("su", "", ""), ("iyi", "P2", "test"), ("", "", "")]
-    with pytest.raises(ValueError, match=r"a signer for every clip, .* 1 without, such as 'b'"):
+    with pytest.raises(
+        ValueError, match=r"a signer for every clip, .* 1 without, such as 'b' \('a' has"
+    ):
         annotations.group_rule("")(found[:3])  # also if the name of the clip gives one
     other = tmp_path / "more.csv"
     other.write_text("clip,label,split\nb,su,fold 1\n")
@@ -214,6 +216,26 @@ def test_tables_of_labels_and_signers_among_tables_of_hands_are_no_clips(tmp_pat
     data, report = import_recordings(source, "mine", workspace, **tables)
     assert sorted(data.clips["clip"], key=int) == [*map(str, range(12))]
     assert (report["rejected"], report["unmatched"], report["other_kinds"]) == ([], [], {})
+
+
+@pytest.mark.parametrize("text", [
+    "Kişi;Dosya;Kelime\nayşe;a;evet, tabii\ncan;b;çay\n",
+    "dosya ad\u0131\tişaret\tKATILIMCI\na\tevet, tabii\tayşe\nb\tçay\tcan\n",
+    'clip,label,signer\na,"evet, tabii",ayşe\nb,çay,can\n',
+])  # fmt: skip
+def test_tables_have_any_common_mark_and_columns_in_turkish(tmp_path, text):
+    table = tmp_path / "etiketler.csv"
+    table.write_text(text, encoding="utf-8-sig")
+    assert annotations.read_tables([table], "label", "signer") == {
+        "a": {"label": "evet, tabii", "signer": "ayşe"}, "b": {"label": "çay", "signer": "can"},
+    }  # fmt: skip
+
+
+def test_a_sign_with_a_comma_does_not_divide_a_row_by_commas(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("a;evet, tabii\nb;çay\nc;su\n", encoding="utf-8")
+    labels = annotations.read_tables([table], "label")
+    assert [labels[clip]["label"] for clip in "abc"] == ["evet, tabii", "çay", "su"]
 
 
 def test_a_table_that_cannot_be_right_is_refused(tmp_path):
@@ -537,6 +559,38 @@ def test_splits_without_signs_below_are_seen_beside_a_few_other_files(form):
     assert {clip.split for clip in found_at(names)} == {"train", "val", "test"}
 
 
+@pytest.mark.parametrize("form", ["{} seti", "01_{}", "{}set", "{}Data", "{}_split", "{}1"])
+def test_splits_are_seen_under_names_of_several_words(form):
+    names = map(form.format, ("train", "test", "val"))
+    found = found_at(paths(names, ("ali", "berna", "can"), "ab", "12"))
+    assert {clip.split for clip in found} == {"train", "test", "val"}
+    assert {clip.label for clip in found} == {*"ab"}
+
+
+def test_two_days_above_several_persons_are_not_the_groups():
+    found = found_at(paths(("day1", "day2"), ("ali", "berna", "can"), "ab", "12"))
+    assert {clip.group for clip in found} == {"ali", "berna", "can"}
+    both = found_at(paths(("day1", "day2"), ("ali", "berna"), "ab", "12"))
+    assert {clip.group for clip in both} == {"day1", "day2"}
+
+
+def test_spaces_in_folders_of_persons_and_numbers_of_takes_make_no_other_person():
+    found = found_at([*paths(("ali", "berna", "can"), "ab", "12"), *paths(["ali "], "ab", "3")])
+    assert {clip.group for clip in found} == {"ali", "berna", "can"}
+    assert annotations.group_rule("")(found)[1] == "folder"
+    takes = [f"{name}_take{i}_v{i}" for name in ("ali", "berna", "can") for i in (1, 2)]
+    assert {clip.group for clip in found_at(paths("ab", takes))} == {"ali", "berna", "can"}
+
+
+def test_folders_of_augmented_copies_are_left_out_beside_others(tmp_path):
+    names = paths(("ali", "berna", "can"), "ab", "12")
+    copies = [f"augmented/{name}" for name in names]
+    found = found_at([*names, *copies])
+    assert {clip.name for clip in found if not clip.label} == {*copies}
+    assert {clip.group for clip in found if clip.label} == {"ali", "berna", "can"}
+    assert all(clip.label for clip in found_at(copies))
+
+
 def test_folders_that_hold_everything_hide_neither_splits_nor_groups():
     found = found_at(paths(["data"], ["poses"], ["train", "test"], "ab", "xy", "12"))
     assert {clip.split for clip in found} == {"train", "test"}
@@ -694,6 +748,17 @@ def test_patterns_find_signs_and_groups_in_any_order_of_folders(source, workspac
             import_recordings(tmp_path / "turned", "turned", workspace, labels=labels)
 
 
+def test_links_that_lead_nowhere_leave_their_clips_out(source, workspace):
+    """Also if they cannot even be looked at."""
+    for i, target in enumerate(("0.npy", "1.npy/0.npy", "x" * 300)):
+        frame = source / SIGNS[0] / str(i) / "0.npy"
+        frame.unlink()
+        os.symlink(target, frame)
+    report = import_recordings(source, "mine", workspace)[1]
+    files = [f"{SIGNS[0]}/{i}" for i in range(3)]
+    assert {*files} <= reasons(report).keys() and report["clips"] == 9
+
+
 @pytest.fixture
 def by_persons(tmp_path):
     """Writes two takes of four signs, each of its own shape, at paths made of sign and person."""
@@ -710,19 +775,51 @@ def by_persons(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("form", ["{person}/{sign}/{take}", "all/{sign}/{person}/{take}"])
-def test_hands_tell_folders_of_signs_from_those_of_persons(by_persons, workspace, form):
-    """Also if each level could name the signs; the options for the other order are exact."""
+@pytest.mark.parametrize("form, exchanged", [
+    ("{person}/{sign}/{take}", False),
+    ("all/{sign}/{person}/{take}", True),
+    ("{sign}/{person}_{take}", False),
+    ("{person}/{sign}_{take}", True),
+])  # fmt: skip
+def test_hands_tell_signs_from_persons_where_both_are_in_a_path(
+    by_persons, workspace, form, exchanged
+):
+    """The options for the other order are exact, and printed only if hands say that it is wrong."""
     source = by_persons(form)
     data, report = import_recordings(source, "own", workspace, group_word="person")
     assert set(data.classes) == {"su", "iyi", "çay", "ev"}
     assert set(data.groups) == set(data.clips["signer"]) == {"ali", "berna", "can"}
-    assert report["signs_above"] == ("all" in form)
-    assert ("hands tell them apart" in import_summary(report)) == ("all" in form)
-    label, group = re.findall("'(.+?)'", report["other_order"])
-    options = {"labels": [label], "groups": group}
-    turned, _ = import_recordings(source, "turned", workspace, **options)
-    assert turned.classes == ("ali", "berna", "can") and "çay" in turned.groups
+    assert report["exchanged"] == ("told from the groups by" in import_summary(report)) == exchanged
+    options = re.findall("'(.+?)'", report["other_order"])
+    assert bool(options) == exchanged
+    if options:
+        turned, _ = import_recordings(
+            source, "turned", workspace, labels=options[:1], groups=options[1]
+        )
+        assert turned.classes == ("ali", "berna", "can") and "çay" in turned.groups
+
+
+def test_words_of_one_handshape_are_told_by_their_movement(workspace, tmp_path):
+    """Each person has an own shape of hand: the folders above do not become signs by it."""
+    for (seed, person), (i, sign) in product(
+        enumerate(("ali", "berna", "can")), enumerate(("su", "iyi", "ev"))
+    ):
+        for take in (1, 2):
+            hands = np.repeat(motion(1, seed=seed), 8, axis=0)
+            angle = 2 * np.pi * i / 3
+            hands[..., 0] += np.linspace(0, 0.1 * np.cos(angle) + take / 1000, 8)[:, None]
+            hands[..., 1] += np.linspace(0, 0.1 * np.sin(angle) + take / 1000, 8)[:, None]
+            write_mp_data(tmp_path / "own" / person / sign / str(take), hands)
+    data, report = import_recordings(tmp_path / "own", "own", workspace)
+    assert set(data.classes) == {"su", "iyi", "ev"} and not report["exchanged"]
+
+
+def test_labels_of_a_table_are_never_exchanged(by_persons, workspace, tmp_path):
+    source, table = by_persons("{person}/{sign}/{take}"), tmp_path / "labels.csv"
+    rows = [f"{'/'.join(p.parts[-3:])},{p.parts[-3]}" for p in source.glob("*/*/*")]
+    table.write_text("\n".join(["clip,label", *rows]), encoding="utf-8")
+    data, report = import_recordings(source, "own", workspace, labels=[table])
+    assert set(data.classes) == {"ali", "berna", "can"} and not report["exchanged"]
 
 
 def test_signs_by_two_persons_are_too_few_in_either_order_of_folders(by_persons, workspace):

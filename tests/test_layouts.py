@@ -167,7 +167,22 @@ def test_linked_folders_are_followed_once(tmp_path):
     (tmp_path / "source").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "source" / "hello")
     os.symlink(tmp_path / "source", tmp_path / "elsewhere" / "back")
-    assert names(pose.find(Files(tmp_path / "source"))) == [("hello/1", "hello", "", "")]
+    files = Files(tmp_path / "source")
+    assert names(pose.find(files)) == [("hello/1", "hello", "", "")]
+    back = tmp_path / "source" / "hello" / "back"
+    assert [*files.unread] == [back] and "is a link" in files.unread[back]
+
+
+def test_a_link_to_a_folder_of_the_source_is_not_read_in_its_place(tmp_path):
+    write(tmp_path / "zeynep" / "su" / "1.pose", b"")
+    write(tmp_path / ".store" / "1.pose", b"")
+    for junk in ("$RECYCLE.BIN/S-1/1.pose", "__MACOSX/zeynep/._1.pose"):
+        write(tmp_path / junk, b"")
+    os.symlink(tmp_path / "zeynep", tmp_path / "aaa")
+    os.symlink(tmp_path / ".store", tmp_path / "ev")  # as programs for large files do
+    files = Files(tmp_path)
+    assert [clip.name for clip in pose.find(files)] == ["ev/1", "zeynep/su/1"]
+    assert [*files.unread] == [tmp_path / "aaa"]
 
 
 # mp-data

@@ -1,6 +1,7 @@
 """Labels and groups that folder names do not give: from tables, or by a rule on clip names."""
 
 import csv
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from jointprune.importing.layouts.clips import (
     Clip,
     bare,
     one_line,
+    plain,
     split_of,
     with_groups,
     words_of,
@@ -18,13 +20,15 @@ from jointprune.importing.layouts.clips import (
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
-# What columns of a table may be called, in small letters; the first one found counts.
+# What columns of a table may be called, without capitals and accents; the first one found counts.
 COLUMNS = {
     "clip": ("clip", "skel_path", "path", "file", "filename", "filepath", "landmark_file",
              "rgb_path", "video", "video_file", "video_id", "clip_id", "sample_id",
-             "recording_id"),
-    "label": ("label", "sign", "gloss", "word", "class"),
-    "signer": ("signer", "signer_id", "participant", "participant_id", "person", "subject"),
+             "recording_id", "dosya", "dosya_adi"),
+    "label": ("label", "sign", "gloss", "word", "class", "class_name", "kelime", "etiket",
+              "isaret"),
+    "signer": ("signer", "signer_id", "participant", "participant_id", "person", "subject",
+               "kisi", "katilimci"),
     "split": ("split", "subset"),
 }  # fmt: skip
 # By clip: the values of a table's columns, such as {"label": "su", "signer": "3"}.
@@ -69,7 +73,7 @@ def _places(row: list[str], kinds: tuple[str, ...]) -> dict[str, int]:
 
     A header begins with "clip", or names a column of clips and one of the second kind.
     """
-    names = [re.sub("[ -]", "_", cell.lower()) for cell in row]
+    names = [re.sub("[ -]", "_", plain(cell)) for cell in row]
     places = {}
     for kind in kinds:
         for name in COLUMNS[kind]:
@@ -81,17 +85,18 @@ def _places(row: list[str], kinds: tuple[str, ...]) -> dict[str, int]:
 
 
 def _rows(path: Path, column: str) -> list[list[str]]:
-    """The cells of a CSV file, separated by commas or semicolons."""
+    """The cells of a CSV file, separated by the mark that gives most rows as many cells."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            mark = ";" if ";" in first and "," not in first else ","
-            return [[one_line(cell) for cell in row] for row in csv.reader(file, delimiter=mark)]
+        text = path.read_bytes().decode("utf-8-sig")
+        read = [[*csv.reader(io.StringIO(text, newline=""), delimiter=mark)] for mark in ",;\t"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
         ) from error
+    most = max(
+        read, key=lambda rows: max(Counter(len(r) for r in rows if r[1:]).values(), default=0)
+    )
+    return [[one_line(cell) for cell in row] for row in most]
 
 
 def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
@@ -166,15 +171,17 @@ def group_rule(groups: str) -> GroupRule:
         without = [name for name, signer in signers.items() if not signer]
         if not groups and len(without) == len(clips):
             if all(clip.group for clip in clips):
-                in_folder = clips[0].group in clips[0].name.split("/")[:-1]
+                in_folder = clips[0].group in map(one_line, clips[0].name.split("/")[:-1])
                 return {clip.name: clip.group for clip in clips}, "folder" if in_folder else "name"
             return parts(clips), "part"
         if without:
             how = f"by --groups {groups!r}" if groups else "as some clips have one"
+            with_one = next((f"{name!r} has {s!r}" for name, s in signers.items() if s), "none has")
+            known = f" ({with_one})"
             raise ValueError(
                 f"expected a signer for every clip, {how}, got {len(without)} without, such as "
-                f"{without[0]!r}: name them in a CSV file of clip,signer, or in all rows of the "
-                "column signer of a table of labels"
+                f"{without[0]!r}{known}: name them in a CSV file of clip,signer, or in all rows of "
+                "the column signer of a table of labels"
             )
         groups_of = defaultdict(set)
         for clip in clips:

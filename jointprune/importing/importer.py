@@ -15,7 +15,7 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
-from jointprune.importing.folder_order import groups_are_signs, other_order
+from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
     RECORDINGS,
@@ -91,10 +91,10 @@ def import_recordings(
     if not clips:
         raise ValueError(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
-            "--labels"
+            "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
     group_of, rule = group(clips)
-    by_folder = rule == "folder"
+    by_path = not labels and rule in ("folder", "name")
     rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
@@ -108,8 +108,8 @@ def import_recordings(
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
-        signs_above = by_folder and groups_are_signs(_usable(table, source), chunks)
-        table = _exchanged(table, rule) if signs_above else table
+        sign = signs_by_hands(_usable(table, source), chunks) if by_path else ""
+        table = _exchanged(table, rule) if sign == "group" else table
         if not keep_contradictions:
             contradicted(table)
         kept = _usable(table, source)
@@ -121,8 +121,8 @@ def import_recordings(
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
-                  "signs_above": signs_above,
-                  "other_order": other_order(kept) if by_folder else "",
+                  "exchanged": sign == "group",
+                  "other_order": other_order(kept) if by_path and sign != "label" else "",
                   "unmatched": unmatched,
                   "other_kinds": other_kinds,
                   "labels_unused": annotations.without_clip(found, named)}  # fmt: skip
@@ -260,7 +260,7 @@ def contradicted(table: pd.DataFrame) -> None:
 
 
 def unread(files: Files, clips: list[Clip], layout: str) -> tuple[list[dict], dict[str, int]]:
-    """Files that may hold recordings but belong to no clip, and empty folders, with the reason.
+    """Files and folders that may hold recordings but are of no clip, with the reason.
 
     And the number of files of each other suffix, unless clips have it; a layout's own `train.csv`
     is read.
@@ -268,7 +268,7 @@ def unread(files: Files, clips: list[Clip], layout: str) -> tuple[list[dict], di
     used = {str(file) for clip in clips for file in clip.files}
     of_clips = {clip.files[0].suffix.lower() for clip in clips}
     own = files.source / asl_signs.TABLE
-    astray, kinds = dict.fromkeys(files.empty, "is an empty folder"), {}
+    astray, kinds = dict(files.unread), {}
     for suffix, found in files.by_suffix.items():
         if suffix in ARCHIVES:
             astray |= dict.fromkeys(found, "is an archive: unpack it and import again")

@@ -19,7 +19,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path
 
 # Raise it when the same files would be read differently.
-VERSION = 9
+VERSION = 10
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -139,7 +139,7 @@ def _chunk_name(layout: str, clips: list[Clip], aspect: float) -> str:
     for clip in clips:
         stats = []
         for file in clip.files:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # a broken link; the clip is left out with its reason
                 stats.append((found := file.stat()).st_size)
                 stats.append(found.st_mtime_ns)
         content.append([clip.name, stats])

@@ -13,7 +13,7 @@ from jointprune.skeleton import HANDS
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
 SHORT = 3  # frames; fewer hardly show a movement
-WITHOUT_LABEL = "no label, or in a folder of another depth than the others"
+WITHOUT_LABEL = "no label, or in a folder of another depth than the others, or of altered copies"
 
 
 def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, source: Path) -> dict:
@@ -94,8 +94,8 @@ def import_summary(report: dict) -> str:
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     order = report.get("other_order")
     turned = f" (if these are the signs: {order})" if order else ""
-    by_hands = " (the folders above: hands tell them apart, not those below)"
-    by_hands = by_hands if report.get("signs_above") else ""
+    by_hands = " (told from the groups by the hands)"
+    by_hands = by_hands if report.get("exchanged") else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "

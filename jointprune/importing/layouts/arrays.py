@@ -63,6 +63,7 @@ def read(clip: Clip) -> Raw:
     """Hands and body, in image fractions or in pixels."""
     values = to_float32(load_npy(clip.place))
     values = values[0] if _is_batch(values.shape) else values
+    values = values[None] if values.ndim == 1 and values.size in mp_data.WIDTHS else values
     one_frame = math.prod(values.shape[1:]) in mp_data.WIDTHS
     if not (is_clip(values.shape) or one_frame):
         raise ValueError(

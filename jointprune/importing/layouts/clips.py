@@ -29,7 +29,8 @@ SPLITS = {
 # Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
 BESIDE_SPLITS = {
     "pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "keypoints", "features", "npy",
-    "mediapipe", "openpose", "videos", "clips", "data", "set", "autsl",
+    "mediapipe", "openpose", "videos", "clips", "data", "sets", "autsl", "split", "files",
+    "recordings", "sequences", "frames", "words", "signs", "seti", "veri", "verisi", "kumesi",
 }  # fmt: skip
 # Suffixes of files that hold recordings, in this package's layouts or others.
 RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
@@ -49,6 +50,8 @@ ALTERED = re.compile(
     r"(aug|augmented|flip|flipped|mirror|mirrored|copy|kopya|orig|original|noise|noisy|rotated"
     r"|scaled|shifted|cropped)\d*"
 )
+AUGMENTED = re.compile(r"aug(mented)?([ _-]?data)?\d*")
+TAKE = re.compile(r"(take|t|v|ver|version|rep|trial|clip|video|cam|camera|tekrar|deneme|kamera)\d+")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
@@ -58,6 +61,9 @@ MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its value
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 WRIST_SHARE = 1e-2  # the same relative to the hand's extent, for pixels
 MOST_GAPS = 2  # frames, those that are missing included, for each that is there
+
+
+TWICE = "is a link to a folder that is read at another place"
 
 
 class NotThisLayout(ValueError):
@@ -113,24 +119,28 @@ class Files:
     """The files below a folder at any depth, without hidden ones; links are followed.
 
     `source` is the folder, `by_suffix` holds its files in natural order, those of a folder before
-    those of the folders in it, and `empty` folders without any. `tables` are left out: files with
-    labels or signers.
+    those of the folders in it. `unread` has the reason for each folder that is empty, or a link to
+    one that is read itself. `tables` are left out: files with labels or signers.
     """
 
     def __init__(self, source: Path, tables: Iterable[Path] = ()) -> None:
-        self.source, self.by_suffix, self.empty = source, defaultdict(list), []
+        self.source, self.by_suffix, self.unread = source, defaultdict(list), {}
         entered, tables = set(), {str(path.parent.resolve() / path.name) for path in tables}
         for folder, inner, names in os.walk(source, onerror=_unreadable, followlinks=True):
             real = os.path.realpath(folder)
+            here = Path(folder)
             if real in entered:  # a link to a folder visited before
+                self.unread[here] = TWICE
                 inner.clear()
                 continue
             entered.add(real)
-            inner[:] = in_order(name for name in inner if name[0] != ".")
-            shown = in_order(name for name in names if name[0] != ".")
+            shown = in_order(name for name in names if not _hidden(name))
+            inner[:] = in_order(name for name in inner if not _hidden(name))
             if not inner and not shown:
-                self.empty.append(Path(folder))
-            here = Path(folder)
+                self.unread[here] = "is an empty folder"
+            for name in [name for name in inner if _links_into(here / name, source)]:
+                self.unread[here / name] = TWICE
+                inner.remove(name)
             for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
                 if os.path.join(folder, name) not in tables:
@@ -161,6 +171,19 @@ class Files:
         return [clip._replace(folder=clip.files[0].parent) for clip in clips_at(places)]
 
 
+def _hidden(name: str) -> bool:
+    """Whether a file or folder belongs to a system or a program: ".git", "$RECYCLE.BIN"."""
+    return name[0] in ".$" or name == "__MACOSX"
+
+
+def _links_into(folder: Path, source: Path) -> bool:
+    """Whether a folder is a link to another that is not hidden in the source."""
+    if not folder.is_symlink():
+        return False
+    target, source = Path(os.path.realpath(folder)), Path(os.path.realpath(source))
+    return target.is_relative_to(source) and not any(map(_hidden, target.relative_to(source).parts))
+
+
 def _unreadable(error: OSError) -> None:
     raise ValueError(
         f"{error.filename}: expected a folder that can be read, got {error.strerror}: allow it, or "
@@ -176,8 +199,10 @@ def _same_name(name: str, first: Path, second: Path) -> ValueError:
 
 
 def split_of(folder: str) -> str:
-    """The published split that a folder's name says, or ""."""
-    words = set(re.split(r"[\W_]+", plain(folder))) - BESIDE_SPLITS
+    """The published split that a folder's name says, or "": train of "01_TrainSet"."""
+    apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", folder)
+    words = {word.removesuffix("set") for word in re.split(r"[\W\d_]+", plain(apart))}
+    words -= BESIDE_SPLITS | {""}
     return SPLITS.get(words.pop(), "") if len(words) == 1 else ""
 
 
@@ -197,6 +222,7 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     of the signs are found in several of them: else they are kinds of signs. Without such folders
     and splits it is the name beside a clip's numbers ("ali" in "ali_3"), if nearly all clips have
     one of several that are found in at least half of the signs.
+    Clips in folders such as "augmented", above those of signs and beside others, have no label.
     Where nearly all clips lie at one depth, those at another have no label. Else, if the folder of
     a sign holds folders with clips, such as "augmented", the fewer of both have none.
     """
@@ -210,6 +236,12 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
         around = {folder for place in lower for folder in place.parent.parents}
         upper = {place for place in places if len(place.parts) > 1 and place.parent in around}
         astray = min(lower, upper, key=len)
+    altered = {
+        place for place in places
+        if any(AUGMENTED.fullmatch(plain(folder)) for folder in place.parts[:-2])
+    }  # fmt: skip
+    if len(altered) < len(places):
+        astray |= altered
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
@@ -278,16 +310,19 @@ def with_groups(clips: list[Clip], sign: int | None = None) -> list[Clip]:
 def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
     """The groups of clips that have labels; empty if neither folders nor names are groups."""
     labels, split = [clip.label for clip in clips], any(clip.split for clip in clips)
-    folders = [clip.name.split("/") for clip in clips]
+    folders = [[*map(one_line, clip.name.split("/"))] for clip in clips]
     others = [parts[:-1] if sign is None else parts[:sign] + parts[sign + 1 : -1]
               for parts in folders]  # fmt: skip
+    levels = []
     for level in zip(*others, strict=False):  # the levels that all have
         found = {*zip(labels, level, strict=True)}
         crossed = _mostly_repeated(label for label, _ in found)
         if sign is None:  # folders that a table gives one label are its variants
             crossed &= _mostly_repeated(folder for _, folder in found)
         if len(set(level)) > 1 and crossed and not (split and _are_splits(set(level))):
-            return level
+            levels.append(level)
+    if levels:  # two days or cameras above several persons are too few groups
+        return next((level for level in levels if len(set(level)) >= FEWEST_NAMES), levels[0])
     if split:  # a published split may have the same names twice
         return ()
     # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
@@ -329,7 +364,7 @@ def _person_in(clip: Clip, takes: bool) -> str:
             # A person may be called like a sign: "deniz_0" among the clips of "deniz".
             words = words if "".join(rest).isdecimal() and len(rest) == 1 else rest
             break
-    named = [word for word in words if not word.isdecimal()]
+    named = [word for word in words if not (word.isdecimal() or TAKE.fullmatch(plain(word)))]
     if not named:
         return "_".join(words[:-1])
     if takes or not (len(named) < len(words) or any(PERSON.fullmatch(plain(w)) for w in named)):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 COLUMNS = ["face_x", "face_y"] + [
@@ -32,9 +32,9 @@ CONTINUITY = 4.0
 
 
 def find(files: Files) -> list[Clip]:
-    """Every `.csv` file below a folder, if one of the first few has such columns."""
+    """Every `.csv` file below a folder, if one of some has such columns."""
     paths = files.of(".csv")
-    if not any(_form(path) for path in paths[:5]):
+    if not any(map(_form, some_of(paths))):
         raise NotThisLayout(
             f"expected tables of columns {', '.join(LONG)} or {', '.join(COLUMNS[:5])}, ..., got "
             f"{', '.join(_header(paths[0])[:5])} in {paths[0].name}"
