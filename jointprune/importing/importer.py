@@ -15,7 +15,6 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
-from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.layouts import asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
     RECORDINGS,
@@ -27,6 +26,7 @@ from jointprune.importing.layouts.clips import (
     plain,
     split_of,
 )
+from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
