@@ -311,20 +311,21 @@ class PruneJoints(lightning.Callback):
                 f"The layer is frozen with {keep} joints: make a new one to choose others."
             )
             return
+        if trainer.global_step and not self._resumed:
+            raise ValueError(
+                "expected the checkpoint of a training with PruneJoints, got one of a training "
+                "without, or a trainer that has trained before: train from the beginning with a "
+                "new trainer, or pass ckpt_path"
+            )
         self.budget = JointBudget(layer, keep, planned_steps(trainer), self.retrain)
         if self._resumed:
             self.budget.load_state_dict(self._resumed)
-        elif trainer.global_step:
-            raise ValueError(
-                "expected the checkpoint of a training with PruneJoints, got one of a training "
-                "without: train from the beginning"
-            )
 
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
         budget = self.budget
-        if budget is None or budget.layer.joint_logits.grad is None:
+        logits = budget.layer.joint_logits if budget else None
+        if logits is None or logits.grad is None or not logits.requires_grad:
             return  # this one of several optimisers belongs to a loss without gates
-        logits = budget.layer.joint_logits
         logits.grad /= _loss_scale(trainer, optimizer, logits)
         with torch.enable_grad():
             budget.penalty().backward()
@@ -335,6 +336,7 @@ class PruneJoints(lightning.Callback):
         ends = _progress(trainer, self._epochs) >= 1
         if self.budget and self.budget.progress and ends:
             self.budget.finish()
+            self._freeze_averaged(trainer)  # before a checkpoint of the last epoch
         if ends or trainer.is_last_batch:
             # Not at the epoch's end, where a module may log the same names in its own way.
             self._log(pruning_layer(module))
@@ -367,15 +369,18 @@ class PruneJoints(lightning.Callback):
             )
             self.budget.finish()
         if self.budget:
-            kept = self.budget.layer.kept_joints()
-            held = (value for other in trainer.callbacks for value in vars(other).values())
-            averaged = [value.module for value in held if isinstance(value, AveragedModel)]
-            for layer in (self.budget.layer, *map(pruning_layer, averaged)):
-                layer.freeze(kept)
+            self.budget.layer.freeze(self.budget.layer.kept_joints())
+            self._freeze_averaged(trainer)
+
+    def _freeze_averaged(self, trainer) -> None:
+        """Freeze the layers of averaged copies of the model with the joints of the model's own."""
+        for value in (value for other in trainer.callbacks for value in vars(other).values()):
+            if isinstance(value, AveragedModel):
+                pruning_layer(value.module).freeze(self.budget.layer.kept_joints())
 
     def on_test_start(self, trainer, module) -> None:
         budget = self.budget
-        if budget and (count := len(budget.layer.kept_joints())) > budget.keep:
+        if budget and (count := len(pruning_layer(module).kept_joints())) > budget.keep:
             warnings.warn(
                 f"expected {budget.keep} open joints, got {count}: this model is of an earlier "
                 "epoch; test the one of the last (without ckpt_path)",

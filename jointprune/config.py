@@ -68,11 +68,17 @@ class TrainingConfig:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type is int:  # NumPy's integers as well, which JSON cannot write
+            # Numbers and strings of NumPy as well, which neither JSON nor torch can write.
+            if field.type is int:
                 number = integer(value, 0, 2**31 - 1, f"as {field.name}")
                 object.__setattr__(self, field.name, number)
             if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
                 raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
+            if field.type is float and not isinstance(value, int):
+                object.__setattr__(self, field.name, float(value))
+            if field.type is str and isinstance(value, str):
+                object.__setattr__(self, field.name, str(value))
+        object.__setattr__(self, "joints", tuple(map(str, self.joints)))
         if not isinstance(self.balanced, bool):
             raise ValueError(f"expected True or False for balanced, got {self.balanced!r}")
         hand_index(self.joints)  # refuses names of other joints, which no encoder can read

@@ -107,8 +107,12 @@ class JointPruningLayer(nn.Module):
                 f"{x.shape[2]}: flatten (joints, coordinates) with joints outermost"
             )
         each = x if x.ndim == 4 else x.unflatten(2, (joints, x.shape[2] // joints))
-        gates = self.gates(x.shape[0]).unsqueeze(-2)  # (1, J) or (B, 1, J)
-        return (hide_closed(each, gates) * gates[..., None]).reshape(x.shape)
+        gates = self.gates(x.shape[0]).unsqueeze(-2)[..., None]  # (1, J, 1) or (B, 1, J, 1)
+        # What is not finite passes an open gate as it is: times the gate, it would make the gate's
+        # gradient NaN, also where code after the layer fills it.
+        finite = each.isfinite()
+        gated = torch.where(finite, each, 0) * gates
+        return torch.where(finite | (gates == 0), gated, each).reshape(x.shape)
 
     def gates(self, clips: int | None = None) -> Tensor:
         """Gate of each joint in [0, 1], shape (J,): sampled in training, else deterministic.
@@ -118,16 +122,16 @@ class JointPruningLayer(nn.Module):
         clips
             Clips in the batch: in training each gets a sample of its own, shape (clips, J).
         """
-        if self.frozen:
-            return self.frozen_gates
         logits = self.joint_logits
+        if self.frozen:
+            return self.frozen_gates.to(logits.device)  # DataParallel moves parameters alone
         if self.training and clips is not None:
             logits = logits.expand(clips, -1)
         gates = self._gates(logits)
         if self.hard:
             # In this order the sum is exactly 0 or 1.
             gates = (gates > 0.5).to(gates) + (gates - gates.detach())
-        return gates[..., self.gate_of]
+        return gates[..., self.gate_of.to(gates.device)]
 
     def keep_probability(self) -> Tensor:
         """P(gate > 0) of each joint, before `hard` rounds it; shape (J,)."""
@@ -199,6 +203,7 @@ class JointPruningLayer(nn.Module):
         gates = groups_of_k_joints(order, [gate_of.count(gate) for gate in order], k)
         self.freeze([j for j, gate in enumerate(gate_of) if gate in gates])
 
+    @torch.inference_mode(False)  # tensors made in it could not be trained with
     @torch.no_grad()
     def freeze(self, kept: Iterable[int]) -> None:
         """Fix the gates of the joints `kept` at 1 and all others at 0.
@@ -216,8 +221,10 @@ class JointPruningLayer(nn.Module):
 
     def _apply(self, fn, recurse: bool = True):
         super()._apply(fn, recurse)
-        self.gate_of = fn(self.gate_of).long()  # `module.type` would make it real numbers
-        self.frozen_gates = fn(self.frozen_gates)
+        logits = self.joint_logits
+        place = "cpu" if logits.is_meta else logits.device  # without memory nothing would be left
+        self.gate_of = self.gate_of.to(place)  # `fn` may round: bfloat16 has no 257
+        self.frozen_gates = self.frozen_gates.to(place, logits.dtype)
         return self
 
     def get_extra_state(self) -> Tensor:
@@ -226,13 +233,16 @@ class JointPruningLayer(nn.Module):
         exact = gates.to(torch.promote_types(gates.dtype, torch.float32))
         return torch.stack([self.gate_of.to(exact), torch.full_like(exact, self.frozen), exact])
 
+    @torch.inference_mode(False)
     def set_extra_state(self, state: Tensor) -> None:
         logits = self.joint_logits  # without memory as long as they are not loaded
-        gate_of, frozen, gates = state.detach().to(state if logits.is_meta else logits.device)
-        self.gate_of = gate_of.long()
+        state = state.detach().clone()
+        gate_of, frozen, gates = state.to(state if logits.is_meta else logits.device)
+        if not torch.equal(self.gate_of.to(gate_of), gate_of):  # else exact, whatever the type
+            self.gate_of = gate_of.round().long()  # averages of states are not whole
         self.frozen_gates = gates.to(self.frozen_gates.dtype, copy=True)
-        if self.frozen != bool(frozen[0]):
-            self.frozen = bool(frozen[0])
+        if self.frozen != bool(frozen[0] >= 0.5):
+            self.frozen = not self.frozen
             # DDP would wait for a gradient when a pruned classifier is trained further.
             logits.requires_grad_(not self.frozen)
 
@@ -249,6 +259,9 @@ class JointPruningLayer(nn.Module):
                 "checkpoint into a layer of as many joints"
             )
             state_dict.pop(key)
+        logits = state_dict.get(f"{prefix}joint_logits", self.joint_logits)
+        if logits.shape != self.joint_logits.shape:  # torch will refuse it: nothing shall change
+            state_dict.pop(key, None)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *rest)
         if key in missing:
             missing.remove(key)

@@ -1,5 +1,6 @@
 """`JointBudget` and `PruneJoints` in a stranger's classifier, whatever trains it."""
 
+import copy
 import warnings
 from fractions import Fraction
 from functools import partial
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 import pytorch_lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.plugins import MixedPrecision
 from strangers import (
     BATCHES,
@@ -523,6 +528,42 @@ def test_gates_that_get_no_gradient_are_told_after_the_first_epoch():
         jp.JointBudget(module.pruning, KEEP, 5).step()
 
 
+def test_optimisers_that_are_toggled_may_step_every_other_batch():
+    """While another optimiser is toggled, the gates keep their gradient and want no other."""
+
+    class Toggled(TwoOptimisers):
+        def training_step(self, batch, number):
+            for optimizer, head in zip(self.optimizers(), (self.other, self.head), strict=True):
+                self.toggle_optimizer(optimizer)
+                poses = self.pruning(batch[0]).flatten(1)
+                self.manual_backward(functional.cross_entropy(head(poses), batch[1]))
+                if number % 2:
+                    optimizer.step()
+                    optimizer.zero_grad()
+                self.untoggle_optimizer(optimizer)
+
+        def configure_optimizers(self):
+            gates = [*self.head.parameters(), self.pruning.joint_logits]
+            return torch.optim.SGD(self.other.parameters(), 0.1), torch.optim.SGD(gates, 0.1)
+
+    fit(module := Toggled())
+    assert module.pruning.frozen and len(module.pruning.kept_joints()) == KEEP
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_absent_joints_that_are_filled_after_the_layer_leave_the_gates_their_gradient(hard):
+    class Filled(Stranger):
+        def forward(self, poses):
+            return self.head(self.pruning(poses).nan_to_num().flatten(1))
+
+    loader, generator = batches(120), torch.Generator().manual_seed(1)
+    for poses, _ in loader:
+        absent = torch.rand(len(poses), 1, JOINTS, 1, generator=generator) < 0.5
+        poses.masked_fill_(absent, torch.nan)
+    fit(module := Filled(layer=jp.JointPruningLayer(JOINTS, hard=hard)), loader)
+    assert module.pruning.kept_joints() == DECISIVE
+
+
 def test_a_training_that_stops_early_warns_and_still_ends_with_k():
     class Stop(Watch):
         def on_train_epoch_end(self, trainer, module):
@@ -576,15 +617,17 @@ def test_every_epoch_is_as_large_a_part_of_the_course_whatever_its_length(length
 @pytest.mark.parametrize("first", [True, False])
 def test_averaged_copies_in_other_callbacks_and_in_what_they_save_hold_k_joints(first, tmp_path):
     callbacks = [jp.PruneJoints(KEEP), EMAWeightAveraging(decay=0.99)]
-    trainer = trainer_of(*(callbacks if first else callbacks[::-1]))
+    callbacks = callbacks if first else callbacks[::-1]
+    saved = ModelCheckpoint(tmp_path, save_last=True)
+    trainer = trainer_of(*callbacks, saved, enable_checkpointing=True)
     trainer.fit(model := Stranger(), batches(12))
     trainer.save_checkpoint(tmp_path / "x.ckpt")
-    (loaded := Stranger()).load_state_dict(
-        torch.load(tmp_path / "x.ckpt", weights_only=False)["state_dict"]
-    )
-    assert loaded.pruning.frozen
-    assert loaded.pruning.kept_joints() == model.pruning.kept_joints()
-    assert len(loaded.pruning.kept_joints()) == KEEP
+    for name in ("x.ckpt", "last.ckpt"):
+        state = torch.load(tmp_path / name, weights_only=False)["state_dict"]
+        (loaded := Stranger()).load_state_dict(state)
+        assert loaded.pruning.frozen
+        assert loaded.pruning.kept_joints() == model.pruning.kept_joints()
+        assert len(loaded.pruning.kept_joints()) == KEEP
 
 
 def test_testing_a_checkpoint_of_an_earlier_epoch_warns(tmp_path):
@@ -604,6 +647,23 @@ def test_testing_a_checkpoint_of_an_earlier_epoch_warns(tmp_path):
     for again in (trainer.test, trainer.predict):
         with pytest.warns(UserWarning, match=f"expected {KEEP} open joints, got [4-8]: this model"):
             again(model, batches(2), ckpt_path=tmp_path / "x.ckpt", weights_only=False)
+    with pytest.warns(UserWarning, match=f"expected {KEEP} open joints, got {JOINTS}"):
+        trainer.test(Tested(), batches(2), verbose=False)
+
+
+def test_a_trainer_that_was_interrupted_does_not_begin_again_and_changes_no_gate():
+    class Interrupt(lightning.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, number):
+            if number == 8:
+                raise KeyboardInterrupt
+
+    trainer = trainer_of(jp.PruneJoints(KEEP), Interrupt(), max_epochs=1)
+    with pytest.raises(SystemExit), pytest.warns(UserWarning, match="training stopped"):
+        trainer.fit(Stranger(), batches(12))
+    other = copy.deepcopy(module := Stranger())
+    with pytest.raises(ValueError, match=r"or a trainer that has trained before: .* new trainer"):
+        trainer.fit(module, batches(12))
+    assert same(module, other)
 
 
 def test_a_training_of_unknown_length_is_refused():

@@ -1,5 +1,6 @@
 """Configuration, gates inside the whole model, schedules, and safe checkpoints."""
 
+import json
 import math
 import pickle
 from dataclasses import asdict, replace
@@ -87,6 +88,18 @@ def test_groups_follow_the_names_of_the_joints_that_a_model_reads():
             config = {"joints": names, "num_pose_points": 5, "mask": mask, "gate_groups": groups}
             layer = SignClassificationLightning(config).joint_pruning
             assert layer.gate_of.tolist() == expected
+
+
+def test_a_configuration_of_numpys_numbers_and_strings_is_the_same(tmp_path):
+    numbers = {"hidden": np.int64(16), "dropout": np.float32(0.25), "encoder": np.str_("recurrent")}
+    config = replace(TINY, **numbers, joints=np.array(TINY.joints))
+    plain = replace(TINY, hidden=16, dropout=0.25, encoder="recurrent")
+    assert config == plain and json.dumps(asdict(config)) == json.dumps(asdict(plain))
+    trainer = lightning.Trainer(barebones=True, max_steps=0)
+    trainer.strategy.connect(model_of(config))
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    loaded = SignClassificationLightning.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert loaded.config == plain
 
 
 def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):

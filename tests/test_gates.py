@@ -471,6 +471,74 @@ def test_a_layer_made_without_memory_takes_everything_from_its_checkpoint():
     assert other.to("meta").gates().is_meta  # everything moves with the layer
 
 
+def test_averages_of_whole_states_keep_each_joints_gate_and_whether_it_is_frozen():
+    layer, other = JointPruningLayer(42), JointPruningLayer(42)
+    blended = {key: value.clone() for key, value in layer.state_dict().items()}
+    for _ in range(30):
+        for key, value in layer.state_dict().items():
+            blended[key].mul_(0.9).add_(value, alpha=0.1)
+    assert not torch.equal(blended["_extra_state"], layer.state_dict()["_extra_state"])
+    other.load_state_dict(blended)
+    assert other.gate_of.tolist() == [*range(42)]
+    layer.freeze_top(12)
+    few = {key: 0.9 * other.state_dict()[key] + 0.1 * value
+           for key, value in layer.state_dict().items()}  # fmt: skip
+    other.load_state_dict(few)
+    assert not other.frozen
+
+
+def test_more_gates_than_half_precision_can_count_stay_apart():
+    """bfloat16 has no 257. Source: Holistic's 543 points."""
+    layer = JointPruningLayer(543).type(torch.bfloat16)
+    assert layer.gate_of.tolist() == [*range(543)] and layer.eval().gates().shape == (543,)
+    rounded = {key: value.bfloat16() for key, value in JointPruningLayer(543).state_dict().items()}
+    layer.load_state_dict(rounded)
+    assert layer.gate_of.tolist() == [*range(543)]
+
+
+@pytest.mark.parametrize("groups", ["joint", "finger"])
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(groups):
+    layer = JointPruningLayer(42, gate_groups=groups)
+    other = JointPruningLayer(42, gate_groups={"joint": "finger", "finger": "joint"}[groups])
+    other.freeze_top(8)
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(RuntimeError, match="size mismatch for joint_logits"):
+        layer.load_state_dict(other.state_dict())
+    assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())
+    assert not layer.frozen
+
+
+def test_groups_outlive_a_layer_without_memory():
+    with torch.device("meta"):
+        layer = JointPruningLayer(4, gate_groups=[0, 0, 1, 1])
+    layer = layer.to_empty(device="cpu")
+    layer.load_state_dict({"joint_logits": torch.tensor([OPEN, CLOSED])})
+    assert layer.kept_joints() == [0, 1]
+
+
+@pytest.mark.parametrize("act", [
+    lambda layer: layer.freeze([0, 2]),
+    lambda layer: layer.load_state_dict(copy.deepcopy(layer.state_dict())),
+])  # fmt: skip
+def test_a_layer_changed_in_inference_mode_can_be_trained_through(act):
+    layer, embedding = JointPruningLayer(3), nn.Linear(2, 2)
+    with torch.inference_mode():
+        act(layer)
+    layer(embedding(torch.ones(1, 1, 3, 2))).sum().backward()
+    assert embedding.weight.grad is not None
+
+
+def test_a_replica_whose_parameters_alone_are_elsewhere_finds_its_gates():
+    """As DataParallel makes them; the device "meta" stands for a second GPU."""
+    for frozen in (False, True):
+        layer = JointPruningLayer(3)
+        if frozen:
+            layer.freeze([0, 2])
+        replica = layer._replicate_for_data_parallel()
+        replica.joint_logits = torch.empty_like(layer.joint_logits, device="meta")
+        assert replica(torch.empty(2, 4, 3, 2, device="meta")).is_meta
+
+
 def test_a_checkpoint_of_older_code_loads():
     """Its `gate_of`, `frozen` and `frozen_gates` were buffers, in this order."""
     old = {

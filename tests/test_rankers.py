@@ -148,6 +148,15 @@ def test_a_class_of_two_groups_is_not_held_out_with_both(dataset):
         assert set(dataset.labels[held]) <= set(dataset.labels[fit])
 
 
+def test_a_single_held_out_clip_has_no_other_to_swap_with():
+    every = voting()
+    one = replace(
+        every, **{name: getattr(every, name)[:1] for name in ("poses", "present", "labels")}
+    )
+    with pytest.raises(ValueError, match="expected 2 held-out clips or more to swap, got 1"):
+        importance.loss_when_shuffled(one, 0)
+
+
 @pytest.mark.parametrize(
     ("mask", "methods"),
     [("open", ("permutation", "integrated-gradients")), ("any-subset", ("greedy", "any-subset"))],

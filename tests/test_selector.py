@@ -174,6 +174,8 @@ def test_masked_values_are_missing_values():
     found, same = (jp.JointSelector(3, "variance").fit(some, y) for some in (masked, missing))
     np.testing.assert_array_equal(found.scores_, same.scores_)
     np.testing.assert_array_equal(found.transform(masked), same.transform(missing))
+    several = jp.JointSelector(3, "variance").fit(list(masked), y)  # each with its own mask
+    np.testing.assert_array_equal(several.scores_, same.scores_)
 
 
 def test_joints_that_are_missing_singly_do_not_hide_their_hand():

@@ -94,6 +94,11 @@ def loss_when_shuffled(held_out: HeldOut, seed: int) -> np.ndarray:
     A joint's presence is swapped with it. Source: Breiman, "Random forests" (Machine Learning 45,
     2001), section 10.
     """
+    if len(held_out.labels) < 2:
+        raise ValueError(
+            f"expected 2 held-out clips or more to swap, got {len(held_out.labels)}: pass more "
+            "clips or groups"
+        )
     generator = torch.Generator().manual_seed(seed)
 
     def shuffle(x: Tensor, joint: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
             seed = check_random_state(seed).randint(2**31 - 1)
         kept = tempfile.TemporaryDirectory() if self.workspace is None else nullcontext()
         with kept as folder, one_thread():  # leaves torch as it was, also if `method` is a function
-            place = self.workspace or folder
+            place = folder if self.workspace is None else self.workspace
             place = place if isinstance(place, Workspace) else Workspace(place)
             every = np.arange(len(X))
             self.scores_ = rank_joints(self.method, data, every, seed, self.k, self.config, place)
@@ -163,10 +163,10 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
 
 def _clips(X) -> np.ndarray:
     """X as an array of numbers with four dimensions, NaN where it is masked; else ValueError."""
-    if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(float).filled(np.nan)
+    masked = isinstance(X, list | tuple) and any(isinstance(x, np.ma.MaskedArray) for x in X)
     try:
-        X = np.asarray(X)
+        X = np.ma.array(X) if masked else X  # of clips with masks of their own
+        X = X.astype(float).filled(np.nan) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
     except ValueError as error:
         raise ValueError(
             "expected clips of one length, got several: fill the ends of shorter ones with NaN"
