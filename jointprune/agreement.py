@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from jointprune.checks import indices
+from jointprune.checks import indices, integer
 from jointprune.selection import METHODS
 from jointprune.skeleton import hand_index
 
@@ -158,6 +158,7 @@ def _agreement_apart(kept: np.ndarray, folds: np.ndarray, seeds: np.ndarray) -> 
 
 def _indicators(selections: Sequence[Iterable[int]], num_joints: int) -> np.ndarray:
     """Sets of joint indices as bool (selections, joints)."""
+    num_joints = integer(num_joints, 1, 2**31 - 1, "as num_joints")
     kept = np.zeros((len(selections), num_joints), dtype=bool)
     for row, joints in zip(kept, selections, strict=True):
         row[indices(joints, num_joints, "joints", at_least=0)] = True

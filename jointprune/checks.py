@@ -1,5 +1,6 @@
 """Arguments as users give them: integers, and indices of clips or joints."""
 
+import math
 from collections.abc import Iterable, Iterator, Set
 
 import numpy as np
@@ -13,6 +14,14 @@ def integer(value, low: int, high: int, what: str) -> int:
             f"expected {low} to {high} {what}, got {value!r:.100}: pass an integer in this range"
         )
     return int(found)
+
+
+def is_finite(value) -> bool:
+    """Whether `value` is a real number, of Python, NumPy or a tensor, and finite."""
+    try:
+        return not isinstance(value, str) and math.isfinite(value)
+    except TypeError:
+        return False
 
 
 def joints_to_keep(k, joints: int) -> int:
@@ -33,7 +42,17 @@ def indices(some: Iterable[int], total: int | None, what: str, at_least: int = 1
     """
     if hasattr(some, "tolist"):  # a tensor may lie on another device
         some = some.tolist()
-    found = np.asarray(list(some) if isinstance(some, Set | Iterator) else some)
+    some = list(some) if isinstance(some, Set | Iterator) else some
+    try:
+        found = np.asarray(some)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError(
+            f"expected indices of {what}, got {some!r:.100}: pass a flat list of integers"
+        ) from error
+    if found.dtype.kind in "iu" and found.ndim and any(isinstance(i, bool) for i in some):
+        raise ValueError(
+            f"expected indices of {what}, got True or False among them: pass integers, or a mask"
+        )
     if found.dtype == bool and found.shape == (total,):
         found = np.flatnonzero(found)
     if found.size == 0:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable
 import torch
 from torch import Tensor, nn
 
-from jointprune.checks import indices, integer, joints_to_keep
+from jointprune.checks import indices, integer, is_finite, joints_to_keep
 from jointprune.joint_groups import group_indices, groups_of_k_joints
 
 # Stretch of the binary concrete distribution, so that 0 and 1 carry probability mass.
@@ -73,9 +73,9 @@ class JointPruningLayer(nn.Module):
     ):
         super().__init__()
         num_joints = integer(num_joints, 1, 2**31 - 1, "as num_joints")
-        if not 0 < init_keep_prob < 1:
+        if not is_finite(init_keep_prob) or not 0 < init_keep_prob < 1:
             raise ValueError(f"expected init_keep_prob between 0 and 1, got {init_keep_prob}")
-        if not 0 < temperature < math.inf:
+        if not is_finite(temperature) or temperature <= 0:
             raise ValueError(f"expected a finite temperature above 0, got {temperature}")
         gate_of = group_indices(gate_groups, num_joints)
         self.num_joints, self.temperature, self.hard = num_joints, temperature, hard
@@ -307,6 +307,6 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     of 13 words. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
     in a loop of your own: they bring the learning rate and end with exactly this number open.
     """
-    if not 0 <= float(weight) < math.inf:
+    if not is_finite(weight) or weight < 0:
         raise ValueError(f"expected a finite weight of 0 or more, got {weight}: 0.001, for example")
     return weight * pruning_layer.keep_probability().mean()

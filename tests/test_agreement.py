@@ -130,6 +130,10 @@ def test_identical_selections_and_fixed_joints_of_both_hands_lie_above_matched_d
         (([(0, 1), (2, 3)],), "for sets of joint indices pass num_joints"),
         (([(0, 4), (1, 2)], 4), r"from 0 to 3, got \[4\]"),
         (([[True, False], [False, True]], 4), "a bool mask of length 4"),
+        *(
+            (([(0, 1), (2, 3)], number), f"as num_joints, got {number}")
+            for number in (4.0, True, 0)
+        ),
     ],
 )
 def test_anything_but_a_table_of_selections_is_refused(arguments, message):

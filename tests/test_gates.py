@@ -267,6 +267,8 @@ NONE, RANGE = "expected joints, got 0: pass at least 1", r"joints from 0 to 4, g
             (torch.ones(1, 5, dtype=torch.bool), "1, 5"))),
         *((kept, TYPES.format(r"\S+ of shape \(.*\)"))
           for kept in (["1"], "12", None, 1, torch.tensor(1), [[1, 2]], [None])),
+        ([[1], [2, 3]], r"expected indices of joints, got \[\[1\], \[2, 3\]\]: pass a flat list"),
+        ([True, 2, 3], "expected indices of joints, got True or False among them"),
     ],
 )  # fmt: skip
 def test_a_failing_freeze_says_what_it_expects_and_changes_nothing(kept, message):
@@ -624,6 +626,11 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
         ("init_keep_prob", math.nan, "init_keep_prob between 0 and 1, got nan"),
         ("temperature", math.nan, "finite temperature above 0, got nan"),
         ("temperature", math.inf, "finite temperature above 0, got inf"),
+        *(
+            (name, value, f"got {value}")
+            for name in ("init_keep_prob", "temperature")
+            for value in (None, "0.5")
+        ),
         ("gate_groups", [0, 1], "flat list of 4 labels, one per joint, got"),
         ("gate_groups", np.zeros((4, 2)), "flat list of 4 labels, one per joint, got"),
         ("gate_groups", [[0], [0], [1], [1]], "flat list of 4 labels, one per joint, got"),
@@ -645,7 +652,7 @@ def test_a_wrong_joint_count_and_impossible_gates_are_refused():
 
 
 def test_a_penalty_that_is_no_penalty_is_refused():
-    for weight in (-1.0, math.nan, math.inf):
+    for weight in (-1.0, math.nan, math.inf, None, "0.1"):
         with pytest.raises(ValueError, match=f"finite weight of 0 or more, got {weight}"):
             l0_penalty(JointPruningLayer(4), weight)
     assert l0_penalty(JointPruningLayer(4), 0).item() == 0

@@ -265,6 +265,7 @@ WRONG = {
     "expected 42 different names": {"joints": ["a", "b"]},
     "expected 0 to 4294967295 as seed, got -1": {"random_state": -1},
     "expected 42 finite scores": {"method": lambda *_: np.ones(3)},
+    "expected a TrainingConfig as config, got dict": {"config": {"hidden": 16}},
 }
 
 
@@ -292,6 +293,9 @@ def test_wrong_arrays_are_refused():
     for labels, groups in ((y[1:], None), (y, y[1:])):
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             found.fit(X, labels, groups)
+    for missing in (None, np.nan):
+        with pytest.raises(ValueError, match="expected a group for every clip, got 1 without"):
+            found.fit(X, y, [missing, *"abcabcabcabcabc"])
     with pytest.raises(ValueError, match="Unknown label type"):
         found.fit(X, np.linspace(0, 1, 16))
     found.fit(X, y)

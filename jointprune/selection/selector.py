@@ -100,10 +100,19 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         `set_fit_request(groups=True)`. Raises ValueError for clips of another form, one class, a
         `k` out of range, a method without a ranking, and joints that a method knows no names of.
         """
+        if not isinstance(self.config, TrainingConfig | None):
+            raise ValueError(
+                f"expected a TrainingConfig as config, got {type(self.config).__name__}: "
+                "jp.TrainingConfig(hidden=64), for example"
+            )
         X = _clips(X)
         y = column_or_1d(y)
         check_classification_targets(y)
-        groups = np.arange(len(X)) if groups is None else column_or_1d(groups)
+        groups = np.arange(len(X)) if groups is None else groups
+        # As objects: among strings NumPy would make NaN one of them.
+        if missing := int(pd.isna(np.asarray(groups, dtype=object)).sum()):
+            raise ValueError(f"expected a group for every clip, got {missing} without: name them")
+        groups = column_or_1d(groups)
         check_consistent_length(X, y, groups)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
