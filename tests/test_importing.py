@@ -18,7 +18,7 @@ from recordings import body_of, in_shoulder_widths, motion, write_letters, write
 
 from jointprune import data as command
 from jointprune.data import load_dataset
-from jointprune.importing import annotations, importer, reading
+from jointprune.importing import annotations, importer, naming, reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip, Raw, clips_at
 from jointprune.importing.reading import LIMIT, judge
@@ -812,6 +812,17 @@ def test_words_of_one_handshape_are_told_by_their_movement(workspace, tmp_path):
             write_mp_data(tmp_path / "own" / person / sign / str(take), hands)
     data, report = import_recordings(tmp_path / "own", "own", workspace)
     assert set(data.classes) == {"su", "iyi", "ev"} and not report["exchanged"]
+
+
+def test_a_sign_too_rare_to_be_looked_at_is_no_fault(by_persons, workspace, monkeypatch):
+    monkeypatch.setattr(naming, "LOOKED_AT", 2)
+    source = by_persons("{person}/{sign}/{take}")
+    for sign in ("iyi", "çay", "ev"):
+        for place in source.glob(f"*/{sign}"):
+            if sign != "ev" or place.parent.name != "can":
+                shutil.rmtree(place)
+    data, report = import_recordings(source, "own", workspace)
+    assert data.classes == ("ev", "su") and not report["exchanged"]
 
 
 def test_labels_of_a_table_are_never_exchanged(by_persons, workspace, tmp_path):

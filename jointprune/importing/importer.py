@@ -66,9 +66,10 @@ def import_recordings(
     name. `groups` says how to find signers (see `annotations.group_rule`), `group_word` what a
     group is ("session"), `aspect` is the image's width over its height (0: unknown, taken as
     square). `leading_hand` is one of `recordings.LEADING`: how the hand is found that is put on the
-    right. An unusable clip is left out and reported, and so is a recording under several labels,
-    unless `keep_contradictions`. `origin` is noted in `meta.json`: title, source and licence of a
-    public data set.
+    right. Without `labels` and `groups` the hands decide which words of paths are signs where two
+    kinds could be (see `naming`). An unusable clip is left out and reported, and so is a recording
+    under several labels, unless `keep_contradictions`. `origin` is noted in `meta.json`: title,
+    source and licence of a public data set.
 
     Raises ValueError if `name` belongs to a data set that is not an import, or if the recordings
     together show wrong units, swapped hands, one sign only or too few groups; ModuleNotFoundError

@@ -1,7 +1,7 @@
-"""What names the signs: in `ali/su/1` or `ali/su_1` a folder or the other word?
+"""Which word of a path is the sign, of `ali` and `su` in `ali/su/1` or `ali/su_1`?
 
-Names do not tell. The hands do: a sign is the same with another person, while a person
-is hardly known by the hands of another sign (data/README.md has what was measured).
+The hands tell: a sign is the same with another person, while a person is hardly known by the hands
+of another sign (data/README.md has what was measured).
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,9 +52,10 @@ def signs_by_hands(clips: pd.DataFrame, chunks: Iterable[Path]) -> str:
     """
     takes = clips.groupby(["label", "group"]).size().median()
     odd = clips["group"].str.contains("/").any()  # clips that name no group are their own
-    if odd or any(clips["split"]) or takes < TAKES:
-        return ""
     some = clips.iloc[:: -(-len(clips) // LOOKED_AT)]
+    few = some[["label", "group"]].nunique().min() < 2  # a rare one may not be among them
+    if odd or few or any(clips["split"]) or takes < TAKES:
+        return ""
     wanted = set(some.index)
     recordings = chain.from_iterable(map(load_recordings, chunks))
     looks = zip(*(_looks(clip) for i, clip in enumerate(recordings) if i in wanted), strict=True)

@@ -50,7 +50,9 @@ ALTERED = re.compile(
     r"(aug|augmented|flip|flipped|mirror|mirrored|copy|kopya|orig|original|noise|noisy|rotated"
     r"|scaled|shifted|cropped)\d*"
 )
+# Folders of such copies above those of signs; "mirror" or "copy" may be a sign.
 AUGMENTED = re.compile(r"aug(mented)?([ _-]?data)?\d*")
+# Words for takes of one person in a clip's name: "take2" of "ali_take2".
 TAKE = re.compile(r"(take|t|v|ver|version|rep|trial|clip|video|cam|camera|tekrar|deneme|kamera)\d+")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
@@ -61,8 +63,6 @@ MOST_HEADER = 2**16 + 10  # bytes of a .npy file of version 1.0 before its value
 WRIST_DEPTH = 1e-3  # image widths; other points of a body are 0.05 and more away from 0
 WRIST_SHARE = 1e-2  # the same relative to the hand's extent, for pixels
 MOST_GAPS = 2  # frames, those that are missing included, for each that is there
-
-
 TWICE = "is a link to a folder that is read at another place"
 
 
