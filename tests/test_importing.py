@@ -815,7 +815,7 @@ def test_words_of_one_handshape_are_told_by_their_movement(workspace, tmp_path):
 
 
 def test_a_sign_too_rare_to_be_looked_at_is_no_fault(by_persons, workspace, monkeypatch):
-    monkeypatch.setattr(naming, "LOOKED_AT", 2)
+    monkeypatch.setattr(naming, "LOOKED_AT", 3)
     source = by_persons("{person}/{sign}/{take}")
     for sign in ("iyi", "çay", "ev"):
         for place in source.glob(f"*/{sign}"):
