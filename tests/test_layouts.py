@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 from itertools import product
 
@@ -428,6 +429,14 @@ def test_a_long_table_names_the_row_that_is_repeated_or_unknown(tmp_path, motion
     lines = ["frame,landmark,x,y,z", "5,left.wrist,0.2,0.2,0", row]
     with pytest.raises(ValueError, match=rf"x.csv: expected one row .* got .*{got}"):
         read_file("hand-tables", tmp_path / "x.csv", "\n".join(lines))
+
+
+def test_a_long_table_may_have_decimal_commas(tmp_path, motion):
+    text = long_table(motion)
+    german = re.sub(r"(\d)\.(\d)", r"\1,\2", text.replace(",", ";"))
+    raws = [read_file("hand-tables", tmp_path / name, table)
+            for name, table in (("1.csv", text), ("2.csv", german))]  # fmt: skip
+    np.testing.assert_array_equal(raws[0].hands, raws[1].hands)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def _long(path: Path) -> tuple[np.ndarray, int]:
     hands = np.full((span, len(JOINT_NAMES), 3), np.nan)
     axes = [axis for axis in "xyz" if axis in table]
     rows = (frames - frames.min()).astype(int), landmarks
-    hands[(*rows, slice(0, len(axes)))] = table[axes].to_numpy(float)
+    texts = table[axes].astype(str).apply(lambda column: column.str.replace(",", "."))
+    hands[(*rows, slice(0, len(axes)))] = texts.to_numpy(float)  # also of decimal commas
     return hands, span - frames.nunique()
 
 
