@@ -22,8 +22,9 @@ class JointPruningLayer(nn.Module):
 
     In training mode each call samples the gates anew for each clip. In evaluation mode the gates
     are the deterministic estimate of the distribution and can be exactly 0 or 1. The output of a
-    joint whose gate is 0 is 0, even if its keypoints are NaN or infinite. Standardise the keypoints
-    before the layer: 0 is then the mean, and a gate that closes disturbs the classifier less.
+    joint whose gate is 0 is 0, even if its keypoints are NaN or infinite; through open gates these
+    pass as they are. Standardise the keypoints before the layer: 0 is then the mean, and a gate
+    that closes disturbs the classifier less.
 
     Parameters
     ----------
