@@ -1,5 +1,6 @@
 """What an import found, changed and left out: `report.json` in the folder of its data set."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointprune.dataset import SignDataset
-from jointprune.importing.layouts.clips import Clip, in_order, nfc, plain, small, split_of
+from jointprune.importing.layouts.clips import Clip, in_order, nfc, plain, split_of
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -44,7 +45,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "classes": len(data.classes),
         "class_names": list(data.classes),
         "group_names": in_order(set(kept["group"])),
-        "alike": _alike(data.classes, small),
+        "alike": _alike(data.classes, lambda name: re.sub(r"[\W_]+", "", plain(name)) or name),
         "signers": len(set(kept["signer"]) - {"unknown"}),
         "groups": len(set(kept["group"])),
         "splits": dict(Counter(filter(None, kept["split"]))),
@@ -128,7 +129,7 @@ def import_summary(report: dict) -> str:
     lists = {
         "left out": rejected,
         "not read, as they belong to no clip": unmatched,
-        "SIGNS THAT DIFFER IN CAPITALS ALONE, taken as different": [
+        "SIGNS THAT DIFFER IN CAPITALS, ACCENTS OR MARKS ALONE, taken as different": [
             " and ".join(names) for names in report.get("alike", [])
         ],
         "GROUPS THAT DIFFER IN CAPITALS OR ACCENTS ALONE, taken as different": [

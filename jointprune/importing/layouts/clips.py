@@ -382,14 +382,10 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", name) if word]
 
 
-def small(word: str) -> str:
-    """A word in small letters, every i with its dot, so that Turkish capitals are like others."""
-    return word.replace(DOTLESS_I, "i").replace("İ", "i").casefold()
-
-
 def plain(word: str) -> str:
-    """A word in small letters without accents: "istanbul" of "İSTANBUL"."""
-    letters = unicodedata.normalize("NFKD", small(word))
+    """A word in small letters without accents, every i with a dot: "istanbul" of "İSTANBUL"."""
+    small = word.replace(DOTLESS_I, "i").replace("İ", "i").casefold()
+    letters = unicodedata.normalize("NFKD", small)
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
