@@ -150,6 +150,11 @@ class SignDataset:
         if self.official_split:
             return [self._checked(*self._published_fold())]
         names = sorted(set(self.groups))
+        if len(names) < 2:
+            raise ValueError(
+                f"expected 2 groups or more to hold one out, got {names}: name others with "
+                "--groups at import"
+            )
         n = integer(n, 2, len(names), f"folds for {len(names)} groups")
         rng = np.random.default_rng(seed_of(seed))
         two_handed = self.two_handed()

@@ -92,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     for by, table in tables.items():
         table[["accuracy", "low", "high"]] *= 100
         name = group_word if by == "group" else by
-        print(table.round(1).rename_axis(name).reset_index().to_string(index=False), "\n")
+        table.insert(0, name, table.index, allow_duplicates=True)  # it may be called "clips"
+        print(table.round(1).to_string(index=False), "\n")
     print(
         f"Accuracy in percent; low and high: 95 % interval, {group_word}s resampled, or clips "
         "where there is one."

@@ -19,7 +19,9 @@ from jointprune.runs import Run, Trial, joint_indices, trained_file
 from jointprune.workspace import Workspace, damage
 
 # Raised for a file that torch did not write, and for content that is not a model's.
-FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError)
+FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
+           AttributeError)  # fmt: skip
+TRAINED_ON = {"name", "sha256", "classes", "groups"}
 
 
 @torch.no_grad()
@@ -70,7 +72,8 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
         if damage(checkpoint):  # also of a file that is no zip: torch would try its older formats
             raise foreign
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        _ = content["state_dict"], content["hyper_parameters"]["config"]["joints"]
+        weights, _ = content["state_dict"].values(), content["hyper_parameters"]["config"]["joints"]
+        diverged = any(torch.is_tensor(values) and values.isnan().any() for values in weights)
         state = content.get("callbacks", {}).get("TrainingState", {})
     except FOREIGN as error:  # torch's own messages are pages long
         raise foreign from error
@@ -79,11 +82,20 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
             f"expected the checkpoint of a finished training, got {checkpoint} after "
             f"{content['epoch'] + 1} epochs: give the training's command again, which resumes it"
         )
+    if diverged:
+        raise ValueError(
+            f"expected a checkpoint of finite weights, got NaN in {checkpoint}: its training "
+            "diverged; train again, with a lower learning rate"
+        )
     try:
-        return SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
-    except (RuntimeError, ValueError) as error:
-        reason = f"made by another version of this package: {str(error).splitlines()[0]}"
+        model = SignClassificationLightning.load_from_checkpoint(checkpoint).eval()
+    except (*FOREIGN, ValueError) as error:
+        first = [*str(error).splitlines(), repr(error)][0]
+        reason = f"made by another version of this package: {first}"
         raise ValueError(refusal.format(reason)) from error
+    known = model.trained_on
+    model.trained_on = known if isinstance(known, dict) and known.keys() >= TRAINED_ON else {}
+    return model
 
 
 def check_fits(model: SignClassificationLightning, data: SignDataset) -> None:

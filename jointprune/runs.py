@@ -190,7 +190,7 @@ def trained_file(run: Run, data: SignDataset, workspace: Workspace, name: str) -
         known = json.loads((folder / "run.json").read_bytes()).get("files", {})
         if (got := file_sha256(folder / name)) != known.get(name):
             raise ValueError(f"{name} of checksum {got}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(
             f"{folder}: expected a run's folder as training left it, got {error}: it was changed "
             "or damaged since; remove that folder and give the same command again, which trains "

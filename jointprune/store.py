@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,23 @@ CLIPS_AT_ONCE = 256  # bounds the memory that checks take
 class StoredDataset(SignDataset):
     """A data set as opened from its store; other processes receive its path, not its arrays.
 
-    A copy that `dataclasses.replace` makes has no folder and is pickled with its arrays.
+    A copy that `dataclasses.replace` makes has no folder, is pickled with its arrays, and has the
+    checksum of its own content.
     """
 
     folder: Path | None = field(default=None, init=False)
+
+    @property
+    def sha256(self) -> str:
+        return self._of_a_copy if self.folder is None else self.meta["sha256"]
+
+    @cached_property
+    def _of_a_copy(self) -> str:
+        meta = {key: value for key, value in self.meta.items() if key != "sha256"}
+        labels = np.asarray(self.classes)[self.labels]
+        table = self.clips.assign(label=labels, signer=self.signers, group=self.groups)
+        text = table.to_csv(index=False, lineterminator="\n")
+        return content_sha256(meta, text.encode(), self.poses, self.present)
 
     def __reduce_ex__(self, protocol):
         if self.folder is None:
@@ -149,7 +163,10 @@ def _opened(folder: Path) -> SignDataset:
         poses, present = (
             open_memmap(folder / f"{name}.npy", mode="r") for name in ("poses", "present")
         )
-        _ = meta["sha256"], meta["shape"], meta["joints"], meta["classes"]
+        for name, kind in (("shape", int), ("joints", str), ("classes", str)):
+            if not all(isinstance(value, kind) for value in meta[name]):
+                raise TypeError(f"{name} {meta[name]!r:.100}")
+        _ = meta["sha256"]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(DAMAGED.format(folder, f"one that cannot be read ({error})")) from error
     _check_structure(poses, present, clips, meta, folder)
@@ -174,8 +191,17 @@ def report_path(folder: Path) -> Path:
 
 
 def import_report(folder: Path) -> dict:
-    """The report of the import that made a data set."""
-    return json.loads(report_path(folder).read_text(encoding="utf-8"))
+    """The report of the import that made a data set; ValueError if it is not there or damaged."""
+    path = report_path(folder)
+    try:
+        report = json.loads(path.read_bytes())
+        _ = report["clips"], report["by_palm"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: expected the report of the import, got {error!r}: give the command of the "
+            "import again"
+        ) from error
+    return report
 
 
 @lru_cache(maxsize=1)  # consecutive jobs share their data set
@@ -195,12 +221,13 @@ def content_sha256(meta: dict, table: bytes, *arrays: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     digest.update(table)
     for array in arrays:
-        if isinstance(array, np.memmap):  # read from its file, since mapped pages stay in memory
+        # A whole one is read from its file, since mapped pages stay in memory.
+        if isinstance(array, np.memmap) and isinstance(array.base, mmap):
             with open(array.filename, "rb") as file:
                 file.seek(array.offset)
                 hashlib.file_digest(file, lambda: digest)
         else:
-            digest.update(array)
+            digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 

@@ -92,9 +92,9 @@ def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple
         parser.error(f"expected a fold of 0 to {options.folds - 1}, got {options.fold}")
     if not workspace.path.is_dir():
         parser.error(f"expected a workspace that is a folder, got {workspace.path}")
-    config = replace(EXPERIMENTS[options.experiment], precision=options.precision)
-    config = replace(config, epochs=options.epochs or config.epochs)
     try:
+        config = replace(EXPERIMENTS[options.experiment], precision=options.precision)
+        config = replace(config, epochs=options.epochs or config.epochs)
         machines, processes = _machines(options)
         data = load_dataset(options.dataset, workspace)
         folds = data.folds(options.folds, seed=0)
@@ -108,9 +108,9 @@ def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple
                 f"expected a clip for each of {processes} processes in a batch, got {clips} clips: "
                 "use fewer --devices or --nodes"
             )
+        return make_run(data, train, test, options.seed, config), data, machines
     except ValueError as error:
         parser.exit(1, f"{error}\n")
-    return make_run(data, train, test, options.seed, config), data, machines
 
 
 def _machines(options: argparse.Namespace) -> tuple[dict, int]:

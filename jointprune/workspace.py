@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -40,6 +41,13 @@ class Workspace:
 
     root: str = "."
     dataset: str = DEFAULT_DATASET
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[\w-]+", str(self.dataset)):  # a path would lead results elsewhere
+            raise ValueError(
+                f"expected the name of a data set, got {self.dataset!r}: the name of its folder in "
+                "data/processed"
+            )
 
     @property
     def path(self) -> Path:

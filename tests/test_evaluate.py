@@ -6,6 +6,7 @@ import torch
 
 from jointprune import evaluate
 from jointprune.config import TrainingConfig
+from jointprune.parallel import one_thread
 from jointprune.prediction import predict
 from jointprune.runs import make_run
 from jointprune.store import save_dataset
@@ -17,10 +18,10 @@ TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
 @pytest.fixture
 def checkpoint(toy_dataset, workspace):
     """Trained on two of three groups, "both" held out."""
-    torch.set_num_threads(1)
     held_out = toy_dataset.groups == "both"
     run = make_run(toy_dataset, ~held_out, held_out, 0, TINY)
-    return train(run, toy_dataset, workspace) / "model.ckpt"
+    with one_thread():
+        return train(run, toy_dataset, workspace) / "model.ckpt"
 
 
 def printed(capsys, checkpoint, data):
@@ -49,6 +50,32 @@ def test_only_groups_that_took_no_part_in_the_training_are_tested(checkpoint, to
     out = printed(capsys, checkpoint, toy_dataset)
     assert f"all clips 8 1 {100 * right.mean():.1f}" in out
     assert "another data set" not in out
+
+
+@pytest.mark.parametrize("word", ["clips", "accuracy"])
+def test_groups_may_be_called_like_a_column(toy, workspace, tmp_path, capsys, word):
+    toy["meta"]["groups_by"] = word
+    data = save_dataset(tmp_path / "own", **toy)
+    run = make_run(data, data.groups != "both", data.groups == "both", 0, TINY)
+    with one_thread():
+        checkpoint = train(run, data, workspace) / "model.ckpt"
+    assert f"{word} clips groups accuracy low high both 8" in printed(capsys, checkpoint, data)
+
+
+@pytest.mark.parametrize("change", [
+    lambda content: content.pop("pytorch-lightning_version"),
+    lambda content: content.update(state_dict=[]),
+    lambda content: content["hyper_parameters"]["config"].update(joints=None),
+    lambda content: next(iter(content["state_dict"].values())).fill_(torch.nan),
+    lambda content: content.update(trained_on=[]),
+    lambda content: content["trained_on"].pop("sha256"),
+])  # fmt: skip
+def test_odd_checkpoints_are_refused_in_a_line(checkpoint, toy_dataset, capsys, tmp_path, change):
+    content = torch.load(checkpoint, weights_only=True)
+    change(content)
+    torch.save(content, odd := tmp_path / "odd.ckpt")
+    error = refused(capsys, odd, toy_dataset)
+    assert error.startswith("expected a checkpoint") and error.count("\n") == 1
 
 
 def test_another_data_set_of_the_same_classes_is_tested_whole(checkpoint, toy, tmp_path, capsys):

@@ -218,6 +218,19 @@ def test_the_example_scales_a_clip_as_the_import_did(
         assert got == pytest.approx(own, abs=TOLERANCE), file
 
 
+@pytest.mark.parametrize("content", [None, "", "[]", '{"clips": 3}'])
+def test_an_import_without_its_report_is_not_exported(without_bodies, capsys, tmp_path, content):
+    """The report says what gives clips their scale."""
+    _, data, exported = without_bodies
+    folder = shutil.copytree(data.folder, tmp_path / data.folder.name)
+    report = folder / "report.json"
+    report.unlink() if content is None else report.write_text(content)
+    checkpoint = exported.parent / "model.ckpt"
+    error = refused(capsys, checkpoint, folder, "--out", tmp_path / "out")
+    assert "report.json: expected the report of the import, got" in error
+    assert "give the command of the import again" in error and not (tmp_path / "out").exists()
+
+
 def test_a_hand_of_which_a_joint_is_missing_is_not_found(
     without_bodies, recordings, monkeypatch, tmp_path
 ):

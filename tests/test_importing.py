@@ -387,6 +387,20 @@ def test_a_changed_recording_is_read_again(source):
     assert reading._chunk_name("mp-data", [clip], 1.0) != before
 
 
+@pytest.mark.parametrize("content", [b"", b"PK", None])
+def test_a_damaged_part_of_an_interrupted_import_is_read_again(
+    source, workspace, monkeypatch, content
+):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(importer, "_check_source", stop)
+        import_recordings(source, "mine", workspace)
+    (part,) = (workspace.processed / ".import-mine").glob("*.npz")
+    whole = bytearray(part.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    part.write_bytes(whole if content is None else content)
+    assert import_recordings(source, "mine", workspace)[1]["clips"] == 12
+
+
 def test_two_imports_under_one_name_exclude_each_other(source, workspace):
     """The second gets an error and changes nothing; it may start when the first has ended."""
     folder = workspace.processed / ".import-mine"

@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,11 @@ def test_folds_train_every_class_they_test_where_groups_allow_it(toy, tmp_path):
     for seed in range(5):
         for train, test in data.folds(3, seed):
             assert set(data.labels[test]) <= set(data.labels[train])
+
+
+def test_one_group_cannot_be_held_out(toy_dataset):
+    with pytest.raises(ValueError, match=r"expected 2 groups or more to hold one out, got \['a'\]"):
+        replace(toy_dataset, groups=np.full(len(toy_dataset), "a")).folds(2, 0)
 
 
 @pytest.mark.parametrize("n", [0, 1, 4, 2.0, True])

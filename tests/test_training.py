@@ -58,11 +58,18 @@ def test_a_runs_name_changes_with_code_data_clips_seed_and_each_hyperparameter(
     toy_dataset, workspace, monkeypatch
 ):
     run = Run(TINY, (0, 1, 2), (3, 4), seed=0)
-    other_data = replace(toy_dataset, meta={**toy_dataset.meta, "sha256": "other"})
+    poses = np.array(toy_dataset.poses)
+    poses[0, 0, 0, 0] += 1
+    labels = np.roll(toy_dataset.labels, 1)
+    other_data = [
+        replace(toy_dataset, **change)
+        for change in ({"poses": poses}, {"poses": toy_dataset.poses[::-1]}, {"labels": labels},
+                       {"groups": toy_dataset.groups[::-1]}, {"meta": toy_dataset.meta | {"x": 1}})
+    ]  # fmt: skip
     others = [replace(run, seed=1), replace(run, train=(0, 1)), replace(run, test=(3, 5))]
     others += [replace(run, config=config) for config in other_configs()]
     folders = [other.folder(toy_dataset, workspace) for other in (run, *others)]
-    folders.append(run.folder(other_data, workspace))
+    folders += [run.folder(other, workspace) for other in other_data]
     monkeypatch.setattr(runs, "CONTRACT", CONTRACT + 1)  # the version of the training code
     folders.append(run.folder(toy_dataset, workspace))
     assert len({folder.name for folder in folders}) == len(folders)
@@ -244,6 +251,10 @@ def test_an_untrained_run_and_a_truncated_file_are_refused(toy_dataset, workspac
         with pytest.raises(ValueError, match=rf"{folder.name}: expected .*remove that folder"):
             read(what, toy_dataset, workspace)
         (folder / name).write_bytes(whole)
+    for content in ("null", "[]", '{"files": null}', '{"files": []}'):
+        (folder / "run.json").write_text(content)
+        with pytest.raises(ValueError, match=rf"{folder.name}: expected .*remove that folder"):
+            gate_path(run, toy_dataset, workspace)
 
 
 def test_prediction_rows_written_out_by_hand(toy_dataset):

@@ -148,6 +148,12 @@ def test_smoke_results_are_refused_in_the_repository():
         write_facts(Workspace("."), "baseline.json", {}, smoke=True, **HISTORY)
 
 
+@pytest.mark.parametrize("name", ["data/processed/mine", "/data/mine", "..", "", "a b", "x\n"])
+def test_a_data_set_that_is_no_name_is_refused_as_its_results_would_lie_elsewhere(name):
+    with pytest.raises(ValueError, match="expected the name of a data set, got"):
+        Workspace(".", name)
+
+
 def test_names_are_read_as_text(tmp_path):
     workspace = Workspace(str(tmp_path))
     table = pd.DataFrame(

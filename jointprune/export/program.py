@@ -1,5 +1,6 @@
 """The exported program, the folder of its files, and their comparison with the model."""
 
+import io
 import json
 import logging
 import shutil
@@ -21,7 +22,7 @@ from jointprune.preprocessing import EVALUATION_CROP
 from jointprune.recordings import HAND_POINTS, LIMIT, PALM
 from jointprune.runs import joint_indices
 from jointprune.skeleton import HAND_OF, JOINTS, SHORT_NAME, hand_index
-from jointprune.store import import_report, open_dataset, report_path
+from jointprune.store import import_report, open_dataset
 from jointprune.training import without_noise
 from jointprune.workspace import file_sha256, scratch_folder, sync
 
@@ -125,7 +126,7 @@ class Recogniser(nn.Module):
 
 def scaled_by(data: SignDataset) -> list[str]:
     """Keys of WAYS: what gives the clips of a data set their scale, the preferred one first."""
-    if not report_path(data.folder).is_file():  # no import: all clips show shoulders
+    if "layout" not in data.meta:  # no import: all clips show shoulders
         return ["shoulders"]
     report = import_report(data.folder)
     by_palm = len(report["by_palm"])
@@ -177,7 +178,9 @@ def write(recogniser: Recogniser, about: dict, folder: Path) -> None:
         as_onnx = torch.onnx.export(
             program, output_names=["probabilities"], dynamic_shapes=shapes, opset_version=OPSET,
             dynamo=True, verbose=False)  # fmt: skip
-    torch.export.save(program, folder / "model.pt2", extra_files={"model.json": text})
+    packed = io.BytesIO()  # on a full disk torch would end the process
+    torch.export.save(program, packed, extra_files={"model.json": text})
+    (folder / "model.pt2").write_bytes(packed.getvalue())
     as_onnx.model.metadata_props["model.json"] = text
     as_onnx.save(folder / "model.onnx", external_data=False)
     (folder / "model.json").write_text(text, encoding="utf-8")

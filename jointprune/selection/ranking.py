@@ -13,7 +13,7 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core, one_thread
 from jointprune.runs import Trial, changed, content_name, make_run
 from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
-from jointprune.workspace import Workspace, atomic_path
+from jointprune.workspace import Workspace, atomic_path, damage
 
 # The joints chosen in each (fold, seed).
 Chosen = dict[tuple[int, int], tuple[int, ...]]
@@ -75,8 +75,9 @@ def rank_joints(
         row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
     )
     path = _kept_in(row, *arguments) if row.trains else None
-    if path and path.is_file():
-        return np.load(path)
+    if path and path.is_file() and not damage(path):
+        with np.load(path) as content:
+            return content["scores"]
     if callable(method):
         return _checked(method(*arguments), data)
     ranker = _function(row.rank)
@@ -84,7 +85,7 @@ def rank_joints(
         scores = ranker(*arguments)
     if path:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, scores)
+            np.savez(file, scores=scores)  # with a checksum
     return scores
 
 
@@ -123,7 +124,7 @@ def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> t
 def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
     """The file of a learned ranking, named by all that decides it; arguments as the ranker's."""
     decides = train_clips.tolist(), seed, k, changed(config)
-    return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npy"
+    return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npz"
 
 
 def _checked(scores, data: SignDataset) -> np.ndarray:
