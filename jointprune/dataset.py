@@ -152,7 +152,7 @@ class SignDataset:
         names = sorted(set(self.groups))
         if len(names) < 2:
             raise ValueError(
-                f"expected 2 groups or more to hold one out, got {names}: name others with "
+                f"expected 2 groups or more to hold one out, got {len(names)}: name others with "
                 "--groups at import"
             )
         n = integer(n, 2, len(names), f"folds for {len(names)} groups")
