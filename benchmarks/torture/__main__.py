@@ -133,7 +133,7 @@ def two_at_once(workspace: Path, seed: int) -> str:
     """Two runs in a workspace without a store and without 30 % of its runs and rankings."""
     shutil.copytree(REFERENCE, workspace)
     made = [path.parent for path in (workspace / "data/runs").glob("*/run.json")]
-    made += (workspace / "data/runs/rankings").glob("*.npy")
+    made += (workspace / "data/runs/rankings").glob("*.npz")
     for path in random.Random(seed).sample(sorted(made), int(0.3 * len(made))):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(workspace / "data/processed")
