@@ -379,8 +379,12 @@ class PruneJoints(lightning.Callback):
                 pruning_layer(value.module).freeze(self.budget.layer.kept_joints())
 
     def on_test_start(self, trainer, module) -> None:
-        budget = self.budget
-        if budget and (count := len(pruning_layer(module).kept_joints())) > budget.keep:
+        budget, layers = (
+            self.budget,
+            (m for m in module.modules() if isinstance(m, JointPruningLayer)),
+        )
+        count = max((len(layer.kept_joints()) for layer in layers), default=0)
+        if budget and count > budget.keep:
             warnings.warn(
                 f"expected {budget.keep} open joints, got {count}: this model is of an earlier "
                 "epoch; test the one of the last (without ckpt_path)",

@@ -20,7 +20,7 @@ def is_finite(value) -> bool:
     """Whether `value` is a real number, of Python, NumPy or a tensor, and finite."""
     try:
         return not isinstance(value, str) and math.isfinite(value)
-    except TypeError:
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # of tensors with several values
         return False
 
 
@@ -49,7 +49,11 @@ def indices(some: Iterable[int], total: int | None, what: str, at_least: int = 1
         raise ValueError(
             f"expected indices of {what}, got {some!r:.100}: pass a flat list of integers"
         ) from error
-    if found.dtype.kind in "iu" and found.ndim and any(isinstance(i, bool) for i in some):
+    if (
+        found.dtype.kind in "iu"
+        and found.ndim
+        and any(isinstance(i, bool | np.bool_) for i in some)
+    ):
         raise ValueError(
             f"expected indices of {what}, got True or False among them: pass integers, or a mask"
         )

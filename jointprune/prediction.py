@@ -73,7 +73,9 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
             raise foreign
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         weights, _ = content["state_dict"].values(), content["hyper_parameters"]["config"]["joints"]
-        diverged = any(torch.is_tensor(values) and values.isnan().any() for values in weights)
+        diverged = any(
+            torch.is_tensor(values) and not values.isfinite().all() for values in weights
+        )
         state = content.get("callbacks", {}).get("TrainingState", {})
     except FOREIGN as error:  # torch's own messages are pages long
         raise foreign from error
@@ -84,7 +86,7 @@ def load_checkpoint(checkpoint: Path) -> SignClassificationLightning:
         )
     if diverged:
         raise ValueError(
-            f"expected a checkpoint of finite weights, got NaN in {checkpoint}: its training "
+            f"expected a checkpoint of finite weights, got others in {checkpoint}: its training "
             "diverged; train again, with a lower learning rate"
         )
     try:

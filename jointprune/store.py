@@ -61,6 +61,7 @@ class StoredDataset(SignDataset):
     @cached_property
     def _of_a_copy(self) -> str:
         meta = {key: value for key, value in self.meta.items() if key != "sha256"}
+        meta |= {"classes": list(self.classes), "joints": list(self.joints)}
         labels = np.asarray(self.classes)[self.labels]
         table = self.clips.assign(label=labels, signer=self.signers, group=self.groups)
         text = table.to_csv(index=False, lineterminator="\n")

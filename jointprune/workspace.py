@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -87,11 +88,24 @@ def file_sha256(path: Path) -> str:
 
 def damage(archive: Path) -> str:
     """What is damaged in a zip file, as torch's files are, or ""; torch compares no checksums."""
-    try:
-        with zipfile.ZipFile(archive) as content:
-            return content.testzip() or ""
-    except zipfile.BadZipFile as error:
-        return str(error)
+    with archive.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as content:
+                return content.testzip() or ""
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            return str(error) or repr(error)  # of other kinds where a header is damaged
+
+
+def intact(archive: Path) -> bool:
+    """Whether a zip file is there and undamaged."""
+    return archive.is_file() and not damage(archive)
 
 
 def sync(path: Path) -> None:

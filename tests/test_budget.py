@@ -649,6 +649,9 @@ def test_testing_a_checkpoint_of_an_earlier_epoch_warns(tmp_path):
             again(model, batches(2), ckpt_path=tmp_path / "x.ckpt", weights_only=False)
     with pytest.warns(UserWarning, match=f"expected {KEEP} open joints, got {JOINTS}"):
         trainer.test(Tested(), batches(2), verbose=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "expected .* open joints")
+        trainer.test(Tested(layer=nn.Identity()), batches(2), verbose=False)  # one without gates
 
 
 def test_a_trainer_that_was_interrupted_does_not_begin_again_and_changes_no_gate():

@@ -236,6 +236,9 @@ def test_a_sign_with_a_comma_does_not_divide_a_row_by_commas(tmp_path):
     table.write_text("a;evet, tabii\nb;çay\nc;su\n", encoding="utf-8")
     labels = annotations.read_tables([table], "label")
     assert [labels[clip]["label"] for clip in "abc"] == ["evet, tabii", "çay", "su"]
+    wide = [",".join([*row, *40_000 * ["0.1"]]) for row in (("clip", "label"), ("a", "su"))]
+    table.write_text("\n".join(wide))
+    assert annotations.read_tables([table], "label") == {"a": {"label": "su"}}
 
 
 def test_a_table_that_cannot_be_right_is_refused(tmp_path):
@@ -573,7 +576,7 @@ def test_splits_without_signs_below_are_seen_beside_a_few_other_files(form):
     assert {clip.split for clip in found_at(names)} == {"train", "val", "test"}
 
 
-@pytest.mark.parametrize("form", ["{} seti", "01_{}", "{}set", "{}Data", "{}_split", "{}1"])
+@pytest.mark.parametrize("form", ["{} seti", "01_{}", "{}set", "{}Data", "{}_split"])
 def test_splits_are_seen_under_names_of_several_words(form):
     names = map(form.format, ("train", "test", "val"))
     found = found_at(paths(names, ("ali", "berna", "can"), "ab", "12"))
@@ -581,11 +584,24 @@ def test_splits_are_seen_under_names_of_several_words(form):
     assert {clip.label for clip in found} == {*"ab"}
 
 
-def test_two_days_above_several_persons_are_not_the_groups():
-    found = found_at(paths(("day1", "day2"), ("ali", "berna", "can"), "ab", "12"))
-    assert {clip.group for clip in found} == {"ali", "berna", "can"}
-    both = found_at(paths(("day1", "day2"), ("ali", "berna"), "ab", "12"))
-    assert {clip.group for clip in both} == {"day1", "day2"}
+def test_sessions_called_test_by_number_are_no_split():
+    for names in (("test1", "test2", "test3"), ("dev1", "dev2", "dev3", "dev4")):
+        found = found_at(paths(names, "ab", "12"))
+        assert {clip.split for clip in found} == {""} and {clip.group for clip in found} == {*names}
+
+
+@pytest.mark.parametrize("days", [("day1", "day2"), ("Gün 1", "Gün 2", "Gün 3"), ("cam1", "cam2")])
+def test_days_or_cameras_beside_persons_are_not_the_groups(days):
+    persons = ("ali", "berna", "can")
+    for parts in ((days, persons), (persons, days)):
+        assert {clip.group for clip in found_at(paths(*parts, "ab", "12"))} == {*persons}
+    assert {clip.group for clip in found_at(paths(days, "ab", "12"))} == {*days}
+
+
+@pytest.mark.parametrize("below", [("take1", "take2", "take3"), ("front", "left", "right")])
+def test_two_persons_are_the_groups_whatever_lies_below_them(below):
+    found = found_at(paths(("ali", "veli"), below, "ab", "12"))
+    assert {clip.group for clip in found} == {"ali", "veli"}
 
 
 def test_spaces_in_folders_of_persons_and_numbers_of_takes_make_no_other_person():
@@ -603,6 +619,9 @@ def test_folders_of_augmented_copies_are_left_out_beside_others(tmp_path):
     assert {clip.name for clip in found if not clip.label} == {*copies}
     assert {clip.group for clip in found if clip.label} == {"ali", "berna", "can"}
     assert all(clip.label for clip in found_at(copies))
+    assert [clip.name for clip in found_at([*copies, "misc"]) if not clip.label] == ["misc"]
+    months = found_at(paths(("jul", "aug", "sep"), "ab", "12"))
+    assert {clip.group for clip in months} == {"jul", "aug", "sep"}
 
 
 def test_folders_that_hold_everything_hide_neither_splits_nor_groups():

@@ -186,6 +186,16 @@ def test_a_link_to_a_folder_of_the_source_is_not_read_in_its_place(tmp_path):
     assert [*files.unread] == [tmp_path / "aaa"]
 
 
+def test_a_folder_of_links_alone_names_what_they_lead_to(tmp_path):
+    for number, sign in ((17, "su"), (18, "ev")):
+        write(tmp_path / "raw" / str(number) / "1.pose", b"")
+        (tmp_path / "labelled").mkdir(exist_ok=True)
+        os.symlink(tmp_path / "raw" / str(number), tmp_path / "labelled" / sign)
+    files = Files(tmp_path)
+    assert {clip.name for clip in pose.find(files)} == {"labelled/su/1", "labelled/ev/1"}
+    assert {*files.unread} == {tmp_path / "raw" / "17", tmp_path / "raw" / "18"}
+
+
 # mp-data
 
 

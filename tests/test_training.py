@@ -64,7 +64,9 @@ def test_a_runs_name_changes_with_code_data_clips_seed_and_each_hyperparameter(
     other_data = [
         replace(toy_dataset, **change)
         for change in ({"poses": poses}, {"poses": toy_dataset.poses[::-1]}, {"labels": labels},
-                       {"groups": toy_dataset.groups[::-1]}, {"meta": toy_dataset.meta | {"x": 1}})
+                       {"groups": toy_dataset.groups[::-1]}, {"joints": toy_dataset.joints[::-1]},
+                       {"classes": toy_dataset.classes[::-1], "labels": 3 - toy_dataset.labels},
+                       {"meta": toy_dataset.meta | {"x": 1}})
     ]  # fmt: skip
     others = [replace(run, seed=1), replace(run, train=(0, 1)), replace(run, test=(3, 5))]
     others += [replace(run, config=config) for config in other_configs()]

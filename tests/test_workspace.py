@@ -11,11 +11,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from jointprune.paper.results import facts_sha256, read_facts, read_table, write_facts, write_table
-from jointprune.workspace import PREFIX, Workspace, atomic_path, held, scratch_folder
+from jointprune.workspace import (
+    PREFIX,
+    Workspace,
+    atomic_path,
+    damage,
+    held,
+    intact,
+    scratch_folder,
+)
 
 HISTORY = {"data_sha256": "ab", "config": {}}
 HOLDER = """
@@ -152,6 +161,21 @@ def test_smoke_results_are_refused_in_the_repository():
 def test_a_data_set_that_is_no_name_is_refused_as_its_results_would_lie_elsewhere(name):
     with pytest.raises(ValueError, match="expected the name of a data set, got"):
         Workspace(".", name)
+
+
+def test_whatever_byte_of_a_zip_file_is_damaged_it_is_told_and_never_raised(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, scores=np.arange(3.0))
+    whole = path.read_bytes()
+    assert damage(path) == "" and intact(path) and not intact(tmp_path / "other")
+    told = 0
+    for place in range(len(whole)):
+        for bit in (1, 64):
+            content = bytearray(whole)
+            content[place] ^= bit
+            path.write_bytes(content)
+            told += bool(damage(path))
+    assert told > len(whole)  # not each: some bytes of a header say nothing
 
 
 def test_names_are_read_as_text(tmp_path):

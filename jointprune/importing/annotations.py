@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from jointprune.importing.layouts.clips import (
@@ -20,6 +21,7 @@ from jointprune.importing.layouts.clips import (
 
 # If signers are unknown, each sign's clips are divided into this many parts: enough for folds.
 PARTS = 12
+FIRST_ROWS = 100  # of a table, which tell its separator
 # What columns of a table may be called, without capitals and accents; the first one found counts.
 COLUMNS = {
     "clip": ("clip", "skel_path", "path", "file", "filename", "filepath", "landmark_file",
@@ -88,15 +90,22 @@ def _rows(path: Path, column: str) -> list[list[str]]:
     """The cells of a CSV file, separated by the mark that gives most rows as many cells."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        read = [[*csv.reader(io.StringIO(text, newline=""), delimiter=mark)] for mark in ",;\t"]
+        first = text.splitlines()[:FIRST_ROWS]
+        mark = max(",;\t", key=lambda mark: _same_width(first, mark))
+        rows = [*csv.reader(io.StringIO(text, newline=""), delimiter=mark)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{path}: expected a CSV file in UTF-8 of clip,{column}, got {error}: save it again"
         ) from error
-    most = max(
-        read, key=lambda rows: max(Counter(len(r) for r in rows if r[1:]).values(), default=0)
-    )
-    return [[one_line(cell) for cell in row] for row in most]
+    return [[one_line(cell) for cell in row] for row in rows]
+
+
+def _same_width(lines: list[str], mark: str) -> int:
+    """How many lines a mark divides into the same number of cells, of 2 or more."""
+    widths = Counter()
+    with suppress(csv.Error):
+        widths.update(len(row) for row in csv.reader(lines, delimiter=mark) if len(row) > 1)
+    return max(widths.values(), default=0)
 
 
 def label_rule(labels: Sequence[Path | str]) -> tuple[str, list[Path]]:
@@ -176,8 +185,7 @@ def group_rule(groups: str) -> GroupRule:
             return parts(clips), "part"
         if without:
             how = f"by --groups {groups!r}" if groups else "as some clips have one"
-            with_one = next((f"{name!r} has {s!r}" for name, s in signers.items() if s), "none has")
-            known = f" ({with_one})"
+            known = "".join([f" ({name!r} has {s!r})" for name, s in signers.items() if s][:1])
             raise ValueError(
                 f"expected a signer for every clip, {how}, got {len(without)} without, such as "
                 f"{without[0]!r}{known}: name them in a CSV file of clip,signer, or in all rows of "

@@ -19,7 +19,7 @@ from jointprune.importing.reading import load_recordings
 from jointprune.recordings import Recording
 from jointprune.skeleton import HANDS, JOINTS
 
-LOOKED_AT = 1000  # clips, evenly over all
+LOOKED_AT = 1000  # clips, drawn from all
 FRAMES = 8  # of each clip
 # One of both is the sign if clips are recognised by it over CLEARLY, and TIMES as well as by the
 # other, in shape and in movement. One clip for each pair of both shows too little.
@@ -52,7 +52,7 @@ def signs_by_hands(clips: pd.DataFrame, chunks: Iterable[Path]) -> str:
     """
     takes = clips.groupby(["label", "group"]).size().median()
     odd = clips["group"].str.contains("/").any()  # clips that name no group are their own
-    some = clips.iloc[:: -(-len(clips) // LOOKED_AT)]
+    some = clips.sample(min(len(clips), LOOKED_AT), random_state=0).sort_index()
     few = some[["label", "group"]].nunique().min() < 2  # a rare one may not be among them
     if odd or few or any(clips["split"]) or takes < TAKES:
         return ""
@@ -60,9 +60,13 @@ def signs_by_hands(clips: pd.DataFrame, chunks: Iterable[Path]) -> str:
     recordings = chain.from_iterable(map(load_recordings, chunks))
     looks = zip(*(_looks(clip) for i, clip in enumerate(recordings) if i in wanted), strict=True)
     shapes, ways = map(np.stack, looks)
-    for sign, other in (("label", "group"), ("group", "label")):
-        least = max(recognised(look, some[other], some[sign]) for look in (shapes, ways))
-        if recognised(shapes, some[sign], some[other]) > max(CLEARLY, TIMES * least):
+    pairs = (("label", "group"), ("group", "label"))
+    found = {
+        sign: [recognised(look, some[sign], some[other]) for look in (shapes, ways)]
+        for sign, other in pairs
+    }
+    for sign, other in pairs:
+        if found[sign][0] > max(CLEARLY, TIMES * max(found[other])):
             return sign
     return ""
 

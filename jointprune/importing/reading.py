@@ -16,7 +16,7 @@ from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
 from jointprune.parallel import on_every_core
 from jointprune.recordings import LIMIT, PALM, Recording, leading_hand, trim
 from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
-from jointprune.workspace import atomic_path, damage
+from jointprune.workspace import atomic_path, intact
 
 # Raise it when the same files would be read differently.
 VERSION = 10
@@ -49,7 +49,7 @@ def read_chunks(layout: str, clips: list[Clip], aspect: float, folder: Path) -> 
     jobs = [
         (layout, chunk, aspect, path)
         for path, chunk in zip(paths, chunks, strict=True)
-        if not path.is_file() or damage(path)
+        if not intact(path)
     ]
     for _ in on_every_core(read_chunk, jobs, f"chunks of {CHUNK} clips", len(paths) - len(jobs)):
         pass

@@ -443,6 +443,9 @@ def declared(results: dict) -> str:
     for record in (record for record in paired if record["a"]["k"] == k):
         label = METHODS[record["b"]["method"]].label
         found[differs(record)].append(f"{label} ({points(record['difference'])})")
+    if not can_be_established(results):
+        few = f"too few {results['dataset']['group_word']}s to test"
+        return f"{k} learned joints against others, in points, {few}: {_listed(found[False])}."
     return (
         f"{k} learned joints against others, in points: a difference is established from "
         f"{_listed(found[True])}, and not established from {_listed(found[False])}."

@@ -13,7 +13,7 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core, one_thread
 from jointprune.runs import Trial, changed, content_name, make_run
 from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
-from jointprune.workspace import Workspace, atomic_path, damage
+from jointprune.workspace import Workspace, atomic_path, intact
 
 # The joints chosen in each (fold, seed).
 Chosen = dict[tuple[int, int], tuple[int, ...]]
@@ -75,7 +75,7 @@ def rank_joints(
         row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
     )
     path = _kept_in(row, *arguments) if row.trains else None
-    if path and path.is_file() and not damage(path):
+    if path and intact(path):
         with np.load(path) as content:
             return content["scores"]
     if callable(method):
@@ -152,7 +152,7 @@ def select_many(
     row = method_of(method)
     missing = [
         job for job in jobs
-        if row.trains and not _kept_in(row, *_for_ranker(row, *job[1:])).is_file()
+        if row.trains and not intact(_kept_in(row, *_for_ranker(row, *job[1:])))
     ]  # fmt: skip
     if missing:
         done = len(jobs) - len(missing)

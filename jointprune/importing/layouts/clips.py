@@ -51,9 +51,11 @@ ALTERED = re.compile(
     r"|scaled|shifted|cropped)\d*"
 )
 # Folders of such copies above those of signs; "mirror" or "copy" may be a sign.
-AUGMENTED = re.compile(r"aug(mented)?([ _-]?data)?\d*")
+AUGMENTED = re.compile(r"augmented([ _-]?data)?\d*|aug[ _-]?data\d*")
 # Words for takes of one person in a clip's name: "take2" of "ali_take2".
 TAKE = re.compile(r"(take|t|v|ver|version|rep|trial|clip|video|cam|camera|tekrar|deneme|kamera)\d+")
+# Days, sessions and cameras by number: folders of persons beside these are the groups.
+OCCASION = re.compile(r"(day|gun|session|oturum|cam|camera|kamera|view)[ _-]?\d+")
 MOSTLY = 0.9  # share of the clips whose depth of folders is that of the data set
 DOTLESS_I = "\u0131"
 FEWEST_NAMES = 3  # in the names of clips, for them to be groups
@@ -138,9 +140,10 @@ class Files:
             inner[:] = in_order(name for name in inner if not _hidden(name))
             if not inner and not shown:
                 self.unread[here] = "is an empty folder"
-            for name in [name for name in inner if _links_into(here / name, source)]:
-                self.unread[here / name] = TWICE
-                inner.remove(name)
+            links = [name for name in inner if _links_into(here / name, source)]
+            if len(links) < len(inner):  # a folder of links alone may name or sort the others
+                self.unread |= {here / name: TWICE for name in links}
+                inner[:] = [name for name in inner if name not in links]
             for name in shown:
                 suffix = os.path.splitext(name)[1].lower()
                 if os.path.join(folder, name) not in tables:
@@ -200,8 +203,8 @@ def _same_name(name: str, first: Path, second: Path) -> ValueError:
 
 def split_of(folder: str) -> str:
     """The published split that a folder's name says, or "": train of "01_TrainSet"."""
-    apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", folder)
-    words = {word.removesuffix("set") for word in re.split(r"[\W\d_]+", plain(apart))}
+    apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", folder.lstrip("0123456789_-. "))
+    words = {word.removesuffix("set") for word in re.split(r"[\W_]+", plain(apart))}
     words -= BESIDE_SPLITS | {""}
     return SPLITS.get(words.pop(), "") if len(words) == 1 else ""
 
@@ -236,12 +239,12 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
         around = {folder for place in lower for folder in place.parent.parents}
         upper = {place for place in places if len(place.parts) > 1 and place.parent in around}
         astray = min(lower, upper, key=len)
+    others = places.keys() - astray
     altered = {
-        place for place in places
+        place for place in others
         if any(AUGMENTED.fullmatch(plain(folder)) for folder in place.parts[:-2])
     }  # fmt: skip
-    if len(altered) < len(places):
-        astray |= altered
+    astray |= altered if altered < others else set()
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
@@ -321,8 +324,9 @@ def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
             crossed &= _mostly_repeated(folder for _, folder in found)
         if len(set(level)) > 1 and crossed and not (split and _are_splits(set(level))):
             levels.append(level)
-    if levels:  # two days or cameras above several persons are too few groups
-        return next((level for level in levels if len(set(level)) >= FEWEST_NAMES), levels[0])
+    persons = [level for level in levels if not all(map(_is_occasion, set(level)))]
+    if levels:
+        return (persons or levels)[0]
     if split:  # a published split may have the same names twice
         return ()
     # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
@@ -336,6 +340,10 @@ def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
         if len(often) >= FEWEST_NAMES and named >= MOSTLY * len(clips):
             return [name or clip.name for clip, name in zip(clips, level, strict=True)]
     return ()
+
+
+def _is_occasion(folder: str) -> bool:
+    return bool(OCCASION.fullmatch(plain(folder)) or TAKE.fullmatch(plain(folder)))
 
 
 def _mostly_repeated(names: Iterable[str]) -> bool:

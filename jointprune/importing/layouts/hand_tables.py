@@ -74,8 +74,10 @@ def _long(path: Path) -> tuple[np.ndarray, int]:
     hands = np.full((span, len(JOINT_NAMES), 3), np.nan)
     axes = [axis for axis in "xyz" if axis in table]
     rows = (frames - frames.min()).astype(int), landmarks
-    texts = table[axes].astype(str).apply(lambda column: column.str.replace(",", "."))
-    hands[(*rows, slice(0, len(axes)))] = texts.to_numpy(float)  # also of decimal commas
+    for axis in axes:
+        if not pd.api.types.is_numeric_dtype(table[axis]):  # decimal commas
+            table[axis] = table[axis].astype(str).str.replace(",", ".").astype(float)
+    hands[(*rows, slice(0, len(axes)))] = table[axes].to_numpy(float)
     return hands, span - frames.nunique()
 
 
