@@ -379,11 +379,8 @@ class PruneJoints(lightning.Callback):
                 pruning_layer(value.module).freeze(self.budget.layer.kept_joints())
 
     def on_test_start(self, trainer, module) -> None:
-        budget, layers = (
-            self.budget,
-            (m for m in module.modules() if isinstance(m, JointPruningLayer)),
-        )
-        count = max((len(layer.kept_joints()) for layer in layers), default=0)
+        budget, layers = self.budget, filter(is_pruning_layer, module.modules())
+        count = max((len(layer.kept_joints()) for layer in layers), default=0)  # of any model
         if budget and count > budget.keep:
             warnings.warn(
                 f"expected {budget.keep} open joints, got {count}: this model is of an earlier "
@@ -414,9 +411,13 @@ def number_to_keep(keep: float, total: int) -> int:
     )
 
 
+def is_pruning_layer(module: nn.Module) -> bool:
+    return isinstance(module, JointPruningLayer)
+
+
 def pruning_layer(module: nn.Module) -> JointPruningLayer:
     """The only `JointPruningLayer` of a module; ValueError if it holds none or several."""
-    found = {n: m for n, m in module.named_modules() if isinstance(m, JointPruningLayer)}
+    found = {n: m for n, m in module.named_modules() if is_pruning_layer(m)}
     if len(found) != 1:
         raise ValueError(
             f"expected one JointPruningLayer in {type(module).__name__}, got "
