@@ -237,8 +237,7 @@ class JointPruningLayer(nn.Module):
     @torch.inference_mode(False)
     def set_extra_state(self, state: Tensor) -> None:
         logits = self.joint_logits  # without memory as long as they are not loaded
-        state = state.detach().clone()
-        gate_of, frozen, gates = state.to(state if logits.is_meta else logits.device)
+        gate_of, frozen, gates = state.detach().to(state if logits.is_meta else logits.device)
         if not torch.equal(self.gate_of.to(gate_of), gate_of):  # else exact, whatever the type
             self.gate_of = gate_of.round().long()  # averages of states are not whole
         self.frozen_gates = gates.to(self.frozen_gates.dtype, copy=True)

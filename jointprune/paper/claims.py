@@ -443,8 +443,7 @@ def declared(results: dict) -> str:
     for record in (record for record in paired if record["a"]["k"] == k):
         label = METHODS[record["b"]["method"]].label
         found[differs(record)].append(f"{label} ({points(record['difference'])})")
-    if not can_be_established(results):
-        few = f"too few {results['dataset']['group_word']}s to test"
+    if few := too_few_to_test(results):
         return f"{k} learned joints against others, in points, {few}: {_listed(found[False])}."
     return (
         f"{k} learned joints against others, in points: a difference is established from "
@@ -751,6 +750,12 @@ def _smallest_p(results: dict[str, dict]) -> float:
 def can_be_established(results: dict[str, dict]) -> bool:
     """Whether a declared comparison can pass Holm's correction, whatever its effect."""
     return len(results["ablation"]["paired"]) * _smallest_p(results) < ALPHA
+
+
+def too_few_to_test(results: dict[str, dict]) -> str:
+    """That no declared comparison can be established, whatever its effect; else ""."""
+    word = results["dataset"]["group_word"]
+    return "" if can_be_established(results) else f"too few {word}s to test"
 
 
 def limits(results: dict[str, dict]) -> list[str]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from jointprune.paper.claims import (
     VERDICTS,
     all_claims,
-    can_be_established,
     differs,
     dropped,
     interval,
     percent,
     points,
+    too_few_to_test,
     value_range,
 )
 from jointprune.selection import typical
@@ -74,9 +74,7 @@ def _against(method: str, results: dict[str, dict], k: int) -> str:
         found.append(f"{points(means['learned'] - means[method])} with K* (not tested)")
     if records := [record for record in paired if record["b"]["method"] == method]:
         record = max(records, key=lambda record: record["a"]["k"])
-        shown = "established" if differs(record) else "not established"
-        if not can_be_established(results):
-            shown = f"too few {results['dataset']['group_word']}s to test"
+        shown = too_few_to_test(results) or VERDICTS[differs(record)]
         found.append(f"{points(record['difference'])} with {record['a']['k']}, {shown}")
     return "; ".join(found)
 
