@@ -14,6 +14,7 @@ from recordings import motion, write_mp_data
 from jointprune.data import load_dataset
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables
+from jointprune.importing.layouts.sides import second_is_left
 from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -176,6 +177,6 @@ def test_hands_that_cross_stay_the_same_hands():
     x = np.stack([0.7 - 0.5 * np.sin(np.linspace(0, np.pi, 40)), np.full(40, 0.35)], axis=1)
     wrists = np.stack([x, np.stack([np.full(40, 0.2), np.full(40, 0.6)], 1)], axis=-1)
     assert (x[:, 0] < x[:, 1]).any()
-    assert not hand_tables.second_is_left(wrists, np.full(40, 0.5)).any()
-    swapped = hand_tables.second_is_left(wrists[:, ::-1], np.full(40, 0.5))
-    assert swapped.all()
+    of_the_face = 0.5 - wrists[..., 0]
+    assert not second_is_left(wrists, of_the_face, 4).any()
+    assert second_is_left(wrists[:, ::-1], of_the_face[:, ::-1], 4).all()

@@ -15,7 +15,7 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
-from jointprune.importing.layouts import asl_signs, recognise, video
+from jointprune.importing.layouts import LAYOUTS, asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
     RECORDINGS,
     Clip,
@@ -26,6 +26,7 @@ from jointprune.importing.layouts.clips import (
     plain,
     split_of,
 )
+from jointprune.importing.layouts.sides import order_of_blocks
 from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror
@@ -105,7 +106,8 @@ def import_recordings(
         if layout == "video":
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
-        chunks = reading.read_chunks(layout, clips, aspect or 1.0, scratch)
+        blocks = order_of_blocks(LAYOUTS[layout].read, clips)
+        chunks = reading.read_chunks(layout, clips, aspect or 1.0, blocks, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
@@ -122,6 +124,7 @@ def import_recordings(
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
+                  "blocks": blocks,
                   "exchanged": sign == "group",
                   "other_order": other_order(kept) if by_path and sign != "label" else "",
                   "unmatched": unmatched,

@@ -71,7 +71,7 @@ def moving_hands(
     hands = _finger_chains(signers.bones[:, None], bend.clip(STRAIGHT, CLENCHED))
     hands = swivel_joints(hands, swivel)
     hands = hands @ _rotations(signers.turn[:, None] + TURN * smooth_paths(rng, moment, 2, 3))
-    hands[:, :, 1, :, 0] *= -1  # palms face the viewer, so the thumbs are on the inside
+    hands[:, :, 1, :, 0] *= -1  # the right hand is the mirror image of the left one
     hands[..., :2] += (PLACE + TRAVEL * smooth_paths(rng, moment, 2, 2))[..., None, :]
     return hands
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
+from jointprune.importing.layouts.sides import second_is_left
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 COLUMNS = ["face_x", "face_y"] + [
@@ -85,7 +86,9 @@ def _detected(path: Path) -> np.ndarray:
     """Hands (frames, 42, 3) of a table in the order of detection."""
     values = pd.read_csv(path, sep=";", dtype=np.float32).to_numpy()
     hands = values[:, 2:].reshape(len(values), 2, len(JOINTS), 3)
-    swap = second_is_left(hands[:, :, 0, :2], values[:, 0])
+    # A left hand is on the picture's right of the face.
+    as_left = np.nan_to_num(values[:, :1] - hands[:, :, 0, 0])
+    swap = second_is_left(hands[:, :, 0, :2], as_left, CONTINUITY)
     hands = np.where(swap[:, None, None, None], hands[:, ::-1], hands)
     return hands.reshape(len(hands), len(JOINT_NAMES), 3)
 
@@ -96,31 +99,6 @@ def _form(path: Path) -> str:
     if names == COLUMNS:
         return "detected"
     return "long" if set(LONG) <= {name.strip('"').lower() for name in names} else ""
-
-
-def second_is_left(wrists: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Frames, bool (T,), whose first block is the right hand, so that the blocks have to change.
-
-    `wrists` (T, 2, 2) are points, NaN for a missing hand, and `face` (T,) is the face's place from
-    left to right of the picture. A right hand is on the picture's left of the face, and hands move
-    little between frames: the sequence that costs least (Viterbi).
-    """
-    # How far each block is on the wrong side as the left hand; as the right one, the negative.
-    as_left = np.nan_to_num(face[:, None] - wrists[..., 0])
-    unchanged = as_left[:, 0] - as_left[:, 1]
-    cost = np.stack([unchanged, -unchanged], axis=1)
-    best, came_from = cost[0], []
-    for frame in range(1, len(wrists)):
-        before, now = wrists[frame - 1], wrists[frame]
-        stay = np.nan_to_num(np.linalg.norm(now - before, axis=-1)).sum()
-        cross = np.nan_to_num(np.linalg.norm(now - before[::-1], axis=-1)).sum()
-        step = best[:, None] + CONTINUITY * np.array([[stay, cross], [cross, stay]])
-        came_from.append(step.argmin(axis=0))
-        best = step.min(axis=0) + cost[frame]
-    path = [int(best.argmin())]
-    for previous in reversed(came_from):
-        path.append(int(previous[path[-1]]))
-    return np.array(path[::-1]) == 1
 
 
 def _header(path: Path) -> list[str]:

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from jointprune.importing.importer import import_recordings
+from jointprune.importing.layouts.clips import checked
+from jointprune.importing.layouts.sides import DETECTED, EXCHANGED, NAMED, looks_right, with_sides
+from jointprune.importing.report import import_summary
+from jointprune.paper.synthetic_hands import Signers, moving_hands
+from jointprune.workspace import Workspace
+
+FRAMES = 20
+
+
+@pytest.fixture(scope="module")
+def hands():
+    """Clips of both hands in image fractions, (12, 20, 2, 21, 3), NaN where a hand is missing."""
+    rng = np.random.default_rng(0)
+    moment = np.tile(np.linspace(0, 1, FRAMES), (12, 1))
+    hands = moving_hands(Signers.draw(12, rng), moment, np.zeros((12, FRAMES, 2, 5, 4)), rng)
+    hands = 0.2 * hands * (1, -1, -1)  # y down, z away from the viewer
+    hands[..., 0] = 2 * hands[..., :1, 0] - hands[..., 0]  # palms to the viewer, thumbs inside
+    hands[..., :2] += 0.5
+    hands[:, :, 1] = np.where(rng.random((12, FRAMES, 1, 1)) < 0.1, np.nan, hands[:, :, 1])
+    hands[:4, :, 0] = hands[4:6, 5:15, 0] = np.nan  # signs of one hand, and a hand that comes late
+    return hands
+
+
+def found_first(hands):
+    """Blocks in order of detection: the hand that is there, or any of two, is the first."""
+    rng = np.random.default_rng(1)
+    clips = hands.copy()
+    for clip in clips:
+        for i, frame in enumerate(clip):
+            alone = np.isnan(frame[:, 0, 0]).any()
+            if np.isnan(frame[0, 0, 0]) if alone else rng.random() < 0.5:
+                clip[i] = frame[::-1]
+    return clips
+
+
+def recordings(folder, clips, coords=3):
+    for i, clip in enumerate(clips):
+        file = folder / f"person{i % 4}" / f"sign{i // 4}" / f"{i}.npy"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.nan_to_num(clip[..., :coords].reshape(FRAMES, -1)).astype(np.float32))
+    return folder
+
+
+def test_the_shape_of_a_hand_tells_left_from_right(hands):
+    looks = np.stack([looks_right(clip.reshape(FRAMES, 42, 3)) for clip in hands])
+    seen = np.isfinite(hands[..., 0, 0])
+    assert (looks[..., 0][seen[..., 0]] < 0).all() and (looks[..., 1][seen[..., 1]] > 0).all()
+    assert not looks[~seen].any()
+    flat = np.where(np.arange(3) < 2, hands[0], np.nan).reshape(FRAMES, 42, 3)
+    assert not looks_right(flat).any()
+
+
+def test_hands_alone_come_out_the_same_in_any_order_of_their_blocks(tmp_path, hands):
+    workspace, stores = Workspace(tmp_path), {}
+    orders = {NAMED: hands, EXCHANGED: hands[:, :, ::-1], DETECTED: found_first(hands)}
+    for order, clips in orders.items():
+        folder = recordings(tmp_path / f"in {order}", clips)
+        data, report = import_recordings(folder, "a", workspace)
+        stores[order] = np.array(data.poses), np.array(data.present), report
+        assert report["blocks"] == order
+    for order, said in (
+        (EXCHANGED, "EXCHANGED: the first looks like"),
+        (DETECTED, "order in which"),
+    ):
+        for one, other in zip(stores[order][:2], stores[NAMED][:2], strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert said in import_summary(stores[order][2])
+    assert "EXCHANGED" not in import_summary(stores[NAMED][2])
+
+
+def test_without_depth_hands_found_first_are_told_by_their_place(tmp_path, hands):
+    expected, _ = import_recordings(recordings(tmp_path / "l", hands, 2), "l", Workspace(tmp_path))
+    folder = recordings(tmp_path / "f", found_first(hands), 2)
+    data, report = import_recordings(folder, "f", Workspace(tmp_path))
+    assert report["blocks"] == DETECTED
+    other = (np.array(data.present) != expected.present).any(axis=(1, 2))
+    assert other.sum() <= 1  # a hand alone in the first frames may be the left one
+    np.testing.assert_array_equal(data.poses[~other], expected.poses[~other])
+
+
+def test_confidences_change_places_with_their_hands(hands):
+    clip = checked(
+        "a", np.nan_to_num(hands[6]).reshape(FRAMES, 42, 3), confidence=np.tile([1, 0], (FRAMES, 1))
+    )
+    swapped = with_sides(clip, EXCHANGED)
+    assert swapped.confidence.tolist() == [[0, 1]] * FRAMES
+    np.testing.assert_array_equal(swapped.hands, np.roll(clip.hands, 21, axis=1))
