@@ -14,7 +14,6 @@ from recordings import motion, write_mp_data
 from jointprune.data import load_dataset
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables
-from jointprune.importing.layouts.sides import second_is_left
 from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -136,7 +135,7 @@ def test_every_record_is_complete():
         assert not about["groups"] or (public.HERE / about["groups"]).is_file()
 
 
-# Hands in the order they were detected
+# Hands in the order of detection
 
 
 def table(hands):
@@ -145,38 +144,11 @@ def table(hands):
     return pd.DataFrame(values, columns=hand_tables.COLUMNS).to_csv(sep=";", index=False)
 
 
-def two_hands(frames=12):
-    """The right hand's wrist at 0.3 from the picture's left, the left one's at 0.7; at depth 0."""
-    hands = motion(frames).reshape(frames, 2, 21, 3).astype(np.float32)
-    hands[..., 0] += 0.7 - hands[:, :1, :1, 0]
-    hands[:, 1, :, 0] += 0.3 - hands[:, 1, :1, 0]
-    return hands
-
-
-def test_hands_in_any_order_are_told_apart_by_their_place_and_continuity(tmp_path):
-    """Blocks change places from frame to frame; for some frames one hand is alone, once crossed."""
-    hands = two_hands()
-    hands[3, 0] = np.nan  # the left hand is missing
+def test_hands_in_the_order_of_detection_are_read_as_the_table_has_them(tmp_path):
+    hands = motion(12).reshape(12, 2, 21, 3).astype(np.float32)
     hands[5:7, 1] = np.nan
-    detected, rng = hands.copy(), np.random.default_rng(0)
-    for frame in range(len(hands)):
-        seen = np.isfinite(hands[frame, :, 0, 0])
-        if not seen.all():  # a lone hand is in the first block
-            detected[frame] = hands[frame][np.argsort(~seen, kind="stable")]
-        elif rng.random() < 0.5:
-            detected[frame] = hands[frame, ::-1]
-    write(tmp_path / "s" / "Bär" / "0.csv", table(detected))
+    write(tmp_path / "s" / "Bär" / "0.csv", table(hands))
     layout, (clip,), (raw,) = read_found(tmp_path / "s")
     assert (layout, clip.label) == ("hand-tables", "Bär")
     np.testing.assert_allclose(raw.hands.reshape(hands.shape), hands, atol=1e-6)
     assert np.isnan(raw.body).all()
-
-
-def test_hands_that_cross_stay_the_same_hands():
-    """The left hand moves past the right one in small steps and comes back."""
-    x = np.stack([0.7 - 0.5 * np.sin(np.linspace(0, np.pi, 40)), np.full(40, 0.35)], axis=1)
-    wrists = np.stack([x, np.stack([np.full(40, 0.2), np.full(40, 0.6)], 1)], axis=-1)
-    assert (x[:, 0] < x[:, 1]).any()
-    of_the_face = 0.5 - wrists[..., 0]
-    assert not second_is_left(wrists, of_the_face, 4).any()
-    assert second_is_left(wrists[:, ::-1], of_the_face[:, ::-1], 4).all()

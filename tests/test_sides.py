@@ -3,7 +3,14 @@ import pytest
 
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import checked
-from jointprune.importing.layouts.sides import DETECTED, EXCHANGED, NAMED, looks_right, with_sides
+from jointprune.importing.layouts.sides import (
+    DETECTED,
+    EXCHANGED,
+    NAMED,
+    looks_right,
+    second_is_left,
+    with_sides,
+)
 from jointprune.importing.report import import_summary
 from jointprune.paper.synthetic_hands import Signers, moving_hands
 from jointprune.workspace import Workspace
@@ -89,3 +96,13 @@ def test_confidences_change_places_with_their_hands(hands):
     swapped = with_sides(clip, EXCHANGED)
     assert swapped.confidence.tolist() == [[0, 1]] * FRAMES
     np.testing.assert_array_equal(swapped.hands, np.roll(clip.hands, 21, axis=1))
+
+
+def test_hands_that_cross_stay_the_same_hands():
+    """The left hand moves past the right one in small steps and comes back."""
+    x = np.stack([0.7 - 0.5 * np.sin(np.linspace(0, np.pi, 40)), np.full(40, 0.35)], axis=1)
+    wrists = 4 * np.stack([x, np.stack([np.full(40, 0.2), np.full(40, 0.6)], 1)], axis=-1)
+    assert (x[:, 0] < x[:, 1]).any()
+    as_left = 0.5 - x
+    assert not second_is_left(wrists, as_left).any()
+    assert second_is_left(wrists[:, ::-1], as_left[:, ::-1]).all()

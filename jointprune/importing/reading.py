@@ -20,7 +20,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import atomic_path, intact
 
 # Raise it when the same files would be read differently.
-VERSION = 10
+VERSION = 11
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300

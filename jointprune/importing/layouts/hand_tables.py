@@ -5,7 +5,7 @@ is a name, "left.wrist", or its number, 0 to 41, the left hand first.
 
 In the order of detection, a row a frame: columns `face_x;face_y`, then `landmark_x_1;landmark_y_1;
 landmark_z_1` and so on to 42, empty for a missing hand. The first 21 landmarks are whichever hand
-was found first, so left and right are settled here, for all frames of a clip together.
+was found first (see `sides`).
 Source: https://github.com/Tachionstrahl/SignLanguageRecognition.
 """
 
@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
-from jointprune.importing.layouts.sides import second_is_left
-from jointprune.skeleton import JOINT_NAMES, JOINTS
+from jointprune.skeleton import JOINT_NAMES
 
 COLUMNS = ["face_x", "face_y"] + [
     f"landmark_{axis}_{point}" for point in range(1, 1 + len(JOINT_NAMES)) for axis in "xyz"
@@ -28,8 +27,6 @@ PLACES |= {name.replace(".", "_"): i for name, i in PLACES.items()}
 PLACES |= {str(i): i for i in range(len(JOINT_NAMES))}
 MOST_FRAMES = 10_000
 MOST_BYTES = 2**26  # of a table: hours of frames
-# How much a step of a hand from frame to frame weighs against its place beside the face.
-CONTINUITY = 4.0
 
 
 def find(files: Files) -> list[Clip]:
@@ -44,7 +41,7 @@ def find(files: Files) -> list[Clip]:
 
 
 def read(clip: Clip) -> Raw:
-    """Hands with left and right settled; the body is not recorded."""
+    """Hands as the table names or orders them; the body is not recorded."""
     path = clip.place
     if path.stat().st_size > MOST_BYTES or not (form := _form(path)):
         raise ValueError(
@@ -85,12 +82,7 @@ def _long(path: Path) -> tuple[np.ndarray, int]:
 def _detected(path: Path) -> np.ndarray:
     """Hands (frames, 42, 3) of a table in the order of detection."""
     values = pd.read_csv(path, sep=";", dtype=np.float32).to_numpy()
-    hands = values[:, 2:].reshape(len(values), 2, len(JOINTS), 3)
-    # A left hand is on the picture's right of the face.
-    as_left = np.nan_to_num(values[:, :1] - hands[:, :, 0, 0])
-    swap = second_is_left(hands[:, :, 0, :2], as_left, CONTINUITY)
-    hands = np.where(swap[:, None, None, None], hands[:, ::-1], hands)
-    return hands.reshape(len(hands), len(JOINT_NAMES), 3)
+    return values[:, 2:].reshape(len(values), len(JOINT_NAMES), 3)
 
 
 def _form(path: Path) -> str:

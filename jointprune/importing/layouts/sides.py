@@ -87,8 +87,8 @@ def second_is_left(wrists: np.ndarray, as_left: np.ndarray, continuity: float = 
     """Frames, bool (T,), whose first block is the right hand, so that the blocks have to change.
 
     `wrists` (T, 2, 2) are points, NaN for a missing hand; `as_left` (T, 2) is what each block costs
-    as the left hand, and its negative as the right one. Hands move little between frames, weighed
-    by `continuity`: the sequence that costs least (Viterbi).
+    as the left hand, and its negative as the right one. Hands move little between frames: the
+    sequence that costs least, steps of the wrists included (Viterbi).
     """
     unchanged = as_left[:, 0] - as_left[:, 1]
     cost = np.stack([unchanged, -unchanged], axis=1)
@@ -97,7 +97,7 @@ def second_is_left(wrists: np.ndarray, as_left: np.ndarray, continuity: float = 
         before, now = wrists[frame - 1], wrists[frame]
         stay = np.nan_to_num(np.linalg.norm(now - before, axis=-1)).sum()
         cross = np.nan_to_num(np.linalg.norm(now - before[::-1], axis=-1)).sum()
-        step = best[:, None] + continuity * np.array([[stay, cross], [cross, stay]])
+        step = best[:, None] + np.array([[stay, cross], [cross, stay]])
         came_from.append(step.argmin(axis=0))
         best = step.min(axis=0) + cost[frame]
     path = [int(best.argmin())]
