@@ -1027,6 +1027,29 @@ def with_a_file_for_each_hand(source):
         sources.write(source / sign / part / "x.npy", np.ones((5, 63)))
 
 
+@pytest.mark.parametrize(("parts", "whole"), [
+    ((["su", "ev"], "12", ["left", "right"]), False),
+    ((["su", "ev"], ["1_left_hand", "1_right_hand", "2_LeftHand", "2_righthand"]), False),
+    ((["su", "ev"], ["lh_1", "rh_1", "pose_1", "lh_2", "rh_3"]), False),
+    ((["hands", "face_landmarks"], ["su", "ev"], "12"), False),
+    ((["left", "right"], "123"), True),
+    ((["ali", "can"], ["left_1", "right_1", "up_1"]), True),
+    ((["left hand", "face", "body", "mother"], "123"), True),
+    ((["left_hand_wave", "right_hand_wave"], "12"), True),
+    ((["ali", "can"], ["left", "right"], ["su", "ev"], "12"), True),
+])  # fmt: skip
+def test_parts_of_a_body_in_files_of_their_own_are_no_recordings(parts, whole):
+    """Left and right may be signs or cameras, and so may be others beside more signs."""
+    found = found_at(paths(*parts))
+    if whole:
+        return importer._check_whole(found, named=False)
+    for clips in (found, [clip._replace(label="su") for clip in found]):
+        with pytest.raises(ValueError, match="expected both hands of a recording in one file"):
+            importer._check_whole(clips, named=clips is not found)
+    own = [clip._replace(label=clip.name) for clip in found]
+    importer._check_whole(own, named=True)  # as a table says that these are signs
+
+
 def with_two_folders(source):
     for name in ("MP_Data", "MP_Data2"):
         shutil.copytree(source / SIGNS[0], source / name / SIGNS[0])
@@ -1074,7 +1097,7 @@ IMPOSSIBLE = {
                  rf"at least 2 signs .*got \['{SIGNS[0]}'\]: record"),
     "splits as signs": (with_splits_below_the_signs,
                         r"expected signs, got \['test', 'train', 'val'\]"),
-    "hands as signs": (with_a_file_for_each_hand, "expected signs, got .* parts of a body"),
+    "hands as signs": (with_a_file_for_each_hand, "expected both hands of a recording in one file"),
     "two folders": (with_two_folders,
                     "at least 3 folders .* got 2: .*; or import 'MP_Data2?' alone"),
     "contradictions": (with_the_same_recordings_of_both_signs,

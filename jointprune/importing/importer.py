@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from jointprune.dataset import SignDataset
 from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import LAYOUTS, asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
+    MOSTLY,
     RECORDINGS,
     Clip,
     Files,
@@ -39,9 +41,11 @@ RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
-# Folders of files that hold a part of a recording each, as in KArSL.
+# Layouts whose files may hold a part of a recording each, as in KArSL, and names of such a part.
+IN_PARTS = ("arrays", "mp-data", "hand-tables")
 PART_OF_BODY = re.compile(
-    r"lh|rh|face|pose|((lh|rh|left|right|face|pose)[ _-]?)?(hands?[ _-]?)?(keypoints|landmarks)"
+    r"(?:.*?[\W_])??(?P<part>(?:(?:(?:left|right)[ _-]?)?hands?(?:[ _-]?(?:left|right))?|[lr]h"
+    r"|left|right|pose|face|body)(?:[ _-]?(?:keypoints|landmarks))?)(?:[\W_].*)?"
 )
 
 
@@ -95,6 +99,8 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
+    if layout in IN_PARTS:
+        _check_whole(clips, bool(labels))
     group_of, rule = group(clips)
     by_path = not labels and rule in ("folder", "name")
     rule = rule if rule == "part" else group_word or rule
@@ -149,6 +155,35 @@ def _check_replaceable(folder: Path) -> None:
             f"expected a name that is free or an import's, got {folder.name!r}, a data set made "
             "otherwise: choose another --name"
         )
+
+
+def _check_whole(clips: list[Clip], named: bool) -> None:
+    """Raise ValueError if most clips differ from another in the name of a part of a body alone.
+
+    If labels do not come from paths, they are the same for both. Folders "left" and "right" alone
+    may be signs or cameras.
+    """
+    for level in range(min(clip.name.count("/") for clip in clips) + 1):
+        found = defaultdict(dict)
+        for clip in clips:
+            path = clip.name.split("/")[::-1]  # from the file up
+            name = plain(path[level])
+            match = PART_OF_BODY.fullmatch(name)
+            if match and (level == 0 or match["part"] == name):
+                path[level] = f"{name[: match.start('part')]}*{name[match.end('part') :]}"
+                found[(*path, clip.label if named else "")][match["part"]] = clip.name
+        several = [parts for parts in found.values() if len(parts) > 1]
+        words = {word for parts in several for word in parts}
+        if (
+            sum(map(len, found.values())) >= MOSTLY * len(clips)  # else they are signs, too
+            and 2 * sum(map(len, several)) > len(clips)
+            and (level == 0 or words - {"left", "right"})
+        ):
+            example = " and ".join(several[0].values())
+            raise ValueError(
+                f"expected both hands of a recording in one file, got {example}: save them as one "
+                "array (frames, 42, 2 or 3), left first, or name the signs with --labels"
+            )
 
 
 def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path) -> pd.DataFrame:
@@ -229,11 +264,6 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
         raise ValueError(
             f"expected signs, got {signs}, which are names of splits: put the folders of splits "
             "above those of signs, or name the signs with --labels"
-        )
-    if all(PART_OF_BODY.fullmatch(plain(sign)) for sign in signs):
-        raise ValueError(
-            f"expected signs, got {signs}, which are parts of a body: save both hands of a "
-            "recording in one file, or name the signs with --labels"
         )
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
