@@ -834,6 +834,27 @@ def test_hands_tell_signs_from_persons_where_both_are_in_a_path(
         assert turned.classes == ("ali", "berna", "can") and "çay" in turned.groups
 
 
+@pytest.mark.parametrize(("form", "signs"), [
+    ("{person}/{sign}", {"a", "b", "c"}), ("{person}/{sign}_{take}", {"a", "b", "c"}),
+    ("{person}/{take}", None), ("{person}/{person}_{sign}_{take}", None),
+    ("{person}/p{take}/{sign}", None),
+])  # fmt: skip
+def test_folders_called_person_by_number_are_no_signs(tmp_path, workspace, form, signs):
+    """Even where each has one clip of a sign, so that the hands are not asked."""
+    persons = ("user1", "User 2", "user_3")
+    record(tmp_path / "own", {
+        form.format(person=person, sign=sign, take=take)
+        for person, sign, take in product(persons, "abc", "12")
+    })  # fmt: skip
+    if signs is None:
+        with pytest.raises(ValueError, match=r"expected signs, got .*, names of persons: name"):
+            import_recordings(tmp_path / "own", "own", workspace)
+        return
+    data, report = import_recordings(tmp_path / "own", "own", workspace)
+    assert set(data.classes) == signs and set(data.groups) == {*persons}
+    assert not report["exchanged"] and not report["other_order"]
+
+
 def test_words_of_one_handshape_are_told_by_their_movement(workspace, tmp_path):
     """Each person has an own shape of hand: the folders above do not become signs by it."""
     for (seed, person), (i, sign) in product(

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,7 @@ from jointprune.importing import annotations, reading
 from jointprune.importing.layouts import LAYOUTS, asl_signs, recognise, video
 from jointprune.importing.layouts.clips import (
     MOSTLY,
+    PERSON,
     RECORDINGS,
     Clip,
     Files,
@@ -105,6 +106,14 @@ def import_recordings(
     by_path = not labels and rule in ("folder", "name")
     rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
+    if not labels and _are_persons(known["label"]):
+        odd = known["group"].str.contains("/").any()  # clips that name no sign
+        if not by_path or odd or _are_persons(known["group"]):
+            raise ValueError(
+                f"expected signs, got {sorted(set(known['label']))}, names of persons: name signs "
+                "with --labels 'pattern:REGEX' and persons with --groups 'pattern:REGEX'"
+            )
+        known, by_path = _exchanged(known, rule), False
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
@@ -206,6 +215,10 @@ def _exchanged(table: pd.DataFrame, rule: str) -> pd.DataFrame:
     """The clips with groups as labels and labels as groups."""
     table = table.assign(label=table["group"].map(one_line), group=table["label"])
     return table.assign(signer=table["group"]) if rule in PERSONS else table
+
+
+def _are_persons(names: Iterable[str]) -> bool:
+    return all(PERSON.fullmatch(plain(name)) for name in names)
 
 
 def _usable(table: pd.DataFrame, source: Path) -> pd.DataFrame:
