@@ -584,6 +584,29 @@ def test_splits_are_seen_under_names_of_several_words(form):
     assert {clip.label for clip in found} == {*"ab"}
 
 
+@pytest.mark.parametrize("names", [
+    ("MP_Data_Train", "MP_Data_Val", "MP_Data_Test"), ("X_train", "X_test"),
+    ("wlasl100_test", "wlasl100_train"), ("train_processed", "val_raw", "test_processed"),
+    ("train_augmented", "val", "test"),
+])  # fmt: skip
+def test_words_beside_all_splits_do_not_hide_them(names):
+    splits = {re.search("train|val|test", name.lower())[0] for name in names}
+    for parts in ((names, "ab", "12"), (["data"], names, ("ali", "can", "ece"), "ab", "12")):
+        found = found_at(paths(*parts))
+        assert {clip.split for clip in found} == splits
+        assert {clip.group for clip in found} == {""} if len(parts) == 3 else {"ali", "can", "ece"}
+    persons = found_at(paths(names, ("su", "iyi"), ("p1", "p2"), "12"))
+    assert groups_and_labels(persons) == {*product(("p1", "p2"), ("su", "iyi"))}
+
+
+@pytest.mark.parametrize("names", [
+    ("ali_train", "ali_test", "can"), ("ali_train", "can_test", "ece_test"), ("my_train", "my_val"),
+])  # fmt: skip
+def test_words_beside_some_splits_are_names_of_groups(names):
+    found = found_at(paths(names, "ab", "12"))
+    assert {clip.group for clip in found} == {*names} and {clip.split for clip in found} == {""}
+
+
 def test_sessions_called_test_by_number_are_no_split():
     for names in (("test1", "test2", "test3"), ("dev1", "dev2", "dev3", "dev4")):
         found = found_at(paths(names, "ab", "12"))

@@ -27,7 +27,7 @@ from jointprune.importing.layouts.clips import (
     nfc,
     one_line,
     plain,
-    split_of,
+    splits_of,
 )
 from jointprune.importing.layouts.sides import order_of_blocks
 from jointprune.importing.naming import other_order, signs_by_hands
@@ -273,7 +273,7 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
             f"expected at least 2 signs to tell apart, got {signs}: record another sign, or name "
             "the signs with --labels"
         )
-    if all(map(split_of, signs)):
+    if all(splits_of(signs).values()):
         raise ValueError(
             f"expected signs, got {signs}, which are names of splits: put the folders of splits "
             "above those of signs, or name the signs with --labels"

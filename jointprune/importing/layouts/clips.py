@@ -31,6 +31,7 @@ BESIDE_SPLITS = {
     "pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "keypoints", "features", "npy",
     "mediapipe", "openpose", "videos", "clips", "data", "sets", "autsl", "split", "files",
     "recordings", "sequences", "frames", "words", "signs", "seti", "veri", "verisi", "kumesi",
+    "augmented", "aug", "processed", "preprocessed", "raw", "original", "clean", "normalized",
 }  # fmt: skip
 # Suffixes of files that hold recordings, in this package's layouts or others.
 RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
@@ -201,12 +202,30 @@ def _same_name(name: str, first: Path, second: Path) -> ValueError:
     )
 
 
+def splits_of(folders: Iterable[str]) -> dict[str, str]:
+    """The published split that each folder of a level says, or "": train of "01_TrainSet".
+
+    Words that all of them have do not count beside train and test: "wlasl_train", "wlasl_test".
+    """
+    words = {folder: _split_words(folder) for folder in folders}
+    common = set.intersection(*words.values()) if words else set()
+    for beside in (common, set()):
+        left = {folder: [*own - beside] for folder, own in words.items()}
+        splits = {name: SPLITS.get(own[0], "") if len(own) == 1 else ""
+                  for name, own in left.items()}  # fmt: skip
+        if {"train", "test"} <= {*splits.values()}:
+            break
+    return splits
+
+
 def split_of(folder: str) -> str:
-    """The published split that a folder's name says, or "": train of "01_TrainSet"."""
+    return splits_of([folder])[folder]
+
+
+def _split_words(folder: str) -> set[str]:
     apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", folder.lstrip("0123456789_-. "))
     words = {word.removesuffix("set") for word in re.split(r"[\W_]+", plain(apart))}
-    words -= BESIDE_SPLITS | {""}
-    return SPLITS.get(words.pop(), "") if len(words) == 1 else ""
+    return words - BESIDE_SPLITS - {""}
 
 
 def bare(name: str) -> str:
@@ -248,12 +267,14 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
     sign = -3 if _persons_below_signs(inner) else -2
     whole = _folders_of_all(inner)
-    named = Counter(split_of(place.parts[whole]) for place in inner)
+    split = splits_of({place.parts[whole] for place in inner})
+    named = Counter(split[place.parts[whole]] for place in inner)
     above = bool(inner) and all(len(place.parts) > whole + 2 for place in inner)
     splits = bool(inner) and "" not in named
     if {"train", "test"} <= named.keys():
         splits |= above or named[""] <= (1 - MOSTLY) * len(inner)
-    clips = {place: _clip_at(place, files, whole, splits, sign) for place, files in places.items()}
+    split = split if splits else {}
+    clips = {place: _clip_at(place, files, whole, split, sign) for place, files in places.items()}
     for place in astray:
         clips[place] = clips[place]._replace(label="")
     composed = {str(place) for place in places}
@@ -269,7 +290,7 @@ def _persons_below_signs(places: Sequence[PurePath]) -> bool:
         return False
     above, last = ({place.parts[level] for place in places} for level in (-3, -2))
     named = [all(PERSON.fullmatch(plain(name)) for name in names) for names in (above, last)]
-    splits = any(map(split_of, above))
+    splits = any(splits_of(above).values())
     return named == [False, True] and len(above) > 1 and not splits
 
 
@@ -283,11 +304,13 @@ def _folders_of_all(places: Sequence[PurePath]) -> int:
     return signs
 
 
-def _clip_at(place: PurePath, files: Iterable[Path], whole: int, splits: bool, sign: int) -> Clip:
+def _clip_at(
+    place: PurePath, files: Iterable[Path], whole: int, splits: Mapping[str, str], sign: int
+) -> Clip:
     """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
     below = PurePath(*place.parts[whole:]) if len(place.parts) > 1 else place
     first = below.parts[0] if splits and below.parts[1:] else ""
-    split = split_of(first) or nfc(first).lower()
+    split = splits.get(first, split_of(first)) or nfc(first).lower()
     folders = below.parts[1 if split else 0 : -1]
     signer = re.match(r"signer([^\W_]+)[\W_]", place.name)
     return Clip(
@@ -353,7 +376,7 @@ def _mostly_repeated(names: Iterable[str]) -> bool:
 
 
 def _are_splits(names: Iterable[str]) -> bool:
-    found = {*map(split_of, names)}
+    found = {*splits_of(names).values()}
     return "" not in found or {"train", "test"} <= found
 
 
