@@ -667,6 +667,17 @@ def test_folders_called_person_by_number_are_groups_below_signs_too(people):
             check_a_stray_file(paths(*order, "123456789"), stray, expected)
 
 
+@pytest.mark.parametrize("last", ["landmarks", "npy_data"])
+def test_a_last_folder_of_all_clips_is_their_form_and_no_sign(last):
+    for above in (["ab"], [["all"], "ab"], [("train", "test"), "ab"]):
+        found = found_at(paths(*above, [last], "12"))
+        assert {clip.label for clip in found} == {*"ab"} and {clip.group for clip in found} == {""}
+    found = found_at(paths(("ali", "can"), "ab", [last], "12"))
+    assert groups_and_labels(found) == {*product(("ali", "can"), "ab")}
+    for above, sign in (("ab", "hello"), ("ab", "1"), (("train", "test"), last)):
+        assert {clip.label for clip in found_at(paths(above, [sign], "12"))} == {sign}
+
+
 def test_signs_called_as_persons_stay_signs():
     people = ["p1", "p2"]
     for parts in ([people, "12"], [["data"], people, "12"], [("train", "test"), people, "12"]):

@@ -26,7 +26,8 @@ SPLITS = {
     "valid": "val", "validation": "val", "dev": "val", "development": "val",
     "egitim": "train", "dogrulama": "val",  # Turkish, whose word for test is the same
 }  # fmt: skip
-# Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
+# Words beside a split's name in the folders of published poses: "train_poses", "val_skel". A
+# folder of them alone is no sign.
 BESIDE_SPLITS = {
     "pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "keypoints", "features", "npy",
     "mediapipe", "openpose", "videos", "clips", "data", "sets", "autsl", "split", "files",
@@ -237,13 +238,14 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     """The clips at paths relative to their source, without suffix, each with its files.
 
     A path is `[<split>/][<group>/]<sign>/<clip>`, perhaps below folders that hold everything, or
-    `<sign>/<group>/<clip>` if these folders alone are called "signer3", "p03" and alike. The first
-    folders are splits if all have names of splits, or if training and test are among them and a
-    sign is below, or nearly all clips are in folders of such names. A sign may also be called
-    "train". The group is that of the first folders beside the signs that differ, if at least half
-    of the signs are found in several of them: else they are kinds of signs. Without such folders
-    and splits it is the name beside a clip's numbers ("ali" in "ali_3"), if nearly all clips have
-    one of several that are found in at least half of the signs.
+    `<sign>/<group>/<clip>` if these folders alone are called "signer3", "p03" and alike, or
+    `<sign>/landmarks/<clip>` if all end so. The first folders are splits if all have names of
+    splits, or if training and test are among them and a sign is below, or nearly all clips are in
+    folders of such names. A sign may also be called "train". The group is that of the first folders
+    beside the signs that differ, if at least half of the signs are found in several of them: else
+    they are kinds of signs. Without such folders and splits it is the name beside a clip's numbers
+    ("ali" in "ali_3"), if nearly all clips have one of several that are found in at least half of
+    the signs.
     Clips in folders such as "augmented", above those of signs and beside others, have no label.
     Where nearly all clips lie at one depth, those at another have no label. Else, if the folder of
     a sign holds folders with clips, such as "augmented", the fewer of both have none.
@@ -265,7 +267,7 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     }  # fmt: skip
     astray |= altered if altered < others else set()
     inner = [place for place in places if len(place.parts) > 1 and place not in astray]
-    sign = -3 if _persons_below_signs(inner) else -2
+    sign = -3 if _no_signs_last(inner) else -2
     whole = _folders_of_all(inner)
     split = splits_of({place.parts[whole] for place in inner})
     named = Counter(split[place.parts[whole]] for place in inner)
@@ -284,14 +286,18 @@ def clips_at(places: Mapping[PurePath, Sequence[Path]]) -> list[Clip]:
     return with_groups(named_once(clips.values()), sign)
 
 
-def _persons_below_signs(places: Sequence[PurePath]) -> bool:
-    """Whether the folders of the clips are called "signer3" and alike, and those above are not."""
+def _no_signs_last(places: Sequence[PurePath]) -> bool:
+    """Whether the folders of the clips are called "signer3" and alike, and those above are not.
+
+    Or all "landmarks" or alike, below several.
+    """
     if min((len(place.parts) for place in places), default=0) < 3:
         return False
     above, last = ({place.parts[level] for place in places} for level in (-3, -2))
     named = [all(PERSON.fullmatch(plain(name)) for name in names) for names in (above, last)]
     splits = any(splits_of(above).values())
-    return named == [False, True] and len(above) > 1 and not splits
+    form = len(last) == 1 and BESIDE_SPLITS.issuperset(_words(plain(*last)))
+    return (named == [False, True] or form) and len(above) > 1 and not splits
 
 
 def _folders_of_all(places: Sequence[PurePath]) -> int:
