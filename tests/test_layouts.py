@@ -484,6 +484,22 @@ def test_a_folder_of_several_videos_is_a_clip_for_each_and_missing_frames_are_ga
     np.testing.assert_array_equal(seen, expected)
 
 
+@pytest.mark.parametrize("folder", ["keypoint/01", "01", "9.sad", "."])
+def test_views_of_ai_hub_have_their_sign_and_signer(tmp_path, folder):
+    """One person is no list there."""
+    for form in ("WORD0001_REAL01_F", "WORD0001_REAL01_U", "WORD0002_REAL02_L"):
+        write_openpose(tmp_path, Motion(), f"{folder}/NIA_SL_{form}/x")
+    source = tmp_path / "hello"
+    for file in source.rglob("*.json"):
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({"people": content["people"][0]}))
+    _, clips, raws = read_found(source)
+    words = ["9.sad"] * 3 if folder == "9.sad" else ["WORD0001", "WORD0001", "WORD0002"]
+    assert [clip.label for clip in clips] == words
+    assert [clip.signer for clip in clips] == ["REAL01", "REAL01", "REAL02"]
+    assert all(len(raw.hands) == FRAMES for raw in raws)
+
+
 def test_a_hand_of_openpose_with_a_joint_not_found_is_missing(tmp_path, motion):
     """Such a joint is at 0, 0."""
     write_openpose(tmp_path, motion)

@@ -1,7 +1,8 @@
 """OpenPose's files, `<sign>/<clip>/<...>_keypoints.json`, one per frame, in pixels.
 
 Or `<sign>/<clip>_<number>_keypoints.json`, if a folder holds several videos. A hand is 21 triples
-x, y, confidence in MediaPipe's order; a missing joint has confidence 0.
+x, y, confidence in MediaPipe's order; a missing joint has confidence 0. AI-Hub's Korean signs have
+the sign and the signer in the names of clips, and one person without a list around it.
 Source: https://github.com/CMU-Perceptual-Computing-Lab/openpose, doc/02_output.md.
 """
 
@@ -17,6 +18,8 @@ from jointprune.skeleton import JOINT_NAMES
 
 END = "_keypoints.json"
 NUMBER = re.compile(r"(.*?)_?(\d+)", re.ASCII)  # a video and the frame's number, before END
+# AI-Hub's names: the sign, the signer, and one of five views.
+AI_HUB = re.compile(r"NIA_SL_([A-Z]+\d+)_([A-Z]+\d+)_[A-Z]", re.ASCII)
 HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 BODY_25 = (5, 2, 7, 4)  # left, right shoulder, left, right wrist
 MOST_BYTES = 2**20  # of a file: a frame of one person has a few kilobytes
@@ -31,9 +34,16 @@ def find(files: Files) -> list[Clip]:
     names = {path: numbered[0] if (numbered := _numbered(path)) else "" for path in frames}
     videos = Counter(folder for folder, _ in {(path.parent, name) for path, name in names.items()})
     several = 2 * sum(count > 1 for count in videos.values()) > len(videos)
-    return files.clips_of_frames(
-        {path: path.parent / name if several else path.parent for path, name in names.items()}
-    )
+    places = {path: path.parent / name if several else path.parent for path, name in names.items()}
+    return [*map(_by_name, files.clips_of_frames(places))]
+
+
+def _by_name(clip: Clip) -> Clip:
+    """The clip with AI-Hub's signer, and its sign where the folder above is only a number."""
+    if not (match := AI_HUB.fullmatch(clip.last_part)):
+        return clip
+    number = not clip.label.strip("0123456789")
+    return clip._replace(label=match[1] if number else clip.label, signer=match[2])
 
 
 def read(clip: Clip) -> Raw:
@@ -65,6 +75,7 @@ def _frame(path: Path) -> np.ndarray:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES} bytes")
         people = json.loads(path.read_bytes())["people"]
+        people = [people] if isinstance(people, dict) else people
         if len(people) > 1:
             raise ValueError(f"{len(people)} people")
         if not people:
