@@ -738,6 +738,21 @@ def test_a_word_for_a_person_and_its_number_are_a_group_beside_other_numbers(for
     assert {clip.name: clip.group for clip in found_at(expected)} == expected
 
 
+@pytest.mark.parametrize("form", ["{code}_{person}_{take}", "{sign}_w{code}_{person}_{take}"])
+def test_codes_of_signs_in_the_names_of_clips_hide_no_person(form):
+    """Nor are numbers of recordings that go on from sign to sign such codes."""
+    expected = {
+        f"{sign}/{form.format(sign=sign, code=f'{code:03d}', person=person, take=take)}": person
+        for (code, sign), person, take in product(
+            enumerate(("red", "blue", "green"), 1), ("001", "002", "003"), "12"
+        )
+    }
+    assert {clip.name: clip.group for clip in found_at(expected)} == expected
+    ends = {f"{sign}/{person}_{i}": person for i, sign in enumerate(("red", "blue"))
+            for person in ("01", "02", "03")}  # fmt: skip
+    assert {clip.name: clip.group for clip in found_at(ends)} == ends
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -1107,8 +1122,8 @@ def test_parts_of_a_body_in_files_of_their_own_are_no_recordings(parts, whole):
 
 def with_two_folders(source):
     for name in ("MP_Data", "MP_Data2"):
-        shutil.copytree(source / SIGNS[0], source / name / SIGNS[0])
-        shutil.copytree(source / SIGNS[1], source / name / SIGNS[1])
+        shutil.copytree(source / SIGNS[0], source / "data" / name / SIGNS[0])
+        shutil.copytree(source / SIGNS[1], source / "data" / name / SIGNS[1])
     for sign in SIGNS:
         shutil.rmtree(source / sign)
 
@@ -1154,7 +1169,7 @@ IMPOSSIBLE = {
                         r"expected signs, got \['test', 'train', 'val'\]"),
     "hands as signs": (with_a_file_for_each_hand, "expected both hands of a recording in one file"),
     "two folders": (with_two_folders,
-                    "at least 3 folders .* got 2: .*; or import 'MP_Data2?' alone"),
+                    "at least 3 folders .* got 2: .*; or import 'data/MP_Data2?' alone"),
     "contradictions": (with_the_same_recordings_of_both_signs,
                        r"none of 12; .*the same recording has the labels"),
     "x before y": (with_all_x_before_all_y, "expected x and y of each joint in turn, got numbers"),

@@ -6,6 +6,7 @@ with the reason, and everything else that a reader must know to trust results on
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -281,10 +282,12 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
         cure = f"record more {rule}s, or name other groups with --groups"
+        files = [*kept["source_file"]]
+        place = os.path.join(os.path.commonpath(files), kept["group"].iloc[0])
         if rule == "part":
             cure = f"record one sign at least {FEWEST_GROUPS} times"
-        elif (folder := kept["group"].iloc[0]) == kept["source_file"].iloc[0].split("/")[0]:
-            cure += f"; or import {folder!r} alone"
+        elif files[0].startswith(f"{place}/"):  # the group is the first folder that differs
+            cure += f"; or import {place!r} alone"
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
             f"{cure}"

@@ -358,9 +358,10 @@ def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
         return (persons or levels)[0]
     if split:  # a published split may have the same names twice
         return ()
+    words = _words_without_signs(clips)
     # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
     for takes in (True, False):
-        level = [_person_in(clip, takes) for clip in clips]
+        level = [_person_in(*pair, takes) for pair in zip(clips, words, strict=True)]
         spelling = {plain(name): name for name in reversed(level)}
         level = [spelling[plain(name)] for name in level]
         signs_of = Counter(name for _, name in {*zip(labels, level, strict=True)})
@@ -386,21 +387,37 @@ def _are_splits(names: Iterable[str]) -> bool:
     return "" not in found or {"train", "test"} <= found
 
 
-def _person_in(clip: Clip, takes: bool) -> str:
-    """A clip's own name without its sign and its numbers: "ali" of "ali_hello_03".
+def _words_without_signs(clips: Sequence[Clip]) -> list[list[str]]:
+    """The words of each clip's own name without its sign or a code of it.
+
+    A code is a word, not the last one, that all clips of a sign have at one place, and no others.
+    """
+    rests = [_without_sign(words_of(clip), _words(clip.label)) for clip in clips]
+    signs, codes = {clip.label for clip in clips}, set()
+    for i in range(min(map(len, rests), default=0) - 1):
+        pairs = {(clip.label, rest[i]) for clip, rest in zip(clips, rests, strict=True)}
+        if len(pairs) == len(signs) == len({word for _, word in pairs}):
+            codes.add(i)
+    return [[word for i, word in enumerate(rest) if i not in codes] for rest in rests]
+
+
+def _without_sign(words: list[str], sign: list[str]) -> list[str]:
+    for i in range(len(words) - len(sign) + 1):
+        if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
+            rest = words[:i] + words[i + len(sign) :]
+            # A person may be called like a sign: "deniz_0" among the clips of "deniz".
+            return words if "".join(rest).isdecimal() and len(rest) == 1 else rest
+    return words
+
+
+def _person_in(clip: Clip, words: list[str], takes: bool) -> str:
+    """A person in a clip's name, without sign, from its words: "ali" of "ali_hello_03".
 
     Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
     else they need another number beside them, or a word for a person.
     """
     if person := PERSON_IN_NAME.search(plain(clip.last_part)):
         return person[0]
-    words, sign = words_of(clip), _words(clip.label)
-    for i in range(len(words) - len(sign) + 1):
-        if [*map(plain, words[i : i + len(sign)])] == [*map(plain, sign)]:
-            rest = words[:i] + words[i + len(sign) :]
-            # A person may be called like a sign: "deniz_0" among the clips of "deniz".
-            words = words if "".join(rest).isdecimal() and len(rest) == 1 else rest
-            break
     named = [word for word in words if not (word.isdecimal() or TAKE.fullmatch(plain(word)))]
     if not named:
         return "_".join(words[:-1])
