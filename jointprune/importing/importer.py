@@ -189,7 +189,7 @@ def _check_whole(clips: list[Clip], named: bool) -> None:
             and 2 * sum(map(len, several)) > len(clips)
             and (level == 0 or words - {"left", "right"})
         ):
-            example = " and ".join(several[0].values())
+            example = ", ".join(several[0].values())
             raise ValueError(
                 f"expected both hands of a recording in one file, got {example}: save them as one "
                 "array (frames, 42, 2 or 3), left first, or name the signs with --labels"
