@@ -85,6 +85,12 @@ def vectors(motion, width=1662, hands_first=False):
     return mp_vectors(hands, body, width, hands_first)
 
 
+def face_before_pose(frames):
+    """Vectors of 1662 with the face, whose points have depths, before the pose."""
+    face = np.tile([0.5, 0.4, -0.02], (len(frames), 468))
+    return np.concatenate([face, frames[:, :132], frames[:, 1536:]], axis=1)
+
+
 def stack(motion, columns=3, by_name=False, nothing=np.nan):
     """An array (frames, 543, columns), `nothing` where missing; `by_name` as in Kaggle's tables."""
     hands, body = motion.filled(nothing)
@@ -196,6 +202,12 @@ WRITERS = {
     "mp-data, face first": lambda s, m: write_frames(
         s / "hello" / "1", np.roll(vectors(m), -132, axis=1)
     ),
+    "mp-data, face before pose": lambda s, m: write_frames(
+        s / "hello" / "1", face_before_pose(vectors(m))
+    ),
+    "mp-data 1629": lambda s, m: write_frames(
+        s / "hello" / "1", stack(m, nothing=0).reshape(FRAMES, -1)
+    ),
     "mp-data 258": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258)),
     "mp-data 258, hands first": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 258, True)),
     "mp-data 126": lambda s, m: write_frames(s / "hello" / "1", vectors(m, 126)),
@@ -222,6 +234,9 @@ WRITERS = {
         s / "hello" / "1.npy", stack(m, 3, True, 0)
     ),
     "arrays with visibility": lambda s, m: write(s / "hello" / "1.npy", stack(m, 4)),
+    "arrays of vectors of 1629": lambda s, m: write(
+        s / "hello" / "1.npy", tssi(m).reshape(FRAMES, -1)
+    ),
     "arrays without depth": lambda s, m: write(s / "hello" / "1.npy", stack(m, 2)),
     "arrays in Kaggle's order": lambda s, m: write(s / "hello" / "1.npy", stack(m, 3, True)),
     "arrays in Kaggle's order without depth": lambda s, m: write(

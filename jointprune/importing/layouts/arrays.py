@@ -1,11 +1,9 @@
 """`.npy` files of shape (frames, points, 2 to 4), one per clip: `<anything>/<clip>.npy`.
 
-543 points are MediaPipe Holistic's, in image fractions, in one of three ORDERS; a clip has the one
-in which hands have their wrist at depth 0, are small, and are near to the pose's wrists. A missing
-hand is NaN or 0, or its wrist repeated.
-A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more points are
-COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other frames are
-those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (75, 3).
+543 points are MediaPipe Holistic's, in image fractions. A missing hand is NaN or 0, or its wrist
+repeated. A fourth column, visibility, is ignored: it is 0 for hands that are present. 133 or more
+points are COCO-WholeBody's (mmpose, RTMPose, HRNet, SAM-SLR): x and y in pixels, and a score. Other
+frames are those of `mp_data`, in any shape, as (42, 3), (2, 21, 3) or (75, 3).
 """
 
 import math
@@ -18,27 +16,19 @@ from jointprune.importing.layouts.clips import (
     Files,
     NotThisLayout,
     Raw,
-    body_of,
     checked,
-    extent,
-    hands_seen,
     load_npy,
     some_shapes,
     to_float32,
-    without_wrist,
 )
 from jointprune.skeleton import JOINTS
 
-HOLISTIC, WHOLE_BODY = 543, 133
-EXPECTED = f"(frames, {HOLISTIC} or {WHOLE_BODY}, 2 to 4) or frames of {mp_data.EXPECTED} values"
-ORDERS = (  # where Holistic's left hand, right hand and pose start
-    (501, 522, 468),  # face, pose, left, right: MediaPipe's own
-    (501, 522, 0),  # pose, face, left, right: TSSI
-    (468, 522, 489),  # face, left, pose, right: Kaggle's, by name
+WHOLE_BODY = 133
+EXPECTED = (
+    f"(frames, {mp_data.HOLISTIC} or {WHOLE_BODY}, 2 to 4) or frames of {mp_data.EXPECTED} values"
 )
 COCO_HANDS = slice(91, 133)
 COCO_BODY = (5, 6, 9, 10)  # left, right shoulder, left, right wrist
-UNKNOWN = 3.0  # more than where the other end of a hand is at the body's wrist
 SEEN = 0.3  # mean score of a hand, from which mmpose draws it
 SAM_SLR_PACKED = 27
 
@@ -71,21 +61,13 @@ def read(clip: Clip) -> Raw:
             "not recordings elsewhere"
         )
     points = points_of(values.shape)
-    if not points:
-        return checked(clip.place, *mp_data.hands_and_body(values.reshape(len(values), -1)))
     if points == WHOLE_BODY:
         hands = values[:, COCO_HANDS]
         confidence = hands[..., 2].reshape(len(hands), 2, len(JOINTS)).mean(axis=2) > SEEN
         body = np.where(values[:, COCO_BODY, 2:3] > SEEN, values[:, COCO_BODY, :2], np.nan)
         return checked(clip.place, hands[..., :2], body, confidence)
-    parts = [_holistic(values[..., :3], *order) for order in ORDERS]
-    return checked(clip.place, *min(parts, key=lambda part: _misfit(*part)))
-
-
-def _holistic(values: np.ndarray, left: int, right: int, pose: int) -> tuple:
-    """Hands (frames, 42, columns) and body (frames, 4, 2)."""
-    hands = [values[:, start : start + len(JOINTS)] for start in (left, right)]
-    return np.concatenate(hands, axis=1), body_of(values[:, pose : pose + 33])
+    values = values[..., :3] if points else values
+    return checked(clip.place, *mp_data.hands_and_body(values.reshape(len(values), -1)))
 
 
 def is_clip(shape: tuple[int, ...]) -> bool:
@@ -99,25 +81,10 @@ def _is_batch(shape: tuple[int, ...]) -> bool:
 
 
 def points_of(shape: tuple[int, ...]) -> int:
-    """Whose points an array of this shape holds: HOLISTIC, WHOLE_BODY, or 0 for neither."""
+    """Whose points an array of this shape holds: 543, WHOLE_BODY, or 0 for neither."""
     if len(shape) != 3 or not 2 <= shape[2] <= 4:
         return 0
-    if shape[1] == HOLISTIC:
-        return HOLISTIC
+    if shape[1] == mp_data.HOLISTIC:
+        return mp_data.HOLISTIC
     # Some programs append points to COCO-WholeBody's; without a score no hand could be missing.
-    return WHOLE_BODY if WHOLE_BODY <= shape[1] < HOLISTIC and shape[2] == 3 else 0
-
-
-def _misfit(hands: np.ndarray, body: np.ndarray) -> tuple[int, float]:
-    """How badly an order of the points fits.
-
-    The number of present hands whose wrist is not at depth 0; then the median, over present hands,
-    of their extent and their wrist's distance from the body's. If this is not seen, or shoulders
-    are nearer to each other than a hand is long, as points of a face are, UNKNOWN extents.
-    """
-    size = extent(hands)
-    far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
-    known = np.linalg.norm(body[:, :1] - body[:, 1:2], axis=-1) > size
-    fit = np.where(known & np.isfinite(far), size + far, UNKNOWN * size)[hands_seen(hands)]
-    deep = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
-    return deep, float(np.median(fit)) if len(fit) else np.inf
+    return WHOLE_BODY if WHOLE_BODY <= shape[1] < mp_data.HOLISTIC and shape[2] == 3 else 0

@@ -3,8 +3,8 @@
 The names of frames end in their numbers, as `frame_0`. A vector may have any shape, as (42, 3).
 Vectors of hands alone hold both, left first, or one, which is then taken as the right hand.
 
-Coordinates are image fractions. Some programs write blocks in another order; the depth of the
-wrists shows which one a clip has.
+Coordinates are image fractions. Programs write blocks in several ORDERS; a clip has the one in
+which hands have their wrist at depth 0, are small, and are near to the pose's wrists.
 """
 
 import math
@@ -20,6 +20,7 @@ from jointprune.importing.layouts.clips import (
     Raw,
     body_of,
     checked,
+    extent,
     hands_seen,
     in_time,
     load_npy,
@@ -27,20 +28,36 @@ from jointprune.importing.layouts.clips import (
     to_float32,
     without_wrist,
 )
+from jointprune.skeleton import JOINTS
 
+HOLISTIC = 543  # MediaPipe's points, of a face, a pose and two hands
 # Index at which a vector's blocks start: left and right hand, 21 x (x, y, z) each, and the pose,
 # 33 x (x, y, z, visibility); without visibility in 225.
 ORDERS = {
-    1662: ((1536, 1599, 0), (1404, 1467, 1530)),  # the face's 468 points: between, or first
+    1662: (  # with 468 x (x, y, z) of the face
+        (1536, 1599, 0),  # pose, face, left, right
+        (1536, 1599, 1404),  # face, pose, left, right
+        (1404, 1467, 1530),  # face, left, right, pose
+    ),
     258: ((132, 195, 0), (0, 63, 126)),
     225: ((99, 162, 0), (0, 63, 126)),
 }
+# The same where all points have the same two or three values.
+ORDERS |= {
+    HOLISTIC * columns: tuple(tuple(columns * point for point in order) for order in (
+        (501, 522, 468),  # face, pose, left, right: MediaPipe's own
+        (501, 522, 0),  # pose, face, left, right: TSSI
+        (468, 522, 489),  # face, left, pose, right: Kaggle's, by name
+    ))
+    for columns in (2, 3)
+}  # fmt: skip
 # Coordinates of a point in vectors of one hand, and of hands alone.
 ONE_HAND = {63: 3, 42: 2}
 HANDS_ALONE = {126: 3, 84: 2, **ONE_HAND}
 NUMBER = re.compile(r"\d+$", re.ASCII)
 WIDTHS = (*ORDERS, *HANDS_ALONE)
-EXPECTED = ", ".join(map(str, WIDTHS))
+EXPECTED = ", ".join(map(str, sorted(WIDTHS, reverse=True)))
+UNKNOWN = 3.0  # more than where the other end of a hand is at the body's wrist
 
 
 def find(files: Files) -> list[Clip]:
@@ -88,18 +105,32 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if width in ONE_HAND:
             points = np.concatenate([np.zeros_like(points), points], axis=1)
         return points, None
-    found, best = None, (False, -1)
+    columns = 2 if width == HOLISTIC * 2 else 3
+    of_pose = 4 if width in (1662, 258) else columns
+    parts = []
     for left, right, pose in ORDERS[width]:
-        blocks = [frames[:, start : start + 63] for start in (left, right)]
-        hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, 3)
-        # In the right order every hand has a wrist at depth 0; among such orders the one with
-        # most hands is taken. If none fits, the first is, which `checked` then refuses.
-        fit = not without_wrist(hands).any(), int(hands_seen(hands).sum())
-        if fit > best:
-            found, best = (hands, pose), fit
-    hands, pose = found
-    size = 33 * (3 if width == 225 else 4)
-    return hands, body_of(frames[:, pose : pose + size].reshape(len(frames), 33, -1))
+        blocks = [frames[:, start : start + len(JOINTS) * columns] for start in (left, right)]
+        hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, columns)
+        parts.append((hands, frames[:, pose : pose + 33 * of_pose].reshape(len(frames), 33, -1)))
+    hands, pose = min(parts, key=lambda part: _misfit(*part))
+    return hands, body_of(pose)
+
+
+def _misfit(hands: np.ndarray, pose: np.ndarray) -> tuple[int, float]:
+    """How badly an order of the blocks fits.
+
+    The number of present hands whose wrist is not at depth 0, and of poses with depths of a face in
+    place of visibilities; then the median, over present hands, of their extent and their wrist's
+    distance from the body's. If this is not seen, or shoulders are nearer to each other than a hand
+    is long, as points of a face are, UNKNOWN extents.
+    """
+    size, body = extent(hands), body_of(pose)
+    far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
+    known = np.linalg.norm(body[:, :1] - body[:, 1:2], axis=-1) > size
+    fit = np.where(known & np.isfinite(far), size + far, UNKNOWN * size)[hands_seen(hands)]
+    wrong = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
+    wrong += int((pose[..., 3:] < 0).any(axis=(1, 2)).sum())
+    return wrong, float(np.median(fit)) if len(fit) else np.inf
 
 
 def _frames(clip: Clip) -> tuple[np.ndarray, int]:
