@@ -140,6 +140,14 @@ def long_table(motion):
     return table.sample(frac=1, random_state=0).to_csv(index=False)
 
 
+def sided_table(motion, column="hand", sides=("Left", "Right"), names=range(21)):
+    """A long table with a column that names the hand."""
+    rows = [(frame, sides[joint // 21], names[joint % 21], *map(float, point))
+            for frame in range(FRAMES) for joint, point in enumerate(motion.hands[frame])
+            if motion.seen[frame, joint]]  # fmt: skip
+    return pd.DataFrame(rows, columns=["frame", column, "landmark", "x", "y", "z"])
+
+
 def table(motion):
     """The long table of `asl-signs`, its rows shuffled; frames start at 20."""
     hands, body = motion.filled(np.nan)

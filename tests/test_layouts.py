@@ -21,6 +21,7 @@ from layout_sources import (
     pose_bytes,
     read_file,
     read_found,
+    sided_table,
     stack,
     table,
     vectors,
@@ -33,6 +34,8 @@ from recordings import write_frames
 from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
 from jointprune.importing.layouts.clips import Files, NotThisLayout, hands_seen
 from jointprune.importing.reading import judge
+from jointprune.recordings import HAND_POINTS
+from jointprune.skeleton import JOINTS
 
 
 @pytest.fixture
@@ -462,6 +465,32 @@ def test_a_long_table_may_have_decimal_commas(tmp_path, motion):
     raws = [read_file("hand-tables", tmp_path / name, table)
             for name, table in (("1.csv", text), ("2.csv", german))]  # fmt: skip
     np.testing.assert_array_equal(raws[0].hands, raws[1].hands)
+
+
+@pytest.mark.parametrize(
+    ("column", "sides", "names"),
+    [("hand", ("Left", "Right"), range(21)), ("Handedness", (" LEFT", "right_hand"), HAND_POINTS),
+     ("side", (0, 1), JOINTS), ("type", ("left_hand", "right_hand"), range(21))],
+)  # fmt: skip
+def test_a_long_table_may_name_the_hand_beside_its_landmarks(
+    tmp_path, motion, column, sides, names
+):
+    table = sided_table(motion, column, sides, names)
+    if column == "type":  # other points; the pose is seen in one frame more
+        others = table.assign(type="face", landmark=400)
+        pose = table.tail(1).assign(frame=FRAMES, type="pose", landmark=32)
+        table = pd.concat([table, others, pose])
+    raw = read_file("hand-tables", tmp_path / "x.csv", table.to_csv(index=False))
+    hands = raw.hands[:FRAMES]
+    np.testing.assert_allclose(hands[motion.seen], motion.hands[motion.seen], 1e-6)
+    assert np.isnan(hands[~motion.seen]).all() and len(raw.hands) == FRAMES + (column == "type")
+
+
+@pytest.mark.parametrize("change", [{"hand": "both"}, {"hand": "pose"}, {"landmark": 21}])
+def test_a_long_table_of_other_hands_or_landmarks_is_refused(tmp_path, motion, change):
+    table = sided_table(motion).assign(**change).to_csv(index=False)
+    with pytest.raises(ValueError, match=r"\(0 to 20, .* hand left or right, or 0 or 1\).* got"):
+        read_file("hand-tables", tmp_path / "x.csv", table)
 
 
 @pytest.mark.parametrize(

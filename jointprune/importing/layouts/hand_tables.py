@@ -1,7 +1,9 @@
 """Tables of hands, `<sign>/<clip>.csv`, in image fractions or pixels, in one of two forms.
 
 Long: columns `frame,landmark,x,y` and perhaps `z`, a row for each joint that was seen. A landmark
-is a name, "left.wrist", or its number, 0 to 41, the left hand first.
+is a name, "left.wrist", or its number, 0 to 41, the left hand first. Beside a column `hand` (or
+`handedness`, `side`, `type`) of left and right, or of 0 and 1, it is 0 to 20 or MediaPipe's name,
+"WRIST".
 
 In the order of detection, a row a frame: columns `face_x;face_y`, then `landmark_x_1;landmark_y_1;
 landmark_z_1` and so on to 42, empty for a missing hand. The first 21 landmarks are whichever hand
@@ -16,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.recordings import HAND_POINTS
+from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 
 COLUMNS = ["face_x", "face_y"] + [
     f"landmark_{axis}_{point}" for point in range(1, 1 + len(JOINT_NAMES)) for axis in "xyz"
@@ -25,6 +28,13 @@ LONG = ("frame", "landmark", "x", "y")
 PLACES = {name: i for i, name in enumerate(JOINT_NAMES)}
 PLACES |= {name.replace(".", "_"): i for name, i in PLACES.items()}
 PLACES |= {str(i): i for i in range(len(JOINT_NAMES))}
+# Columns that name the hand of each landmark; of a name and a number, the name counts.
+SIDES = ("handedness", "side", "hand", "type")
+SIDE_NUMBERS = {str(i): hand for i, hand in enumerate(HANDS)}
+OTHER_TYPES = ("pose", "face")
+OF_SIDE = {f"{hand}.{name}": len(JOINTS) * side + i for side, hand in enumerate(HANDS)
+           for i, names in enumerate(zip(JOINTS, HAND_POINTS, strict=True))
+           for name in (str(i), *map(str.lower, names))}  # fmt: skip
 MOST_FRAMES = 10_000
 MOST_BYTES = 2**26  # of a table: hours of frames
 
@@ -59,24 +69,40 @@ def _long(path: Path) -> tuple[np.ndarray, int]:
     """Hands (frames, 42, 3) of a long table, NaN for joints without a row; frames without any."""
     table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
     table = table.rename(columns=str.lower)
-    landmarks = table["landmark"].map(lambda name: PLACES.get(str(name).strip().lower(), -1))
+    landmarks, of_hands, known = _places(table)
     frames = pd.to_numeric(table["frame"], errors="coerce")
-    wrong = (landmarks < 0) | frames.isna() | (frames % 1 != 0)
+    wrong = (landmarks < 0) & of_hands | frames.isna() | (frames % 1 != 0)
     repeated = table.assign(frame=frames, landmark=landmarks).duplicated(["frame", "landmark"])
-    if (wrong | repeated).any() or (span := int(np.ptp(frames)) + 1) > MOST_FRAMES:
-        row = table[wrong | repeated].head(1).to_dict("records")
+    wrong |= repeated & of_hands
+    if wrong.any() or (span := int(np.ptp(frames)) + 1) > MOST_FRAMES:
         raise ValueError(
-            f"{path}: expected one row for each frame and landmark (a name such as 'left.wrist', "
-            f"or 0 to 41) and {MOST_FRAMES} frames at most, got {row}: correct the table"
+            f"{path}: expected one row for each frame and landmark ({known}) and {MOST_FRAMES} "
+            f"frames at most, got {table[wrong].head(1).to_dict('records')}: correct the table"
         )
     hands = np.full((span, len(JOINT_NAMES), 3), np.nan)
     axes = [axis for axis in "xyz" if axis in table]
-    rows = (frames - frames.min()).astype(int), landmarks
+    rows = (frames - frames.min()).astype(int)[of_hands], landmarks[of_hands]
     for axis in axes:
         if not pd.api.types.is_numeric_dtype(table[axis]):  # decimal commas
             table[axis] = table[axis].astype(str).str.replace(",", ".").astype(float)
-    hands[(*rows, slice(0, len(axes)))] = table[axes].to_numpy(float)
+    hands[(*rows, slice(0, len(axes)))] = table.loc[of_hands, axes].to_numpy(float)
     return hands, span - frames.nunique()
+
+
+def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, str]:
+    """Each row's joint, 0 to 41 or -1 if unknown, whether it is of a hand, and what is known."""
+    names = table["landmark"].astype(str).str.strip().str.lower()
+    column = next((name for name in SIDES if name in table), None)
+    if column is None:
+        of_hands = pd.Series(True, index=table.index)
+        known = "a name such as 'left.wrist', or 0 to 41"
+    else:
+        sides = table[column].astype(str).str.strip().str.lower()
+        of_hands = ~sides.isin(OTHER_TYPES if column == "type" else ())
+        names = sides.str.removesuffix("_hand").replace(SIDE_NUMBERS) + "." + names
+        known = f"0 to 20, or a name such as WRIST, with {column} left or right, or 0 or 1"
+    places = PLACES if column is None else OF_SIDE
+    return names.map(lambda name: places.get(name, -1)), of_hands, known
 
 
 def _detected(path: Path) -> np.ndarray:
