@@ -1024,19 +1024,27 @@ def test_names_in_other_bytes_and_with_line_breaks_are_readable():
     clip.name.encode()
 
 
-def test_clips_of_one_frame_and_hands_without_a_place_are_listed(source, workspace):
-    change_frames(source, at_their_wrists, f"{SIGNS[0]}/*/*.npy")
+ORIGINS = {
+    "wrist": lambda hands: hands[:, :1],
+    "mean": lambda hands: hands.mean(axis=1, keepdims=True),
+    "corner of the box": lambda hands: hands.min(axis=1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_clips_of_one_frame_and_hands_without_a_place_are_listed(source, workspace, origin):
+    def at_themselves(frame):
+        hands = frame[1536:].reshape(2, 21, 3)
+        moved = (hands - ORIGINS[origin](hands)) * (1, 1, 0) + hands * (0, 0, 1)
+        return np.concatenate([frame[:1536], moved.ravel()])
+
+    change_frames(source, at_themselves, f"{SIGNS[0]}/*/*.npy")
     record(source, [f"{SIGNS[1]}/8"], frames=1)
     summary = import_summary(report := import_recordings(source, "mine", workspace)[1])
     assert report["short"] == [f"{SIGNS[1]}/8"]
-    assert report["at_wrists"] == [f"{SIGNS[0]}/{i}" for i in range(6)]
+    assert report["place_lost"] == [f"{SIGNS[0]}/{i}" for i in range(6)]
     assert f"clips of fewer than 3 frames: 1\n  {SIGNS[1]}/8" in summary
     assert "so that its place is lost: 6\n" in summary
-
-
-def at_their_wrists(frame):
-    hands = frame[1536:].reshape(2, 21, 3)
-    return np.concatenate([frame[:1536], (hands - hands[:, :1]).ravel()])
 
 
 def test_splits_below_signers_are_said_not_to_be_used(workspace, tmp_path):

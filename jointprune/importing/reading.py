@@ -32,6 +32,9 @@ LONGEST_BONES = 7.0
 # Median distance of a joint's x from its y, over the hand's extent: 0.3 to 1.9 in image fractions.
 # Where all x come before all y, both are numbers of one kind, and it is 0.05 to 0.15.
 LEAST_APART = 0.2
+# A hand measured from itself has its origin within this of 0, over its extent; rounding is less.
+AT_ITSELF = 1e-3
+NEARLY_ALL = 0.95  # share of the hands of a clip
 WRISTS = np.array([0, len(JOINTS)])
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 NO_FRAMES = Recording(
@@ -156,12 +159,12 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
 
     `aspect` is the image's width over its height; x in image fractions is multiplied by it. The
     dict has `unit`: "share" of the image or "pixel"; `scale`: "shoulders", or "palm" if no
-    shoulders are seen; `bones` and `apart` (see `_shape`); `at_wrists`: whether each hand is
-    measured from its own wrist; `partial`: frames in which some joints of a hand are missing, which
-    is then taken as missing; `crossed`: without shoulders, whether the left hand is left of the
-    right one; `swapped`: whether left and right hand are exchanged; `astray`: whether another joint
-    than the wrist is nearest to the arm's end; and `mirrored`: whether the signer's left is on the
-    picture's left. The last four are None if unknown.
+    shoulders are seen; `bones`, `apart` and `place_lost` (see `_shape`); `partial`: frames in which
+    some joints of a hand are missing, which is then taken as missing; `crossed`: without shoulders,
+    whether the left hand is left of the right one; `swapped`: whether left and right hand are
+    exchanged; `astray`: whether another joint than the wrist is nearest to the arm's end; and
+    `mirrored`: whether the signer's left is on the picture's left. The last four are None if
+    unknown.
     """
     points, body = raw.hands[..., :2], raw.body
     present = np.repeat(hands_seen(points, raw.confidence), len(JOINTS), axis=1)
@@ -182,7 +185,6 @@ def judge(raw: Raw, aspect: float = 1.0) -> tuple[Recording, dict]:
         "unit": unit,
         "scale": "shoulders" if shoulders else "palm",
         **_shape(points, present),
-        "at_wrists": not points[:, WRISTS][present[:, WRISTS]].any(),
         "partial": int((missing.any(axis=-1) & ~missing.all(axis=-1)).any(axis=1).sum()),
         "crossed": None if shoulders else _crossed(points, present),
         "swapped": _swapped(points, present, body),
@@ -210,18 +212,22 @@ def _palm_frame(points: np.ndarray, present: np.ndarray) -> tuple[float, np.ndar
     return float(width), points[present].mean(0)
 
 
-def _shape(points: np.ndarray, present: np.ndarray) -> dict[str, float]:
+def _shape(points: np.ndarray, present: np.ndarray) -> dict[str, float | bool]:
     """Medians over present hands, relative to the longer side of a hand's box.
 
-    `bones`: total length of the bones; `apart`: distance of a joint's x from its y.
+    `bones`: total length of the bones; `apart`: distance of a joint's x from its y. And
+    `place_lost`: whether nearly all hands are measured from themselves: their own wrist, the mean
+    of their joints, or the corner of their box.
     """
     hands = points[present].reshape(-1, len(JOINTS), 2)
     lengths = np.linalg.norm(np.diff(hands[:, BONES], axis=2), axis=-1).sum(axis=(1, 2))
     extent = np.maximum(np.ptp(hands, axis=1).max(axis=1), np.finfo(np.float32).tiny)
     apart = np.median(np.abs(hands[..., 0] - hands[..., 1]), axis=1)
+    origins = np.abs([hands[:, 0], hands.mean(axis=1), hands.min(axis=1)]).max(axis=-1)
     return {
         "bones": float(np.median(lengths / extent)),
         "apart": float(np.median(apart / extent)),
+        "place_lost": bool(((origins < AT_ITSELF * extent).mean(axis=1) > NEARLY_ALL).any()),
     }
 
 

@@ -64,7 +64,7 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         "gaps": files(kept["gaps"] > 0),
         "thinned": files(kept["thinned"] > 1),
         "short": files(kept["frames"] < SHORT),
-        "at_wrists": files(kept["at_wrists"]),
+        "place_lost": files(kept["place_lost"]),
         "classes_lost": in_order(set(table["label"]) - set(data.classes)),
         "crossed": files(kept["crossed"].eq(True)) if kept["crossed"].dropna().mean() > 0.5 else [],
         "partial": files(kept["partial"] > 0),
@@ -164,8 +164,8 @@ def import_summary(report: dict) -> str:
         "signer's left on the left of the picture": report["picture_mirrored"],
         "long clips, thinned": report["thinned"],
         f"clips of fewer than {SHORT} frames": report.get("short", []),
-        "coordinates measured from each hand's own wrist, so that its place is lost": report.get(
-            "at_wrists", []
+        "each hand measured from its own wrist, mean or box, so that its place is lost": report.get(
+            "place_lost", []
         ),
     }
     for title, some in lists.items():
