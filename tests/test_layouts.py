@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import struct
 from itertools import product
@@ -369,6 +370,11 @@ def test_a_damaged_table_is_refused(tmp_path, motion, fault):
             {f"letters/{letter}/{i}.npy": np.ones(63) for letter in "AB" for i in range(3)},
             r"mp-data: expected <sign>/<number of the clip>/.*, got letters/A/0\.npy",
         ),
+        (
+            {"hello/1.pkl": pickle.dumps(np.ones((5, 126)))},
+            r"openhands: .* got an array: save it as \.npy",
+        ),
+        ({"hello/1.pkl": {"keypoints": np.ones((5, 75, 3))}}, "openhands: .* save both"),
         ({"models/scaler.pkl": {"scale": np.ones(3)}}, r"openhands: .* keypoints and confidences"),
         ({"a/1.avi": b""}, r"  pose: expected \.pose files, got 1 \.avi"),
         ({"train.csv": "path,sign\n"}, r"asl-signs: .* got path, sign"),

@@ -550,7 +550,8 @@ def checked(
         raise ValueError(
             f"{path}: expected the {HANDS[hand]} wrist at depth 0 as in MediaPipe's hands, got "
             f"z {hands[frame, hand * len(JOINTS), 2]:.3g} in frame {frame} (from 0): the points "
-            "are in another order than the layout's, or their depth was changed"
+            "are in another order than the layout's, or their depth was changed: put them in its "
+            "order, or leave z out of such hands and save x and y, as (frames, 42, 2)"
         )
     return Raw(hands, confidence, body, fps, gaps)
 

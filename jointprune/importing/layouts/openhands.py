@@ -75,7 +75,7 @@ def _keypoints(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not {"keypoints", "confidences"} <= set(arrays):
         raise ValueError(
             f"{path}: expected arrays keypoints and confidences, got {sorted(map(str, arrays))}: "
-            "move files that are not recordings elsewhere"
+            "save both, or move files that are not recordings elsewhere"
         )
     return arrays["keypoints"], arrays["confidences"]
 
@@ -98,6 +98,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             f"{path}: expected a pickled dict of plain arrays of numbers, got {error}: nothing in "
             "it was run; save such arrays on a machine where the file can be trusted"
         ) from error
+    if isinstance(content, _Array):
+        raise ValueError(f"{path}: expected a pickled dict, got an array: save it as .npy")
     if not isinstance(content, dict):
         raise ValueError(
             f"{path}: expected a pickled dict, got {type(content).__name__}: save it again"
