@@ -30,7 +30,7 @@ from jointprune.importing.layouts.clips import (
     plain,
     splits_of,
 )
-from jointprune.importing.layouts.sides import order_of_blocks
+from jointprune.importing.layouts.sides import NAMED, order_of_blocks
 from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror
@@ -43,8 +43,9 @@ RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
-# Layouts whose files may hold a part of a recording each, as in KArSL, and names of such a part.
-IN_PARTS = ("arrays", "mp-data", "hand-tables")
+# Layouts of bare numbers, in which blocks may be in another order, and files may hold a part of a
+# recording each, as in KArSL; and names of such a part.
+BARE = ("arrays", "mp-data", "hand-tables")
 PART_OF_BODY = re.compile(
     r"(?:.*?[\W_])??(?P<part>(?:(?:(?:left|right)[ _-]?)?hands?(?:[ _-]?(?:left|right))?|[lr]h"
     r"|left|right|pose|face|body)(?:[ _-]?(?:keypoints|landmarks))?)(?:[\W_].*)?"
@@ -101,7 +102,7 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
-    if layout in IN_PARTS:
+    if layout in BARE:
         _check_whole(clips, bool(labels))
     group_of, rule = group(clips)
     by_path = not labels and rule in ("folder", "name")
@@ -122,7 +123,7 @@ def import_recordings(
         if layout == "video":
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
-        blocks = order_of_blocks(LAYOUTS[layout].read, clips)
+        blocks = order_of_blocks(LAYOUTS[layout].read, clips) if layout in BARE else NAMED
         chunks = reading.read_chunks(layout, clips, aspect or 1.0, blocks, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
