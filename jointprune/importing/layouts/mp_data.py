@@ -112,25 +112,29 @@ def hands_and_body(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         blocks = [frames[:, start : start + len(JOINTS) * columns] for start in (left, right)]
         hands = np.concatenate(blocks, axis=1).reshape(len(frames), -1, columns)
         parts.append((hands, frames[:, pose : pose + 33 * of_pose].reshape(len(frames), 33, -1)))
-    hands, pose = min(parts, key=lambda part: _misfit(*part))
+    wrong = [_wrong(*part) for part in parts]
+    likely = [part for part, count in zip(parts, wrong, strict=True) if count == min(wrong)]
+    hands, pose = min(likely, key=lambda part: _misfit(*part)) if likely[1:] else likely[0]
     return hands, body_of(pose)
 
 
-def _misfit(hands: np.ndarray, pose: np.ndarray) -> tuple[int, float]:
-    """How badly an order of the blocks fits.
+def _wrong(hands: np.ndarray, pose: np.ndarray) -> int:
+    """How many present hands have no wrist at depth 0, and poses a face's depths as visibility."""
+    deep = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
+    return deep + int((pose[..., 3:] < 0).any(axis=(1, 2)).sum())
 
-    The number of present hands whose wrist is not at depth 0, and of poses with depths of a face in
-    place of visibilities; then the median, over present hands, of their extent and their wrist's
-    distance from the body's. If this is not seen, or shoulders are nearer to each other than a hand
-    is long, as points of a face are, UNKNOWN extents.
+
+def _misfit(hands: np.ndarray, pose: np.ndarray) -> float:
+    """The median, over present hands, of their extent and their wrist's distance from the body's.
+
+    If this is not seen, or shoulders are nearer to each other than a hand is long, as points of a
+    face are, UNKNOWN extents.
     """
     size, body = extent(hands), body_of(pose)
     far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
     known = np.linalg.norm(body[:, :1] - body[:, 1:2], axis=-1) > size
     fit = np.where(known & np.isfinite(far), size + far, UNKNOWN * size)[hands_seen(hands)]
-    wrong = int(without_wrist(hands).sum()) if hands.shape[-1] == 3 else 0
-    wrong += int((pose[..., 3:] < 0).any(axis=(1, 2)).sum())
-    return wrong, float(np.median(fit)) if len(fit) else np.inf
+    return float(np.median(fit)) if len(fit) else np.inf
 
 
 def _frames(clip: Clip) -> tuple[np.ndarray, int]:
