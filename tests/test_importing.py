@@ -21,7 +21,6 @@ from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, naming, reading
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import Clip, Raw, clips_at
-from jointprune.importing.layouts.sides import EXCHANGED, NAMED
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_summary
 from jointprune.paper.fingerspelling import FOLDER
@@ -385,11 +384,11 @@ def test_an_interrupted_import_continues_and_ends_alike(source, workspace, monke
 
 def test_a_changed_recording_is_read_again(source):
     clip = Clip("a", "a", "", "", tuple((source / SIGNS[0] / "0").iterdir()))
-    before = reading._chunk_name("mp-data", [clip], 1.0, NAMED)
-    assert reading._chunk_name("mp-data", [clip], 1.0, EXCHANGED) != before
+    before = reading._chunk_name("mp-data", [clip], 1.0, False)
+    assert reading._chunk_name("mp-data", [clip], 1.0, True) != before
     np.save(clip.files[0], np.ones(1662))
     shutil.copystat(source, clip.files[0])
-    assert reading._chunk_name("mp-data", [clip], 1.0, NAMED) != before
+    assert reading._chunk_name("mp-data", [clip], 1.0, False) != before
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", None])

@@ -1,15 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts.clips import checked
 from jointprune.importing.layouts.sides import (
-    DETECTED,
-    EXCHANGED,
-    NAMED,
+    in_order_of_detection,
     looks_right,
     second_is_left,
-    with_sides,
+    told_apart,
 )
 from jointprune.importing.report import import_summary
 from jointprune.paper.synthetic_hands import Signers, moving_hands
@@ -61,41 +61,46 @@ def test_the_shape_of_a_hand_tells_left_from_right(hands):
     assert not looks_right(flat).any()
 
 
-def test_hands_alone_come_out_the_same_in_any_order_of_their_blocks(tmp_path, hands):
-    workspace, stores = Workspace(tmp_path), {}
-    orders = {NAMED: hands, EXCHANGED: hands[:, :, ::-1], DETECTED: found_first(hands)}
-    for order, clips in orders.items():
-        folder = recordings(tmp_path / f"in {order}", clips)
-        data, report = import_recordings(folder, "a", workspace)
-        stores[order] = np.array(data.poses), np.array(data.present), report
-        assert report["blocks"] == order
-    for order, said in (
-        (EXCHANGED, "EXCHANGED: the first looks like"),
-        (DETECTED, "order in which"),
-    ):
-        for one, other in zip(stores[order][:2], stores[NAMED][:2], strict=True):
-            np.testing.assert_array_equal(one, other)
-        assert said in import_summary(stores[order][2])
-    assert "EXCHANGED" not in import_summary(stores[NAMED][2])
+def test_hands_in_the_order_of_their_detection_come_out_as_left_and_right(tmp_path, hands):
+    expected, report = import_recordings(
+        recordings(tmp_path / "l", hands), "l", Workspace(tmp_path)
+    )
+    assert not report["detected"] and "detection" not in import_summary(report)
+    folder = recordings(tmp_path / "f", found_first(hands))
+    data, report = import_recordings(folder, "f", Workspace(tmp_path))
+    assert report["detected"] and "hands in the order of their detection" in import_summary(report)
+    np.testing.assert_array_equal(data.poses, expected.poses)
+    np.testing.assert_array_equal(data.present, expected.present)
 
 
 def test_without_depth_hands_found_first_are_told_by_their_place(tmp_path, hands):
     expected, _ = import_recordings(recordings(tmp_path / "l", hands, 2), "l", Workspace(tmp_path))
     folder = recordings(tmp_path / "f", found_first(hands), 2)
     data, report = import_recordings(folder, "f", Workspace(tmp_path))
-    assert report["blocks"] == DETECTED
+    assert report["detected"]
     other = (np.array(data.present) != expected.present).any(axis=(1, 2))
     assert other.sum() <= 1  # a hand alone in the first frames may be the left one
     np.testing.assert_array_equal(data.poses[~other], expected.poses[~other])
 
 
 def test_confidences_change_places_with_their_hands(hands):
-    clip = checked(
-        "a", np.nan_to_num(hands[6]).reshape(FRAMES, 42, 3), confidence=np.tile([1, 0], (FRAMES, 1))
-    )
-    swapped = with_sides(clip, EXCHANGED)
-    assert swapped.confidence.tolist() == [[0, 1]] * FRAMES
-    np.testing.assert_array_equal(swapped.hands, np.roll(clip.hands, 21, axis=1))
+    first = hands[6, :, ::-1].reshape(FRAMES, 42, 3)  # the right hand in the first block
+    confidence = np.where(np.isfinite(first[:, ::21, 0]), (0.9, 0.8), 0)
+    clip = checked(Path("a"), np.nan_to_num(first), confidence=confidence)
+    left, right = told_apart(clip).confidence.T
+    assert set(left) <= {0, np.float32(0.8)} and set(right) <= {0, np.float32(0.9)}
+
+
+@pytest.mark.parametrize("change", ["a body", "one hand", "the second alone"])
+def test_other_blocks_are_named(hands, change):
+    first = np.nan_to_num(found_first(hands)).reshape(12, FRAMES, 42, 3)
+    if change == "one hand":
+        first[:, :, 21:] = 0
+    if change == "the second alone":
+        first[0, 0, 21:], first[0, 0, :21] = first[0, 0, :21], 0
+        first[1, :5, 21:], first[1, :5, :21] = first[1, :5, :21], 0
+    body = np.full((FRAMES, 4, 2), 0.5 if change == "a body" else np.nan)
+    assert not in_order_of_detection(lambda i: checked(Path("a"), first[i], body), range(12))
 
 
 def test_hands_that_cross_stay_the_same_hands():

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.importing.layouts import recognise
-from jointprune.importing.layouts.sides import NAMED
 from jointprune.importing.reading import load_recordings, load_rows, read_chunk
 from jointprune.workspace import ROOT
 
@@ -118,7 +117,7 @@ def ending(source: Path) -> str:
     """The outcome of reading a recording; a refusal has to name its folder."""
     try:
         layout, clips, _ = recognise(source)
-        read_chunk(layout, clips, 1.0, NAMED, source / "chunk.npz")
+        read_chunk(layout, clips, 1.0, False, source / "chunk.npz")
         if any("reason" in row for row in load_rows(source / "chunk.npz")):
             return "refused"
         for recording in load_recordings(source / "chunk.npz"):

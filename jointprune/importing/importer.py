@@ -30,7 +30,7 @@ from jointprune.importing.layouts.clips import (
     plain,
     splits_of,
 )
-from jointprune.importing.layouts.sides import NAMED, order_of_blocks
+from jointprune.importing.layouts.sides import in_order_of_detection
 from jointprune.importing.naming import other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror
@@ -43,8 +43,8 @@ RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
-# Layouts of bare numbers, in which blocks may be in another order, and files may hold a part of a
-# recording each, as in KArSL; and names of such a part.
+# Layouts of bare numbers: hands may be in the order of their detection, and a file may hold a part
+# of a recording, as in KArSL. And names of such a part.
 BARE = ("arrays", "mp-data", "hand-tables")
 PART_OF_BODY = re.compile(
     r"(?:.*?[\W_])??(?P<part>(?:(?:(?:left|right)[ _-]?)?hands?(?:[ _-]?(?:left|right))?|[lr]h"
@@ -123,8 +123,8 @@ def import_recordings(
         if layout == "video":
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
-        blocks = order_of_blocks(LAYOUTS[layout].read, clips) if layout in BARE else NAMED
-        chunks = reading.read_chunks(layout, clips, aspect or 1.0, blocks, scratch)
+        detected = layout in BARE and in_order_of_detection(LAYOUTS[layout].read, clips)
+        chunks = reading.read_chunks(layout, clips, aspect or 1.0, detected, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
@@ -141,7 +141,7 @@ def import_recordings(
         report = {**facts, "aspect": aspect, **found_out,
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
-                  "blocks": blocks,
+                  "detected": detected,
                   "exchanged": sign == "group",
                   "other_order": other_order(kept) if by_path and sign != "label" else "",
                   "unmatched": unmatched,

@@ -13,7 +13,7 @@ import numpy as np
 
 from jointprune.importing.layouts import LAYOUTS
 from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
-from jointprune.importing.layouts.sides import with_sides
+from jointprune.importing.layouts.sides import told_apart
 from jointprune.parallel import on_every_core
 from jointprune.recordings import LIMIT, PALM, Recording, leading_hand, trim
 from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
@@ -43,19 +43,19 @@ NO_FRAMES = Recording(
 
 
 def read_chunks(
-    layout: str, clips: list[Clip], aspect: float, order: str, folder: Path
+    layout: str, clips: list[Clip], aspect: float, detected: bool, folder: Path
 ) -> list[Path]:
     """Files of the chunks in order (see `load_rows`); chunks that exist are not read again.
 
-    `order` is that of the hands' blocks (see `sides.order_of_blocks`).
+    `detected`: hands are in the order of their detection (see `sides`).
 
     A chunk's name depends on its files, their sizes and times: a changed recording is read again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
-    paths = [folder / f"{_chunk_name(layout, chunk, aspect, order)}.npz" for chunk in chunks]
+    paths = [folder / f"{_chunk_name(layout, chunk, aspect, detected)}.npz" for chunk in chunks]
     jobs = [
-        (layout, chunk, aspect, order, path)
+        (layout, chunk, aspect, detected, path)
         for path, chunk in zip(paths, chunks, strict=True)
         if not intact(path)
     ]
@@ -64,12 +64,12 @@ def read_chunks(
     return paths
 
 
-def read_chunk(layout: str, clips: list[Clip], aspect: float, order: str, path: Path) -> None:
+def read_chunk(layout: str, clips: list[Clip], aspect: float, detected: bool, path: Path) -> None:
     """Read and check some clips and write them to `path`; an unusable clip gets the reason."""
     rows, recordings = [], []
     for clip in clips:
         try:
-            row, recording = _read(layout, clip, aspect, order)
+            row, recording = _read(layout, clip, aspect, detected)
         except MemoryError:
             raise
         except Exception as error:  # of any library: one odd file must not end an import
@@ -103,9 +103,10 @@ def load_recordings(path: Path) -> list[Recording]:
     ]
 
 
-def _read(layout: str, clip: Clip, aspect: float, order: str) -> tuple[dict, Recording]:
+def _read(layout: str, clip: Clip, aspect: float, detected: bool) -> tuple[dict, Recording]:
     """One clip's row and its recording, without the frames at its ends that show no hand."""
-    raw = with_sides(LAYOUTS[layout].read(clip), order)
+    raw = LAYOUTS[layout].read(clip)
+    raw = told_apart(raw) if detected else raw
     whole, judged = judge(raw, aspect)
     points, present, fps = trim(whole, clip.name)
     step = -(-len(present) // LONGEST)
@@ -142,8 +143,8 @@ def _fingerprint(raw: Raw, present: np.ndarray) -> str:
     return hashlib.sha256(shown[new].tobytes()).hexdigest()
 
 
-def _chunk_name(layout: str, clips: list[Clip], aspect: float, order: str) -> str:
-    content = [VERSION, LONGEST, layout, aspect, order]
+def _chunk_name(layout: str, clips: list[Clip], aspect: float, detected: bool) -> str:
+    content = [VERSION, LONGEST, layout, aspect, detected]
     for clip in clips:
         stats = []
         for file in clip.files:

@@ -9,17 +9,11 @@ import pandas as pd
 
 from jointprune.dataset import SignDataset
 from jointprune.importing.layouts.clips import Clip, in_order, nfc, plain, split_of
-from jointprune.importing.layouts.sides import DETECTED, EXCHANGED
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
 SHOWN = 5
 SHORT = 3  # frames; fewer hardly show a movement
-BLOCKS = {
-    EXCHANGED: "BLOCKS OF HANDS EXCHANGED: the first looks like the right hand",
-    DETECTED: "hands in the order in which they were found: left and right told by their shape, "
-    "place and motion",
-}
 WITHOUT_LABEL = "no label, or in a folder of another depth than the others, or of altered copies"
 
 
@@ -111,8 +105,10 @@ def import_summary(report: dict) -> str:
         f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
         f"frames without a hand: {missing}",
     ]
-    if order := BLOCKS.get(report.get("blocks")):
-        lines.append(order)
+    if report.get("detected"):
+        lines.append(
+            "hands in the order of their detection: left and right told by shape, place and motion"
+        )
     if versions := report.get("mediapipe"):
         mixed = "; MIXED VERSIONS, whose hands differ: find all again with one"
         lines.append(f"MediaPipe {', '.join(versions)}{mixed if len(versions) > 1 else ''}")

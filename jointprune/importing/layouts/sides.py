@@ -1,8 +1,8 @@
-"""Which block of a clip's values is the left hand, where no body tells?
+"""Which hand is which in clips whose blocks hold the hands in the order of their detection?
 
-Programs that save hands alone often write the hand that they found first, or the right one, into
-the first block. The hands tell: bent fingers and the thumb are on the palm's side of a hand, which
-differs between left and right (data/README.md has what was measured).
+Programs that save hands alone often write the hand that they found first into the first block. The
+hands tell: bent fingers and the thumb are on the palm's side of a hand, which differs between left
+and right (data/README.md has what was measured).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,10 @@ import numpy as np
 from jointprune.importing.layouts.clips import Clip, Raw, extent, hands_seen
 from jointprune.skeleton import FINGERS, HANDS, JOINTS
 
-# Orders of the two blocks: the hands as named, the other way round, or in order of detection.
-NAMED, EXCHANGED, DETECTED = "left, right", "right, left", "found first"
 LOOKED_AT = 100  # clips, spread over all
-# In the order of detection the second hand is SELDOM seen alone; ALONE frames of one hand show it.
-ALONE, SELDOM = 20, 0.01
-# Blocks are exchanged if, of LOOKS blocks of clips or more, few look like the hand that they name.
-LOOKS, FEW = 10, 0.25
+# In the order of detection the second hand is SELDOM seen alone; ENOUGH frames of the first one
+# alone, and of both, show it.
+ENOUGH, SELDOM = 20, 0.01
 PALM = [joints[0] for joints in list(FINGERS.values())[1:]]  # knuckles
 BENT = [joint for joints in list(FINGERS.values())[1:] for joint in joints[1:]]
 # An inclination to one side from which it counts as sure, in the hand's extent.
@@ -27,38 +24,35 @@ SURE = 0.15
 LONE_IS_RIGHT = 0.03
 
 
-def order_of_blocks(read: Callable[[Clip], Raw], clips: Sequence[Clip]) -> str:
-    """The order of the hands' blocks in a layout's clips: NAMED wherever a body is recorded."""
-    alone, looks = np.zeros(len(HANDS), int), []
+def in_order_of_detection(read: Callable[[Clip], Raw], clips: Sequence[Clip]) -> bool:
+    """Whether a layout's clips have the hand that was found first in the first block."""
+    alone, both = np.zeros(len(HANDS), int), 0
     for clip in clips[:: -(-len(clips) // LOOKED_AT)]:
         try:
             raw = read(clip)
         except Exception:  # of any library; reading the clip again reports it
             continue
         if np.isfinite(raw.body).any():
-            return NAMED
+            return False
         seen = hands_seen(raw.hands[..., :2], raw.confidence)
         alone += (seen & ~seen[:, ::-1]).sum(axis=0)
-        right = np.where(seen, looks_right(raw.hands), 0).sum(axis=0)
-        looks += list((right * (-1, 1) > 0)[right != 0])
-    if alone[0] >= ALONE and alone[1] <= SELDOM * alone[0]:
-        return DETECTED
-    return EXCHANGED if len(looks) >= LOOKS and np.mean(looks) < FEW else NAMED
+        both += seen.all(axis=1).sum()
+    return bool(min(alone[0], both) >= ENOUGH and alone[1] <= SELDOM * alone[0])
 
 
-def with_sides(raw: Raw, order: str) -> Raw:
-    """A clip with the left hand in the first block, given the order of its data set."""
-    swap = np.full(len(raw.hands), order == EXCHANGED)
-    if order == DETECTED:
-        seen, size = hands_seen(raw.hands[..., :2], raw.confidence), extent(raw.hands)
-        wrists = raw.hands[:, :: len(JOINTS), :2] / np.median(size[seen])
-        wrists = np.where(seen[..., None], wrists, np.nan)
-        as_left = looks_right(raw.hands)
-        if not as_left[seen].any():  # no depth: a right hand is on the picture's left of the other
-            as_left = wrists[:, ::-1, 0] - wrists[..., 0]
-            as_left = np.where(seen.all(axis=1, keepdims=True), as_left, LONE_IS_RIGHT)
-        as_left = np.where(seen, (as_left / SURE).clip(-1, 1), 0)
-        swap = second_is_left(wrists, as_left)
+def told_apart(raw: Raw) -> Raw:
+    """A clip in the order of detection with the left hand in the first block."""
+    seen, size = hands_seen(raw.hands[..., :2], raw.confidence), extent(raw.hands)
+    if not seen.any():
+        return raw
+    wrists = raw.hands[:, :: len(JOINTS), :2] / np.median(size[seen])
+    wrists = np.where(seen[..., None], wrists, np.nan)
+    as_left = looks_right(raw.hands)
+    if not as_left[seen].any():  # no depth: a right hand is on the picture's left of the other
+        as_left = wrists[:, ::-1, 0] - wrists[..., 0]
+        as_left = np.where(seen.all(axis=1, keepdims=True), as_left, LONE_IS_RIGHT)
+    as_left = np.where(seen, (as_left / SURE).clip(-1, 1), 0)
+    swap = second_is_left(wrists, as_left)
 
     def swapped(values: np.ndarray) -> np.ndarray:
         blocks = values.reshape(len(values), len(HANDS), -1)
