@@ -109,13 +109,7 @@ def import_recordings(
     rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
     if not labels and _are_persons(known["label"]):
-        odd = known["group"].str.contains("/").any()  # clips that name no sign
-        if not by_path or odd or _are_persons(known["group"]):
-            raise ValueError(
-                f"expected signs, got {sorted(set(known['label']))}, names of persons: name signs "
-                "with --labels 'pattern:REGEX' and persons with --groups 'pattern:REGEX'"
-            )
-        known, by_path = _exchanged(known, rule), False
+        known, by_path = _without_persons(known, rule, by_path), False
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
@@ -221,6 +215,17 @@ def _exchanged(table: pd.DataFrame, rule: str) -> pd.DataFrame:
 
 def _are_persons(names: Iterable[str]) -> bool:
     return all(PERSON.fullmatch(plain(name)) for name in names)
+
+
+def _without_persons(known: pd.DataFrame, rule: str, by_path: bool) -> pd.DataFrame:
+    """The clips with groups as labels, as the labels are "user1" and alike; ValueError if none."""
+    odd = known["group"].str.contains("/").any()  # clips that name no group are their own
+    if not by_path or odd or _are_persons(known["group"]):
+        raise ValueError(
+            f"expected signs, got {sorted(set(known['label']))}, names of persons: name signs "
+            "with --labels 'pattern:REGEX' and persons with --groups 'pattern:REGEX'"
+        )
+    return _exchanged(known, rule)
 
 
 def _usable(table: pd.DataFrame, source: Path) -> pd.DataFrame:
