@@ -43,9 +43,10 @@ RESERVED = ("fingerspelling", "synthetic", "default", "smoke")
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 # Folds need groups to train on, to choose joints on and to test on.
 FEWEST_GROUPS = 3
-# Layouts of bare numbers: hands may be in the order of their detection, and a file may hold a part
-# of a recording, as in KArSL. And names of such a part.
-BARE = ("arrays", "mp-data", "hand-tables")
+# Layouts in which hands may be in the order of their detection.
+VECTORS = ("arrays", "mp-data")
+# Layouts whose files may hold a part of a recording each, as in KArSL, and names of such a part.
+IN_PARTS = (*VECTORS, "hand-tables")
 PART_OF_BODY = re.compile(
     r"(?:.*?[\W_])??(?P<part>(?:(?:(?:left|right)[ _-]?)?hands?(?:[ _-]?(?:left|right))?|[lr]h"
     r"|left|right|pose|face|body)(?:[ _-]?(?:keypoints|landmarks))?)(?:[\W_].*)?"
@@ -102,7 +103,7 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
-    if layout in BARE:
+    if layout in IN_PARTS:
         _check_whole(clips, bool(labels))
     group_of, rule = group(clips)
     by_path = not labels and rule in ("folder", "name")
@@ -117,7 +118,8 @@ def import_recordings(
         if layout == "video":
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
-        detected = layout in BARE and in_order_of_detection(LAYOUTS[layout].read, clips)
+        read = LAYOUTS[layout].read
+        detected = layout in VECTORS and in_order_of_detection(read, clips)
         chunks = reading.read_chunks(layout, clips, aspect or 1.0, detected, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))

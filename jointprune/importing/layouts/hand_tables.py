@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
+from jointprune.importing.layouts.sides import told_apart
 from jointprune.recordings import HAND_POINTS
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 
@@ -59,17 +60,19 @@ def read(clip: Clip) -> Raw:
             f"and {MOST_BYTES} bytes at most, got columns {', '.join(_header(path)[:5])}: move "
             "files that are not recordings elsewhere"
         )
-    if form == "detected":
-        return checked(path, _detected(path))
-    hands, gaps = _long(path)
-    return checked(path, hands, gaps=gaps)
+    hands, gaps, detected = (_detected(path), 0, True) if form == "detected" else _long(path)
+    raw = checked(path, hands, gaps=gaps)
+    return told_apart(raw) if detected else raw
 
 
-def _long(path: Path) -> tuple[np.ndarray, int]:
-    """Hands (frames, 42, 3) of a long table, NaN for joints without a row; frames without any."""
+def _long(path: Path) -> tuple[np.ndarray, int, bool]:
+    """Hands (frames, 42, 3) of a long table, NaN for joints without a row; frames without any.
+
+    And whether hands are in the order of their detection.
+    """
     table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
     table = table.rename(columns=str.lower)
-    landmarks, of_hands, known = _places(table)
+    landmarks, of_hands, known, detected = _places(table)
     frames = pd.to_numeric(table["frame"], errors="coerce")
     wrong = (landmarks < 0) & of_hands | frames.isna() | (frames % 1 != 0)
     repeated = table.assign(frame=frames, landmark=landmarks).duplicated(["frame", "landmark"])
@@ -81,28 +84,36 @@ def _long(path: Path) -> tuple[np.ndarray, int]:
         )
     hands = np.full((span, len(JOINT_NAMES), 3), np.nan)
     axes = [axis for axis in "xyz" if axis in table]
-    rows = (frames - frames.min()).astype(int)[of_hands], landmarks[of_hands]
+    rows = (frames - frames.min()).astype(int)[of_hands], landmarks[of_hands].astype(int)
     for axis in axes:
         if not pd.api.types.is_numeric_dtype(table[axis]):  # decimal commas
             table[axis] = table[axis].astype(str).str.replace(",", ".").astype(float)
     hands[(*rows, slice(0, len(axes)))] = table.loc[of_hands, axes].to_numpy(float)
-    return hands, span - frames.nunique()
+    return hands, span - frames.nunique(), detected
 
 
-def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, str]:
-    """Each row's joint, 0 to 41 or -1 if unknown, whether it is of a hand, and what is known."""
+def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, str, bool]:
+    """Each row's joint, 0 to 41 or -1 if unknown, whether it is of a hand, what is known.
+
+    And whether hands have numbers, in the order of their detection.
+    """
     names = table["landmark"].astype(str).str.strip().str.lower()
-    column = next((name for name in SIDES if name in table), None)
-    if column is None:
-        of_hands = pd.Series(True, index=table.index)
-        known = "a name such as 'left.wrist', or 0 to 41"
-    else:
-        sides = table[column].astype(str).str.strip().str.lower()
-        of_hands = ~sides.isin(OTHER_TYPES if column == "type" else ())
-        names = sides.str.removesuffix("_hand").replace(SIDE_NUMBERS) + "." + names
-        known = f"0 to 20, or a name such as WRIST, with {column} left or right, or 0 or 1"
-    places = PLACES if column is None else OF_SIDE
-    return names.map(lambda name: places.get(name, -1)), of_hands, known
+    columns = {name: table[name].astype(str).str.strip().str.lower().str.removesuffix("_hand")
+               for name in SIDES if name in table}  # fmt: skip
+    known = (*HANDS, *SIDE_NUMBERS)
+    column = next((name for name in columns if columns[name].isin(known).any()), None)
+    of_hands = pd.Series(True, index=table.index)
+    if column is None or names.str.startswith(HANDS).any():  # landmarks name their hand
+        return (
+            names.map(PLACES).fillna(-1),
+            of_hands,
+            "a name such as 'left.wrist', or 0 to 41",
+            False,
+        )
+    of_hands = ~columns[column].isin(OTHER_TYPES if column == "type" else ())
+    names = columns[column].replace(SIDE_NUMBERS) + "." + names
+    known = f"0 to 20, or a name such as WRIST, with {column} left or right, or 0 or 1"
+    return names.map(OF_SIDE).fillna(-1), of_hands, known, columns[column].isin(SIDE_NUMBERS).any()
 
 
 def _detected(path: Path) -> np.ndarray:

@@ -20,19 +20,22 @@ PALM = [joints[0] for joints in list(FINGERS.values())[1:]]  # knuckles
 BENT = [joint for joints in list(FINGERS.values())[1:] for joint in joints[1:]]
 # An inclination to one side from which it counts as sure, in the hand's extent.
 SURE = 0.15
-# Without depth: how surely a hand alone is the right one, in the same measure.
-LONE_IS_RIGHT = 0.03
+# What a hand that comes or goes costs, as if it had moved so many times its extent.
+COMES_OR_GOES = 2.0
 
 
 def in_order_of_detection(read: Callable[[Clip], Raw], clips: Sequence[Clip]) -> bool:
-    """Whether a layout's clips have the hand that was found first in the first block."""
+    """Whether a layout's clips have the hand that was found first in the first block.
+
+    Not where a body is recorded, nor without depth, as it could not be told which hand is which.
+    """
     alone, both = np.zeros(len(HANDS), int), 0
     for clip in clips[:: -(-len(clips) // LOOKED_AT)]:
         try:
             raw = read(clip)
-        except Exception:  # of any library; reading the clip again reports it
+        except (ValueError, OSError):  # reading the clip again reports it
             continue
-        if np.isfinite(raw.body).any():
+        if np.isfinite(raw.body).any() or np.isnan(raw.hands[..., 2]).all():
             return False
         seen = hands_seen(raw.hands[..., :2], raw.confidence)
         alone += (seen & ~seen[:, ::-1]).sum(axis=0)
@@ -47,11 +50,7 @@ def told_apart(raw: Raw) -> Raw:
         return raw
     wrists = raw.hands[:, :: len(JOINTS), :2] / np.median(size[seen])
     wrists = np.where(seen[..., None], wrists, np.nan)
-    as_left = looks_right(raw.hands)
-    if not as_left[seen].any():  # no depth: a right hand is on the picture's left of the other
-        as_left = wrists[:, ::-1, 0] - wrists[..., 0]
-        as_left = np.where(seen.all(axis=1, keepdims=True), as_left, LONE_IS_RIGHT)
-    as_left = np.where(seen, (as_left / SURE).clip(-1, 1), 0)
+    as_left = np.where(seen, (looks_right(raw.hands) / SURE).clip(-1, 1), 0)
     swap = second_is_left(wrists, as_left)
 
     def swapped(values: np.ndarray) -> np.ndarray:
@@ -77,7 +76,7 @@ def looks_right(hands: np.ndarray) -> np.ndarray:
     return np.nan_to_num(along / np.where(size > 0, size, np.inf))
 
 
-def second_is_left(wrists: np.ndarray, as_left: np.ndarray, continuity: float = 1.0) -> np.ndarray:
+def second_is_left(wrists: np.ndarray, as_left: np.ndarray) -> np.ndarray:
     """Frames, bool (T,), whose first block is the right hand, so that the blocks have to change.
 
     `wrists` (T, 2, 2) are points, NaN for a missing hand; `as_left` (T, 2) is what each block costs
@@ -86,15 +85,20 @@ def second_is_left(wrists: np.ndarray, as_left: np.ndarray, continuity: float = 
     """
     unchanged = as_left[:, 0] - as_left[:, 1]
     cost = np.stack([unchanged, -unchanged], axis=1)
+    stay, cross = _steps(wrists[:-1], wrists[1:]), _steps(wrists[:-1, ::-1], wrists[1:])
     best, came_from = cost[0], []
-    for frame in range(1, len(wrists)):
-        before, now = wrists[frame - 1], wrists[frame]
-        stay = np.nan_to_num(np.linalg.norm(now - before, axis=-1)).sum()
-        cross = np.nan_to_num(np.linalg.norm(now - before[::-1], axis=-1)).sum()
-        step = best[:, None] + np.array([[stay, cross], [cross, stay]])
+    for frame, steps in enumerate(np.array([[stay, cross], [cross, stay]]).transpose(2, 0, 1), 1):
+        step = best[:, None] + steps
         came_from.append(step.argmin(axis=0))
         best = step.min(axis=0) + cost[frame]
     path = [int(best.argmin())]
     for previous in reversed(came_from):
         path.append(int(previous[path[-1]]))
     return np.array(path[::-1]) == 1
+
+
+def _steps(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """What the steps of both wrists (T, 2, 2) from frame to frame cost, (T,)."""
+    far = np.nan_to_num(np.linalg.norm(now - before, axis=-1))
+    one = np.isnan(before[..., 0]) != np.isnan(now[..., 0])
+    return np.where(one, COMES_OR_GOES, far).sum(axis=-1)
