@@ -675,7 +675,7 @@ def test_a_last_folder_of_all_clips_is_their_form_and_no_sign(last):
         assert {clip.label for clip in found} == {*"ab"} and {clip.group for clip in found} == {""}
     found = found_at(paths(("ali", "can"), "ab", [last], "12"))
     assert groups_and_labels(found) == {*product(("ali", "can"), "ab")}
-    for above, sign in (("ab", "hello"), ("ab", "1"), (("train", "test"), last)):
+    for above, sign in (("ab", "hello"), ("ab", "1"), ("ab", "clean"), (("train", "test"), last)):
         assert {clip.label for clip in found_at(paths(above, [sign], "12"))} == {sign}
 
 
@@ -749,6 +749,9 @@ def test_codes_of_signs_in_the_names_of_clips_hide_no_person(form):
         )
     }
     assert {clip.name: clip.group for clip in found_at(expected)} == expected
+    beside = {f"{sign}/00{i}_{person}": person for i, sign in enumerate(("red", "blue"))
+              for person in ("s1", "s2", "s3")}  # fmt: skip
+    assert {clip.name: clip.group for clip in found_at(beside)} == beside
     ends = {f"{sign}/{person}_{i}": person for i, sign in enumerate(("red", "blue"))
             for person in ("01", "02", "03")}  # fmt: skip
     assert {clip.name: clip.group for clip in found_at(ends)} == ends
@@ -874,7 +877,7 @@ def test_hands_tell_signs_from_persons_where_both_are_in_a_path(
     data, report = import_recordings(source, "own", workspace, group_word="person")
     assert set(data.classes) == {"su", "iyi", "çay", "ev"}
     assert set(data.groups) == set(data.clips["signer"]) == {"ali", "berna", "can"}
-    assert report["exchanged"] == ("told from the groups by" in import_summary(report)) == exchanged
+    assert report["exchanged"] == ("told from the groups" in import_summary(report)) == exchanged
     options = re.findall("'(.+?)'", report["other_order"])
     assert bool(options) == exchanged
     if options:
@@ -902,7 +905,12 @@ def test_folders_called_person_by_number_are_no_signs(tmp_path, workspace, form,
         return
     data, report = import_recordings(tmp_path / "own", "own", workspace)
     assert set(data.classes) == signs and set(data.groups) == {*persons}
-    assert not report["exchanged"] and not report["other_order"]
+    assert report["exchanged"] and "--labels" in report["other_order"]
+    options = [*re.findall("'(.+?)'", report["other_order"])]
+    data, report = import_recordings(
+        tmp_path / "own", "own", workspace, labels=options[:1], groups=options[1]
+    )
+    assert set(data.classes) == {*persons} and set(data.groups) == signs
 
 
 def test_words_of_one_handshape_are_told_by_their_movement(workspace, tmp_path):
@@ -1121,12 +1129,23 @@ def test_parts_of_a_body_in_files_of_their_own_are_no_recordings(parts, whole):
     """Left and right may be signs or cameras, and so may be others beside more signs."""
     found = found_at(paths(*parts))
     if whole:
-        return importer._check_whole(found, named=False)
+        return importer._check_whole(found, False, part)
     for clips in (found, [clip._replace(label="su") for clip in found]):
         with pytest.raises(ValueError, match="expected both hands of a recording in one file"):
-            importer._check_whole(clips, named=clips is not found)
+            importer._check_whole(clips, clips is not found, part)
+    importer._check_whole(found, False, lambda clip: raw(motion(2)))  # views, which show both hands
     own = [clip._replace(label=clip.name) for clip in found]
-    importer._check_whole(own, named=True)  # as a table says that these are signs
+    importer._check_whole(own, True, part)  # as a table says that these are signs
+
+
+def part(clip):
+    raise ValueError("a vector of the pose alone")
+
+
+def test_parts_of_a_body_are_seen_by_folder_and_file_together():
+    found = found_at([f"{side}_keypoints/{i}_{side}" for side in ("lh", "rh") for i in range(4)])
+    with pytest.raises(ValueError, match="got lh_keypoints/0_lh, rh_keypoints/0_rh: save"):
+        importer._check_whole(found, False, part)
 
 
 def with_two_folders(source):

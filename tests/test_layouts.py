@@ -32,11 +32,20 @@ from layout_sources import (
 )
 from recordings import write_frames
 
-from jointprune.importing.layouts import LAYOUTS, arrays, asl_signs, mp_data, pose, recognise
+from jointprune.importing.layouts import (
+    LAYOUTS,
+    arrays,
+    asl_signs,
+    mp_data,
+    openpose,
+    pose,
+    recognise,
+)
 from jointprune.importing.layouts.clips import Files, NotThisLayout, hands_seen
+from jointprune.importing.layouts.sides import told_apart
 from jointprune.importing.reading import judge
 from jointprune.recordings import HAND_POINTS
-from jointprune.skeleton import JOINTS
+from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 
 @pytest.fixture
@@ -268,6 +277,16 @@ def read_array(folder, values):
     return read_file("arrays", folder / "x.npy", values)
 
 
+def test_swapped_hands_are_seen_where_the_face_is_left_out(tmp_path, motion):
+    """A face of zeros is no body, however far the hands are from the wrists of the right one."""
+    frames = vectors(motion)
+    frames[:, 132:1536] = 0
+    frames[:, 1536:] = np.roll(frames[:, 1536:], 63, axis=1)
+    raw = read_array(tmp_path, frames)
+    np.testing.assert_allclose(raw.body[0], motion.pose[0, BODY, :2], 1e-6)
+    assert judge(raw)[1]["swapped"]
+
+
 def test_arrays_of_another_shape_and_infinite_coordinates_are_refused(tmp_path, motion):
     for shape in ((6, 543), (6, 543, 5), (6, 553, 3)):
         with pytest.raises(
@@ -476,7 +495,7 @@ def test_a_long_table_may_have_decimal_commas(tmp_path, motion):
 @pytest.mark.parametrize(
     ("column", "sides", "names"),
     [("hand", ("Left", "Right"), range(21)), ("Handedness", (" LEFT", "right_hand"), HAND_POINTS),
-     ("side", (0, 1), JOINTS), ("type", ("left_hand", "right_hand"), range(21))],
+     ("side", ("left", "right"), JOINTS), ("type", ("left_hand", "right_hand"), range(21))],
 )  # fmt: skip
 def test_a_long_table_may_name_the_hand_beside_its_landmarks(
     tmp_path, motion, column, sides, names
@@ -492,11 +511,31 @@ def test_a_long_table_may_name_the_hand_beside_its_landmarks(
     assert np.isnan(hands[~motion.seen]).all() and len(raw.hands) == FRAMES + (column == "type")
 
 
-@pytest.mark.parametrize("change", [{"hand": "both"}, {"hand": "pose"}, {"landmark": 21}])
-def test_a_long_table_of_other_hands_or_landmarks_is_refused(tmp_path, motion, change):
+def test_hands_by_number_of_a_long_table_are_in_the_order_of_their_detection(tmp_path, motion):
+    table = sided_table(motion, "hand", (0, 1)).to_csv(index=False)
+    raw = read_file("hand-tables", tmp_path / "x.csv", table)
+    hands = np.where(motion.seen[..., None], motion.hands, np.nan)
+    np.testing.assert_allclose(raw.hands, told_apart(raw._replace(hands=hands)).hands, 1e-6)
+
+
+@pytest.mark.parametrize(("change", "known"), [
+    ({"hand": "both"}, "a name such as 'left.wrist', or 0 to 41"),
+    ({"landmark": 21}, "0 to 20, .* hand left or right, or 0 or 1"),
+])  # fmt: skip
+def test_a_long_table_of_other_hands_or_landmarks_is_refused(tmp_path, motion, change, known):
     table = sided_table(motion).assign(**change).to_csv(index=False)
-    with pytest.raises(ValueError, match=r"\(0 to 20, .* hand left or right, or 0 or 1\).* got"):
+    with pytest.raises(ValueError, match=rf"\({known}\).* got"):
         read_file("hand-tables", tmp_path / "x.csv", table)
+
+
+def test_other_columns_of_a_long_table_do_not_count(tmp_path, motion):
+    """Nor one of hands beside landmarks that name theirs."""
+    for landmark, columns in ((np.arange(42), {"type": "hand", "side": "front", "handedness": 0.9}),
+                              (JOINT_NAMES, {"hand": "left"})):  # fmt: skip
+        table = pd.DataFrame({"frame": 0, "landmark": landmark, **columns})
+        table[["x", "y", "z"]] = motion.hands[0]
+        raw = read_file("hand-tables", tmp_path / "x.csv", table.to_csv(index=False))
+        np.testing.assert_allclose(raw.hands[0], motion.hands[0], 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -548,6 +587,8 @@ def test_views_of_ai_hub_have_their_sign_and_signer(tmp_path, folder):
     assert [clip.label for clip in clips] == words
     assert [clip.signer for clip in clips] == ["REAL01", "REAL01", "REAL02"]
     assert all(len(raw.hands) == FRAMES for raw in raws)
+    astray = clips[0]._replace(name="augmented/01/NIA_SL_WORD0001_REAL01_F", label="")
+    assert openpose._by_name(astray).label == ""
 
 
 def test_a_hand_of_openpose_with_a_joint_not_found_is_missing(tmp_path, motion):

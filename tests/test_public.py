@@ -14,6 +14,8 @@ from recordings import motion, write_mp_data
 from jointprune.data import load_dataset
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables
+from jointprune.importing.layouts.clips import checked
+from jointprune.importing.layouts.sides import told_apart
 from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -144,11 +146,12 @@ def table(hands):
     return pd.DataFrame(values, columns=hand_tables.COLUMNS).to_csv(sep=";", index=False)
 
 
-def test_hands_in_the_order_of_detection_are_read_as_the_table_has_them(tmp_path):
+def test_tables_in_the_order_of_detection_have_their_hands_told_apart(tmp_path):
     hands = motion(12).reshape(12, 2, 21, 3).astype(np.float32)
     hands[5:7, 1] = np.nan
     write(tmp_path / "s" / "Bär" / "0.csv", table(hands))
     layout, (clip,), (raw,) = read_found(tmp_path / "s")
     assert (layout, clip.label) == ("hand-tables", "Bär")
-    np.testing.assert_allclose(raw.hands.reshape(hands.shape), hands, atol=1e-6)
+    as_found = checked(clip.place, hands.reshape(12, 42, 3))
+    np.testing.assert_allclose(raw.hands, told_apart(as_found).hands, atol=1e-6)
     assert np.isnan(raw.body).all()

@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from jointprune.dataset import SignDataset
@@ -24,10 +25,13 @@ from jointprune.importing.layouts.clips import (
     RECORDINGS,
     Clip,
     Files,
+    Raw,
+    hands_seen,
     in_order,
     nfc,
     one_line,
     plain,
+    some_of,
     splits_of,
 )
 from jointprune.importing.layouts.sides import in_order_of_detection
@@ -104,13 +108,14 @@ def import_recordings(
             "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
     if layout in IN_PARTS:
-        _check_whole(clips, bool(labels))
+        _check_whole(clips, bool(labels), LAYOUTS[layout].read)
     group_of, rule = group(clips)
     by_path = not labels and rule in ("folder", "name")
     rule = rule if rule == "part" else group_word or rule
     known = _known(clips, group_of, rule, source)
-    if not labels and _are_persons(known["label"]):
-        known, by_path = _without_persons(known, rule, by_path), False
+    exchanged = not labels and not groups and _are_persons(known["label"])
+    if exchanged:
+        known = _without_persons(known, rule, by_path)
     _check_enough(known, rule)  # before `extract`, which takes hours for videos
     scratch = folder.parent / f".import-{name}"
     with held(scratch, f"an import of {name!r}"):
@@ -124,7 +129,9 @@ def import_recordings(
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
         table = known.join(pd.DataFrame(rows))
         _check_source(_usable(table, source), source)
-        sign = signs_by_hands(_usable(table, source), chunks) if by_path else ""
+        sign = ""
+        if by_path and not exchanged:
+            sign = signs_by_hands(_usable(table, source), chunks)
         table = _exchanged(table, rule) if sign == "group" else table
         if not keep_contradictions:
             contradicted(table)
@@ -138,7 +145,7 @@ def import_recordings(
                   "leading_hand": hand["by"].value_counts().to_dict(),
                   "mirrored": int((hand["leads"] == "left").sum()),
                   "detected": detected,
-                  "exchanged": sign == "group",
+                  "exchanged": exchanged or sign == "group",
                   "other_order": other_order(kept) if by_path and sign != "label" else "",
                   "unmatched": unmatched,
                   "other_kinds": other_kinds,
@@ -164,33 +171,42 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _check_whole(clips: list[Clip], named: bool) -> None:
+def _check_whole(clips: list[Clip], named: bool, read: Callable[[Clip], Raw]) -> None:
     """Raise ValueError if most clips differ from another in the name of a part of a body alone.
 
-    If labels do not come from paths, they are the same for both. Folders "left" and "right" alone
-    may be signs or cameras.
+    If labels do not come from paths, they are the same for both. Folders "left" and "right" may be
+    signs, and files of these names views, which show a body or both hands.
     """
-    for level in range(min(clip.name.count("/") for clip in clips) + 1):
-        found = defaultdict(dict)
-        for clip in clips:
-            path = clip.name.split("/")[::-1]  # from the file up
-            name = plain(path[level])
-            match = PART_OF_BODY.fullmatch(name)
-            if match and (level == 0 or match["part"] == name):
+    found = defaultdict(dict)
+    for clip in clips:
+        path, parts = [plain(name) for name in clip.name.split("/")], []
+        for level, name in enumerate(path):
+            match, file = PART_OF_BODY.fullmatch(name), level == len(path) - 1
+            if match and (file or match["part"] == name not in ("left", "right")):
                 path[level] = f"{name[: match.start('part')]}*{name[match.end('part') :]}"
-                found[(*path, clip.label if named else "")][match["part"]] = clip.name
-        several = [parts for parts in found.values() if len(parts) > 1]
-        words = {word for parts in several for word in parts}
-        if (
-            sum(map(len, found.values())) >= MOSTLY * len(clips)  # else they are signs, too
-            and 2 * sum(map(len, several)) > len(clips)
-            and (level == 0 or words - {"left", "right"})
-        ):
-            example = ", ".join(several[0].values())
-            raise ValueError(
-                f"expected both hands of a recording in one file, got {example}: save them as one "
-                "array (frames, 42, 2 or 3), left first, or name the signs with --labels"
-            )
+                parts.append(match["part"])
+        if parts:
+            found[(*path, clip.label if named else "")][*parts] = clip
+    several = [some for some in found.values() if len(some) > 1]
+    enough = sum(map(len, found.values())) >= MOSTLY * len(clips)  # else they are signs, too
+    if not enough or 2 * sum(map(len, several)) <= len(clips):
+        return
+    if not any(_shows_more(clip, read) for some in some_of(several) for clip in some.values()):
+        example = ", ".join(clip.name for clip in several[0].values())
+        raise ValueError(
+            f"expected both hands of a recording in one file, got {example}: save them as one "
+            "array (frames, 42, 2 or 3), left first, or name the signs with --labels"
+        )
+
+
+def _shows_more(clip: Clip, read: Callable[[Clip], Raw]) -> bool:
+    """Whether a file holds more than a hand; what cannot be read is no whole recording."""
+    try:
+        raw = read(clip)
+    except (ValueError, OSError):
+        return False
+    both = hands_seen(raw.hands[..., :2], raw.confidence).all(axis=1)
+    return bool(np.isfinite(raw.body).any() or both.any())
 
 
 def _known(clips: list[Clip], group_of: dict[str, str], rule: str, source: Path) -> pd.DataFrame:
@@ -290,12 +306,13 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
     groups = kept["group"].nunique()
     if groups < FEWEST_GROUPS:
         cure = f"record more {rule}s, or name other groups with --groups"
-        files = [*kept["source_file"]]
-        place = os.path.join(os.path.commonpath(files), kept["group"].iloc[0])
         if rule == "part":
             cure = f"record one sign at least {FEWEST_GROUPS} times"
-        elif files[0].startswith(f"{place}/"):  # the group is the first folder that differs
-            cure += f"; or import {place!r} alone"
+        else:
+            files = [*kept["source_file"]]
+            place = os.path.join(os.path.commonpath(files), kept["group"].iloc[0])
+            if files[0].startswith(f"{place}/"):  # the group is the first folder that differs
+                cure += f"; or import {place!r} alone"
         raise ValueError(
             f"expected at least {FEWEST_GROUPS} {rule}s that folds can keep apart, got {groups}: "
             f"{cure}"

@@ -95,7 +95,7 @@ def import_summary(report: dict) -> str:
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     order = report.get("other_order")
     turned = f" (if these are the signs: {order})" if order else ""
-    by_hands = " (told from the groups by the hands)"
+    by_hands = " (told from the groups)"
     by_hands = by_hands if report.get("exchanged") else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "

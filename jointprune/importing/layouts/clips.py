@@ -26,13 +26,16 @@ SPLITS = {
     "valid": "val", "validation": "val", "dev": "val", "development": "val",
     "egitim": "train", "dogrulama": "val",  # Turkish, whose word for test is the same
 }  # fmt: skip
-# Words beside a split's name in the folders of published poses: "train_poses", "val_skel". A
-# folder of them alone is no sign.
-BESIDE_SPLITS = {
+# Folders of files in a form: all clips of a sign may lie in one, and it may be beside a split.
+FORMS = {
     "pose", "poses", "skel", "skeleton", "skeletons", "landmarks", "keypoints", "features", "npy",
-    "mediapipe", "openpose", "videos", "clips", "data", "sets", "autsl", "split", "files",
-    "recordings", "sequences", "frames", "words", "signs", "seti", "veri", "verisi", "kumesi",
-    "augmented", "aug", "processed", "preprocessed", "raw", "original", "clean", "normalized",
+    "mediapipe", "openpose", "data", "files",
+}  # fmt: skip
+# Words beside a split's name in the folders of published poses: "train_poses", "val_skel".
+BESIDE_SPLITS = FORMS | {
+    "videos", "clips", "sets", "autsl", "split", "recordings", "sequences", "frames", "words",
+    "signs", "seti", "veri", "verisi", "kumesi", "augmented", "aug", "processed", "preprocessed",
+    "raw", "original", "clean", "normalized",
 }  # fmt: skip
 # Suffixes of files that hold recordings, in this package's layouts or others.
 RECORDINGS = (".npy", ".npz", ".pose", ".pkl", ".pickle", ".parquet", ".mp4", ".mov", ".avi",
@@ -296,7 +299,7 @@ def _no_signs_last(places: Sequence[PurePath]) -> bool:
     above, last = ({place.parts[level] for place in places} for level in (-3, -2))
     named = [all(PERSON.fullmatch(plain(name)) for name in names) for names in (above, last)]
     splits = any(splits_of(above).values())
-    form = len(last) == 1 and BESIDE_SPLITS.issuperset(_words(plain(*last)))
+    form = len(last) == 1 and FORMS.issuperset(_words(plain(*last)))
     return (named == [False, True] or form) and len(above) > 1 and not splits
 
 
@@ -316,7 +319,7 @@ def _clip_at(
     """The clip at a path; AUTSL's file names hold the signer: "signer3_sample1_color" is by "3"."""
     below = PurePath(*place.parts[whole:]) if len(place.parts) > 1 else place
     first = below.parts[0] if splits and below.parts[1:] else ""
-    split = splits.get(first, split_of(first)) or nfc(first).lower()
+    split = splits.get(first) or split_of(first) or nfc(first).lower()
     folders = below.parts[1 if split else 0 : -1]
     signer = re.match(r"signer([^\W_]+)[\W_]", place.name)
     return Clip(
@@ -358,10 +361,11 @@ def _groups_of(clips: list[Clip], sign: int | None) -> Sequence[str]:
         return (persons or levels)[0]
     if split:  # a published split may have the same names twice
         return ()
-    words = _words_without_signs(clips)
+    words = [_without_sign(words_of(clip), _words(clip.label)) for clip in clips]
+    codes = _codes_of_signs(clips, words)
     # First "ali1" and "ali2" as takes of one person; else, in "p1_3" and "p2_3", as persons.
     for takes in (True, False):
-        level = [_person_in(*pair, takes) for pair in zip(clips, words, strict=True)]
+        level = [_person_in(*pair, codes, takes) for pair in zip(clips, words, strict=True)]
         spelling = {plain(name): name for name in reversed(level)}
         level = [spelling[plain(name)] for name in level]
         signs_of = Counter(name for _, name in {*zip(labels, level, strict=True)})
@@ -387,18 +391,17 @@ def _are_splits(names: Iterable[str]) -> bool:
     return "" not in found or {"train", "test"} <= found
 
 
-def _words_without_signs(clips: Sequence[Clip]) -> list[list[str]]:
-    """The words of each clip's own name without its sign or a code of it.
+def _codes_of_signs(clips: Sequence[Clip], words: Sequence[list[str]]) -> set[int]:
+    """Places in the words of clips' names at which each sign has a word of its own.
 
-    A code is a word, not the last one, that all clips of a sign have at one place, and no others.
+    Not the last place, as numbers may go on from sign to sign.
     """
-    rests = [_without_sign(words_of(clip), _words(clip.label)) for clip in clips]
     signs, codes = {clip.label for clip in clips}, set()
-    for i in range(min(map(len, rests), default=0) - 1):
-        pairs = {(clip.label, rest[i]) for clip, rest in zip(clips, rests, strict=True)}
+    for i in range(min(map(len, words), default=0) - 1):
+        pairs = {(clip.label, some[i]) for clip, some in zip(clips, words, strict=True)}
         if len(pairs) == len(signs) == len({word for _, word in pairs}):
             codes.add(i)
-    return [[word for i, word in enumerate(rest) if i not in codes] for rest in rests]
+    return codes
 
 
 def _without_sign(words: list[str], sign: list[str]) -> list[str]:
@@ -410,17 +413,19 @@ def _without_sign(words: list[str], sign: list[str]) -> list[str]:
     return words
 
 
-def _person_in(clip: Clip, words: list[str], takes: bool) -> str:
-    """A person in a clip's name, without sign, from its words: "ali" of "ali_hello_03".
+def _person_in(clip: Clip, words: list[str], codes: set[int], takes: bool) -> str:
+    """A person in a clip's name, from its words without sign: "ali" of "ali_hello_03".
 
-    Of numbers alone the last one is left out. `takes`: digits at the end of a word are left out;
-    else they need another number beside them, or a word for a person.
+    Words at the places of `codes` are names of signs, too. Of numbers alone the last one is left
+    out. `takes`: digits at the end of a word are left out; else they need another number beside
+    them, or a word for a person.
     """
     if person := PERSON_IN_NAME.search(plain(clip.last_part)):
         return person[0]
-    named = [word for word in words if not (word.isdecimal() or TAKE.fullmatch(plain(word)))]
+    left = [word for i, word in enumerate(words) if i not in codes]
+    named = [word for word in left if not (word.isdecimal() or TAKE.fullmatch(plain(word)))]
     if not named:
-        return "_".join(words[:-1])
+        return "_".join(left[:-1])
     if takes or not (len(named) < len(words) or any(PERSON.fullmatch(plain(w)) for w in named)):
         named[-1] = named[-1].rstrip("0123456789")
     return "_".join(filter(None, named))

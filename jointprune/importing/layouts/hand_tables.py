@@ -93,27 +93,25 @@ def _long(path: Path) -> tuple[np.ndarray, int, bool]:
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, str, bool]:
-    """Each row's joint, 0 to 41 or -1 if unknown, whether it is of a hand, what is known.
+    """Each row's joint, 0 to 41 or -1 if unknown, whether it is of a hand, and what is known.
 
     And whether hands have numbers, in the order of their detection.
     """
-    names = table["landmark"].astype(str).str.strip().str.lower()
-    columns = {name: table[name].astype(str).str.strip().str.lower().str.removesuffix("_hand")
-               for name in SIDES if name in table}  # fmt: skip
-    known = (*HANDS, *SIDE_NUMBERS)
-    column = next((name for name in columns if columns[name].isin(known).any()), None)
-    of_hands = pd.Series(True, index=table.index)
-    if column is None or names.str.startswith(HANDS).any():  # landmarks name their hand
-        return (
-            names.map(PLACES).fillna(-1),
-            of_hands,
-            "a name such as 'left.wrist', or 0 to 41",
-            False,
-        )
-    of_hands = ~columns[column].isin(OTHER_TYPES if column == "type" else ())
-    names = columns[column].replace(SIDE_NUMBERS) + "." + names
-    known = f"0 to 20, or a name such as WRIST, with {column} left or right, or 0 or 1"
-    return names.map(OF_SIDE).fillna(-1), of_hands, known, columns[column].isin(SIDE_NUMBERS).any()
+    names, of_hands = _plain(table["landmark"]), pd.Series(True, index=table.index)
+    named = names.str.startswith(HANDS).any()  # landmarks name their hand
+    for column in () if named else filter(table.__contains__, SIDES):
+        sides = _plain(table[column]).str.removesuffix("_hand")
+        if sides.isin((*HANDS, *SIDE_NUMBERS)).any():
+            of_hands = ~sides.isin(OTHER_TYPES if column == "type" else ())
+            joints = (sides.replace(SIDE_NUMBERS) + "." + names).map(OF_SIDE).fillna(-1)
+            known = f"0 to 20, or a name such as WRIST, with {column} left or right, or 0 or 1"
+            return joints, of_hands, known, sides.isin(SIDE_NUMBERS).any()
+    known = "a name such as 'left.wrist', or 0 to 41"
+    return names.map(PLACES).fillna(-1), of_hands, known, False
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    return column.astype(str).str.strip().str.lower()
 
 
 def _detected(path: Path) -> np.ndarray:

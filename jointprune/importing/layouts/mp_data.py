@@ -77,7 +77,8 @@ def find(files: Files) -> list[Clip]:
             f"{frames[0].relative_to(files.source)}"
         )
     shapes = some_shapes([*numbered])
-    fit = [shape for shape in shapes if math.prod(shape) in WIDTHS]
+    # One frame of Holistic's points, (1, 543, 3), is a clip of `arrays`.
+    fit = [shape for shape in shapes if math.prod(shape) in WIDTHS and shape[1:2] != (HOLISTIC,)]
     if not fit or sum(map(several_frames, shapes)) > sum(shape[0] > 1 for shape in fit):
         raise NotThisLayout(
             f"expected vectors of {EXPECTED} values, got shapes {sorted(set(shapes))}"
@@ -124,17 +125,18 @@ def _wrong(hands: np.ndarray, pose: np.ndarray) -> int:
     return deep + int((pose[..., 3:] < 0).any(axis=(1, 2)).sum())
 
 
-def _misfit(hands: np.ndarray, pose: np.ndarray) -> float:
-    """The median, over present hands, of their extent and their wrist's distance from the body's.
+def _misfit(hands: np.ndarray, pose: np.ndarray) -> tuple[bool, float]:
+    """Whether no body is seen; then how badly an order fits by the hands and the body's wrists.
 
-    If this is not seen, or shoulders are nearer to each other than a hand is long, as points of a
-    face are, UNKNOWN extents.
+    It is the median, over present hands, of their extent and their wrist's distance from the
+    body's; UNKNOWN extents if this is not seen. Shoulders that are nearer to each other than a hand
+    is long are points of a face.
     """
     size, body = extent(hands), body_of(pose)
     far = np.linalg.norm(body[:, 2:] - hands[:, :: len(JOINTS), :2], axis=-1)
     known = np.linalg.norm(body[:, :1] - body[:, 1:2], axis=-1) > size
     fit = np.where(known & np.isfinite(far), size + far, UNKNOWN * size)[hands_seen(hands)]
-    return float(np.median(fit)) if len(fit) else np.inf
+    return not (known & np.isfinite(far)).any(), float(np.median(fit)) if len(fit) else np.inf
 
 
 def _frames(clip: Clip) -> tuple[np.ndarray, int]:

@@ -39,10 +39,10 @@ def find(files: Files) -> list[Clip]:
 
 
 def _by_name(clip: Clip) -> Clip:
-    """The clip with AI-Hub's signer, and its sign where the folder above is only a number."""
+    """The clip with AI-Hub's signer, and its sign where the folder above is a number, or none."""
     if not (match := AI_HUB.fullmatch(clip.last_part)):
         return clip
-    number = not clip.label.strip("0123456789")
+    number = clip.label.isdecimal() or "/" not in clip.name
     return clip._replace(label=match[1] if number else clip.label, signer=match[2])
 
 

@@ -33,7 +33,9 @@ def in_order_of_detection(read: Callable[[Clip], Raw], clips: Sequence[Clip]) ->
     for clip in clips[:: -(-len(clips) // LOOKED_AT)]:
         try:
             raw = read(clip)
-        except (ValueError, OSError):  # reading the clip again reports it
+        except MemoryError:
+            raise
+        except Exception:  # of any library; reading the clip again reports it
             continue
         if np.isfinite(raw.body).any() or np.isnan(raw.hands[..., 2]).all():
             return False
