@@ -35,7 +35,7 @@ from jointprune.importing.layouts.clips import (
     splits_of,
 )
 from jointprune.importing.layouts.sides import in_order_of_detection
-from jointprune.importing.naming import other_order, signs_by_hands
+from jointprune.importing.naming import all_name_groups, other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror
 from jointprune.skeleton import JOINT_NAMES
@@ -107,8 +107,9 @@ def import_recordings(
             f"{unlabelled[0].place}: expected a label, got none: name signs by folders, or pass "
             "--labels with a CSV file of clip,label, or such as 'pattern:^([^_]+)_'"
         )
+    read = LAYOUTS[layout].read
     if layout in IN_PARTS:
-        _check_whole(clips, bool(labels), LAYOUTS[layout].read)
+        _check_whole(clips, bool(labels), read)
     group_of, rule = group(clips)
     by_path = not labels and rule in ("folder", "name")
     rule = rule if rule == "part" else group_word or rule
@@ -123,7 +124,6 @@ def import_recordings(
         if layout == "video":
             poses = video.poses_folder(workspace, name)
             clips, facts["mediapipe"] = video.extract(clips, source, poses)
-        read = LAYOUTS[layout].read
         detected = layout in VECTORS and in_order_of_detection(read, clips)
         chunks = reading.read_chunks(layout, clips, aspect or 1.0, detected, scratch)
         rows = [{"reason": "", **row} for path in chunks for row in reading.load_rows(path)]
@@ -237,8 +237,7 @@ def _are_persons(names: Iterable[str]) -> bool:
 
 def _without_persons(known: pd.DataFrame, rule: str, by_path: bool) -> pd.DataFrame:
     """The clips with groups as labels, as the labels are "user1" and alike; ValueError if none."""
-    odd = known["group"].str.contains("/").any()  # clips that name no group are their own
-    if not by_path or odd or _are_persons(known["group"]):
+    if not by_path or not all_name_groups(known) or _are_persons(known["group"]):
         raise ValueError(
             f"expected signs, got {sorted(set(known['label']))}, names of persons: name signs "
             "with --labels 'pattern:REGEX' and persons with --groups 'pattern:REGEX'"

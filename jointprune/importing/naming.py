@@ -45,16 +45,20 @@ def other_order(clips: pd.DataFrame) -> str:
     return "--labels {} --groups {}".format(*patterns) if len(set(patterns)) == 2 else ""
 
 
+def all_name_groups(clips: pd.DataFrame) -> bool:
+    """Whether every clip's path names its group; a clip that names none is its own."""
+    return not clips["group"].str.contains("/").any()
+
+
 def signs_by_hands(clips: pd.DataFrame, chunks: Iterable[Path]) -> str:
     """What hands clearly say to be the sign: the clips' "label", their "group", or "" for neither.
 
     Columns of `clips`, whose index counts the recordings of the chunks: clip, label, group, split.
     """
     takes = clips.groupby(["label", "group"]).size().median()
-    odd = clips["group"].str.contains("/").any()  # clips that name no group are their own
     some = clips.sample(min(len(clips), LOOKED_AT), random_state=0).sort_index()
     few = some[["label", "group"]].nunique().min() < 2  # a rare one may not be among them
-    if odd or few or any(clips["split"]) or takes < TAKES:
+    if not all_name_groups(clips) or few or any(clips["split"]) or takes < TAKES:
         return ""
     wanted = set(some.index)
     recordings = chain.from_iterable(map(load_recordings, chunks))

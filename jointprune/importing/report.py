@@ -95,13 +95,12 @@ def import_summary(report: dict) -> str:
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
     order = report.get("other_order")
     turned = f" (if these are the signs: {order})" if order else ""
-    by_hands = " (told from the groups)"
-    by_hands = by_hands if report.get("exchanged") else ""
+    told = " (told from the groups)" if report.get("exchanged") else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
-        f"signs: {_some(report.get('class_names', []))}{by_hands}",
+        f"signs: {_some(report.get('class_names', []))}{told}",
         f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
         f"frames without a hand: {missing}",
     ]

@@ -610,9 +610,9 @@ def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
     return npy_format.read_array_header_1_0(file)
 
 
-def some_of(paths: Sequence[Path]) -> Sequence[Path]:
-    """Up to LOOKED_AT files, spread over all."""
-    return paths[:: -(-len(paths) // LOOKED_AT)]
+def some_of(paths: Sequence, most: int = LOOKED_AT) -> Sequence:
+    """Up to `most` files, or other things in a sequence, spread over all."""
+    return paths[:: -(-len(paths) // most)]
 
 
 def some_shapes(paths: Sequence[Path]) -> list[tuple[int, ...]]:

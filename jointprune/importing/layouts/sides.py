@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, Raw, extent, hands_seen
+from jointprune.importing.layouts.clips import Clip, Raw, extent, hands_seen, some_of
 from jointprune.skeleton import FINGERS, HANDS, JOINTS
 
 LOOKED_AT = 100  # clips, spread over all
 # In the order of detection the second hand is SELDOM seen alone; ENOUGH frames of the first one
 # alone, and of both, show it.
 ENOUGH, SELDOM = 20, 0.01
-PALM = [joints[0] for joints in list(FINGERS.values())[1:]]  # knuckles
-BENT = [joint for joints in list(FINGERS.values())[1:] for joint in joints[1:]]
+THUMB, *OTHERS = FINGERS.values()
+PALM = [joints[0] for joints in OTHERS]  # knuckles
+BENT = [joint for joints in OTHERS for joint in joints[1:]]
 # An inclination to one side from which it counts as sure, in the hand's extent.
 SURE = 0.15
 # What a hand that comes or goes costs, as if it had moved so many times its extent.
@@ -30,7 +31,7 @@ def in_order_of_detection(read: Callable[[Clip], Raw], clips: Sequence[Clip]) ->
     Not where a body is recorded, nor without depth, as it could not be told which hand is which.
     """
     alone, both = np.zeros(len(HANDS), int), 0
-    for clip in clips[:: -(-len(clips) // LOOKED_AT)]:
+    for clip in some_of(clips, LOOKED_AT):
         try:
             raw = read(clip)
         except MemoryError:
@@ -73,7 +74,7 @@ def looks_right(hands: np.ndarray) -> np.ndarray:
     points = points - points[:, :, :1]
     normal = np.cross(points[:, :, PALM[0]], points[:, :, PALM[-1]])
     bent = points[:, :, BENT].mean(axis=2) - points[:, :, PALM].mean(axis=2)
-    along = ((bent + points[:, :, FINGERS["thumb"][-1]]) * normal).sum(axis=-1)
+    along = ((bent + points[:, :, THUMB[-1]]) * normal).sum(axis=-1)
     size = np.linalg.norm(normal, axis=-1) * extent(hands)
     return np.nan_to_num(along / np.where(size > 0, size, np.inf))
 
