@@ -15,8 +15,8 @@ from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
-from jointprune.runs import Run, Trial, joint_indices, trained_file
-from jointprune.workspace import Workspace, damage
+from jointprune.runs import Run, Trial, content_name, joint_indices, trained_file
+from jointprune.workspace import Workspace, atomic_path, damage, intact
 
 # Raised for a file that torch did not write, and for content that is not a model's.
 FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
@@ -143,8 +143,8 @@ def predictions(trials: Iterable[Trial], data: SignDataset, workspace: Workspace
     """
     rows = []
     for trial in trials:
-        probabilities = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
-        rows.append(prediction_rows(trial, probabilities, data))
+        likely = np.load(trained_file(trial.run, data, workspace, "probabilities.npy"))
+        rows.append(prediction_rows(trial, likely.argmax(1), likely.max(1), data))
     if not rows:
         raise ValueError("expected trials, got none: pass at least one")
     return pd.concat(rows, ignore_index=True)
@@ -160,24 +160,40 @@ def masked_predictions(
     `selections` holds pairs of a trial and a list of (method, joints); `joints` are indices into
     the joints that the model reads.
     """
-    jobs = [(trial, sets, data, workspace) for trial, sets in selections]
-    return pd.concat(on_every_core(_masked, jobs, "gates closed"), ignore_index=True)
-
-
-@torch.no_grad()
-def _masked(trial: Trial, sets, data: SignDataset, workspace: Workspace) -> pd.DataFrame:
-    model = trained_model(trial.run, data, workspace)
-    batches = list(evaluation_batches(model.config, data, trial.run.test))
+    folder, jobs = workspace.runs / "masked", []
+    for trial, sets in selections:
+        name = content_name(trial.run.name(data.sha256), [joints for _, joints in sets])
+        jobs.append((trial.run, sets, data, workspace, folder / f"{name}.npz"))
+    missing = [job for job in jobs if not intact(job[-1])]
+    if missing:
+        list(on_every_core(_mask, missing, "gates closed", done=len(jobs) - len(missing)))
     rows = []
-    for name, joints in sets:
-        model.joint_pruning.freeze(joints)
-        part = replace(trial, method=name, k=len(joints), regime="masked")
-        rows.append(prediction_rows(part, _probabilities(model, batches), data))
+    for (trial, sets), (*_, path) in zip(selections, jobs, strict=True):
+        with np.load(path) as found:
+            best = zip(sets, found["predicted"], found["p_predicted"], strict=True)
+            for (name, joints), predicted, p in best:
+                part = replace(trial, method=name, k=len(joints), regime="masked")
+                rows.append(prediction_rows(part, predicted, p, data))
     return pd.concat(rows, ignore_index=True)
 
 
-def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) -> pd.DataFrame:
-    """Rows of the predictions table from one trial's probabilities (test clips, classes)."""
+@torch.no_grad()
+def _mask(run: Run, sets, data: SignDataset, workspace: Workspace, path: Path) -> None:
+    """Write the likeliest class and its probability, both (sets, test clips), to `path`."""
+    model = trained_model(run, data, workspace)
+    batches = list(evaluation_batches(model.config, data, run.test))
+    predicted, p_predicted = [], []
+    for _, joints in sets:
+        model.joint_pruning.freeze(joints)
+        probabilities = _probabilities(model, batches)
+        predicted.append(probabilities.argmax(1))
+        p_predicted.append(probabilities.max(1))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, predicted=predicted, p_predicted=p_predicted)
+
+
+def prediction_rows(trial: Trial, predicted, p_predicted, data: SignDataset) -> pd.DataFrame:
+    """Rows of the predictions table: predicted classes and their probability, (test clips,)."""
     clips = np.array(trial.run.test, dtype=np.int64)
     classes = np.array(data.classes)
     return pd.DataFrame(
@@ -190,7 +206,7 @@ def prediction_rows(trial: Trial, probabilities: np.ndarray, data: SignDataset) 
             "clip": data.clips["clip"].to_numpy()[clips],
             "group": np.asarray(data.groups)[clips],
             "label": classes[np.asarray(data.labels)[clips]],
-            "predicted": classes[probabilities.argmax(1)],
-            "p_predicted": probabilities.max(1),  # unrounded, as bins of calibration need it
+            "predicted": classes[predicted],
+            "p_predicted": p_predicted,  # unrounded, as bins of calibration need it
         }
     )

@@ -10,7 +10,7 @@ from lassonet.model import LassoNet
 from jointprune.classifier import SignClassificationLightning
 from jointprune.config import TrainingConfig
 from jointprune.prediction import evaluation_batches
-from jointprune.selection import METHODS, importance, lassonet, rank_joints
+from jointprune.selection import METHODS, choose_k, importance, lassonet, rank_joints
 from jointprune.selection.importance import HeldOut
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import save_dataset
@@ -227,9 +227,14 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
     np.testing.assert_allclose(features[0], expected, atol=1e-6)
 
 
-def test_lassonet_chooses_some_joints_by_itself(toy_dataset, short):
-    kept = lassonet.kept(toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, TINY, None)
+def test_lassonet_chooses_some_joints_by_itself_and_once(
+    toy_dataset, short, workspace, monkeypatch
+):
+    where = ("lassonet", toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, TINY, workspace)
+    kept = choose_k(*where)
     assert 0 < len(set(kept)) < 42 and set(kept) < set(range(42))
+    monkeypatch.setattr(lassonet, "lassonet_path", None)  # another fit would fail
+    assert choose_k(*where) == kept
 
 
 BITS = ("left.index_tip", "right.thumb_tip")

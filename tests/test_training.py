@@ -5,10 +5,12 @@ import hashlib
 import inspect
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import lightning
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import run_content
@@ -262,8 +264,7 @@ def test_an_untrained_run_and_a_truncated_file_are_refused(toy_dataset, workspac
 def test_prediction_rows_written_out_by_hand(toy_dataset):
     """Clips 2 and 23 of the toy data set sign "no" and "yes"."""
     trial = Trial("learned", 12, 3, Run(TINY, (0, 1), (2, 23), seed=5))
-    probabilities = np.array([[0.1, 0.7, 0.2, 0.0], [0, 0, 0.66666, 0.33334]])
-    table = prediction_rows(trial, probabilities, toy_dataset)
+    table = prediction_rows(trial, np.array([1, 2]), np.array([0.7, 0.66666]), toy_dataset)
     columns = "method k regime fold seed clip group label predicted p_predicted"
     assert list(table) == columns.split()
     same = ["learned", 12, "retrained", 3, 5]
@@ -299,6 +300,24 @@ def test_closed_gates_equal_missing_joints(toy_dataset, workspace, alone):
     assert closed["k"].unique().tolist() == [21]
     assert found["regime"].unique().tolist() == ["masked"]
     np.testing.assert_allclose(closed["p_predicted"], expected.max(1), atol=1e-6)
+
+
+def test_masked_predictions_are_made_once_and_again_when_damaged(toy_dataset, workspace, alone):
+    run = toy_runs(toy_dataset, replace(TINY, mask="open"))[0]
+    train(run, toy_dataset, workspace)
+    whole = [("all", tuple(range(42)))], [("right", tuple(range(21, 42))), ("few", (3, 30))]
+    ask = partial(masked_predictions, data=toy_dataset, workspace=workspace)
+    both = [ask([(Trial("full", 42, 0, run), sets)]) for sets in whole]
+    together = ask([(Trial("full", 42, 0, run), sets) for sets in whole])
+    pd.testing.assert_frame_equal(together, pd.concat(both, ignore_index=True))
+    (workspace.runs / run.name(toy_dataset.sha256)).rename(Path(workspace.root) / "away")
+    renamed = ask([(Trial("other", 42, 3, run), [("again", whole[0][0][1])])])
+    kept = [renamed.drop(columns=["method", "fold"]), both[0].drop(columns=["method", "fold"])]
+    pd.testing.assert_frame_equal(*kept)
+    for file in (workspace.runs / "masked").iterdir():
+        file.write_bytes(file.read_bytes()[:-30])
+    with pytest.raises(FileNotFoundError, match="is not trained yet"):
+        ask([(Trial("full", 42, 0, run), whole[0])])
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="others print code otherwise")

@@ -1,6 +1,6 @@
 """Rankings of joints: made once for each training set, kept on disk, turned into selections."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
@@ -74,19 +74,10 @@ def rank_joints(
     arguments = _for_ranker(
         row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
     )
-    path = _kept_in(row, *arguments) if row.trains else None
-    if path and intact(path):
-        with np.load(path) as content:
-            return content["scores"]
     if callable(method):
         return _checked(method(*arguments), data)
-    ranker = _function(row.rank)
-    with one_thread():
-        scores = ranker(*arguments)
-    if path:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, scores=scores)  # with a checksum
-    return scores
+    path = _kept_in(row, *arguments) if row.trains else None
+    return _made_once(path, _function(row.rank), *arguments)
 
 
 def choose_k(
@@ -96,9 +87,22 @@ def choose_k(
     row = method_of(method)
     if row.chooses_k is None:
         return None
-    clips = indices(train_clips, len(data), "training clips")
-    settings = replace(config, **row.settings)
-    return _function(row.chooses_k)(data, clips, seed_of(seed), settings, workspace)
+    data, clips, seed, _, *rest = _for_ranker(row, data, train_clips, seed, None, config, workspace)
+    path = _kept_in(row, data, clips, seed, "own", *rest)
+    return _made_once(path, _function(row.chooses_k), data, clips, seed, *rest).tolist()
+
+
+def _made_once(path: Path | None, make: Callable, *arguments) -> np.ndarray:
+    """The array in the file `path`, made by `make` and written there if it is missing."""
+    if path and intact(path):
+        with np.load(path) as content:
+            return content["scores"]
+    with one_thread():
+        found = np.asarray(make(*arguments))
+    if path:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, scores=found)  # with a checksum
+    return found
 
 
 def _function(place):
@@ -122,7 +126,10 @@ def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> t
 
 
 def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
-    """The file of a learned ranking, named by all that decides it; arguments as the ranker's."""
+    """The file of a learned ranking, named by all that decides it; arguments as the ranker's.
+
+    `k` is "own" for the joints of a method that chooses K itself.
+    """
     decides = train_clips.tolist(), seed, k, changed(config)
     return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npz"
 
