@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jointprune.dataset import SignDataset
 from jointprune.store import open_dataset, report_path
-from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace
+from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, told
 
 
 def load_dataset(
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         print(make(Workspace(), **options))
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{told(error)}\n")
     except KeyboardInterrupt:
         parser.exit(
             130, "Stopped. Clips already read are kept: the same command resumes from here.\n"

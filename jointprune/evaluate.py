@@ -17,6 +17,7 @@ from jointprune.dataset import SignDataset
 from jointprune.prediction import check_fits, load_checkpoint, predict
 from jointprune.statistics import cluster_bootstrap
 from jointprune.store import open_dataset
+from jointprune.workspace import told
 
 
 def clips_to_test(model: SignClassificationLightning, data: SignDataset) -> np.ndarray:
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         model, data = load_checkpoint(options.checkpoint), open_dataset(options.dataset)
         tables = evaluate(model, data)
     except (ValueError, OSError) as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{told(error)}\n")
     if model.trained_on["sha256"] != data.sha256:
         print(f"Trained on {model.trained_on['name']}, another data set; all clips are tested.")
     group_word = data.meta.get("groups_by", "group")

@@ -124,11 +124,20 @@ def arrays_on_disk(
 
     For data that do not fit into memory: fill the arrays, then call `save_dataset`.
     """
+    shape = clips, frames, joints
     with scratch_folder(folder.parent) as scratch:
-        yield (
-            open_memmap(scratch / "poses.npy", "w+", np.float32, (clips, frames, joints, 2)),
-            open_memmap(scratch / "present.npy", "w+", bool, (clips, frames, joints)),
-        )
+        poses = open_memmap(scratch / "poses.npy", "w+", np.float32, (*shape, 2))
+        present = open_memmap(scratch / "present.npy", "w+", bool, shape)
+        for array in (poses, present):
+            _reserve(Path(array.filename))
+        yield poses, present
+
+
+def _reserve(file: Path) -> None:
+    """Take the disk space of a mapped file; on a full disk, writing into it kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def open_dataset(

@@ -28,7 +28,7 @@ from jointprune.training import (
     without_noise,
     written_whole,
 )
-from jointprune.workspace import DEFAULT_DATASET, Workspace
+from jointprune.workspace import DEFAULT_DATASET, Workspace, told
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         message = f"Stopped. The logs are in {folder}; the same command {after}.\n"
         parser.exit(143 if sigterm else 130, message)
     except OSError as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{told(error)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +110,7 @@ def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple
             )
         return make_run(data, train, test, options.seed, config), data, machines
     except ValueError as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{told(error)}\n")
 
 
 def _machines(options: argparse.Namespace) -> tuple[dict, int]:

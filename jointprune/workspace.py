@@ -1,5 +1,6 @@
 """Where files are, and the one way to write them: completely or not at all."""
 
+import errno
 import hashlib
 import os
 import re
@@ -79,6 +80,23 @@ class Workspace:
     def subfolder(self) -> str:
         """Name of the folder for a data set's own results: "" for the default data set."""
         return "" if self.dataset == DEFAULT_DATASET else self.dataset
+
+
+def told(error: Exception) -> str:
+    """The message of an error that ends a command; the operating system's own say no remedy."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = error.filename2 or error.filename or "the disk"
+    remedy = {
+        errno.ENOSPC: "free some space",
+        errno.EDQUOT: "free some space of your quota",
+        errno.ENOENT: "check the path",
+        errno.EROFS: "choose a place that can be written",
+    }.get(error.errno, "check its kind and its permissions")
+    return (
+        f"expected {where} to be readable and writable, got {error.strerror!r}: {remedy}, and give "
+        "the command again"
+    )
 
 
 def file_sha256(path: Path) -> str:

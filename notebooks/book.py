@@ -19,7 +19,7 @@ from jointprune.paper.explorer import page_facts
 from jointprune.paper.plots.hands import HAND_LAYOUT
 from jointprune.paper.vocabularies import with_results
 from jointprune.skeleton import BONES, JOINTS
-from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder
+from jointprune.workspace import DEFAULT_DATASET, Workspace, scratch_folder, told
 
 # A caption in figures/README.md: the figure's stem in bold, then one paragraph.
 CAPTION = re.compile(r"^\*\*(fig(\d+)_(\w+))\.\*\* (.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -119,8 +119,8 @@ def main() -> None:
     check_package()
     try:
         print(build(Workspace(options.workspace, options.dataset)))
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
-        sys.exit(str(error))
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(told(error))
 
 
 if __name__ == "__main__":

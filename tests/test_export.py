@@ -246,6 +246,22 @@ def test_a_hand_of_which_a_joint_is_missing_is_not_found(
     np.testing.assert_array_equal(*found)
 
 
+def test_the_example_says_which_file_it_cannot_read(exported, recordings, tmp_path, monkeypatch):
+    whole = Pose.read(next(recordings.rglob("*.pose")).read_bytes())
+    with (tmp_path / "body.pose").open("wb") as file:
+        whole.get_components(["POSE_LANDMARKS"]).write(file)
+    (tmp_path / "text.pose").write_text("no pose")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
+    np.save(tmp_path / "number.npy", 3.0)
+    for name in ("body.pose", "text.pose", "missing.pose", "objects.npy", "number.npy"):
+        with pytest.raises(SystemExit, match=f"^expected MediaPipe's points .*{name}, got"):
+            read_by_the_example(monkeypatch, exported, tmp_path / name)
+    (tmp_path / "model.onnx").write_text("no model")
+    shutil.copy(exported / "read_a_clip.py", tmp_path)
+    with pytest.raises(SystemExit, match=r"^expected a model.onnx of jointprune, got .*model.onnx"):
+        read_by_the_example(monkeypatch, tmp_path, tmp_path / "number.npy")
+
+
 MODELS = sorted((ROOT / "data" / "models").glob("*.onnx"))
 
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pickle
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jointprune.store import VERSION, open_dataset, save_dataset
+from jointprune.store import VERSION, arrays_on_disk, open_dataset, save_dataset
 
 
 def folder_content(folder):
@@ -308,3 +309,21 @@ def test_a_store_that_another_process_saves_meanwhile_is_used(toy, tmp_path, mon
     monkeypatch.setattr(os, "rename", too_late)
     assert len(save_dataset(tmp_path / "toy", **toy)) == 24
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+def test_arrays_of_a_new_store_have_their_disk_space_and_a_full_disk_is_an_error(
+    tmp_path, monkeypatch
+):
+    """Writing into a mapped file on a full disk would kill the process."""
+    with arrays_on_disk(tmp_path / "new", 5, 40, 42) as arrays:
+        for array in arrays:
+            stat = Path(array.filename).stat()
+            assert stat.st_blocks * 512 >= stat.st_size > 5 * 40 * 42 and not array.any()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"), arrays_on_disk(tmp_path / "new", 5, 40, 42):
+        pass
+    assert not any(tmp_path.iterdir())

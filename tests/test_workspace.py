@@ -24,6 +24,7 @@ from jointprune.workspace import (
     held,
     intact,
     scratch_folder,
+    told,
 )
 
 HISTORY = {"data_sha256": "ab", "config": {}}
@@ -168,14 +169,14 @@ def test_whatever_byte_of_a_zip_file_is_damaged_it_is_told_and_never_raised(tmp_
     np.savez(path, scores=np.arange(3.0))
     whole = path.read_bytes()
     assert damage(path) == "" and intact(path) and not intact(tmp_path / "other")
-    told = 0
+    noticed = 0
     for place in range(len(whole)):
         for bit in (1, 64):
             content = bytearray(whole)
             content[place] ^= bit
             path.write_bytes(content)
-            told += bool(damage(path))
-    assert told > len(whole)  # not each: some bytes of a header say nothing
+            noticed += bool(damage(path))
+    assert noticed > len(whole)  # not each: some bytes of a header say nothing
 
 
 def test_names_are_read_as_text(tmp_path):
@@ -243,3 +244,15 @@ def test_facts_of_another_version_are_refused_with_a_remedy(workspace):
     (workspace.results / "baseline.json").write_text(text)
     with pytest.raises(ValueError, match=r"predictions\.csv of another one: run .*02_baseline"):
         read_facts(workspace, "baseline.json")
+
+
+@pytest.mark.parametrize(("number", "remedy"), [
+    (errno.ENOSPC, "free some space"), (errno.EACCES, "its permissions"), (errno.EROFS, "a place"),
+])  # fmt: skip
+def test_an_error_of_the_system_is_told_with_its_file_and_a_remedy(number, remedy):
+    message = told(OSError(number, os.strerror(number), "/from", None, "/to"))
+    assert message.startswith(
+        f"expected /to to be readable and writable, got '{os.strerror(number)}"
+    )
+    assert remedy in message and message.endswith("give the command again")
+    assert told(FileExistsError("expected a free name")) == "expected a free name"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jointprune.export
 from jointprune.export.program import TOLERANCE
+from jointprune.workspace import told
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         folder, difference = jointprune.export.export_model(**vars(options))
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{told(error)}\n")
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     print(f"{len(about['joints'])} joints, {len(about['labels'])} classes")
     for file in sorted(folder.iterdir()):

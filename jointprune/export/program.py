@@ -76,8 +76,7 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
     """
     require("export", "to write a model's files")
     out = (checkpoint.parent / "export" if out is None else out).resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
+    _check_free(out)
     model = load_checkpoint(checkpoint)
     data, known = open_dataset(dataset), model.trained_on
     if known and known["sha256"] != data.sha256:
@@ -93,8 +92,14 @@ def export_model(checkpoint: Path, dataset: str, out: Path | None = None) -> tup
         difference = largest_difference(scratch, recogniser.config, model, data)
         for file in scratch.iterdir():
             sync(file)
+        _check_free(out)  # another export may have been faster
         scratch.rename(out)
     return out, difference
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"expected a new or empty folder, got {out}: remove it or name --out")
 
 
 class Recogniser(nn.Module):

@@ -21,26 +21,32 @@ from pose_format import Pose
 
 if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["left"]):
     sys.exit(__doc__)
-model = onnxruntime.InferenceSession(sys.argv[1])
-about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
-ways = about["scale"]["by"]  # "palms" where training clips show hands alone
 file, mirror = Path(sys.argv[2]), sys.argv[3:] == ["left"]
-if file.suffix == ".npy":
-    body, xy = True, np.load(file)[..., :2]
-    if xy.ndim != 3 or xy.shape[1] != 543:
-        sys.exit(f"expected an array (frames, 543, 2 or more), got points of shape {xy.shape}")
-    seen = np.isfinite(xy).all(-1) & (xy != 0).any(-1)
-    shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
-else:
-    pose = Pose.read(file.read_bytes())
-    body = "POSE_LANDMARKS" in [component.name for component in pose.header.components]
-    if pose.body.data.shape[1] != 1 or (not body and ways == ["shoulders"]):
-        sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
-    xy = pose.body.data.data[:, 0, :, :2]
-    seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
-    find = pose.header.get_point_index
-    wrist = {side: find(f"{side}_HAND_LANDMARKS", "WRIST") for side in ("LEFT", "RIGHT")}
-    shoulder = {side: find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in wrist if body}
+try:
+    model = onnxruntime.InferenceSession(sys.argv[1])
+    about = json.loads(model.get_modelmeta().custom_metadata_map["model.json"])
+except Exception as error:  # onnxruntime's own are of many kinds
+    sys.exit(f"expected a model.onnx of jointprune, got {sys.argv[1]} ({error})")
+ways = about["scale"]["by"]  # "palms" where training clips show hands alone
+try:
+    if file.suffix == ".npy":
+        body, xy = True, np.load(file)[..., :2]
+        if xy.ndim != 3 or xy.shape[1] != 543:
+            sys.exit(f"expected an array (frames, 543, 2 or more), got points of shape {xy.shape}")
+        seen = np.isfinite(xy).all(-1) & (xy != 0).any(-1)
+        shoulder, wrist = {"LEFT": 479, "RIGHT": 480}, {"LEFT": 501, "RIGHT": 522}
+    else:
+        pose = Pose.read(file.read_bytes())
+        body = "POSE_LANDMARKS" in [component.name for component in pose.header.components]
+        if pose.body.data.shape[1] != 1 or (not body and ways == ["shoulders"]):
+            sys.exit("expected one person with POSE_LANDMARKS, whose shoulders give the scale")
+        xy = pose.body.data.data[:, 0, :, :2]
+        seen = (pose.body.confidence[:, 0] > 0) & np.isfinite(xy).all(-1)
+        find = pose.header.get_point_index
+        wrist = {side: find(f"{side}_HAND_LANDMARKS", "WRIST") for side in ("LEFT", "RIGHT")}
+        shoulder = {side: find("POSE_LANDMARKS", f"{side}_SHOULDER") for side in wrist if body}
+except Exception as error:  # a file of another kind fails in many ways
+    sys.exit(f"expected MediaPipe's points with both hands in {file}, got {error!r}")
 
 sides = ("RIGHT", "LEFT") if mirror else ("LEFT", "RIGHT")
 hand = {"left": wrist[sides[0]], "right": wrist[sides[1]]}

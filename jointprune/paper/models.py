@@ -28,7 +28,7 @@ from jointprune.selection import retraining_trials, typical
 from jointprune.skeleton import JOINT_NAMES
 from jointprune.store import open_dataset
 from jointprune.training import run_many
-from jointprune.workspace import DEFAULT_DATASET, Workspace, file_sha256, scratch_folder
+from jointprune.workspace import DEFAULT_DATASET, Workspace, file_sha256, scratch_folder, told
 
 FOLDER = Path("data/models")
 NO_TERMS = "none stated"
@@ -175,12 +175,12 @@ def main(arguments: list[str] | None = None) -> int:
             print("\n".join(f"{line}: run `make models`" for line in found) or "models agree")
             return int(bool(found))
         models = [row for results in published for row in make_models(results, root)]
-    except (ValueError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+        write_facts(root, "models.json", {"models": models}, data_sha256="",
+                    config={"contract": CONTRACT}, smoke=False)  # fmt: skip
+        write_block(folder / "README.md", "models", card(read_facts(root, "models.json")))
+    except (ValueError, OSError) as error:
+        print(told(error), file=sys.stderr)
         return 2
-    write_facts(root, "models.json", {"models": models}, data_sha256="",
-                config={"contract": CONTRACT}, smoke=False)  # fmt: skip
-    write_block(folder / "README.md", "models", card(read_facts(root, "models.json")))
     return 0
 
 

@@ -41,7 +41,7 @@ from jointprune.paper.claims import (
 from jointprune.paper.results import WRITERS, read_facts, write_facts
 from jointprune.selection import METHODS, curve_methods
 from jointprune.skeleton import HANDS, JOINT_NAMES, hand_index
-from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path
+from jointprune.workspace import DEFAULT_DATASET, ROOT, Workspace, atomic_path, told
 
 # Strata with a column of their own in the table of accuracy by K, beside their method.
 BY_STRATUM = {"learned": ("one-handed", "two-handed"), "stratified-random": ("two-handed",)}
@@ -708,8 +708,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if not options.show:
             write_paper(results, workspace)
-    except (ValueError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(told(error), file=sys.stderr)
         return 2
     print(headline(results))
     return 0

@@ -23,7 +23,7 @@ from jointprune.selection import METHODS, retraining_trials
 from jointprune.selection.baselines import PUBLISHED
 from jointprune.store import open_dataset
 from jointprune.training import run_many
-from jointprune.workspace import Workspace
+from jointprune.workspace import Workspace, told
 
 KS = (6, 12)
 
@@ -114,12 +114,11 @@ def main() -> None:
                 "expected results of two data sets or more in data/results, got fewer: run "
                 "make reproduce DATASET=NAME for another one"
             )
-        rows = transfer(workspace, results)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(str(error))
-    facts = {"rows": rows, "labels": [*labels_of(results).items()]}
-    history = {"data_sha256": "", "config": {"k": KS}, "smoke": False}
-    write_facts(workspace, "transfer.json", facts, **history)
+        facts = {"rows": transfer(workspace, results), "labels": [*labels_of(results).items()]}
+        history = {"data_sha256": "", "config": {"k": KS}, "smoke": False}
+        write_facts(workspace, "transfer.json", facts, **history)
+    except (ValueError, OSError) as error:
+        sys.exit(told(error))
 
 
 if __name__ == "__main__":
