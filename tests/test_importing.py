@@ -20,7 +20,8 @@ from jointprune import data as command
 from jointprune.data import load_dataset
 from jointprune.importing import annotations, importer, naming, reading
 from jointprune.importing.importer import import_recordings
-from jointprune.importing.layouts.clips import Clip, Raw, clips_at
+from jointprune.importing.layouts.clips import Clip, clips_at
+from jointprune.importing.layouts.values import Raw
 from jointprune.importing.reading import LIMIT, judge
 from jointprune.importing.report import import_summary
 from jointprune.paper.fingerspelling import FOLDER

@@ -41,8 +41,9 @@ from jointprune.importing.layouts import (
     pose,
     recognise,
 )
-from jointprune.importing.layouts.clips import Files, NotThisLayout, hands_seen
+from jointprune.importing.layouts.clips import Files, NotThisLayout
 from jointprune.importing.layouts.sides import told_apart
+from jointprune.importing.layouts.values import hands_seen
 from jointprune.importing.reading import judge
 from jointprune.recordings import HAND_POINTS
 from jointprune.skeleton import JOINT_NAMES, JOINTS

@@ -14,8 +14,8 @@ from recordings import motion, write_mp_data
 from jointprune.data import load_dataset
 from jointprune.importing import public
 from jointprune.importing.layouts import hand_tables
-from jointprune.importing.layouts.clips import checked
 from jointprune.importing.layouts.sides import told_apart
+from jointprune.importing.layouts.values import checked
 from jointprune.importing.public import download, fetch, public_data_sets
 
 pytestmark = pytest.mark.usefixtures("alone")

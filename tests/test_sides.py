@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from jointprune.importing.importer import import_recordings
-from jointprune.importing.layouts.clips import checked
 from jointprune.importing.layouts.sides import (
     in_order_of_detection,
     looks_right,
     second_is_left,
     told_apart,
 )
+from jointprune.importing.layouts.values import checked
 from jointprune.importing.report import import_summary
 from jointprune.paper.synthetic_hands import Signers, moving_hands
 from jointprune.workspace import Workspace

@@ -12,7 +12,8 @@ from layout_sources import Motion, keypoints, little_memory, read_file, write
 from pyarrow import parquet
 
 from jointprune.importing.layouts import asl_signs
-from jointprune.importing.layouts.clips import Clip, load_npy
+from jointprune.importing.layouts.clips import Clip
+from jointprune.importing.layouts.values import load_npy
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from recordings import in_shoulder_widths, motion
 
 from jointprune.importing.importer import import_recordings
 from jointprune.importing.layouts import recognise, video
-from jointprune.importing.layouts.clips import Files, hands_seen
+from jointprune.importing.layouts.clips import Files
+from jointprune.importing.layouts.values import hands_seen
 from jointprune.importing.report import import_summary
 from jointprune.workspace import Workspace
 

@@ -25,8 +25,6 @@ from jointprune.importing.layouts.clips import (
     RECORDINGS,
     Clip,
     Files,
-    Raw,
-    hands_seen,
     in_order,
     nfc,
     one_line,
@@ -35,6 +33,7 @@ from jointprune.importing.layouts.clips import (
     splits_of,
 )
 from jointprune.importing.layouts.sides import in_order_of_detection
+from jointprune.importing.layouts.values import Raw, hands_seen
 from jointprune.importing.naming import all_name_groups, other_order, signs_by_hands
 from jointprune.importing.report import report_of
 from jointprune.recordings import PERSONS, leading_hands, mirror

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from jointprune.importing.layouts import LAYOUTS
-from jointprune.importing.layouts.clips import Clip, Raw, hands_seen
+from jointprune.importing.layouts.clips import Clip
 from jointprune.importing.layouts.sides import told_apart
+from jointprune.importing.layouts.values import Raw, hands_seen
 from jointprune.parallel import on_every_core
 from jointprune.recordings import LIMIT, PALM, Recording, leading_hand, trim
 from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS

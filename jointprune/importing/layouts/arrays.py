@@ -11,16 +11,8 @@ import math
 import numpy as np
 
 from jointprune.importing.layouts import mp_data
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    NotThisLayout,
-    Raw,
-    checked,
-    load_npy,
-    some_shapes,
-    to_float32,
-)
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout
+from jointprune.importing.layouts.values import Raw, checked, load_npy, some_shapes, to_float32
 from jointprune.skeleton import JOINTS
 
 WHOLE_BODY = 133

@@ -12,17 +12,8 @@ import numpy as np
 import pandas as pd
 from pyarrow import parquet
 
-from jointprune.importing.layouts.clips import (
-    BODY,
-    Clip,
-    Files,
-    NotThisLayout,
-    Raw,
-    checked,
-    in_time,
-    named_once,
-    nfc,
-)
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, named_once, nfc
+from jointprune.importing.layouts.values import BODY, Raw, checked, in_time
 from jointprune.skeleton import JOINT_NAMES, JOINTS
 
 TABLE = "train.csv"

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, some_of
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, some_of
 from jointprune.importing.layouts.sides import told_apart
+from jointprune.importing.layouts.values import Raw, checked
 from jointprune.recordings import HAND_POINTS
 from jointprune.skeleton import HANDS, JOINT_NAMES, JOINTS
 

@@ -13,10 +13,8 @@ from collections import Counter
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    NotThisLayout,
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout
+from jointprune.importing.layouts.values import (
     Raw,
     body_of,
     checked,

@@ -20,15 +20,8 @@ from pickle import UnpicklingError
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import (
-    Clip,
-    Files,
-    NotThisLayout,
-    Raw,
-    body_of,
-    checked,
-    some_of,
-)
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, some_of
+from jointprune.importing.layouts.values import Raw, body_of, checked
 
 POINTS = 75
 MOST_BYTES = 10_000_000  # of a file that is looked into to recognise the layout: 4,000 frames

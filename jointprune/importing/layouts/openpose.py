@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout, Raw, checked, in_time
+from jointprune.importing.layouts.clips import Clip, Files, NotThisLayout
+from jointprune.importing.layouts.values import Raw, checked, in_time
 from jointprune.skeleton import JOINT_NAMES
 
 END = "_keypoints.json"

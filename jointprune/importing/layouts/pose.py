@@ -10,7 +10,8 @@ import numpy as np
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
-from jointprune.importing.layouts.clips import Clip, Files, Raw, checked
+from jointprune.importing.layouts.clips import Clip, Files
+from jointprune.importing.layouts.values import Raw, checked
 from jointprune.recordings import hand_points, parse_pose
 
 BODY_POINTS = ("LEFT_SHOULDER", "RIGHT_SHOULDER", "LEFT_WRIST", "RIGHT_WRIST")

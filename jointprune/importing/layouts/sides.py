@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jointprune.importing.layouts.clips import Clip, Raw, extent, hands_seen, some_of
+from jointprune.importing.layouts.clips import Clip, some_of
+from jointprune.importing.layouts.values import Raw, extent, hands_seen
 from jointprune.skeleton import FINGERS, HANDS, JOINTS
 
 LOOKED_AT = 100  # clips, spread over all

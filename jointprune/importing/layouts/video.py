@@ -16,7 +16,8 @@ from pathlib import Path
 
 from jointprune.extras import require
 from jointprune.importing.layouts import pose
-from jointprune.importing.layouts.clips import Clip, Files, Raw
+from jointprune.importing.layouts.clips import Clip, Files
+from jointprune.importing.layouts.values import Raw
 from jointprune.parallel import on_every_core
 from jointprune.workspace import Workspace, atomic_path
 
