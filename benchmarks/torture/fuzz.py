@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jointprune.importing.layouts import recognise
+from jointprune.importing.importer import VECTORS
+from jointprune.importing.layouts import LAYOUTS, recognise
+from jointprune.importing.layouts.sides import in_order_of_detection
 from jointprune.importing.reading import load_recordings, load_rows, read_chunk
 from jointprune.workspace import ROOT
 
@@ -117,7 +119,9 @@ def ending(source: Path) -> str:
     """The outcome of reading a recording; a refusal has to name its folder."""
     try:
         layout, clips, _ = recognise(source)
-        read_chunk(layout, clips, 1.0, False, source / "chunk.npz")
+        in_order_of_detection(LAYOUTS[layout].read, clips)
+        # Vectors as if their hands were in that order: each is told apart by its shape.
+        read_chunk(layout, clips, 1.0, layout in VECTORS, source / "chunk.npz")
         if any("reason" in row for row in load_rows(source / "chunk.npz")):
             return "refused"
         for recording in load_recordings(source / "chunk.npz"):
