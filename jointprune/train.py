@@ -150,7 +150,7 @@ def train_experiment(
     finalise(model, run, data)
     trained = Path(trainer.log_dir) / "checkpoints" / "last.ckpt"
     with written_whole(trained, trainer) as path:
-        trainer.save_checkpoint(path)
+        trainer.save_checkpoint(path, weights_only=False)
     with without_noise():  # every process tests on all clips
         trainer.test(model, evaluation_batches(run.config, data, run.test))
     if trainer.is_global_zero:
@@ -162,15 +162,15 @@ def train_experiment(
 
 
 @rank_zero_only
-def own_version(folder: Path) -> str:
-    """Make the first free folder `version_N`; no other training gets the same one.
+def own_version(folder: Path) -> int:
+    """Make the first free folder `version_N` and return N; no other training gets the same one.
 
     Lightning's loggers look for a free number and make the folder later.
     """
     for number in itertools.count():
         with suppress(FileExistsError):
             (folder / f"version_{number}").mkdir(parents=True)
-            return f"version_{number}"
+            return number
 
 
 class LossCurve(lightning.Callback):

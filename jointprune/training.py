@@ -289,7 +289,7 @@ class TrainingState(lightning.Callback):
         reached_barrier = False
         try:
             with written_whole(self.file, trainer) as path:
-                trainer.save_checkpoint(path)
+                trainer.save_checkpoint(path, weights_only=False)
                 reached_barrier = True
         except OSError as error:  # such as a full disk
             if not reached_barrier:

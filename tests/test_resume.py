@@ -105,7 +105,7 @@ def test_checkpoints_are_at_least_the_given_time_apart(toy_dataset, tmp_path, mo
     monkeypatch.setattr(
         lightning.Trainer,
         "save_checkpoint",
-        lambda trainer, path: saved.append(trainer.current_epoch) or save(trainer, path),
+        lambda trainer, path, **how: saved.append(trainer.current_epoch) or save(trainer, path),
     )
     run = toy_run(toy_dataset, replace(TINY, epochs=7))
     fit(run, toy_dataset, checkpoint=tmp_path / "run.ckpt")
@@ -119,7 +119,7 @@ def test_a_full_disk_ends_neither_training_nor_the_last_checkpoint(
     file = interrupted(run, toy_dataset, tmp_path / "run.ckpt")
     before = file.read_bytes()
 
-    def full(trainer, path):
+    def full(trainer, path, weights_only):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
