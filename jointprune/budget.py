@@ -241,7 +241,7 @@ class JointBudget:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict`; ValueError if it is of another keep, `retrain` or layer."""
         own = self.keep, self.retrain, len(self._scores)
-        other = state["keep"], state.get("retrain", True), len(state["scores"])
+        other = state["keep"], state["retrain"], len(state["scores"])
         if other != own:
             raise ValueError(
                 "expected the state of a budget of {} joints, retrain={} and {} gates, got {}, {} "
@@ -250,7 +250,7 @@ class JointBudget:
         self.progress, self.multiplier = state["progress"], state["multiplier"]
         with torch.no_grad():
             self._scores.copy_(state["scores"])
-        self._held = state.get("held", self._goal()).to(self._scores)  # older states lack it
+        self._held = state["held"].to(self._scores)
         self._adam.load_state_dict(state["adam"])
         self.finish() if self.done else self._hold()
 

@@ -1,12 +1,11 @@
 """The hyperparameters of one training run, checked before anything is trained."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 
-from jointprune.checks import integer
+from jointprune.checks import integer, is_finite
 from jointprune.joint_groups import check_whole_groups
 from jointprune.models import ENCODERS
 from jointprune.skeleton import GROUP_OF, JOINT_NAMES, hand_index
@@ -72,9 +71,9 @@ class TrainingConfig:
             if field.type is int:
                 number = integer(value, 0, 2**31 - 1, f"as {field.name}")
                 object.__setattr__(self, field.name, number)
-            if field.type is float and not (isinstance(value, Real) and math.isfinite(value)):
-                raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
-            if field.type is float and not isinstance(value, int):
+            if field.type is float:
+                if isinstance(value, bool) or not isinstance(value, Real) or not is_finite(value):
+                    raise ValueError(f"expected a finite number for {field.name}, got {value!r}")
                 object.__setattr__(self, field.name, float(value))
             if field.type is str and isinstance(value, str):
                 object.__setattr__(self, field.name, str(value))
@@ -127,9 +126,6 @@ class TrainingConfig:
     @classmethod
     def from_mapping(cls, config: Mapping) -> "TrainingConfig":
         """Make a configuration from a mapping; hyperparameters not in it keep their defaults."""
-        if "tied" in config:  # checkpoints of older code
-            config = {"gate_groups": "both-hands" if config["tied"] else "joint", **config}
-            del config["tied"]
         known = sorted(field.name for field in fields(cls))
         if unknown := sorted(set(config) - set(known)):
             raise ValueError(f"expected hyperparameters, got {unknown}: choose from {known}")

@@ -248,10 +248,7 @@ class JointPruningLayer(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, *rest):
         """What a checkpoint does not hold, such as one of `joint_logits` alone, stays as it is."""
-        key, older = f"{prefix}_extra_state", ("gate_of", "frozen", "frozen_gates")
-        if f"{prefix}frozen" in state_dict:  # of older code, which saved three tensors
-            gate_of, frozen, gates = (state_dict.pop(prefix + name).double() for name in older)
-            state_dict[key] = torch.stack([gate_of, frozen.expand_as(gates), gates])
+        key = f"{prefix}_extra_state"
         state = state_dict.get(key)
         if state is not None and state.shape[1:] != (self.num_joints,):
             rest[-1].append(

@@ -54,7 +54,7 @@ def keep_memory() -> None:
 
     Returning them to the system and faulting them in again took a fifth of a training step.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     for parameter, value in KEEP_MEMORY.items() if mallopt else ():
         mallopt(parameter, value)
 

@@ -18,6 +18,7 @@ from statsmodels.stats.multitest import multipletests
 PAIRING = ["clip", "fold", "seed"]
 GRID = 2**22  # cells of the largest exact bootstrap distribution, 200 MB and 1 s
 DRAWS = 200_000  # for larger ones; a 95 % bound is then exact to 0.006 standard errors
+EXACT = 40  # clusters whose patterns of signs are all counted; of more, sums are rounded to 4e-6
 CELLS = 2_000_000  # numbers in memory at a time, 16 MB
 ROUNDING = 1e-9  # far above the error of a sum of chances, and of no consequence for p values
 
@@ -106,15 +107,24 @@ def sign_flip(values: ArrayLike, clusters: ArrayLike, margin: float | None = Non
         if total == 0:
             return 1.0
         steps *= np.sign(total)
-    # A pattern is as extreme as the observed one if the steps that it flips add up to 0 or less.
-    # These sums lie on a circle: negative ones are at its end.
-    chances = np.zeros(int(abs(steps).sum()) + 1)
-    chances[0] = 1
-    for step in steps:
-        chances = (chances + np.roll(chances, step)) / 2
-    least = int(steps.clip(max=0).sum())
-    p = chances[0] + chances[len(chances) + least :].sum()
+    if len(steps) > EXACT:
+        steps = np.rint(steps / max(1, abs(steps).sum() / 2**18)).astype(int)
+    # A pattern is as extreme as the observed one if the steps that it flips add up to 0 or less:
+    # a sum of some of the first half, and one of the second that is no larger than its negative.
+    half = len(steps) // 2
+    (first, chances), (second, others) = map(_flipped, (steps[:half], steps[half:]))
+    up_to = np.concatenate([[0], others.cumsum()])
+    p = chances @ up_to[np.searchsorted(second, -first, side="right")]
     return float(p if margin is not None else 2 * p)
+
+
+def _flipped(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the steps that patterns of signs flip, ascending, and the chance of each."""
+    sums, chances = np.zeros(1, int), np.ones(1)
+    for step in steps:
+        sums, place = np.unique(np.concatenate([sums, sums + step]), return_inverse=True)
+        chances = np.bincount(place, np.tile(chances / 2, 2))
+    return sums, chances
 
 
 def whole_steps(sums: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:

@@ -340,7 +340,9 @@ FIGURES = {
         facts["synthetic"]["recovery"], facts["synthetic"]["k"]
     ),
     "fig8_cost": lambda facts: plots.plot_cost(facts["cost"]),
-    "fig9_handedness": lambda facts: plots.plot_handedness(facts["ablation"]["strata"]),
+    "fig9_handedness": lambda facts: plots.plot_handedness(
+        facts["ablation"]["strata"], facts["ablation"]["k_star"]
+    ),
     "fig10_transfer": lambda _: plots.plot_transfer(carried(), CARRIED),
     "changes": lambda facts: plots.plot_changes(facts["ablation"]["changes"]),
     "kept": lambda facts: plots.plot_kept_joints(facts["pruning"]["frequency"]["12"], 12),

@@ -53,6 +53,7 @@ def model_of(config: TrainingConfig) -> SignClassificationLightning:
           for name in ("budget", "epochs", "hidden") for value in (8.0, True)),
         ({"init_keep_prob": math.nan}, "expected a finite number for init_keep_prob, got nan"),
         ({"penalty": "high"}, "expected a finite number for penalty, got 'high'"),
+        ({"dropout": True}, "expected a finite number for dropout, got True"),
         ({"balanced": 1}, "expected True or False for balanced, got 1"),
         ({"skel_learning_rate": math.inf}, "a finite number for skel_learning_rate, got inf"),
     ],
@@ -100,26 +101,6 @@ def test_a_configuration_of_numpys_numbers_and_strings_is_the_same(tmp_path):
     trainer.save_checkpoint(tmp_path / "x.ckpt")
     loaded = SignClassificationLightning.load_from_checkpoint(tmp_path / "x.ckpt")
     assert loaded.config == plain
-
-
-def test_a_checkpoint_of_older_code_loads_with_its_tied_gates(tmp_path):
-    """It held `tied` among the hyperparameters."""
-    for tied, gates in ((True, 21), (False, 42)):
-        model = model_of(replace(GATED, gate_groups="both-hands" if tied else "joint", budget=12))
-        torch.nn.init.uniform_(model.joint_pruning.joint_logits)
-        model.joint_pruning.freeze_top(12)
-        hyper = {"config": dict(model.hparams["config"]) | {"tied": tied}}
-        del hyper["config"]["gate_groups"]
-        path = tmp_path / f"{tied}.ckpt"
-        torch.save(
-            {"state_dict": model.state_dict(), "hyper_parameters": hyper,
-             "pytorch-lightning_version": "2.5.0"},
-            path,
-        )  # fmt: skip
-        loaded = SignClassificationLightning.load_from_checkpoint(path)
-        assert loaded.config == model.config
-        assert loaded.joint_pruning.joint_logits.shape == (gates,)
-        assert loaded.joint_pruning.kept_joints() == model.joint_pruning.kept_joints()
 
 
 @torch.no_grad()

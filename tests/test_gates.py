@@ -541,25 +541,10 @@ def test_a_replica_whose_parameters_alone_are_elsewhere_finds_its_gates():
         assert replica(torch.empty(2, 4, 3, 2, device="meta")).is_meta
 
 
-def test_a_checkpoint_of_older_code_loads():
-    """Its `gate_of`, `frozen` and `frozen_gates` were buffers, in this order."""
-    old = {
-        "joint_logits": torch.tensor([1.0, -1.0]), "gate_of": torch.tensor([0, 1, 0]),
-        "frozen": torch.tensor(True), "frozen_gates": torch.tensor([1.0, 0.0, 1.0]),
-    }  # fmt: skip
-    layer = JointPruningLayer(3, gate_groups=["a", "b", "a"])
-    layer.load_state_dict(old)
-    assert layer.kept_joints() == [0, 2]
-    assert layer.gate_of.tolist() == [0, 1, 0] and torch.equal(
-        layer.joint_logits.data, torch.tensor([1.0, -1.0])
-    )
-    layer.load_state_dict(old | {"frozen": torch.tensor(False)})
-    assert not layer.frozen
-    old["frozen_gates"][1] = 1.0  # the layer has its own
-    assert layer.frozen_gates.tolist() == [1.0, 0.0, 1.0]
+def test_gates_of_as_many_groups_of_other_joints_are_refused():
     wrong = JointPruningLayer(2).state_dict()
     with pytest.raises(RuntimeError, match=r"expected gates of 3 joints, got 2: load"):
-        layer.load_state_dict(wrong)
+        JointPruningLayer(3, gate_groups=["a", "b", "a"]).load_state_dict(wrong)
 
 
 def test_a_model_of_transformers_is_saved_and_loaded_with_its_gates(tmp_path):

@@ -982,7 +982,7 @@ def test_hands_in_each_others_place_are_in_the_summary(tmp_path, workspace):
     kept = write_arrays(tmp_path / "a", lambda hands: hands)
     assert "LEFT HAND" not in import_summary(import_recordings(kept, "mine", workspace)[1])
     exchanged = write_arrays(tmp_path / "b", lambda hands: np.roll(hands, 21, axis=1))
-    warning = "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?: 8"
+    warning = "LEFT HAND LEFT OF THE RIGHT ONE: hands exchanged or pictures mirrored?: 8"
     assert warning in import_summary(import_recordings(exchanged, "mine", workspace)[1])
 
 
@@ -1052,7 +1052,7 @@ def test_clips_of_one_frame_and_hands_without_a_place_are_listed(source, workspa
     assert report["short"] == [f"{SIGNS[1]}/8"]
     assert report["place_lost"] == [f"{SIGNS[0]}/{i}" for i in range(6)]
     assert f"clips of fewer than 3 frames: 1\n  {SIGNS[1]}/8" in summary
-    assert "so that its place is lost: 6\n" in summary
+    assert "their place is lost: 6\n" in summary
 
 
 def test_splits_below_signers_are_said_not_to_be_used(workspace, tmp_path):

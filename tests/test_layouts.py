@@ -485,12 +485,16 @@ def test_a_long_table_names_the_row_that_is_repeated_or_unknown(tmp_path, motion
         read_file("hand-tables", tmp_path / "x.csv", "\n".join(lines))
 
 
-def test_a_long_table_may_have_decimal_commas(tmp_path, motion):
+def test_a_long_table_may_have_decimal_commas_or_spaces_and_must_have_a_row(tmp_path, motion):
     text = long_table(motion)
     german = re.sub(r"(\d)\.(\d)", r"\1,\2", text.replace(",", ";"))
-    raws = [read_file("hand-tables", tmp_path / name, table)
-            for name, table in (("1.csv", text), ("2.csv", german))]  # fmt: skip
-    np.testing.assert_array_equal(raws[0].hands, raws[1].hands)
+    tables = text, german, text.replace(",", ", ")
+    raws = [read_file("hand-tables", tmp_path / f"{i}.csv", table)
+            for i, table in enumerate(tables)]  # fmt: skip
+    for raw in raws[1:]:
+        np.testing.assert_array_equal(raws[0].hands, raw.hands)
+    with pytest.raises(ValueError, match=r"x\.csv: expected a row for each landmark, got none"):
+        read_file("hand-tables", tmp_path / "x.csv", text.splitlines()[0])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Intervals and tests against closed forms and hand-made cases."""
 
+import tracemalloc
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -126,6 +128,25 @@ def test_sign_flips_of_many_clusters_are_exact_and_fractions_are_refused():
     assert sign_flip(np.ones(40), np.arange(40), 0) == 2.0**-40
     with pytest.raises(ValueError, match="expected whole numbers, got fractions"):
         sign_flip([0.5, 0.3], [0, 1])
+
+
+@pytest.mark.parametrize("clusters", [12, 60])
+def test_sign_flips_of_large_clusters_take_little_memory(clusters):
+    """AUTSL has thousands of test clips of six signers; margins hold the share of a class."""
+    draw, of = np.random.default_rng(7), np.repeat(np.arange(clusters), 900_000 // clusters)
+    chances = draw.uniform(0.03, 0.05, clusters)[of]
+    values = -(draw.random(len(of)) < chances).astype(int)
+    margin = -values.mean() + 0.0007
+    totals = np.bincount(of, values + float(Fraction(margin).limit_denominator(10_000)))
+    tracemalloc.start()
+    p, peak = sign_flip(values, of, margin), tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    signs = draw.choice([-1.0, 1.0], (200_000, clusters))
+    if clusters == 12:
+        signs = 1.0 - 2.0 * (np.arange(2**12)[:, None] >> np.arange(12) & 1)
+    expected = np.mean(signs @ totals >= totals.sum() - 1e-9)
+    assert 0.02 < p < 0.98 and p == pytest.approx(expected, abs=0.004 if clusters == 60 else 0)
+    assert peak < 2e8  # most of it for the values
 
 
 def test_a_margin_makes_the_test_one_sided():

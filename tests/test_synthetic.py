@@ -175,6 +175,8 @@ def test_parameters_out_of_range_are_refused(workspace):
         ("signs", 15, "16 to 64 signs"),
         ("informative", 5, "6 to 20 informative joints"),
         ("frames", (9, 8), "frames as"),
+        ("frames", (9,), "frames as"),
+        ("frames", (9, 10, 11), "frames as"),
     ):
         with pytest.raises(ValueError, match=message):
             load_dataset("synthetic", workspace, **{name: value})

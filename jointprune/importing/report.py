@@ -93,9 +93,9 @@ def _some(names: list[str]) -> str:
 def import_summary(report: dict) -> str:
     """The report as text, one line per fact; lists are cut after their first files."""
     missing = ", ".join(f"{hand} {share:.1%}" for hand, share in report["missing"].items())
-    order = report.get("other_order")
+    order = report["other_order"]
     turned = f" (if these are the signs: {order})" if order else ""
-    told = " (told from the groups)" if report.get("exchanged") else ""
+    told = " (told from the groups)" if report["exchanged"] else ""
     lines = [
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
@@ -104,7 +104,7 @@ def import_summary(report: dict) -> str:
         f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
         f"frames without a hand: {missing}",
     ]
-    if report.get("detected"):
+    if report["detected"]:
         lines.append(
             "hands in the order of their detection: left and right told by shape, place and motion"
         )
@@ -133,35 +133,31 @@ def import_summary(report: dict) -> str:
         "left out": rejected,
         "not read, as they belong to no clip": unmatched,
         "SIGNS THAT DIFFER IN CAPITALS, ACCENTS OR MARKS ALONE, taken as different": [
-            " and ".join(names) for names in report.get("alike", [])
+            " and ".join(names) for names in report["alike"]
         ],
         "GROUPS THAT DIFFER IN CAPITALS OR ACCENTS ALONE, taken as different": [
-            " and ".join(names) for names in report.get("alike_groups", [])
+            " and ".join(names) for names in report["alike_groups"]
         ],
         "files of other kinds, not read": [
-            f"{count} {kind}" for kind, count in report.get("other_kinds", {}).items()
+            f"{count} {kind}" for kind, count in report["other_kinds"].items()
         ],
         "labels without a recording": report["labels_unused"],
-        "folders of splits below other folders, not used as splits": report.get(
-            "unused_splits", []
-        ),
+        "folders of splits below other folders, not used as splits": report["unused_splits"],
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
         "the same recording twice": [" = ".join(some) for some in report["copies"]],
         "frames missing inside a clip, taken as without hands": report["gaps"],
-        "some joints of a hand missing, which is there taken as missing": report.get("partial", []),
-        "LEFT HAND LEFT OF THE RIGHT ONE: are hands exchanged, or pictures mirrored?": report.get(
-            "crossed", []
-        ),
+        "some joints of a hand missing, which is there taken as missing": report["partial"],
+        "LEFT HAND LEFT OF THE RIGHT ONE: hands exchanged or pictures mirrored?": report["crossed"],
         "scaled by the palm, as no shoulders are seen": report["by_palm"],
         "hands nearer to the wrist of the other side": report["swapped"],
         "signer's left on the left of the picture": report["picture_mirrored"],
         "long clips, thinned": report["thinned"],
-        f"clips of fewer than {SHORT} frames": report.get("short", []),
-        "each hand measured from its own wrist, mean or box, so that its place is lost": report.get(
-            "place_lost", []
-        ),
+        f"clips of fewer than {SHORT} frames": report["short"],
+        "hands measured from their own wrist, mean or box: their place is lost": report[
+            "place_lost"
+        ],
     }
     for title, some in lists.items():
         if some:

@@ -61,7 +61,8 @@ class SyntheticParameters:
         most = len(HANDS) * FINGERS * LEVELS // 2
         wrong = {
             "1 signer and 1 clip or more": min(self.signers, self.clips) < 1,
-            "frames as (shortest, longest), 2 or more": not 2 <= self.frames[0] <= self.frames[-1],
+            "frames as (shortest, longest), 2 or more": len(self.frames) != 2
+            or not 2 <= self.frames[0] <= self.frames[1],
             f"6 to {most} informative joints": not 6 <= self.informative <= most,
             # So many signs that each joint has its family, and so few that codes are never used up.
             f"{fewest} to {2**self.informative // 4} signs": not (

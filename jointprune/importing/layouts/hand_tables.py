@@ -72,7 +72,9 @@ def _long(path: Path) -> tuple[np.ndarray, int, bool]:
     And whether hands are in the order of their detection.
     """
     table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
-    table = table.rename(columns=str.lower)
+    table = table.rename(columns=lambda name: name.strip().lower())
+    if table.empty:
+        raise ValueError(f"{path}: expected a row for each landmark, got none: remove it")
     landmarks, of_hands, known, detected = _places(table)
     frames = pd.to_numeric(table["frame"], errors="coerce")
     wrong = (landmarks < 0) & of_hands | frames.isna() | (frames % 1 != 0)
@@ -126,7 +128,7 @@ def _form(path: Path) -> str:
     names = _header(path)
     if names == COLUMNS:
         return "detected"
-    return "long" if set(LONG) <= {name.strip('"').lower() for name in names} else ""
+    return "long" if set(LONG) <= {name.strip('" ').lower() for name in names} else ""
 
 
 def _header(path: Path) -> list[str]:

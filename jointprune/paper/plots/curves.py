@@ -43,6 +43,7 @@ COURSE_LOOKS = {  # of figure 3, top
     "run": {"color": "#bbbbbb", "linewidth": 0.5, "label": "one run"},
     "mean": {"color": "#000000", "linewidth": 1.4, "label": "mean of runs"},
 }
+WORST = 0.1  # of figure 9: K that lose more are left out
 GATE_LOOKS = {  # of figure 3, bottom
     True: {"color": "#0072B2", "linestyle": "-", "label": "joint open at the end"},
     False: {"color": "#D55E00", "linestyle": (0, (3, 2)), "label": "joint closed at the end"},
@@ -86,19 +87,52 @@ def draw_curves(ax: Axes, table: pd.DataFrame, group: str) -> None:
     accuracy_axis(ax, group)
 
 
-def plot_handedness(strata: list[dict], group: str = "language") -> Figure:
-    """fig9: accuracy of retrained networks against K, one-handed (left) and two-handed (right).
+def plot_handedness(strata: list[dict], k_star: list[dict], group: str = "language") -> Figure:
+    """fig9: accuracy against K, one-handed and two-handed, and the test of K* (right).
 
-    `strata` holds the rows of `tables.strata_table`; a stratum without clips has no panel.
+    `strata` holds the rows of `tables.strata_table`; a stratum without clips has no panel. The
+    first of `k_star` is drawn.
     """
     parts = list(pd.DataFrame(strata).groupby("stratum"))
-    fig, axes = page(PAGE, 2.8, 1, len(parts), sharey=True, squeeze=False)
-    for ax, (name, table) in zip(axes[0], parts, strict=True):
+    fig, (*axes, change) = page(PAGE, 3.0, 1, len(parts) + 1)
+    for ax, (name, table) in zip(axes, parts, strict=True):
         draw_curves(ax, table, group)
-        ax.set_title("{}: {groups} {}s, {clips} clips".format(name, group, **table.iloc[0]))
+        ax.set_title("{}\n{groups} {}s, {clips} clips".format(name, group, **table.iloc[0]))
+    for ax in axes[1:]:
+        ax.sharey(axes[0])
         ax.label_outer()
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    axes[0].autoscale(axis="y")  # to the values of both
+    _changes(change, k_star[0])
+    handles, labels = (
+        [*first, *second] for first, second in
+        zip(*(ax.get_legend_handles_labels() for ax in (axes[0], change)), strict=True)
+    )  # fmt: skip
+    fig.legend(handles, labels, loc="outside lower left", ncols=4)
     return fig
+
+
+def _changes(ax: Axes, k_star: dict) -> None:
+    """Change of accuracy with K joints, down to its one-sided bound; strata without intervals."""
+    steps = [step for step in k_star["steps"] if step["difference"] > -WORST]
+    color, margin = look(k_star["method"])["color"], -100 * k_star["margin"]
+    ax.axhline(0, color="#000000", linewidth=0.8)
+    ax.axhline(margin, color="#000000", linewidth=0.8, linestyle=":", label="margin")
+    for passes, face, label in ((True, color, "passes"), (False, "white", "fails")):
+        ax.plot([], [], "o", color=color, markerfacecolor=face, label=f"test of K* {label}")
+        for step in (step for step in steps if step["passes"] == passes):
+            ends = 100 * step["lower_bound"], 100 * step["difference"]
+            ax.plot([step["k"]] * 2, ends, color=color, linewidth=0.7, marker="_", markevery=[0])
+            ax.plot(step["k"], ends[1], "o", color=color, markerfacecolor=face)
+    for name, marker in (("one-handed", "3"), ("two-handed", "4")):
+        rows = [(step["k"], 100 * row["difference"]) for step in steps
+                for row in step["strata"] if row["stratum"] == name]  # fmt: skip
+        if rows:
+            ax.plot(*zip(*rows, strict=True), color="#555555", linestyle="none", marker=marker,
+                    markersize=7, label=name)  # fmt: skip
+    budget_axis(ax, [step["k"] for step in steps])
+    ax.margins(x=0.12)
+    ax.set_title("change against\nall joints, points")
+    grid_lines(ax)
 
 
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
