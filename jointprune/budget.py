@@ -1,15 +1,18 @@
 """Close gates down to a number of joints, in any training: `JointBudget` and `PruneJoints`."""
 
 import warnings
+from copy import deepcopy
 from itertools import accumulate
 from numbers import Integral, Real
 
 import lightning
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from jointprune.checks import integer
 from jointprune.gate_variants import ConcreteSubset, ProjectionLasso, RandomSubsets
 from jointprune.gates import JointPruningLayer
 from jointprune.joint_groups import check_whole_groups, groups_of_k_joints
@@ -32,6 +35,8 @@ PRESSURE = 0.3  # on every score, over the mean gradient of all: gates without u
 # gate; nats per unit of excess and whole training; weight of the quadratic penalty that damps the
 # multiplier.
 OPEN_AT_FIRST, MARGIN, MULTIPLIER_RATE, DAMPING = 5.0, 0.1, 240.0, 50.0
+
+WITHOUT_GRADIENT = 0.25  # share of a training after which it is an error that none has come
 
 
 class JointBudget:
@@ -69,7 +74,11 @@ class JointBudget:
 
     Notes
     -----
-    Make the budget after copying the model. If you stop before the last step, call `finish`.
+    Make the budget on the very layer that is trained, not on a copy, and train in training mode.
+    At the end of your loop `done` has to be true: a budget of more steps leaves more joints open,
+    until you call `finish`. So do earlier states of the model, such as the best one by validation
+    (`load_best_model_at_end`), and averages of its weights: save the last one, and freeze others by
+    `freeze(layer.kept_joints())`, as you have to before training further under DDP.
 
     Examples
     --------
@@ -89,17 +98,21 @@ class JointBudget:
                 "pass the layer itself, not the model; other gates choose their joints themselves"
             )
         logits = layer.joint_logits.detach().float()
-        if layer.frozen or not layer.joint_logits.requires_grad or not logits.isfinite().all():
-            raise ValueError(
-                "expected gates that can learn, got a frozen layer, joint_logits without a "
-                "gradient, or NaN: make a new layer, or fine-tune without a budget"
-            )
-        if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
-            raise ValueError(f"expected 1 step or more, got {steps!r}: pass the planned number")
+        wrong = {
+            "a frozen layer: make a new layer or call its reset_parameters(), or fine-tune without "
+            "a budget": layer.frozen,
+            "joint_logits without a gradient: call layer.joint_logits.requires_grad_(True) after "
+            "freezing the rest of a model": not layer.joint_logits.requires_grad,
+            "NaN or infinity in joint_logits: make a new layer": not logits.isfinite().all(),
+        }
+        for got, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(f"expected gates that can learn, got {got}")
+        steps = integer(steps, 1, 2**63 - 1, "optimiser steps")
         self.layer, self.keep = layer, number_to_keep(keep, layer.num_joints)
         self._sizes = torch.bincount(layer.gate_of)  # joints of each gate
         check_whole_groups(self.keep, self._sizes.tolist())
-        self.steps, self.retrain = int(steps), retrain
+        self.steps, self.retrain = steps, retrain
         self.progress, self.multiplier = 0.0, 0.0
         # Scores order the gates. The layer's logits are these, held to the number of open joints.
         # They are float32, as steps are too small for half precision.
@@ -125,8 +138,10 @@ class JointBudget:
 
     def penalty(self) -> Tensor:
         """Penalty for open gates, a scalar in nats to add to the loss; 0 without `retrain`."""
-        if self.done or not self.retrain:
+        if self.done:
             return 0.0 * self.layer.joint_logits.sum()  # DDP waits for a gradient
+        if not self.retrain:  # a gradient from here would hide that none comes from the loss
+            return self.layer.joint_logits.new_zeros(())
         share = self.layer.keep_probability().mean()
         excess = share - self.target / self.layer.num_joints
         return self.multiplier * share + DAMPING * excess.clamp(min=0) ** 2
@@ -137,7 +152,8 @@ class JointBudget:
         Raises
         ------
         RuntimeError
-            If there is no gradient: call it after `backward`, before `zero_grad`.
+            If there is no gradient: call it after `backward`, before `zero_grad`. If the layer is
+            in evaluation mode, in which gates are not sampled and do not learn.
         """
         self.advance((round(self.progress * self.steps) + 1) / self.steps)
 
@@ -155,7 +171,14 @@ class JointBudget:
         if gradient is None:
             raise RuntimeError(
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
-                "budget.step(), and optimizer.zero_grad() after it or before backward"
+                "budget.step(), and optimizer.zero_grad() after it or before backward; call the "
+                "layer in forward, and make the budget on this very layer, not on a copy"
+            )
+        if not self.layer.training:
+            raise RuntimeError(
+                "expected the layer in training mode, got evaluation mode, in which gates do not "
+                "learn: call model.train() before training (from_pretrained returns a model in "
+                "evaluation mode)"
             )
         logits.copy_(self._held)  # another optimiser may have moved them
         # A training that is resumed with more steps has done a smaller share of them.
@@ -283,7 +306,8 @@ class PruneJoints(lightning.Callback):
         When the training starts: if the module holds no such layer, several, or a frozen one, for
         an impossible `keep`, if the length of the training is unknown, and if it resumes another.
     RuntimeError
-        After the first epoch, if no gradient reached the gates.
+        After a quarter of the training, if no gradient reached the gates; a warning comes after the
+        first epoch. And if the layer is in evaluation mode.
 
     Examples
     --------
@@ -295,6 +319,7 @@ class PruneJoints(lightning.Callback):
         self.keep, self.retrain = keep, retrain
         self.budget: JointBudget | None = None
         self._resumed: dict | None = None
+        self._before: dict | None = None  # the layer's state, if this is a trial of a few batches
         self._logged = False  # in this epoch
 
     def setup(self, trainer, module, stage) -> None:
@@ -307,10 +332,18 @@ class PruneJoints(lightning.Callback):
         layer = pruning_layer(module)
         keep = number_to_keep(self.keep, layer.num_joints)
         if layer.frozen and len(layer.kept_joints()) == keep:
-            rank_zero_info(
-                f"The layer is frozen with {keep} joints: make a new one to choose others."
-            )
+            if not self._resumed:
+                rank_zero_warn(
+                    f"the layer is frozen with {keep} joints, which stay: to choose others make a "
+                    "new one, or call its reset_parameters()"
+                )
             return
+        if any(isinstance(other, (EarlyStopping, Timer)) for other in trainer.callbacks):
+            rank_zero_warn(
+                "joints close over the whole planned training: if it stops early, those that are "
+                "open above the number to keep close at once. Leave out EarlyStopping and max_time"
+            )
+        self._before = deepcopy(layer.state_dict()) if trainer.fast_dev_run else None
         if trainer.global_step and not self._resumed:
             raise ValueError(
                 "expected the checkpoint of a training with PruneJoints, got one of a training "
@@ -327,8 +360,9 @@ class PruneJoints(lightning.Callback):
         if logits is None or logits.grad is None or not logits.requires_grad:
             return  # this one of several optimisers belongs to a loss without gates
         logits.grad /= _loss_scale(trainer, optimizer, logits)
-        with torch.enable_grad():
-            budget.penalty().backward()
+        if budget.retrain:
+            with torch.enable_grad():
+                budget.penalty().backward()
         budget.advance(_progress(trainer, self._epochs, steps_now=1))
 
     def on_train_batch_end(self, trainer, module, *_) -> None:
@@ -343,11 +377,14 @@ class PruneJoints(lightning.Callback):
 
     def on_train_epoch_end(self, trainer, module) -> None:
         if self.budget and not self.budget.progress:
-            raise RuntimeError(
-                "expected a gradient of joint_logits in the first epoch, got none: call the layer "
-                "in the forward pass, and with manual optimisation step the optimisers of "
-                "self.optimizers()"
+            message = (
+                f"expected a gradient of joint_logits, got none in {trainer.current_epoch + 1} "
+                "epochs: call the layer in the forward pass, and with manual optimisation step the "
+                "optimisers of self.optimizers()"
             )
+            if _progress(trainer, self._epochs) >= WITHOUT_GRADIENT:
+                raise RuntimeError(message)
+            rank_zero_warn(message)
         if not self._logged:  # the epoch ended early
             self._log(pruning_layer(module))
         self._logged = False
@@ -359,18 +396,23 @@ class PruneJoints(lightning.Callback):
         self.log("num_active_joints", float(summary["num_active"]), **options)
 
     def on_train_end(self, trainer, module) -> None:
-        if self.budget and not self.budget.done:
-            warnings.warn(
-                f"training stopped after {self.budget.progress:.0%} of the planned steps with "
-                f"{len(self.budget.layer.kept_joints())} joints open: all but "
-                f"{self.budget.keep} are closed now, without further training, and checkpoints "
-                "hold more. Train to the end (no early stopping), or save the model again",
-                stacklevel=2,
-            )
+        if not self.budget:
+            return
+        layer, keep = self.budget.layer, self.budget.keep
+        if not self.budget.done:
+            if (count := len(layer.kept_joints())) > keep:
+                warnings.warn(
+                    f"training stopped after {self.budget.progress:.0%} of the planned steps with "
+                    f"{count} joints open: all but {keep} are closed now, without further "
+                    "training, and checkpoints hold more. Train to the end (no early stopping), or "
+                    "save the model again",
+                    stacklevel=2,
+                )
             self.budget.finish()
-        if self.budget:
-            self.budget.layer.freeze(self.budget.layer.kept_joints())
-            self._freeze_averaged(trainer)
+        layer.freeze(layer.kept_joints())
+        self._freeze_averaged(trainer)
+        if self._before is not None:  # a trial of a few batches decides nothing
+            layer.load_state_dict(self._before)
 
     def _freeze_averaged(self, trainer) -> None:
         """Freeze the layers of averaged copies of the model with the joints of the model's own."""
@@ -423,7 +465,8 @@ def pruning_layer(module: nn.Module) -> JointPruningLayer:
             f"expected one JointPruningLayer in {type(module).__name__}, got "
             f"{', '.join(found) or 'none'}: "
             + (
-                "keep one, and copies of it in a list"
+                "the callback prunes one layer; hold that of a teacher in a list, or give each a "
+                "JointBudget in a loop of your own"
                 if found
                 else "make one in __init__ and call it in forward"
             )

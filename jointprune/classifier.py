@@ -253,8 +253,8 @@ def slice_joints(
     Raises
     ------
     ValueError
-        For the quick start's mask, and for joints that are not ascending indices of `model`, each
-        once.
+        For another model, the quick start's mask, and joints that are not ascending indices of
+        `model`, each once.
 
     Examples
     --------
@@ -262,6 +262,11 @@ def slice_joints(
     >>> slice_joints(model, [21, 25, 29]).config.joints
     ('right.wrist', 'right.thumb_tip', 'right.index_tip')
     """
+    if not isinstance(model, SignClassificationLightning):
+        raise ValueError(
+            f"expected a SignClassificationLightning, got {type(model).__name__}: in a network of "
+            "your own pass keypoints[:, :, layer.kept_joints()] to a smaller first layer"
+        )
     if model.config.mask == "quick-start":
         raise ValueError(
             "expected gates that close joints, got the quick start's mask: train with another mask"

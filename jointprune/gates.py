@@ -80,6 +80,7 @@ class JointPruningLayer(nn.Module):
             raise ValueError(f"expected a finite temperature above 0, got {temperature}")
         gate_of = group_indices(gate_groups, num_joints)
         self.num_joints, self.temperature, self.hard = num_joints, temperature, hard
+        self.init_keep_prob = init_keep_prob
         start = torch.full((max(gate_of) + 1,), self._logit(init_keep_prob))
         self.joint_logits = nn.Parameter(start)
         # Attributes, not buffers: a moving average over buffers (torch.optim.swa_utils) would blend
@@ -89,18 +90,29 @@ class JointPruningLayer(nn.Module):
         self.frozen = False
         self.frozen_gates = torch.ones(self.num_joints, device=device)
 
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Open the gates as a new layer has them, for another fold, for example."""
+        self.joint_logits.fill_(self._logit(self.init_keep_prob))
+        self.frozen_gates = torch.ones_like(self.frozen_gates)
+        if self.frozen:
+            self.frozen = False
+            self.joint_logits.requires_grad_(True)
+
     def forward(self, skeleton_keypoints: Tensor) -> Tensor:
         """Multiply keypoints (B, T, J, P), or flattened (B, T, J*P), by the gates; shape kept."""
         x, joints = skeleton_keypoints, self.num_joints
         if not isinstance(x, Tensor) or x.ndim not in (3, 4):
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(
-                f"expected a tensor (B, T, J, P) or (B, T, J*P), got {got}: reshape the keypoints"
+                f"expected a tensor (B, T, J, P) or (B, T, J*P), got {got}: fold persons into the "
+                "clips, and give single frames a second axis, x.unsqueeze(1)"
             )
         if x.ndim == 4 and x.shape[2] != joints:
             raise ValueError(
-                f"expected {joints} joints, got {x.shape[2]}: pass every joint the layer was "
-                "made for, left hand first"
+                f"expected keypoints (clips, frames, {joints} joints, coordinates), got "
+                f"{tuple(x.shape)}: pass every joint the layer was made for; for (clips, "
+                "coordinates, frames, joints) x.permute(0, 2, 3, 1)"
             )
         if x.ndim == 3 and x.shape[2] % joints:
             raise ValueError(
@@ -125,7 +137,8 @@ class JointPruningLayer(nn.Module):
         """
         logits = self.joint_logits
         if self.frozen:
-            return self.frozen_gates.to(logits.device)  # DataParallel moves parameters alone
+            gates = self.frozen_gates.clone()  # of the caller
+            return gates.to(logits.device)  # DataParallel moves parameters alone
         if self.training and clips is not None:
             logits = logits.expand(clips, -1)
         gates = self._gates(logits)
@@ -137,7 +150,7 @@ class JointPruningLayer(nn.Module):
     def keep_probability(self) -> Tensor:
         """P(gate > 0) of each joint, before `hard` rounds it; shape (J,)."""
         if self.frozen:
-            return self.frozen_gates
+            return self.frozen_gates.clone()
         return self._keep(self.joint_logits)[self.gate_of]
 
     def kept_joints(self) -> list[int]:
@@ -291,7 +304,7 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     Raises
     ------
     ValueError
-        For a weight that is negative, NaN or infinite.
+        For a weight that is negative, NaN or infinite, and for something that is no layer.
 
     Notes
     -----
@@ -304,6 +317,11 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     of 13 words. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
     in a loop of your own: they bring the learning rate and end with exactly this number open.
     """
+    if not hasattr(pruning_layer, "keep_probability"):
+        raise ValueError(
+            f"expected a JointPruningLayer, got {type(pruning_layer).__name__}: pass the layer "
+            "itself, not the model"
+        )
     if not is_finite(weight) or weight < 0:
         raise ValueError(f"expected a finite weight of 0 or more, got {weight}: 0.001, for example")
     return weight * pruning_layer.keep_probability().mean()

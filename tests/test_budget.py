@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning
 import torch
 from lightning.pytorch.callbacks import (
+    EarlyStopping,
     EMAWeightAveraging,
     ModelCheckpoint,
     StochasticWeightAveraging,
@@ -85,7 +86,6 @@ ADAMW = {"optimizer": torch.optim.AdamW, "weight_decay": 0.5, "fused": True}
         ({}, (12, 16), {"max_epochs": 50, "max_steps": 31}),
         ({}, (12, 16), {"max_epochs": None, "max_steps": 31}),
         ({}, (12, 16), {"max_epochs": 3, "limit_train_batches": 7}),
-        ({}, (12, 16), {"fast_dev_run": True}),
         *(({}, (12, 16), {"precision": kind}) for kind in ("bf16-mixed", "bf16-true", "64-true")),
     ],
 )
@@ -675,7 +675,7 @@ def test_a_training_of_unknown_length_is_refused():
         with pytest.raises(ValueError, match="expected a training of known length"):
             fit(Stranger(), loader, max_epochs=epochs)
     for steps in (0, 2.5, None):
-        with pytest.raises(ValueError, match="expected 1 step or more"):
+        with pytest.raises(ValueError, match=f"optimiser steps, got {steps}: pass an integer"):
             jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps)
 
 
@@ -689,9 +689,10 @@ def test_layers_that_a_budget_cannot_prune_are_refused_by_name():
     for module, message in (
         (Stranger(layer=nn.Identity()), "one JointPruningLayer in Stranger, got none: make one"),
         (Stranger(layer=QuickStartMask(JOINTS)), "got none"),
-        (twice, "one JointPruningLayer in Stranger, got pruning, second: keep one"),
-        *((Stranger(layer=layer), "can learn, got a frozen layer, .*: make a new layer")
-          for layer in (frozen, fixed, broken)),
+        (twice, "one JointPruningLayer in Stranger, got pruning, second: the callback prunes one"),
+        (Stranger(layer=frozen), "can learn, got a frozen layer: make a new layer or call"),
+        (Stranger(layer=fixed), r"without a gradient: call layer.joint_logits.requires_grad_"),
+        (Stranger(layer=broken), "got NaN or infinity in joint_logits: make a new layer"),
         (Stranger(layer=ConcreteSubset(JOINTS, 3)), "StochasticGates, got ConcreteSubset"),
         (Stranger(layer=ProjectionLasso(JOINTS, 2)), "StochasticGates, got ProjectionLasso"),
         (Stranger(layer=RandomSubsets(JOINTS)), "StochasticGates, got RandomSubsets"),
@@ -741,7 +742,8 @@ def test_a_pruned_classifier_can_be_trained_further_with_the_same_callback():
     fit(model, batches())
     kept = model.pruning.kept_joints()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    fit(model, batches())
+    with pytest.warns(UserWarning, match=f"is frozen with {KEEP} joints, which stay: to choose"):
+        fit(model, batches())
     assert model.pruning.frozen and model.pruning.kept_joints() == kept
     assert not all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not model.pruning.joint_logits.requires_grad  # DDP would wait for its gradient
@@ -749,20 +751,28 @@ def test_a_pruned_classifier_can_be_trained_further_with_the_same_callback():
         fit(model, batches(), keep=KEEP + 1)
 
 
+def learned(budget: jp.JointBudget) -> None:
+    """Do a step whose loss is the sum of the gates."""
+    budget.layer.train()
+    (budget.layer.gates(4).sum() + budget.penalty()).backward()
+    budget.step()
+
+
 def test_after_the_last_step_the_penalty_is_0_and_still_has_a_gradient():
-    model = Stranger()
-    budget = jp.JointBudget(model.pruning, KEEP, steps=1)
-    for _ in range(3):
+    budget = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=1)
+    assert budget.penalty() == 0
+    learned(budget)
+    for _ in range(2):
         budget.penalty().backward()
-        assert model.pruning.joint_logits.grad is not None
+        assert budget.layer.joint_logits.grad is not None
         budget.step()
-    assert budget.penalty() == 0 and len(model.pruning.kept_joints()) == KEEP
+    assert budget.penalty() == 0 and len(budget.layer.kept_joints()) == KEEP
 
 
 def test_a_layer_that_other_code_freezes_during_training_is_not_changed():
     layer = jp.JointPruningLayer(JOINTS)
     budget = jp.JointBudget(layer, KEEP, steps=10)
-    budget.penalty().backward()
+    learned(budget)
     layer.freeze([0, 1])
     with pytest.raises(RuntimeError, match="frozen by other code"):
         budget.step()
@@ -775,8 +785,7 @@ def test_a_layer_that_other_code_freezes_during_training_is_not_changed():
 )
 def test_a_state_of_another_budget_is_refused_and_changes_nothing(joints, keep, retrain):
     other = jp.JointBudget(jp.JointPruningLayer(joints), keep, steps=4, retrain=retrain)
-    other.penalty().backward()
-    other.step()
+    learned(other)
     budget = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=4)
     with pytest.raises(ValueError, match=f"budget of {KEEP} joints, retrain=False and"):
         budget.load_state_dict(other.state_dict())
@@ -785,8 +794,80 @@ def test_a_state_of_another_budget_is_refused_and_changes_nothing(joints, keep, 
 
 def test_a_finished_state_freezes_the_layer_it_is_loaded_for():
     done = jp.JointBudget(jp.JointPruningLayer(JOINTS), KEEP, steps=1)
-    done.penalty().backward()
-    done.step()
+    learned(done)
     other = jp.JointPruningLayer(JOINTS)
     jp.JointBudget(other, KEEP, steps=1).load_state_dict(done.state_dict())
     assert other.frozen and other.kept_joints() == done.layer.kept_joints()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda module: setattr(module.pruning, "forward", lambda x: x), "call the layer in forw"),
+        (lambda module: setattr(module, "pruning", jp.JointPruningLayer(JOINTS)), "not on a copy"),
+        (lambda module: module.eval(), r"in training mode, .*: call model.train\(\) before"),
+        (lambda module: module.pruning.eval(), "training mode, got evaluation mode, in which gate"),
+    ],
+    ids=["not called", "replaced", "evaluated", "layer evaluated"],
+)
+def test_a_loop_as_documented_whose_gates_do_not_learn_fails_at_its_first_step(wrong, message):
+    module, batch = Stranger(), batches(1)[0]
+    budget = jp.JointBudget(module.pruning, KEEP, steps=20)
+    wrong(module)
+    (module.training_step(batch, None) + budget.penalty()).backward()
+    with pytest.raises(RuntimeError, match=message):
+        budget.step()
+    assert budget.progress == 0 and len(budget.layer.kept_joints()) == JOINTS
+
+
+def test_a_module_in_evaluation_mode_is_not_pruned():
+    """`from_pretrained` of transformers returns one, and Lightning leaves it."""
+    with (
+        pytest.warns(UserWarning, match="in eval mode at the start"),  # Lightning's own
+        pytest.raises(RuntimeError, match="expected the layer in training mode, got evaluation"),
+    ):
+        fit(Stranger().eval())
+
+
+def test_gates_are_open_again_after_a_reset_so_that_another_fold_chooses_anew():
+    module = Stranger()
+    fit(module)
+    module.apply(lambda part: part.reset_parameters() if hasattr(part, "reset_parameters") else 0)
+    fresh = jp.JointPruningLayer(JOINTS)
+    assert not module.pruning.frozen and module.pruning.joint_logits.requires_grad
+    assert same(module.pruning, fresh)
+    assert_course(fit(module))
+
+
+def test_a_trial_of_a_few_batches_decides_no_joint():
+    module = Stranger()
+    fit(module, fast_dev_run=True)
+    assert not module.pruning.frozen and same(module.pruning, jp.JointPruningLayer(JOINTS))
+    assert_course(fit(module))
+
+
+def test_a_first_epoch_without_a_gradient_is_said_and_a_quarter_of_the_training_is_an_error():
+    class Late(Stranger):
+        def training_step(self, batch, number):
+            if self.current_epoch < self.late:
+                return self.head.weight.sum()
+            return super().training_step(batch, number)
+
+    module = Late()
+    module.late = 1
+    with pytest.warns(UserWarning, match="expected a gradient of joint_logits, got none in 1 epoc"):
+        fit(module, max_epochs=8)
+    assert len(module.pruning.kept_joints()) == KEEP
+    module = Late()
+    module.late = 9
+    with (
+        pytest.warns(UserWarning, match="none in 1 epochs"),
+        pytest.raises(RuntimeError, match="got none in 2 epochs: call the layer in the forward"),
+    ):
+        fit(module, max_epochs=8)
+
+
+def test_a_callback_that_may_stop_the_training_is_named_before_it():
+    stop = EarlyStopping("num_active_joints", mode="max", patience=99)
+    with pytest.warns(UserWarning, match="Leave out EarlyStopping and max_time"):
+        trainer_of(jp.PruneJoints(KEEP), stop).fit(Stranger(), batches(12))

@@ -541,6 +541,19 @@ def test_a_replica_whose_parameters_alone_are_elsewhere_finds_its_gates():
         assert replica(torch.empty(2, 4, 3, 2, device="meta")).is_meta
 
 
+def test_what_a_frozen_layer_returns_is_the_callers_own():
+    layer = JointPruningLayer(4)
+    layer.freeze([0, 2])
+    layer.keep_probability().mul_(0)
+    layer.gates().mul_(0)
+    assert layer.kept_joints() == [0, 2]
+
+
+def test_a_penalty_of_a_model_asks_for_its_layer():
+    with pytest.raises(ValueError, match="JointPruningLayer, got Sequential: pass the layer itse"):
+        l0_penalty(torch.nn.Sequential(JointPruningLayer(4)))
+
+
 def test_gates_of_as_many_groups_of_other_joints_are_refused():
     wrong = JointPruningLayer(2).state_dict()
     with pytest.raises(RuntimeError, match=r"expected gates of 3 joints, got 2: load"):
@@ -599,7 +612,8 @@ def test_a_copy_is_equal_and_independent(net, twin):
 
 def test_a_wrong_joint_count_and_impossible_gates_are_refused():
     for shape, message in (
-        ((2, 3, 21, 2), "expected 42 joints, got 21"),
+        ((2, 3, 21, 2), r"\(clips, frames, 42 joints, coordinates\), got \(2, 3, 21, 2\): pass"),
+        ((8, 2, 16, 42), r"got \(8, 2, 16, 42\): .* x.permute\(0, 2, 3, 1\)"),
         ((2, 3, 43), "multiple of 42 joints, got 43"),
         ((42, 2), r"expected a tensor \(B, T, J, P\) or \(B, T, J\*P\), got \(42, 2\)"),
     ):

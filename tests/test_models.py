@@ -158,6 +158,11 @@ def test_joints_that_cannot_be_kept_are_refused(kept, message):
         slice_joints(gated_model(), kept)
 
 
+def test_another_model_is_not_sliced_and_its_owner_hears_how_to():
+    with pytest.raises(ValueError, match=r"got Linear: in a network of your own pass keypoints"):
+        slice_joints(torch.nn.Linear(3, 2))
+
+
 def test_a_model_without_open_gates_has_no_joints_to_keep():
     model = gated_model()
     torch.nn.init.constant_(model.joint_pruning.joint_logits, -9)

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 from jointprune import training
 from jointprune.agreement import stability_table
@@ -259,8 +260,20 @@ def test_unknown_methods_and_wrong_scores_are_refused(toy_dataset):
     for answer in (np.full(42, np.nan), np.ones(41), None, list("abc")):
         with pytest.raises(ValueError, match="expected 42 finite scores, one per joint"):
             rank_joints(lambda *_, answer=answer: answer, toy_dataset, [0, 1], 0)
+    needs_gradient = torch.ones(42, requires_grad=True)
+    with pytest.raises(ValueError, match="expected 42 finite scores, one per joint"):
+        rank_joints(lambda *_: needs_gradient, toy_dataset, [0, 1], 0)
     with pytest.raises(ValueError, match=r"got 'oracle': choose one of \['anatomical'"):
         rank_joints("oracle", toy_dataset, [0, 1], 0)
+    with pytest.raises(ValueError, match=r"expected a method, got Method\(name='variance'"):
+        rank_joints(METHODS["variance"], toy_dataset, [0, 1], 0)
+    for data in ("synthetic", np.zeros((9, 4, 42, 2))):
+        with pytest.raises(
+            ValueError, match=r"expected a data set, got .*JointSelector for arrays"
+        ):
+            rank_joints("variance", data, [0, 1], 0)
+    with pytest.raises(ValueError, match="expected a TrainingConfig as config, got dict"):
+        rank_joints("learned", toy_dataset, [0, 1], 0, config={"epochs": 1})
     with pytest.raises(ValueError, match="expected a method that ranks joints, got 'typical'"):
         rank_joints("typical", toy_dataset, [0, 1], 0)
 

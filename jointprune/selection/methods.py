@@ -256,8 +256,8 @@ METHODS: dict[str, Method] = {method.name: method for method in _ROWS}
 def method_of(name: str) -> Method:
     """The row of a method ("hard-concrete" means "learned"); ValueError for an unknown name."""
     name = "learned" if name == "hard-concrete" else name
-    if name not in METHODS:
-        raise ValueError(f"expected a method, got {name!r}: choose one of {sorted(METHODS)}")
+    if not isinstance(name, str) or name not in METHODS:
+        raise ValueError(f"expected a method, got {name!r:.100}: choose one of {sorted(METHODS)}")
     return METHODS[name]
 
 

@@ -26,7 +26,7 @@ def rank_joints(
     seed: int,
     k: int | None = None,
     config: TrainingConfig | None = None,
-    workspace: Workspace | None = None,
+    workspace: Workspace | Path | str | None = None,
 ) -> np.ndarray:
     """Score of each joint by one method, from training clips alone.
 
@@ -45,7 +45,7 @@ def rank_joints(
         The budget, for methods whose ranking is for one K; by default a quarter of the joints.
     config : TrainingConfig, optional
         The network that a learned method trains; by default the paper's.
-    workspace : Workspace, optional
+    workspace : Workspace, str or Path, optional
         Where the rankings of learned methods are saved, so that each is computed once.
 
     Returns
@@ -65,15 +65,24 @@ def rank_joints(
     >>> scores = rank_joints("variance", data, train_clips, seed=0)
     >>> top_joints(scores, 12)
     """
+    if not isinstance(data, SignDataset):
+        raise ValueError(
+            f"expected a data set, got {type(data).__name__}: jp.load_dataset(name), or "
+            "jp.JointSelector for arrays"
+        )
     row = _row(method)
     if row.rank is None:
         raise ValueError(
             f"expected a method that ranks joints, got {method!r} ({row.source}): "
             "choose one whose row in METHODS has `rank`"
         )
-    arguments = _for_ranker(
-        row, data, train_clips, seed, k, config or TrainingConfig(), workspace or Workspace()
-    )
+    if not isinstance(config, TrainingConfig | None):
+        raise ValueError(
+            f"expected a TrainingConfig as config, got {type(config).__name__}: "
+            "jp.TrainingConfig(hidden=64), for example"
+        )
+    workspace = workspace if isinstance(workspace, Workspace) else Workspace(workspace or ".")
+    arguments = _for_ranker(row, data, train_clips, seed, k, config or TrainingConfig(), workspace)
     if callable(method):
         return _checked(method(*arguments), data)
     path = _kept_in(row, *arguments) if row.trains else None
@@ -139,7 +148,7 @@ def _checked(scores, data: SignDataset) -> np.ndarray:
     joints = len(data.joints)
     try:
         found = np.asarray(scores, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # of a tensor that needs a gradient
         found = np.empty(())
     if found.shape != (joints,) or not np.isfinite(found).all():
         raise ValueError(

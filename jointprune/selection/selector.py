@@ -100,11 +100,6 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         `set_fit_request(groups=True)`. Raises ValueError for clips of another form, one class, a
         `k` out of range, a method without a ranking, and joints that a method knows no names of.
         """
-        if not isinstance(self.config, TrainingConfig | None):
-            raise ValueError(
-                f"expected a TrainingConfig as config, got {type(self.config).__name__}: "
-                "jp.TrainingConfig(hidden=64), for example"
-            )
         X = _clips(X)
         y = column_or_1d(y)
         check_classification_targets(y)
@@ -124,7 +119,6 @@ class JointSelector(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         kept = tempfile.TemporaryDirectory() if self.workspace is None else nullcontext()
         with kept as folder, one_thread():  # leaves torch as it was, also if `method` is a function
             place = folder if self.workspace is None else self.workspace
-            place = place if isinstance(place, Workspace) else Workspace(place)
             every = np.arange(len(X))
             self.scores_ = rank_joints(self.method, data, every, seed, self.k, self.config, place)
         self._support = np.zeros(X.shape[2], dtype=bool)
