@@ -341,7 +341,8 @@ def test_the_pace_of_closing_is_compared_with_the_quick_start_s(facts, quarter, 
         facts["pruning"]["course"][name]["pruning_ratio"] = {"quarter": quarter, "end": end}
         assert claim(facts, f"course.{name}").sentence == (
             f"{label}: {percent(quarter)} % of joints are closed after a quarter of training and "
-            f"{percent(end)} % at its end, {how} the quick start expects (10-20 % and 40-50 %)."
+            f"{percent(end)} % at its end, {how} the quick start (notebook 03) "
+            "expects (10-20 % and 40-50 %)."
         )
 
 
@@ -494,7 +495,25 @@ def test_what_committers_cost_and_what_scales_clips_without_shoulders_is_said(fa
     assert "change accuracy by -2.6 points, from 96.3 to 93.7 %" in "\n".join(limits(facts))
     paper_facts.with_firm_k_star(facts, by_seed=[21, 21, 21])
     alone = claim(facts, "paper").sentence
-    facts["dataset"]["by_palm"] = 7
     clips = facts["dataset"]["clips"]
-    more = f" In 7 of {clips} clips other joints decide position and scale as well."
-    assert claim(facts, "paper").sentence == alone + more
+    for palms, said in ((7, f"7 of {clips} clips"), (clips, "every clip")):
+        facts["dataset"]["by_palm"] = palms
+        placed = f"2-point margin (position and scale of {said} come from all 42), repr"
+        assert claim(facts, "paper").sentence == alone.replace("2-point margin, repr", placed)
+
+
+def test_what_is_known_of_a_public_data_set_is_among_its_own_limits_alone(facts):
+    before = limits(facts)
+    facts["dataset"]["dataset"] = "dgs30"
+    said = "\n".join(limits(facts))
+    assert "How hands are told apart was changed" in said and "one wave of uploads" in said
+    assert not any("told apart" in limit or "committers" in limit for limit in before)
+    assert "three committers" not in said
+
+
+def test_with_too_few_groups_no_class_can_be_shown_to_change(facts):
+    facts["dataset"]["folds"] = [list("abc"), list("de")]
+    for row in facts["ablation"]["changes"]["class"]:
+        row["p_holm"] = 1.0
+    said = claim(facts, "changes.class").sentence
+    assert said.startswith("With 5 languages no letter can be shown, whatever the effect, to be")

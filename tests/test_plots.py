@@ -119,8 +119,8 @@ def test_every_curve_is_drawn_at_every_budget_in_a_colour_and_marker_of_its_own(
 
 
 def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
-    rows, panels = facts["ablation"]["strata"], drawn_once("fig9_handedness").axes
-    titles = ["one-handed: 13 languages, 332 clips", "two-handed: 3 languages, 78 clips"]
+    rows, (*panels, _) = facts["ablation"]["strata"], drawn_once("fig9_handedness").axes
+    titles = ["one-handed\n13 languages, 332 clips", "two-handed\n3 languages, 78 clips"]
     assert [ax.get_title() for ax in panels] == titles
     for ax, stratum in zip(panels, ("one-handed", "two-handed"), strict=True):
         means = {}
@@ -130,8 +130,33 @@ def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
         for method, bars in zip(curve_methods(), ax.containers, strict=True):
             assert set(bars[0].get_ydata()) == means[method]
         assert {ax.get_lines()[0].get_ydata()[0]} == means["full"]
-    (alone,) = plots.plot_handedness([r for r in rows if r["stratum"] == "two-handed"]).axes
+    two_handed = [row for row in rows if row["stratum"] == "two-handed"]
+    alone, _ = plots.plot_handedness(two_handed, facts["ablation"]["k_star"]).axes
     assert alone.get_title() == titles[1]
+
+
+def test_the_test_of_k_star_is_drawn_as_bounds_and_filled_where_it_passes(facts):
+    """A K that loses more than 10 points is left out."""
+    star = facts["ablation"]["k_star"][0]
+    star["steps"][-1]["difference"] = -0.11
+    shown = [step for step in star["steps"] if step["difference"] > -0.1]
+    ax = plots.plot_handedness(facts["ablation"]["strata"], [star]).axes[-1]
+    lines = [line for line in ax.get_lines() if len(line.get_xdata())]
+    points = {line.get_xdata()[0]: line for line in lines
+              if line.get_marker() == "o" and len(line.get_xdata()) == 1}  # fmt: skip
+    bounds = {
+        line.get_xdata()[0]: line.get_ydata()[0] for line in lines if line.get_marker() == "_"
+    }
+    assert points.keys() == bounds.keys() == {step["k"] for step in shown}
+    for step in shown:
+        assert points[step["k"]].get_ydata()[0] == 100 * step["difference"]
+        assert bounds[step["k"]] == 100 * step["lower_bound"]
+        assert (points[step["k"]].get_markerfacecolor() != "white") == step["passes"]
+    assert any(list(line.get_ydata()) == [-100 * star["margin"]] * 2 for line in lines)
+    strata = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in lines}
+    for step in shown:
+        for row in step["strata"]:
+            assert strata[row["stratum"]][step["k"]] == 100 * row["difference"]
 
 
 def test_names_of_words_stand_upright_in_a_narrow_panel_and_letters_do_not():

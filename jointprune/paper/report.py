@@ -135,7 +135,7 @@ TABLES = (
         SHARE: "index low high matched matched_low matched_high floor apart",
         FREE: "above_matched"}),
     ("calibration", "ablation", "calibration", "regime method k", {SCORE: "ece"}),
-    ("hands", "ablation", "hands", "k", {JOINTS: "left right"}),
+    ("hands", "ablation", "hands", "k", {("joints", "{:.2f}".format): "left right"}),
     ("overlap", "ablation", "overlap", "source k", {
         ("free", _p): "p_holm p", ("joints", "{:g}".format): "ours shared", COUNT: "theirs",
         JOINTS: "expected", ("free", "{:g}".format): "anatomical"}),
@@ -350,7 +350,8 @@ def claims_text(results: dict[str, dict]) -> str:
         if verdict in said:
             parts.append(f"## {heading}\n\n{''.join(said[verdict])}")
     parts.append(f"## Accuracy by K\n\n{by_k(results)}\n")
-    parts.append("## Limits\n\n" + "".join(f"- {limit}\n" for limit in limits(results)))
+    bounds = "".join(f"- {limit}\n" for limit in limits(results)).replace("*", r"\*")
+    parts.append(f"## Limits\n\n{bounds}")
     parts.append(
         "## Tests and numbers\n\nAccuracies and shares are in percent, differences in points. "
         "Tables hold the keys of LaTeX: `\\jp{key.column}`, and `\\jp{key}` for the column "

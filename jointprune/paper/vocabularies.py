@@ -21,7 +21,7 @@ LISTED = 6  # joints that are named one by one
 HEAD = ("recordings", "held out", "accuracy, 42 joints", "K* (range over seeds)",
         "dropped: joints (joint-frames)", "typical joints",
         "learned minus stratified random joints, points",
-        "minus random joints with as many on each hand")  # fmt: skip
+        "minus hand-matched random joints")  # fmt: skip
 RANDOM = ("stratified-random", "hand-matched-random")
 
 

@@ -206,7 +206,7 @@ def plot_stability(rows: list[dict]) -> Figure:
     ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
             linewidth=0.5, label="same clips, other seed")  # fmt: skip
     ax.fill_between([], [], color="#555555", alpha=0.2, linewidth=0,
-                    label="random, same number per hand")  # fmt: skip
+                    label="hand-matched random")  # fmt: skip
     budget_axis(ax, pd.concat(curves(table))["k"])
     ax.set_ylabel("stability index (0: chance)")
     grid_lines(ax)

@@ -67,7 +67,7 @@ def draw_shares(ax: Axes, hand: str, frequency: dict[str, float]):
     shares = np.array([frequency.get(f"{hand}.{joint}", 0.0) for joint in JOINTS])
     points = HAND_LAYOUT * [-1 if hand == "left" else 1, 1]
     drawn = draw_hand(ax, points, sizes=8 + 52 * shares, values=shares)
-    ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.1f} of 21")
+    ax.set_title(f"{hand} hand: {round(shares.sum(), 6):.2f} of 21")
     ax.margins(0.12)
     return drawn
 
