@@ -7,7 +7,6 @@ from numbers import Integral, Real
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -36,6 +35,7 @@ PRESSURE = 0.3  # on every score, over the mean gradient of all: gates without u
 # multiplier.
 OPEN_AT_FIRST, MARGIN, MULTIPLIER_RATE, DAMPING = 5.0, 0.1, 240.0, 50.0
 
+STOPPING = ("EarlyStopping", "Timer")  # callbacks, also those of `pytorch_lightning`
 WITHOUT_GRADIENT = 0.25  # share of a training after which it is an error that none has come
 
 
@@ -76,9 +76,10 @@ class JointBudget:
     -----
     Make the budget on the very layer that is trained, not on a copy, and train in training mode.
     At the end of your loop `done` has to be true: a budget of more steps leaves more joints open,
-    until you call `finish`. So do earlier states of the model, such as the best one by validation
-    (`load_best_model_at_end`), and averages of its weights: save the last one, and freeze others by
-    `freeze(layer.kept_joints())`, as you have to before training further under DDP.
+    until you call `finish`. Save the model then: earlier states, such as the best one by validation
+    (`load_best_model_at_end`), and averages of weights have more joints open. Close these by
+    `averaged.freeze(layer.kept_joints())`. Do the same to the layer itself before you train it
+    further under DDP.
 
     Examples
     --------
@@ -152,8 +153,9 @@ class JointBudget:
         Raises
         ------
         RuntimeError
-            If there is no gradient: call it after `backward`, before `zero_grad`. If the layer is
-            in evaluation mode, in which gates are not sampled and do not learn.
+            If the first step finds no gradient: call it after `backward`, before `zero_grad`. (With
+            `retrain` the penalty has one, so that a layer outside the loss is not noticed.) If
+            the layer is in evaluation mode, in which gates are not sampled and do not learn.
         """
         self.advance((round(self.progress * self.steps) + 1) / self.steps)
 
@@ -168,6 +170,8 @@ class JointBudget:
             raise RuntimeError(
                 "expected gates that can learn, got a layer frozen by other code: drop the budget"
             )
+        if gradient is None and self.progress:  # of a loss that does not depend on the gates
+            gradient = torch.zeros_like(logits)
         if gradient is None:
             raise RuntimeError(
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
@@ -183,7 +187,10 @@ class JointBudget:
         logits.copy_(self._held)  # another optimiser may have moved them
         # A training that is resumed with more steps has done a smaller share of them.
         progress = min(1.0, max(progress, self.progress))
-        share, self.progress = progress - self.progress, progress
+        share = progress - self.progress
+        if not self.progress:  # the first gradient may be late
+            share = min(share, 1 / self.steps)
+        self.progress = progress
         if progress < END and gradient.isfinite().all():  # else mixed precision skips the step
             self._adam.param_groups[0]["lr"] = TRAVEL * self.layer.unit * share
             self._scores.grad = gradient.to(self._scores)
@@ -306,8 +313,8 @@ class PruneJoints(lightning.Callback):
         When the training starts: if the module holds no such layer, several, or a frozen one, for
         an impossible `keep`, if the length of the training is unknown, and if it resumes another.
     RuntimeError
-        After a quarter of the training, if no gradient reached the gates; a warning comes after the
-        first epoch. And if the layer is in evaluation mode.
+        If no gradient reached the gates in a quarter of the training (at least an epoch; a warning
+        comes after the first), and if the layer is in evaluation mode.
 
     Examples
     --------
@@ -338,7 +345,7 @@ class PruneJoints(lightning.Callback):
                     "new one, or call its reset_parameters()"
                 )
             return
-        if any(isinstance(other, (EarlyStopping, Timer)) for other in trainer.callbacks):
+        if any(type(other).__name__ in STOPPING for other in trainer.callbacks):
             rank_zero_warn(
                 "joints close over the whole planned training: if it stops early, those that are "
                 "open above the number to keep close at once. Leave out EarlyStopping and max_time"
@@ -413,6 +420,7 @@ class PruneJoints(lightning.Callback):
         self._freeze_averaged(trainer)
         if self._before is not None:  # a trial of a few batches decides nothing
             layer.load_state_dict(self._before)
+            self.budget = None
 
     def _freeze_averaged(self, trainer) -> None:
         """Freeze the layers of averaged copies of the model with the joints of the model's own."""

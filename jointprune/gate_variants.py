@@ -56,6 +56,10 @@ class ConcreteSubset(JointPruningLayer):
     def anneal(self, progress: float) -> None:
         self.temperature = self.HOT * (self.COLD / self.HOT) ** progress
 
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self.anneal(0)
+
     def kept_joints(self) -> list[int]:
         return self._evaluation_gates().nonzero().flatten().tolist()
 
@@ -94,7 +98,7 @@ class RandomSubsets(JointPruningLayer):
     def gates(self, clips: int = 1) -> Tensor:
         """A random subset for each clip (clips, J) in training; else all open or frozen, (J,)."""
         if self.frozen or not self.training:
-            return self.frozen_gates
+            return self.frozen_gates.clone()
         order = torch.rand(clips, self.num_joints, device=self.frozen_gates.device).argsort(1)
         sizes = torch.randint(1, self.num_joints + 1, (clips, 1), device=order.device)
         return (order < sizes).to(self.frozen_gates)
@@ -114,6 +118,10 @@ class ProjectionLasso(JointPruningLayer):
     def __init__(self, num_joints: int, coords: int):
         super().__init__(num_joints)
         self.coords = coords
+        self.joint_logits.requires_grad_(False)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
         self.joint_logits.requires_grad_(False)
 
     @torch.no_grad()

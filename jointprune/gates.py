@@ -137,7 +137,7 @@ class JointPruningLayer(nn.Module):
         """
         logits = self.joint_logits
         if self.frozen:
-            gates = self.frozen_gates.clone()  # of the caller
+            gates = self.frozen_gates.clone()  # the caller may change it
             return gates.to(logits.device)  # DataParallel moves parameters alone
         if self.training and clips is not None:
             logits = logits.expand(clips, -1)

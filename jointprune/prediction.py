@@ -16,7 +16,7 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.runs import Run, Trial, content_name, joint_indices, trained_file
-from jointprune.workspace import Workspace, atomic_path, damage, intact
+from jointprune.workspace import Workspace, atomic_path, damage, file_sha256, intact
 
 # Raised for a file that torch did not write, and for content that is not a model's.
 FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
@@ -162,7 +162,8 @@ def masked_predictions(
     """
     folder, jobs = workspace.runs / "masked", []
     for trial, sets in selections:
-        name = content_name(trial.run.name(data.sha256), [joints for _, joints in sets])
+        model = file_sha256(trained_file(trial.run, data, workspace, "model.ckpt"))
+        name = content_name(model, data.sha256, trial.run.test, [joints for _, joints in sets])
         jobs.append((trial.run, sets, data, workspace, folder / f"{name}.npz"))
     missing = [job for job in jobs if not intact(job[-1])]
     if missing:

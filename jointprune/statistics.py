@@ -18,7 +18,7 @@ from statsmodels.stats.multitest import multipletests
 PAIRING = ["clip", "fold", "seed"]
 GRID = 2**22  # cells of the largest exact bootstrap distribution, 200 MB and 1 s
 DRAWS = 200_000  # for larger ones; a 95 % bound is then exact to 0.006 standard errors
-EXACT = 40  # clusters whose patterns of signs are all counted; of more, sums are rounded to 4e-6
+EXACT = 40  # clusters; the steps of more are rounded to 4e-6 of their total, p to about 1e-4
 CELLS = 2_000_000  # numbers in memory at a time, 16 MB
 ROUNDING = 1e-9  # far above the error of a sum of chances, and of no consequence for p values
 
@@ -97,9 +97,9 @@ def sign_flip(values: ArrayLike, clusters: ArrayLike, margin: float | None = Non
     """P value of "the mean of `values` is 0" by flipping signs; values are whole numbers.
 
     With `margin` it is one-sided, of "the mean is -margin or less". The values of a cluster change
-    sign together, in all patterns of signs. The test is exact for independent, symmetric clusters,
-    however few, and rejects a loss too often if few clusters bear most of it. Source: Canay,
-    Romano, Shaikh 2017.
+    sign together, in all patterns of signs (for more than EXACT clusters, nearly). The test is
+    exact for independent, symmetric clusters, however few, and rejects a loss too often if few
+    clusters bear most of it. Source: Canay, Romano, Shaikh 2017.
     """
     steps = whole_steps(*_totals(values, clusters), margin or 0)
     total = int(steps.sum())
@@ -115,7 +115,7 @@ def sign_flip(values: ArrayLike, clusters: ArrayLike, margin: float | None = Non
     (first, chances), (second, others) = map(_flipped, (steps[:half], steps[half:]))
     up_to = np.concatenate([[0], others.cumsum()])
     p = chances @ up_to[np.searchsorted(second, -first, side="right")]
-    return float(p if margin is not None else 2 * p)
+    return min(1.0, float(p if margin is not None else 2 * p))
 
 
 def _flipped(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

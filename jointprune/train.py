@@ -110,7 +110,7 @@ def _prepare(options: argparse.Namespace, workspace: Workspace, parser) -> tuple
             )
         return make_run(data, train, test, options.seed, config), data, machines
     except ValueError as error:
-        parser.exit(1, f"{told(error)}\n")
+        parser.exit(1, f"{error}\n")
 
 
 def _machines(options: argparse.Namespace) -> tuple[dict, int]:

@@ -84,19 +84,25 @@ class Workspace:
 
 def told(error: Exception) -> str:
     """The message of an error that ends a command; the operating system's own say no remedy."""
-    if not isinstance(error, OSError) or error.errno is None:
+    where = isinstance(error, OSError) and (error.filename2 or error.filename)
+    if not (where or full_or_read_only(error)):
         return str(error)
-    where = error.filename2 or error.filename or "the disk"
     remedy = {
         errno.ENOSPC: "free some space",
         errno.EDQUOT: "free some space of your quota",
         errno.ENOENT: "check the path",
         errno.EROFS: "choose a place that can be written",
     }.get(error.errno, "check its kind and its permissions")
+    where = where or "the disk"
     return (
         f"expected {where} to be readable and writable, got {error.strerror!r}: {remedy}, and give "
         "the command again"
     )
+
+
+def full_or_read_only(error: Exception) -> bool:
+    kinds = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return isinstance(error, OSError) and error.errno in kinds
 
 
 def file_sha256(path: Path) -> str:

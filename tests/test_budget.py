@@ -820,6 +820,28 @@ def test_a_loop_as_documented_whose_gates_do_not_learn_fails_at_its_first_step(w
     assert budget.progress == 0 and len(budget.layer.kept_joints()) == JOINTS
 
 
+@pytest.mark.parametrize("late", [0, 3])
+def test_the_first_gradient_moves_scores_by_one_step_however_late_it_comes(late):
+    layer = jp.JointPruningLayer(4)
+    budget = jp.JointBudget(layer, 2, steps=20)
+    before = budget.state_dict()["scores"]
+    layer.joint_logits.grad = torch.ones(4)
+    budget.advance((1 + late) / 20)
+    moved = (before - budget.state_dict()["scores"]).tolist()
+    assert moved == pytest.approx([code.TRAVEL / 20] * 4, rel=1e-4)
+    assert budget.progress == (1 + late) / 20
+
+
+def test_steps_whose_loss_does_not_depend_on_the_gates_may_follow_others():
+    layer = jp.JointPruningLayer(JOINTS)
+    budget = jp.JointBudget(layer, KEEP, steps=40)
+    for step in range(40):
+        if step % 2 == 0:
+            (layer(torch.ones(2, 1, JOINTS, 2)).sum() + budget.penalty()).backward()
+        budget.step()
+    assert budget.done and len(layer.kept_joints()) == KEEP
+
+
 def test_a_module_in_evaluation_mode_is_not_pruned():
     """`from_pretrained` of transformers returns one, and Lightning leaves it."""
     with (
@@ -840,8 +862,9 @@ def test_gates_are_open_again_after_a_reset_so_that_another_fold_chooses_anew():
 
 
 def test_a_trial_of_a_few_batches_decides_no_joint():
-    module = Stranger()
-    fit(module, fast_dev_run=True)
+    module, callback = Stranger(), jp.PruneJoints(KEEP)
+    fit(module, keep=callback, fast_dev_run=True)
+    assert callback.budget is None  # so that a test of the module does not warn
     assert not module.pruning.frozen and same(module.pruning, jp.JointPruningLayer(JOINTS))
     assert_course(fit(module))
 
@@ -855,9 +878,11 @@ def test_a_first_epoch_without_a_gradient_is_said_and_a_quarter_of_the_training_
 
     module = Late()
     module.late = 1
+    watch, callback = Watch(), jp.PruneJoints(KEEP)
     with pytest.warns(UserWarning, match="expected a gradient of joint_logits, got none in 1 epoc"):
-        fit(module, max_epochs=8)
-    assert len(module.pruning.kept_joints()) == KEEP
+        fit(module, keep=callback, watch=watch, max_epochs=8)
+    assert callback.budget is not None and len(module.pruning.kept_joints()) == KEEP
+    assert len(watch.open[BATCHES]) == JOINTS  # no leap at a late first gradient
     module = Late()
     module.late = 9
     with (

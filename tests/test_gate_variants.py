@@ -1,6 +1,7 @@
 """Alternative gates: closed forms, exact samples, proximal steps."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -202,3 +203,20 @@ def test_with_every_mask_a_frozen_closed_joint_has_no_influence(mask):
     moved[:, :, [3, 30]] = poses[:, :, [3, 30]]
     with torch.no_grad():
         torch.testing.assert_close(model(poses), model(moved), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(StochasticGates, 5), partial(ConcreteSubset, 5, 2), partial(RandomSubsets, 5),
+     partial(ProjectionLasso, 5, 2)],
+)  # fmt: skip
+def test_a_reset_makes_a_layer_as_a_new_one(make):
+    layer, new = make().train(), make().train()
+    layer.anneal(1.0)
+    layer.joint_logits.data += 1
+    layer.freeze([1])
+    layer.reset_parameters()
+    assert layer.kept_joints() == new.kept_joints() and layer.frozen == new.frozen
+    assert layer.joint_logits.requires_grad == new.joint_logits.requires_grad
+    assert torch.equal(layer.joint_logits, new.joint_logits)
+    assert layer.temperature == new.temperature

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from jointprune.gate_variants import ConcreteSubset, QuickStartMask, StochasticGates
+from jointprune.gate_variants import ConcreteSubset, QuickStartMask, RandomSubsets, StochasticGates
 from jointprune.gates import JointPruningLayer, l0_penalty
 from jointprune.skeleton import FINGERS
 
@@ -541,8 +541,9 @@ def test_a_replica_whose_parameters_alone_are_elsewhere_finds_its_gates():
         assert replica(torch.empty(2, 4, 3, 2, device="meta")).is_meta
 
 
-def test_what_a_frozen_layer_returns_is_the_callers_own():
-    layer = JointPruningLayer(4)
+@pytest.mark.parametrize("kind", [JointPruningLayer, RandomSubsets])
+def test_what_a_frozen_layer_returns_is_the_callers_own(kind):
+    layer = kind(4)
     layer.freeze([0, 2])
     layer.keep_probability().mul_(0)
     layer.gates().mul_(0)

@@ -246,4 +246,6 @@ def test_an_error_of_the_system_is_told_with_its_file_and_a_remedy(number, remed
         f"expected /to to be readable and writable, got '{os.strerror(number)}"
     )
     assert remedy in message and message.endswith("give the command again")
-    assert told(FileExistsError("expected a free name")) == "expected a free name"
+    assert told(OSError(errno.ENOSPC, "full")).startswith("expected the disk to be readable")
+    for other in (FileExistsError("expected a free name"), OSError(errno.ENOMEM, "no memory")):
+        assert told(other) == str(other)

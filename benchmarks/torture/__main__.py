@@ -104,8 +104,15 @@ def compare(expected: Path, got: Path, every_run: bool = True) -> None:
 
 
 def finished(workspace: Path) -> list[Path]:
-    """The finished runs, rankings, results, figures and pages."""
-    parts = ("data/results", "data/runs", "data/runs/rankings", "figures", "executed")
+    """The finished runs, rankings, masked predictions, results, figures and pages."""
+    parts = (
+        "data/results",
+        "data/runs",
+        "data/runs/rankings",
+        "data/runs/masked",
+        "figures",
+        "executed",
+    )
     return [path for part in parts for path in (workspace / part).glob("[!.]*")]
 
 
@@ -133,7 +140,7 @@ def two_at_once(workspace: Path, seed: int) -> str:
     """Two runs in a workspace without a store and without 30 % of its runs and rankings."""
     shutil.copytree(REFERENCE, workspace)
     made = [path.parent for path in (workspace / "data/runs").glob("*/run.json")]
-    made += (workspace / "data/runs/rankings").glob("*.npz")
+    made += (workspace / "data/runs").glob("*/*.npz")
     for path in random.Random(seed).sample(sorted(made), int(0.3 * len(made))):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(workspace / "data/processed")

@@ -100,8 +100,8 @@ def import_summary(report: dict) -> str:
         f"layout {report['layout']}, {report['clips']} clips, {report['classes']} classes, "
         f"signers: {report['signers'] or 'unknown'}, groups: {report['groups']} "
         f"(by {report['groups_by']})",
-        f"signs: {_some(report.get('class_names', []))}{told}",
-        f"{report['groups_by']}s: {_some(report.get('group_names', []))}{turned}",
+        f"signs: {_some(report['class_names'])}{told}",
+        f"{report['groups_by']}s: {_some(report['group_names'])}{turned}",
         f"frames without a hand: {missing}",
     ]
     if report["detected"]:

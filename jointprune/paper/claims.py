@@ -34,8 +34,8 @@ KNOWN = (
      "How hands are told apart was changed on 1 December 2026, after all results had been seen. "
      "Before, on another kind of processor, K* was 12, all joints reached 92.4 %, and a gain of 6 "
      "joints over hand-matched random joints was not established (p = 0.054 after Holm's "
-     "correction). Code and processor changed together, so that neither alone explains this. The "
-     "gain as it is now, corrected over the comparisons of all four data sets, is not established."),
+     "correction). Code and processor changed together, so that neither alone explains this. "
+     "Today's gain, corrected over the comparisons of all four data sets, is not established."),
 )  # fmt: skip
 
 VERDICTS = {True: "established", False: "not established"}
@@ -879,8 +879,8 @@ def _by_committer(found: dict | None) -> str:
     full = one_row(found["rows"], method="full")["mean"]
     few = one_row(found["rows"], method="learned", k=AT)["mean"]
     return (
-        "One committer brought several sessions. Trained on one committer's clips and tested on "
-        f"another's, {AT} learned joints change accuracy by {points(few - full)} points, from "
+        "Trained on one committer's clips and tested on those of the others, and the reverse, "
+        f"{AT} learned joints change accuracy by {points(few - full)} points, from "
         f"{percent(full)} to {percent(few)} % (not tested)."
     )
 

@@ -85,8 +85,7 @@ def rank_joints(
     arguments = _for_ranker(row, data, train_clips, seed, k, config or TrainingConfig(), workspace)
     if callable(method):
         return _checked(method(*arguments), data)
-    path = _kept_in(row, *arguments) if row.trains else None
-    return _made_once(path, _function(row.rank), *arguments)
+    return _made_once(_kept_in(row, *arguments), _function(row.rank), *arguments)
 
 
 def choose_k(
@@ -134,11 +133,13 @@ def _for_ranker(row: Method, data, train_clips, seed, k, config, workspace) -> t
     return data, clips, seed_of(seed), made_for, replace(config, **row.settings), workspace
 
 
-def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path:
-    """The file of a learned ranking, named by all that decides it; arguments as the ranker's.
+def _kept_in(row: Method, data, train_clips, seed, k, config, workspace: Workspace) -> Path | None:
+    """The file of a learned ranking, named by all that decides it; None for one without training.
 
-    `k` is "own" for the joints of a method that chooses K itself.
+    Arguments as the ranker's; `k` is "own" for the joints of a method that chooses K itself.
     """
+    if not row.trains:
+        return None
     decides = train_clips.tolist(), seed, k, changed(config)
     return workspace.runs / "rankings" / f"{content_name(data.sha256, row.name, *decides)}.npz"
 

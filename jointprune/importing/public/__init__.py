@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from jointprune.dataset import SignDataset
 from jointprune.importing.importer import import_recordings
-from jointprune.workspace import Workspace, file_sha256, scratch_folder
+from jointprune.workspace import Workspace, file_sha256, full_or_read_only, scratch_folder
 
 HERE = Path(__file__).parent
 MOST_BYTES = 4 * 2**30  # of the files kept; a small archive can unpack to any size
@@ -64,6 +64,8 @@ def download(about: dict, file: Path) -> Path:
         with urllib.request.urlopen(url, timeout=60) as answer, file.open("wb") as out:
             shutil.copyfileobj(answer, out)
     except OSError as error:  # also urllib's own errors
+        if full_or_read_only(error):
+            raise
         raise RuntimeError(
             f"could not fetch {url} ({error}): check the network, or download it elsewhere and "
             "pass --archive FILE"
