@@ -170,9 +170,7 @@ class JointBudget:
             raise RuntimeError(
                 "expected gates that can learn, got a layer frozen by other code: drop the budget"
             )
-        if gradient is None and self.progress:  # of a loss that does not depend on the gates
-            gradient = torch.zeros_like(logits)
-        if gradient is None:
+        if gradient is None and not self.progress:
             raise RuntimeError(
                 "expected a gradient of joint_logits, got none: call loss.backward() before "
                 "budget.step(), and optimizer.zero_grad() after it or before backward; call the "
@@ -184,6 +182,8 @@ class JointBudget:
                 "learn: call model.train() before training (from_pretrained returns a model in "
                 "evaluation mode)"
             )
+        if gradient is None:  # of a loss that does not depend on the gates
+            gradient = torch.zeros_like(logits)
         logits.copy_(self._held)  # another optimiser may have moved them
         # A training that is resumed with more steps has done a smaller share of them.
         progress = min(1.0, max(progress, self.progress))

@@ -16,7 +16,7 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
 from jointprune.preprocessing import ClipBatches
 from jointprune.runs import Run, Trial, content_name, joint_indices, trained_file
-from jointprune.workspace import Workspace, atomic_path, damage, file_sha256, intact
+from jointprune.workspace import Workspace, damage, file_sha256, intact, save_arrays
 
 # Raised for a file that torch did not write, and for content that is not a model's.
 FOREIGN = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError,
@@ -189,8 +189,7 @@ def _mask(run: Run, sets, data: SignDataset, workspace: Workspace, path: Path) -
         probabilities = _probabilities(model, batches)
         predicted.append(probabilities.argmax(1))
         p_predicted.append(probabilities.max(1))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, predicted=predicted, p_predicted=p_predicted)
+    save_arrays(path, predicted=predicted, p_predicted=p_predicted)
 
 
 def prediction_rows(trial: Trial, predicted, p_predicted, data: SignDataset) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]  # the folder that the package lies in
@@ -146,6 +147,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
+
+
+def save_arrays(path: Path, **arrays) -> None:
+    """Write a `.npz` file, which has checksums (see `intact`), whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 @contextmanager

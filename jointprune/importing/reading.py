@@ -18,7 +18,7 @@ from jointprune.importing.layouts.values import Raw, hands_seen
 from jointprune.parallel import on_every_core
 from jointprune.recordings import LIMIT, PALM, Recording, leading_hand, trim
 from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
-from jointprune.workspace import atomic_path, intact
+from jointprune.workspace import intact, save_arrays
 
 # Raise it when the same files would be read differently.
 VERSION = 11
@@ -83,8 +83,7 @@ def read_chunk(layout: str, clips: list[Clip], aspect: float, detected: bool, pa
         recordings.append(recording)
     points = np.concatenate([recording.points for recording in recordings])
     present = np.concatenate([recording.present for recording in recordings])
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, rows=np.array(json.dumps(rows)), points=points, present=present)
+    save_arrays(path, rows=np.array(json.dumps(rows)), points=points, present=present)
 
 
 def load_rows(path: Path) -> list[dict]:

@@ -13,7 +13,7 @@ from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core, one_thread
 from jointprune.runs import Trial, changed, content_name, make_run
 from jointprune.selection.methods import Method, Ranker, method_of, top_joints, typical
-from jointprune.workspace import Workspace, atomic_path, intact
+from jointprune.workspace import Workspace, intact, save_arrays
 
 # The joints chosen in each (fold, seed).
 Chosen = dict[tuple[int, int], tuple[int, ...]]
@@ -108,8 +108,7 @@ def _made_once(path: Path | None, make: Callable, *arguments) -> np.ndarray:
     with one_thread():
         found = np.asarray(make(*arguments))
     if path:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, scores=found)  # with a checksum
+        save_arrays(path, scores=found)
     return found
 
 

@@ -103,11 +103,9 @@ def plot_handedness(strata: list[dict], k_star: list[dict], group: str = "langua
         ax.label_outer()
     axes[0].autoscale(axis="y")  # to the values of both
     _changes(change, k_star[0])
-    handles, labels = (
-        [*first, *second] for first, second in
-        zip(*(ax.get_legend_handles_labels() for ax in (axes[0], change)), strict=True)
-    )  # fmt: skip
-    fig.legend(handles, labels, loc="outside lower left", ncols=4)
+    handles, labels = axes[0].get_legend_handles_labels()
+    more, names = change.get_legend_handles_labels()
+    fig.legend(handles + more, labels + names, loc="outside lower left", ncols=4)
     return fig
 
 
