@@ -34,12 +34,15 @@ def on_every_core(
 ) -> Iterable:
     """Results of `function` for each of `arguments`, in order, one thread each.
 
-    The progress bar starts at `done`. If a worker of the cluster dies, the others repeat its jobs.
+    The progress bar starts at `done`; without arguments there is none, and no worker starts. If a
+    worker of the cluster dies, the others repeat its jobs.
     Raises ValueError if JOINTPRUNE_SCHEDULER is not an address, ConnectionError without a worker.
     """
+    if not arguments:
+        return []
     jobs = [partial(_on_one_thread, function, *some) for some in arguments]
     address = os.environ.get("JOINTPRUNE_SCHEDULER")
-    if jobs and address:
+    if address:
         results = _on_a_cluster(jobs, address, description)
     else:
         # joblib replaces a worker that has grown between two jobs; nothing is lost.

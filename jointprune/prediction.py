@@ -166,8 +166,7 @@ def masked_predictions(
         name = content_name(model, data.sha256, trial.run.test, [joints for _, joints in sets])
         jobs.append((trial.run, sets, data, workspace, folder / f"{name}.npz"))
     missing = [job for job in jobs if not intact(job[-1])]
-    if missing:
-        list(on_every_core(_mask, missing, "gates closed", done=len(jobs) - len(missing)))
+    list(on_every_core(_mask, missing, "gates closed", done=len(jobs) - len(missing)))
     rows = []
     for (trial, sets), (*_, path) in zip(selections, jobs, strict=True):
         with np.load(path) as found:

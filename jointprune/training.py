@@ -57,11 +57,8 @@ def run_many(
         Label of the progress bar.
     """
     todo = {run.folder(data, workspace): run for run in runs}
-    missing = [run for folder, run in todo.items() if not folder.is_dir()]
-    if not missing:
-        return
-    jobs = [(run, data, workspace) for run in missing]
-    list(on_every_core(train, jobs, description, done=len(todo) - len(missing)))
+    jobs = [(run, data, workspace) for folder, run in todo.items() if not folder.is_dir()]
+    list(on_every_core(train, jobs, description, done=len(todo) - len(jobs)))
 
 
 @one_thread()

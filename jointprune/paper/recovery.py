@@ -5,7 +5,15 @@ import numpy as np
 from jointprune.config import TrainingConfig
 from jointprune.dataset import SignDataset
 from jointprune.parallel import on_every_core
-from jointprune.selection import METHODS, choose_k, rank_joints, select_many, top_joints, typical
+from jointprune.selection import (
+    METHODS,
+    choose_k,
+    is_made,
+    rank_joints,
+    select_many,
+    top_joints,
+    typical,
+)
 from jointprune.workspace import Workspace
 
 MEANS = ("precision", "recall", "stop_k", "stop_precision", "stop_recall")
@@ -24,16 +32,18 @@ def recovery_table(
     which describe the joints of a method that chooses K itself (None for others).
     """
     compared = [method for method in METHODS.values() if method.synthetic]
+    cells = [(data, data.folds(4, 0)[0], int(data.informative.sum())) for data in datasets]
     jobs = [
-        (data, method.name, config, workspace)
+        (method.name, data, train, 0, k, config, workspace)
         for method in compared
         if method.rank
-        for data in datasets
+        for data, (train, _), k in cells
     ]
-    rows = list(on_every_core(_ranked, jobs, "synthetic data"))
+    missing = [job for job in jobs if not is_made(*job)]
+    list(on_every_core(_ranked, missing, "synthetic data", done=len(jobs) - len(missing)))
+    rows = [_ranked(*job) for job in jobs]
     merged = [method for method in compared if method.merged_over]
-    for data in datasets if merged else ():
-        k, fold = int(data.informative.sum()), data.folds(4, 0)[0]
+    for data, fold, k in cells if merged else ():
         chosen = select_many("learned", k, data, [fold], range(seeds), config, workspace).values()
         rows += [_row(method.name, typical(chosen), data) for method in merged]
     names = dict.fromkeys(row["method"] for row in rows)
@@ -61,11 +71,10 @@ def facts(datasets: list[SignDataset], seeds: int, found: list[dict]) -> dict:
     }
 
 
-def _ranked(data: SignDataset, method: str, config: TrainingConfig, workspace: Workspace) -> dict:
-    """One method that ranks joints, on one data set."""
-    clips, k = data.folds(4, 0)[0][0], int(data.informative.sum())
-    scores = rank_joints(method, data, clips, 0, k, config, workspace)
-    kept = choose_k(method, data, clips, 0, config, workspace)
+def _ranked(method: str, data: SignDataset, train, seed: int, k: int, *where) -> dict:
+    """One method that ranks joints, on one data set; `where` is configuration and workspace."""
+    scores = rank_joints(method, data, train, seed, k, *where)
+    kept = choose_k(method, data, train, seed, *where)
     return _row(method, top_joints(scores, k), data, kept)
 
 

@@ -8,9 +8,7 @@ from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import hypergeom
-from torchmetrics.functional.classification import binary_calibration_error
 
 from jointprune.dataset import SignDataset
 from jointprune.paper.comparisons import with_holm
@@ -85,6 +83,10 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
     weighted by its clips; seeds are pooled, 0 is calibrated. A probability on an edge is in the
     bin above. Source: Guo et al. 2017, by torchmetrics, on the network's float32 probabilities.
     """
+    # Here, because notebook 05 draws its figures without them and would wait seconds.
+    import torch
+    from torchmetrics.functional.classification import binary_calibration_error
+
     rows = []
     for key, part in _parts(predictions):
         probability = torch.tensor(part["p_predicted"].to_numpy(np.float32))

@@ -10,6 +10,7 @@ _MODULES = {
     "Method": "methods",
     "choose_k": "ranking",
     "curve_methods": "methods",
+    "is_made": "ranking",
     "method_of": "methods",
     "rank_joints": "ranking",
     "retraining_plan": "methods",

@@ -100,6 +100,16 @@ def choose_k(
     return _made_once(path, _function(row.chooses_k), data, clips, seed, *rest).tolist()
 
 
+def is_made(
+    method: str, data: SignDataset, train_clips, seed: int, k: int | None, config: TrainingConfig,
+    workspace: Workspace,
+) -> bool:  # fmt: skip
+    """Whether `rank_joints` finds its result on disk, or needs none as no network is trained."""
+    row = method_of(method)
+    arguments = _for_ranker(row, data, train_clips, seed, k, config, workspace)
+    return not row.trains or intact(_kept_in(row, *arguments))
+
+
 def _made_once(path: Path | None, make: Callable, *arguments) -> np.ndarray:
     """The array in the file `path`, made by `make` and written there if it is missing."""
     if path and intact(path):
@@ -165,14 +175,9 @@ def select_many(
     """The K joints chosen in each (fold, seed); missing rankings are made on every core."""
     cells = [(fold, seed) for fold in range(len(folds)) for seed in seeds]
     jobs = [(method, data, folds[fold][0], seed, k, config, workspace) for fold, seed in cells]
-    row = method_of(method)
-    missing = [
-        job for job in jobs
-        if row.trains and not intact(_kept_in(row, *_for_ranker(row, *job[1:])))
-    ]  # fmt: skip
-    if missing:
-        done = len(jobs) - len(missing)
-        list(on_every_core(rank_joints, missing, f"ranking, {method} {k}", done=done))
+    missing = [job for job in jobs if not is_made(*job)]
+    done = len(jobs) - len(missing)
+    list(on_every_core(rank_joints, missing, f"ranking, {method} {k}", done=done))
     return {cell: top_joints(rank_joints(*job), k) for cell, job in zip(cells, jobs, strict=True)}
 
 
