@@ -83,8 +83,9 @@ newer: data ## the package's own tests with the newest libraries on another Pyth
 	@OMP_NUM_THREADS=1 build/newer/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' \
 	  -o filterwarnings=default --disable-warnings
 
+# Its trainings are shorter than the start of worker processes, which import torch first.
 smoke: data ## the five notebooks, tiny, writing only under build/smoke
-	@OMP_NUM_THREADS=1 $(PY) notebooks/run.py smoke
+	@OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(PY) notebooks/run.py smoke
 
 figures: env ## draw figures and write numbers from data/results, without training
 	@$(RUN) --only 05

@@ -73,7 +73,7 @@ def smoke_run() -> tuple[subprocess.CompletedProcess, dict, dict]:
     """A smoke run from nothing, with the tree's state before and after it."""
     shutil.rmtree(ROOT / "build" / "smoke", ignore_errors=True)
     before = tree_state()
-    return python("run.py", "smoke"), before, tree_state()
+    return python("run.py", "smoke", LOKY_MAX_CPU_COUNT="1"), before, tree_state()
 
 
 def test_there_are_these_five_notebooks_in_this_order():

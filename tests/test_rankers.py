@@ -176,9 +176,7 @@ def test_rankers_of_one_network_train_it_once_on_training_groups(
 @pytest.fixture
 def short(monkeypatch):
     """A coarse path: enough for six joints."""
-    monkeypatch.setattr(
-        lassonet, "SETTINGS", lassonet.SETTINGS | {"path_multiplier": 1.5, "n_iters": (60, 10)}
-    )
+    monkeypatch.setitem(lassonet.SETTINGS, "path_multiplier", 1.5)
 
 
 def test_lassonet_drops_uninformative_joints_first_and_random_state_is_kept(short):
@@ -188,11 +186,12 @@ def test_lassonet_drops_uninformative_joints_first_and_random_state_is_kept(shor
     features[:, :2] += 2 * draw.normal(size=(4, 2, 4))[labels]
     features = lassonet.standardised(features)[0]
     torch.manual_seed(5)
-    norms, accuracy = lassonet.lassonet_path(features, labels, seed=0)
+    arguments = features, labels, 0, 25
+    norms, accuracy = lassonet.lassonet_path(*arguments)
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.rand(1) == drawn
-    np.testing.assert_array_equal(lassonet.lassonet_path(features, labels, seed=0)[0], norms)
+    np.testing.assert_array_equal(lassonet.lassonet_path(*arguments)[0], norms)
     steps = (norms > 0).sum(0)
     assert min(steps[:2]) > max(steps[2:])
     assert (norms[0] > 0).all() and not norms[-1].any()
@@ -230,7 +229,8 @@ def test_pooled_features_are_mean_and_deviation_over_the_frames_that_show_a_join
 def test_lassonet_chooses_some_joints_by_itself_and_once(
     toy_dataset, short, workspace, monkeypatch
 ):
-    where = ("lassonet", toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, TINY, workspace)
+    config = replace(TINY, epochs=25)
+    where = ("lassonet", toy_dataset, toy_dataset.folds(3, seed=0)[0][0], 0, config, workspace)
     kept = choose_k(*where)
     assert 0 < len(set(kept)) < 42 and set(kept) < set(range(42))
     monkeypatch.setattr(lassonet, "lassonet_path", None)  # another fit would fail

@@ -21,7 +21,6 @@ from jointprune.skeleton import JOINT_NAMES
 
 TINY = jp.TrainingConfig(hidden=16, frames=4, epochs=2, batch_size=8, gate_learning_rate=0.5)
 RANKING = [name for name, method in jp.METHODS.items() if method.rank]
-QUICK = [name for name in RANKING if name != "lassonet"]
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_arrays_rank_joints_as_the_data_set_that_they_come_from(
 
 
 @pytest.mark.parametrize("coords", [2, 3])
-@pytest.mark.parametrize("method", QUICK)
+@pytest.mark.parametrize("method", RANKING)
 def test_every_method_that_ranks_selects_from_arrays(method, coords):
     X, y = clips(coords=coords)
     X[::4, :, :21] = np.nan  # clips of one hand

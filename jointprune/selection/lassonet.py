@@ -16,10 +16,10 @@ from jointprune.preprocessing import ClipBatches, normalise
 from jointprune.selection.importance import inner_split
 from jointprune.skeleton import hand_index
 
-# About 2,000 passes over all clips; M is the paper's. On standardised features no joint drops out
-# near `lambda_start`; the library's own search for this value takes longer than a fit.
+# M is the paper's. On standardised features no joint drops out near `lambda_start`; the library's
+# own search for this value takes longer than a fit.
 SETTINGS = {
-    "M": 10, "hidden_dims": (32,), "n_iters": (200, 20), "patience": None,
+    "M": 10, "hidden_dims": (32,), "patience": None,
     "lambda_start": 20.0, "path_multiplier": 1.05,
     "optim": (partial(torch.optim.Adam, lr=1e-3), partial(torch.optim.SGD, lr=1e-2, momentum=0.9)),
     "val_size": 0, "verbose": 0, "device": "cpu",
@@ -58,7 +58,7 @@ def order_of_leaving(data, train_clips, seed, k, config, workspace) -> np.ndarra
     """
     clips = np.sort(train_clips)
     features = standardised(joint_features(data, clips, config.frames))
-    norms, _ = lassonet_path(*features, data.labels[clips], seed)
+    norms, _ = lassonet_path(*features, data.labels[clips], seed, config.epochs)
     steps = (norms > 0).cumprod(0).sum(0)  # steps with the joint still in
     last = norms[np.maximum(steps - 1, 0), np.arange(norms.shape[1])]
     places = np.empty(norms.shape[1])
@@ -74,7 +74,7 @@ def kept(data, train_clips, seed, config, workspace) -> np.ndarray:
     fit, held = inner_split(data, train_clips, seed)
     learned, other = standardised(*(joint_features(data, c, config.frames) for c in (fit, held)))
     evaluated = (other, data.labels[held])
-    norms, accuracy = lassonet_path(learned, data.labels[fit], seed, evaluated)
+    norms, accuracy = lassonet_path(learned, data.labels[fit], seed, config.epochs, evaluated)
     best = accuracy.max()
     enough = accuracy >= best - np.sqrt(best * (1 - best) / len(held))
     return np.flatnonzero(norms[np.flatnonzero(enough)[-1]] > 0)
@@ -106,15 +106,19 @@ def standardised(learned: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
 
 
 def lassonet_path(
-    features: np.ndarray, labels: np.ndarray, seed: int, evaluated=None
+    features: np.ndarray, labels: np.ndarray, seed: int, epochs: int, evaluated=None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Norms (steps, J) of skip weights and accuracy (steps,) from the dense network to no joint.
 
     `features` (clips, J, columns) are standardised; `evaluated` is (features, labels) of other
     clips, by default the training clips. The norm of a joint that has dropped out is 0.
+
+    The dense network sees all clips 4 x `epochs` times and each step of the path sees them 0.4 x
+    `epochs` times: with 50 epochs about 2,000 times in all.
     """
     inputs, answers = evaluated or (features, labels)
     joints = features.shape[1]
+    passes = (4 * epochs, max(1, round(0.4 * epochs)))
     norms, accuracy = [], []
 
     def note(net, history) -> None:
@@ -123,7 +127,7 @@ def lassonet_path(
         accuracy.append(net.score(inputs.reshape(len(inputs), -1), answers))
 
     with torch.random.fork_rng(devices=[]):  # the library seeds torch for everyone
-        net = JointLassoNet(joints, torch_seed=seed, **SETTINGS)
+        net = JointLassoNet(joints, torch_seed=seed, n_iters=passes, **SETTINGS)
         # The library's warning about joints that drop out early is for its own lambda_start.
         net.path(
             features.reshape(len(features), -1), labels, callback=note, disable_lambda_warning=True
