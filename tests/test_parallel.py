@@ -92,6 +92,12 @@ def test_results_come_in_order_from_both_workers(cluster):
     assert os.getpid() not in processes
 
 
+def test_without_jobs_nothing_starts_and_no_bar_is_shown(monkeypatch, capfd):
+    monkeypatch.setenv(VARIABLE, "no address")  # would be refused
+    assert list(on_every_core(later_if_even, [], "nothing", done=3)) == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_jobs_error_reaches_the_caller(cluster):
     with pytest.raises(ValueError, match="invalid literal for int"):
         list(on_every_core(int, [("three",)], "refused"))

@@ -198,6 +198,19 @@ def test_lassonet_drops_uninformative_joints_first_and_random_state_is_kept(shor
     assert accuracy[0] > 0.75 > 0.5 > accuracy[-1]
 
 
+@pytest.mark.parametrize(("epochs", "passes"), [(50, (200, 20)), (1, (4, 1))])
+def test_lassonet_is_trained_as_long_as_the_epochs_say(epochs, passes, monkeypatch):
+    made = {}
+
+    class Recorded(lassonet.JointLassoNet):
+        def path(self, *_, **__):
+            made["passes"] = self.n_iters
+
+    monkeypatch.setattr(lassonet, "JointLassoNet", Recorded)
+    lassonet.lassonet_path(np.zeros((4, 3, 2), np.float32), np.arange(4) % 2, 0, epochs)
+    assert made["passes"] == passes
+
+
 def test_the_proximal_step_for_all_joints_equals_the_librarys_loop():
     torch.manual_seed(0)
     net = lassonet.JointLassoNet(3, hidden_dims=(5,), device="cpu")

@@ -40,7 +40,15 @@ def test_a_method_that_knows_the_truth_comes_first_and_a_random_draw_last(
     rows["knows"] = Method("knows", "", "", knows, trains=False, chooses_k=lambda *_: [0, 1, 2])
     for module in (methods, recovery):
         monkeypatch.setattr(module, "METHODS", rows)
+    counts = []
+
+    def on_every_core(function, jobs, description, done):
+        counts.append((len(jobs), done))
+        return []
+
+    monkeypatch.setattr(recovery, "on_every_core", on_every_core)
     found = recovery_table(data, 3, TrainingConfig(), workspace)
+    assert counts == [(0, 6)]  # nothing is trained: "learned", "knows" and "random", two data sets
     names = [row["method"] for row in found]
     assert names == ["knows", "typical", "learned", "random"]  # the others are not compared
     assert [row["precision"] for row in found[:3]] == [1.0, 1.0, 7 / 8]
