@@ -69,7 +69,7 @@ def test_a_difference_from_random_joints_is_said_with_its_verdict(facts, column,
 
 
 def test_the_caveats_below_the_readmes_table_are_true():
-    """Sentences that are typed there: each has its result."""
+    """Sentences that are typed there and in figures/README.md: each has its result."""
     results = {place.dataset: report.load_results(place)
                for place in vocabularies.with_results(Workspace())}  # fmt: skip
     american, german, korean = (results[name] for name in ("asl13", "dgs30", "ksl13"))
