@@ -39,6 +39,7 @@ def recovery_table(
         if method.rank
         for data, (train, _), k in cells
     ]
+    # Workers leave rankings on disk, where the loop after them finds them.
     missing = [job for job in jobs if not is_made(*job)]
     list(on_every_core(_ranked, missing, "synthetic data", done=len(jobs) - len(missing)))
     rows = [_ranked(*job) for job in jobs]
