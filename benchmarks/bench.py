@@ -1,4 +1,5 @@
-"""Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`.
+"""Speed and memory as ratios: `make bench` prints them and writes `data/results/bench.json`
+and a table in `benchmarks/README.md`.
 
 The two sides of a ratio are measured in alternation, five times, and the ratio compares their
 medians. Each training runs in a process of its own. A data set of AUTSL's size is generated and
@@ -19,6 +20,7 @@ from pathlib import Path
 from pose_format import Pose
 
 from jointprune.paper import fingerspelling
+from jointprune.paper.report import markdown_table, write_block
 from jointprune.paper.results import write_facts
 from jointprune.workspace import ROOT, Workspace
 
@@ -122,36 +124,30 @@ def growth(shares: dict[str, dict]) -> dict[str, float]:
     return {cost: marginal(some, whole, cost) / marginal(few, some, cost) for cost in costs}
 
 
-def report(facts: dict) -> str:
-    """The ratios, one line each, with their goals."""
-    lines = []
-    for size, goal in (("128", 2.0), ("512", 1.4)):
-        speeds = facts["training"][size]
+def in_words(facts: dict) -> str:
+    """The table of `benchmarks/README.md`: each ratio as measured, and its goal."""
+    rows = [("ratio", "measured", "goal")]
+    for size, goal in (("128", "2"), ("512", "1.4")):
         for name in PRECISIONS:
-            ours = speeds[name]
-            lines.append(
-                f"training, hidden {size}, {name.replace('_', ' ')}: {ours['ratio']:.2f} x the peer"
-                f" (goal {goal}), {ours['gemm_share']:.0%} of the machine's matrix-product rate,"
-                f" gates {ours['gate_share']:.1%} of a step (goal under 3%)"
-            )
-    ratio = facts["preparation"]["ratio"]
-    lines.append(f"preparation: {ratio:.2f} x bare reading (goal at most 1.5)")
-    return "\n".join([*lines, *size_report(facts["autsl_size"])])
-
-
-def size_report(facts: dict) -> list[str]:
-    """The lines of the report about AUTSL's size."""
-    lines = []
-    for work, found in facts.items():
+            ours, which = facts["training"][size][name], f"{size} wide, {name.replace('_', ' ')}"
+            rows += [
+                (f"training speed, {which}", f"{ours['ratio']:.2f}", f"at least {goal}"),
+                (f"share of the matrix-product rate, {which}", f"{ours['gemm_share']:.0%}", ""),
+                (f"gates' share of a step, {which}", f"{ours['gate_share']:.1%}", "under 3%"),
+            ]
+    rows.append(("preparation", f"{facts['preparation']['ratio']:.2f}", "at most 1.5"))
+    for work, found in facts["autsl_size"].items():
         whole, grows = found["shares"]["1"], found["growth"]
-        lines.append(
-            f"AUTSL's size, {work}: {whole['peak_mib'] / 1024:.2f} GiB resident (goal under 2),"
-            f" {whole['seconds']:.0f} s; marginal cost of a clip at full size over that of few:"
-            f" {grows['cpu_seconds']:.2f} in time, {grows['peak_mib']:.2f} in memory (linear: 1)"
-        )
-    epoch = facts["train"]["shares"]["1"]
-    ratio = epoch["cpu_seconds"] / epoch["feeding_cpu_seconds"]
-    return [*lines, f"AUTSL's size, loader: {ratio:.0f} x what training consumes (goal 20)"]
+        memory, grown = whole["peak_mib"] / 2048, f"growth at AUTSL's size, {work}"
+        rows += [
+            (f"memory at AUTSL's size, {work}", f"{memory:.2f}", "under 1"),
+            (f"{grown}, time", f"{grows['cpu_seconds']:.2f}", "1 (linear)"),
+            (f"{grown}, memory", f"{grows['peak_mib']:.2f}", "1 (linear)"),
+        ]
+    epoch = facts["autsl_size"]["train"]["shares"]["1"]
+    loader = epoch["cpu_seconds"] / epoch["feeding_cpu_seconds"]
+    rows.append(("loader at AUTSL's size", f"{loader:.0f}", "at least 20"))
+    return markdown_table(rows)
 
 
 def main() -> None:
@@ -171,7 +167,8 @@ def main() -> None:
         "shares": SHARES,
     }
     write_facts(workspace, "bench.json", facts, data_sha256=sha256, config=config, smoke=False)
-    print(report(facts))
+    write_block(ROOT / "benchmarks" / "README.md", "bench", in_words(facts))
+    print(in_words(facts))
 
 
 if __name__ == "__main__":

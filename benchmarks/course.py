@@ -200,7 +200,7 @@ def in_words(table: list[dict]) -> str:
         f"Joints closed in {EPOCHS} epochs, and what that cost (`make course`): means of "
         f"{len(CLASSIFIERS) * len(RATES) * len(BATCHES)} settings (two HuggingFace BERTs and a "
         f"GRU; learning rates {RATES[0]:g} to {RATES[-1]:g}; batches of {BATCHES[0]} and "
-        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for AUTSL's size), "
+        f"{BATCHES[-1]}) and {min(seeds)} seeds ({max(seeds)} for 1/16 of AUTSL's size), "
         "tested on one fold of held-out groups:\n\n" + markdown_table(rows)
     )
 

@@ -65,7 +65,7 @@ class JointBudget:
         Whether another classifier will be trained on the K joints, so that the accuracy of this
         one does not matter. Open gates then come near the threshold as well, under a penalty
         whose Lagrange multiplier holds the expected share of open joints to the line (CoFiPruning:
-        Xia et al. 2022, arXiv 2204.00408). This is how the companion chooses joints.
+        Xia et al. 2022, arXiv 2204.00408). This is how the notebooks choose joints.
 
     Raises
     ------

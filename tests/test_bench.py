@@ -1,9 +1,14 @@
-"""`make bench`: its own training measures a speed."""
+"""`make bench`: its own training measures a speed, and its results stand in the README."""
 
+import json
+
+import bench
 import ours
 
 from jointprune.config import TrainingConfig
+from jointprune.paper.report import with_block
 from jointprune.runs import make_run
+from jointprune.workspace import ROOT
 
 
 def test_training_on_noise_has_a_speed_and_leaves_no_clip_out(monkeypatch):
@@ -15,3 +20,10 @@ def test_training_on_noise_has_a_speed_and_leaves_no_clip_out(monkeypatch):
     run = make_run(data, range(16), (), 0, config)
     assert len(ours.batches_of(run, data)) == 2
     assert ours.train(run, data) > 0
+
+
+def test_the_readmes_table_holds_the_committed_measurements():
+    facts = json.loads((ROOT / "data/results/bench.json").read_text(encoding="utf-8"))
+    readme = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    assert with_block(readme, "bench", bench.in_words(facts)) == readme
+    assert f"{facts['training']['128']['as_shipped']['ratio']:.2f}" in bench.in_words(facts)

@@ -137,7 +137,7 @@ def test_a_panel_shows_the_curves_and_all_joints_of_its_own_stratum(facts):
 
 def test_the_test_of_k_star_is_drawn_as_bounds_and_filled_where_it_passes(facts):
     """A K that loses more than 10 points is left out."""
-    star = facts["ablation"]["k_star"][0]
+    star = facts["ablation"]["k_star"][0] | {"k": 21}
     star["steps"][-1]["difference"] = -0.11
     shown = [step for step in star["steps"] if step["difference"] > -0.1]
     ax = plots.plot_handedness(facts["ablation"]["strata"], [star]).axes[-1]
@@ -156,7 +156,21 @@ def test_the_test_of_k_star_is_drawn_as_bounds_and_filled_where_it_passes(facts)
     strata = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in lines}
     for step in shown:
         for row in step["strata"]:
-            assert strata[row["stratum"]][step["k"]] == 100 * row["difference"]
+            (x,) = (x for x in strata[row["stratum"]] if abs(x / step["k"] - 1) < 0.1)
+            assert x != step["k"]  # beside the mark of all clips, not on it
+            assert strata[row["stratum"]][x] == 100 * row["difference"]
+    seeds = {text.xy[0]: text.get_text() for text in ax.texts}
+    assert seeds == {step["k"]: f"{step['seeds_alone']}/{len(star['by_seed'])}" for step in shown}
+    assert {*strata["K*"]} == {star["k"]}
+
+
+def test_no_line_is_drawn_for_a_k_star_of_all_joints(facts):
+    star = facts["ablation"]["k_star"][0] | {"k": 42, "joints": 42}
+    ax = plots.plot_handedness(facts["ablation"]["strata"], [star]).axes[-1]
+    assert "K*" not in [line.get_label() for line in ax.get_lines()]
+    tested = plots.plot_pipeline(facts | {"ablation": facts["ablation"] | {"k_star": [star]}}, 12)
+    said = [text.get_text() for text in tested.axes[0].texts]
+    assert any(text.endswith("no K* (loss < 2 pt)") for text in said)
 
 
 def test_names_of_words_stand_upright_in_a_narrow_panel_and_letters_do_not():

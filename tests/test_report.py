@@ -188,7 +188,8 @@ def test_the_readme_shows_the_headline_in_a_few_sentences(facts):
     )
     for record in facts["ablation"]["paired"]:
         record["p_holm"] = 1.0
-    assert f"{said}none, and not established from stratified random" in report.headline(facts)
+    said = "- 12 learned joints against others, in points: no difference is established, from "
+    assert f"{said}stratified random (" in report.headline(facts)
     assert claims["kstar.42.2"].verdict == "not established"
     paper_facts.with_firm_k_star(facts, by_seed=[42, 21, 42])
     firm, *rest = report.headline(facts).splitlines()

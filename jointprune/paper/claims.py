@@ -459,11 +459,14 @@ def declared(results: dict) -> str:
     for record in (record for record in paired if record["a"]["k"] == k):
         label = METHODS[record["b"]["method"]].label
         found[differs(record)].append(f"{label} ({points(record['difference'])})")
+    said = f"{k} learned joints against others, in points"
     if few := too_few_to_test(results):
-        return f"{k} learned joints against others, in points, {few}: {_listed(found[False])}."
+        return f"{said}, {few}: {_listed(found[False])}."
+    if not found[True]:
+        return f"{said}: no difference is established, from {_listed(found[False])}."
     return (
-        f"{k} learned joints against others, in points: a difference is established from "
-        f"{_listed(found[True])}, and not established from {_listed(found[False])}."
+        f"{said}: a difference is established from {_listed(found[True])}, and not established "
+        f"from {_listed(found[False])}."
     )
 
 
@@ -473,9 +476,7 @@ def _one_set(record: dict, data: dict) -> Claim:
     test = f"{claim.test}; the lower bound belongs to no declared test"
     said = claim.sentence
     if record["a"]["method"] == "one-set" and len(data["folds"]) > 1:
-        said += (
-            " Trainings of other folds, which saw a fold's test clips, had a part in the choice."
-        )
+        said += " The choice also rests on trainings that saw a fold's test clips."
     elif record["a"]["method"] == "typical":
         said += " It was chosen in each fold from training clips alone."
     said += f" The one-sided 95 % lower bound is {points(record['lower_bound'])} points."
@@ -586,7 +587,7 @@ def _strata(results: dict) -> Claim:
         (lower if below else never).append(f"at {at} in {_stratum(name, results['dataset'])}")
     return Claim(
         "strata",
-        "Learned gates have a lower mean accuracy than stratified random joints "
+        "Learned joints have a lower mean accuracy than stratified random joints "
         f"{_listed(lower + never)}; no test compares them.",
         ("strata.learned.*", "strata.stratified-random.*"),
     )
@@ -612,8 +613,8 @@ def _methods(accuracy: list[dict]) -> list[Claim]:
     """
     claims = []
     for holds_out, key, whose in (
-        (False, "methods", "that hold out no training group to choose"),
-        (True, "methods.held-out", "that hold out a quarter of the training groups to choose"),
+        (False, "methods", "choose joints on all training groups"),
+        (True, "methods.held-out", "hold out a quarter of the training groups to choose joints"),
     ):
         rows = [
             row for row in accuracy
@@ -626,7 +627,7 @@ def _methods(accuracy: list[dict]) -> list[Claim]:
         worst, *_, best = sorted(rows, key=lambda row: row["mean"])
         but = "" if holds_out else " (without the set whose choice saw test clips)"
         sentence = (
-            f"{len(rows)} methods {whose} were retrained on {AT} joints{but}. The highest accuracy "
+            f"{len(rows)} methods {whose}{but}. With {AT} joints, retrained, the highest accuracy "
             f"is {_accuracy(best)}, by {METHODS[best['method']].label}, and the lowest "
             f"{_accuracy(worst)}, by {METHODS[worst['method']].label}."
         )
@@ -649,7 +650,7 @@ def _course(name: str, course: dict) -> Claim:
         f"course.{name}",
         f"{label[0].upper()}{label[1:]}: {percent(closed['quarter'])} % of joints are closed after "
         f"a quarter of training and {percent(closed['end'])} % at its end, {how} the quick start "
-        "(notebook 03) expects (10-20 % and 40-50 %).",
+        "(the guide quoted in notebook 03) expects (10-20 % and 40-50 %).",
         (f"course.{name}",),
     )
 
@@ -799,9 +800,8 @@ def limits(results: dict[str, dict]) -> list[str]:
         placed = "the palms" if by_palm == data["clips"] else "the shoulders where these are seen"
     found = [
         (lexicon,
-         "The recordings are manual alphabets: letters, mostly held still, and not signs of a "
-         "vocabulary. The results do not extend to any one sign language, to words or to sentences "
-         "(AUTSL has 226 signs by 43 signers)."),
+         "The recordings are manual alphabets: letters, mostly held still. The results do not "
+         "extend to signs of a vocabulary, to any one sign language or to sentences."),
         (lexicon,
          f"Each language has one signer and one recording of a letter ({data['clips']} clips, "
          f"{groups} languages). Language and person cannot be separated, and a letter may have "

@@ -54,7 +54,7 @@ KINDS = {
     "difference": (0.009, "0.9 points"),  # of two accuracies; less than half of the 2-point margin
     # Of an interval. With 5 sessions it hangs on single ones: 4.3 points on another processor.
     "end": (0.05, "5 points"),
-    "agreement": (0.15, "0.15, or 15 points"),  # of selections: two of 12 joints differ
+    "agreement": (0.15, "0.15 (15 points of a share)"),  # of selections: two of 12 joints differ
     "joints": (1.5, "1.5 joints"),  # mean number of joints
     "spread": (9.0, "9 joints"),  # of K* over resampled groups: a step of the curve, from 21 to 30
     "p": (1.0, "a factor of 10"),  # orders of magnitude of a p value
@@ -541,10 +541,9 @@ def _test_of_set(names: list[str], k: int, ablation: dict) -> dict:
     note = "Retrained with these joints. No test clip had a part in the choice."
     if seen:
         note = (
-            "Retrained with these joints in every fold. Trainings of other folds, which saw a "
-            "fold's test clips, had a part in the choice. Without them (`typical`: chosen in each "
-            "fold from its training clips alone) the choice is the same in "
-            f"{same} of {len(folds)} folds."
+            "Retrained with these joints in every fold. The choice also rests on trainings that "
+            "saw a fold's test clips. Without them (`typical`: chosen in each fold from its "
+            f"training clips alone) the choice is the same in {same} of {len(folds)} folds."
         )
     return {"test": _tested("one-set", k, ablation) | {"test_clips_seen": seen, "note": note,
             "typical": _tested("typical", k, ablation) | {"test_clips_seen": False}}}  # fmt: skip

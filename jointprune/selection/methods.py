@@ -223,7 +223,7 @@ _ROWS = (
     *(
         Method(
             f"published-{name}", f"published, {words}",
-            f"the ten best of 543 landmarks on {words} that lie on a hand; {STUDY}",
+            f"the hand joints among the ten best of 543 landmarks on {words}; {STUDY}",
             f"baselines:published_{name.replace('-', '_')}", trains=False, seeded=False,
             phrase=f"{{k}} joints published for {words}",
             budgets=(k,), synthetic=False,
@@ -243,7 +243,7 @@ _ROWS = (
     Method(
         "one-set", "one set, test clips seen",
         "of the learned selections of all folds and seeds, the one that shares most joints with "
-        "the others; trainings of other folds saw a fold's test clips",
+        "the others; some of these trainings saw a fold's test clips",
         seeded=False, merged_over="all",
         phrase="one set of {k} joints for all folds",
         budgets=(12, 21), synthetic=False,

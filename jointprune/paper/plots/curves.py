@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from jointprune.agreement import MATCHED_KEYS
@@ -44,6 +45,7 @@ COURSE_LOOKS = {  # of figure 3, top
     "mean": {"color": "#000000", "linewidth": 1.4, "label": "mean of runs"},
 }
 WORST = 0.1  # of figure 9: K that lose more are left out
+K_STAR_LINE = {"color": look("learned")["color"], "linewidth": 0.6, "linestyle": (0, (1, 1))}
 GATE_LOOKS = {  # of figure 3, bottom
     True: {"color": "#0072B2", "linestyle": "-", "label": "joint open at the end"},
     False: {"color": "#D55E00", "linestyle": (0, (3, 2)), "label": "joint closed at the end"},
@@ -110,7 +112,10 @@ def plot_handedness(strata: list[dict], k_star: list[dict], group: str = "langua
 
 
 def _changes(ax: Axes, k_star: dict) -> None:
-    """Change of accuracy with K joints, down to its one-sided bound; strata without intervals."""
+    """Change of accuracy with K joints, down to its one-sided bound; strata without intervals.
+
+    The seeds that pass alone are counted above.
+    """
     steps = [step for step in k_star["steps"] if step["difference"] > -WORST]
     color, margin = look(k_star["method"])["color"], -100 * k_star["margin"]
     ax.axhline(0, color="#000000", linewidth=0.8)
@@ -121,26 +126,31 @@ def _changes(ax: Axes, k_star: dict) -> None:
             ends = 100 * step["lower_bound"], 100 * step["difference"]
             ax.plot([step["k"]] * 2, ends, color=color, linewidth=0.7, marker="_", markevery=[0])
             ax.plot(step["k"], ends[1], "o", color=color, markerfacecolor=face)
-    for name, marker in (("one-handed", "3"), ("two-handed", "4")):
-        rows = [(step["k"], 100 * row["difference"]) for step in steps
+            seeds = f"{step['seeds_alone']}/{len(k_star['by_seed'])}"
+            ax.annotate(seeds, (step["k"], 1), xycoords=("data", "axes fraction"), ha="center",
+                        va="bottom", fontsize=STYLE["xtick.labelsize"])  # fmt: skip
+    for name, marker, side in (("one-handed", "3", 0.93), ("two-handed", "4", 1.07)):
+        rows = [(side * step["k"], 100 * row["difference"]) for step in steps
                 for row in step["strata"] if row["stratum"] == name]  # fmt: skip
         if rows:
             ax.plot(*zip(*rows, strict=True), color="#555555", linestyle="none", marker=marker,
                     markersize=7, label=name)  # fmt: skip
     budget_axis(ax, [step["k"] for step in steps])
     ax.margins(x=0.12)
-    ax.set_title("change against\nall joints, points")
+    if k_star["k"] < k_star["joints"]:
+        ax.axvline(k_star["k"], label="K*", zorder=0, **K_STAR_LINE)
+    ax.set_title("change against all joints, points;\nseeds that pass alone:", pad=14)
     grid_lines(ax)
 
 
 def _mark_k_star(ax: Axes, k_star: dict) -> None:
     """K* as a line, its range over resampled groups as a bar at the foot."""
     k, joints = k_star["k"], k_star["joints"]
-    style = {"color": look("learned")["color"], "transform": ax.get_xaxis_transform(),
-             "scalex": False, "scaley": False}  # fmt: skip
-    ax.plot([k, k], [0, 1], linewidth=0.6, linestyle=(0, (1, 1)), zorder=0, **style)
+    style = {"transform": ax.get_xaxis_transform(), "scalex": False, "scaley": False}
+    ax.plot([k, k], [0, 1], zorder=0, **K_STAR_LINE, **style)
     ends = [k_star["bootstrap"]["low"], k_star["bootstrap"]["high"]]
-    ax.plot(ends, [0.02, 0.02], linewidth=2.0, solid_capstyle="butt", **style)
+    style |= {"color": K_STAR_LINE["color"], "linewidth": 2.0, "solid_capstyle": "butt"}
+    ax.plot(ends, [0.02, 0.02], **style)
     text = f"K* = {k}" if k < joints else f"K* = {joints}:\nno smaller set shown"
     ax.annotate(f"{text} ", (k, 0.05), xycoords=("data", "axes fraction"), ha="right")
 
@@ -201,14 +211,16 @@ def plot_stability(rows: list[dict]) -> Figure:
         same_clips = {**look(method), "linestyle": ":", "linewidth": 0.5}
         ax.plot(part["x"], part["floor"], markerfacecolor="white", **same_clips)
     ax.axhline(0, color="#000000", linewidth=0.8)
-    ax.plot([], [], color="#555555", marker="o", markerfacecolor="white", linestyle=":",
-            linewidth=0.5, label="same clips, other seed")  # fmt: skip
-    ax.fill_between([], [], color="#555555", alpha=0.2, linewidth=0,
-                    label="hand-matched random")  # fmt: skip
     budget_axis(ax, pd.concat(curves(table))["k"])
     ax.set_ylabel("stability index (0: chance)")
     grid_lines(ax)
-    fig.legend(loc="outside lower center", ncols=2)
+    other = {"color": "#555555", "linestyle": ":", "linewidth": 0.5, "marker": "o"}
+    handles, _ = ax.get_legend_handles_labels()
+    handles += [
+        Line2D([], [], markerfacecolor="white", label="same clips, other seed", **other),
+        Patch(color="#555555", alpha=0.2, linewidth=0, label="random, as many on each hand"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)
     return fig
 
 

@@ -12,7 +12,6 @@ from jointprune.paper.comparisons import ALPHA
 from jointprune.paper.plots.hands import HAND_LOOKS, draw_shares
 from jointprune.paper.plots.style import (
     PAGE,
-    STYLE,
     accuracy_axis,
     grid_lines,
     interval,
@@ -49,6 +48,8 @@ def plot_leave_out(rows: list[dict]) -> Figure:
     _losses_on_hands(fig, axes, 100 * table[of_joint].set_index("name")["loss"])
     _losses(axes["joints"], table[of_joint], list(JOINTS))
     _losses(axes["parts"], table[~of_joint], [*FINGERS, "hand"])
+    axes["joints"].set_title("a joint left out")
+    axes["parts"].set_title("a finger or a hand left out")
     handles, labels = axes["parts"].get_legend_handles_labels()
     drawn = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0]))
     fig.legend(drawn.values(), drawn, loc="outside lower center", ncols=6)
@@ -183,8 +184,10 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):
-        ax.set_ylabel(f"{k} joints from")
-    fig.supxlabel("accuracy, groups held out", fontsize=STYLE["axes.labelsize"])
+        ax.set_ylabel(f"chosen on (K = {k} unless given)")
+    for ax in axes[-1]:
+        ax.set_xlabel("accuracy")
+    fig.align_ylabels(axes[:, 0])
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
 

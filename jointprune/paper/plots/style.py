@@ -27,6 +27,7 @@ STYLE = {
 }  # fmt: skip
 
 LETTERS_AN_INCH = 13  # letters of tick labels that fit side by side
+BETWEEN_NUMBERS = 0.11  # inches, from the middle of a tick's number to that of the next
 
 
 def use_style() -> None:
@@ -119,8 +120,10 @@ def grid_lines(ax: Axes, color: str = "#e5e5e5") -> None:
 def budget_axis(ax: Axes, budgets) -> None:
     """K from left to right, on a logarithmic scale."""
     ticks, shown = sorted(set(budgets)), []
-    for k in reversed(ticks):  # 10 has no room beside 12
-        if not shown or shown[-1] / k > 1.22:
+    octaves = max(np.log2(ticks[-1] / ticks[0]), 1)
+    octave = ax.get_position().width * ax.figure.get_figwidth() / octaves  # in inches
+    for k in reversed(ticks):
+        if not shown or np.log2(shown[-1] / k) * octave > BETWEEN_NUMBERS:
             shown.append(k)
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [k if k in shown else "" for k in ticks])
