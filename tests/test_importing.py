@@ -436,8 +436,14 @@ def with_its_last_frame_again(folder):
     shutil.copy(folder / "11.npy", folder / "12.npy")
 
 
+def without_an_end(folder):
+    (folder / "11.npy").unlink()
+    (folder / "0.npy").unlink()
+
+
 @pytest.mark.parametrize(
-    "change", [None, in_half_precision, with_an_empty_frame, with_its_last_frame_again]
+    "change",
+    [None, in_half_precision, with_an_empty_frame, with_its_last_frame_again, without_an_end],
 )
 def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, change):
     copy = shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[0] / "7")
@@ -450,7 +456,7 @@ def test_one_recording_in_two_groups_is_reported_as_a_leak(source, workspace, ch
 
 
 def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspace):
-    shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7")
+    without_an_end(shutil.copytree(source / SIGNS[0] / "0", source / SIGNS[1] / "7"))
     data, report = import_recordings(source, "mine", workspace)
     left_out = reasons(report)
     assert len(data) == 11 and set(left_out) == {"merhaba/0", "çok güzel/6", "çok güzel/7"}
@@ -459,6 +465,15 @@ def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspac
     check_clip(data, "çok güzel/0", motion(12, seed=10, missing=MISSING))
     data, report = import_recordings(source, "mine", workspace, keep_contradictions=True)
     assert len(data) == 13 and set(report["leaks"][0]) == {"merhaba/0", "çok güzel/7"}
+
+
+def test_clips_that_share_half_of_their_frames_are_two_recordings(source, workspace):
+    """Such as takes that were cut from one long recording."""
+    first, second = source / SIGNS[0] / "0", source / SIGNS[1] / "0"
+    for number in range(6):
+        shutil.copy(first / f"{number}.npy", second / f"{number}.npy")
+    data, report = import_recordings(source, "mine", workspace)
+    assert len(data) == 12 and report["copies"] == report["leaks"] == []
 
 
 def lead(hand, seed, still=None):

@@ -327,9 +327,11 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
 def contradicted(table: pd.DataFrame) -> None:
     """Give recordings that occur under several labels a reason to be left out."""
     usable = table[table["reason"] == ""]
-    for _, same in usable[usable.duplicated("fingerprint", keep=False)].groupby("fingerprint"):
-        if len(names := sorted(set(same["label"]))) > 1:
-            table.loc[same.index, "reason"] = f"the same recording has the labels {names}"
+    same = reading.same_recording(usable["sketch"])
+    for clip, start, end in zip(usable.index, same.indptr[:-1], same.indptr[1:], strict=True):
+        names = sorted(set(usable["label"].iloc[same.indices[start:end]]))
+        if len(names) > 1:
+            table.loc[clip, "reason"] = f"the same recording has the labels {names}"
 
 
 def unread(files: Files, clips: list[Clip], layout: str) -> tuple[list[dict], dict[str, int]]:

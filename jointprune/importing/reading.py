@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from scipy import sparse
 
 from jointprune.importing.layouts import LAYOUTS
 from jointprune.importing.layouts.clips import Clip
@@ -21,7 +23,7 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import intact, save_arrays
 
 # Raise it when the same files would be read differently.
-VERSION = 11
+VERSION = 12
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
@@ -37,6 +39,8 @@ LEAST_APART = 0.2
 AT_ITSELF = 1e-3
 NEARLY_ALL = 0.95  # share of the hands of a clip
 WRISTS = np.array([0, len(JOINTS)])
+SKETCH = 8  # frames by which a recording is known again
+SHARED = 0.75  # of these frames, if two clips are the same recording
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 NO_FRAMES = Recording(
     np.zeros((0, len(JOINT_NAMES), 2), np.float32), np.zeros((0, len(JOINT_NAMES)), bool), fps=0.0
@@ -123,24 +127,33 @@ def _read(layout: str, clip: Clip, aspect: float, detected: bool) -> tuple[dict,
         "gaps": raw.gaps,
         "thinned": step,
         "content": hashlib.sha256(content).hexdigest(),
-        "fingerprint": _fingerprint(raw, whole.present),
+        "sketch": _sketch(raw, whole.present),
         **judged,
     }
     return row, recording
 
 
-def _fingerprint(raw: Raw, present: np.ndarray) -> str:
-    """Equal for copies of a recording, also in other precision, or with empty or repeated frames.
+def _sketch(raw: Raw, present: np.ndarray) -> list[str]:
+    """The smallest hashes of frames with a hand (Broder 1997): copies of a recording share them.
 
-    Empty frames at an end and frames that equal the one before do not count.
+    Also copies in half precision, or with other first and last frames, repeated or empty ones.
     """
-    seen = np.flatnonzero(present.any(axis=1))
-    shown = np.where(present[..., None], raw.hands[..., :2], 0)
+    shown = np.where(present[..., None], raw.hands[..., :2], 0)[present.any(axis=1)]
     largest = np.abs(shown).max()  # half precision ends at 65504
     shown = (shown if largest < 1e4 else shown * (1e4 / largest)).astype(np.float16)
-    shown = shown[seen[0] : seen[-1] + 1]
-    new = np.append(True, (shown[1:] != shown[:-1]).any(axis=(1, 2)))
-    return hashlib.sha256(shown[new].tobytes()).hexdigest()
+    return sorted({hashlib.blake2b(frame, digest_size=8).hexdigest() for frame in shown})[:SKETCH]
+
+
+def same_recording(sketches: pd.Series) -> sparse.csr_array:
+    """For each pair of clips, in the order of `sketches`, whether they share most frames."""
+    hashes = sketches.explode()
+    rows = np.repeat(np.arange(len(sketches)), sketches.map(len))
+    ones = np.ones(len(rows), np.int16)
+    shown = sparse.csr_array((ones, (rows, pd.factorize(hashes)[0])))
+    shared = (shown @ shown.T).tocoo()
+    sizes = sketches.map(len).to_numpy()
+    most = shared.data >= SHARED * np.minimum(sizes[shared.row], sizes[shared.col])
+    return sparse.csr_array((most[most], (shared.row[most], shared.col[most])), shared.shape)
 
 
 def _chunk_name(layout: str, clips: list[Clip], aspect: float, detected: bool) -> str:

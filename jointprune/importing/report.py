@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+from scipy.sparse.csgraph import connected_components
 
 from jointprune.dataset import SignDataset
 from jointprune.importing.layouts.clips import Clip, in_order, nfc, plain, split_of
+from jointprune.importing.reading import same_recording
 from jointprune.skeleton import HANDS
 
 # Files of one kind that the summary lists; the report has all of them.
@@ -26,8 +28,8 @@ def report_of(table: pd.DataFrame, unlabelled: list[Clip], data: SignDataset, so
         for clip in unlabelled
     ]
     frames = int(kept["original_frames"].sum())
-    again = kept[kept.duplicated("fingerprint", keep=False)]
-    copies = [some for _, some in again.groupby("fingerprint", sort=False)]
+    _, recording = connected_components(same_recording(kept["sketch"]), directed=False)
+    copies = [some for _, some in kept.groupby(recording) if len(some) > 1]
 
     if "test" in set(kept["split"]):
         sides = kept.groupby("split")["label"].agg(set)
