@@ -57,7 +57,7 @@ def test_a_difference_reads_as_measured(facts, name, a, said, verdict):
 @pytest.mark.parametrize(
     ("method", "full", "of"),
     [("learned", ("full", 42), "42 joints"),
-     ("signing-hand", ("anatomical-signing-hand", 21), "21 joints of the signing hand")],
+     ("signing-hand", ("anatomical-signing-hand", 21), "21 joints of the leading hand")],
 )  # fmt: skip
 def test_k_star_is_claimed_only_if_the_sequence_of_tests_reaches_it(facts, method, full, of):
     """Otherwise the quick start's sentence for a paper is refused."""

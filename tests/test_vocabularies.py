@@ -82,6 +82,7 @@ def test_the_caveats_below_the_readmes_table_are_true():
     assert korean["dataset"]["groups"] == 5
     assert 0.5**5 < ALPHA < 0.5**4  # one-sided p of sign flips
     letters, star = results["fingerspelling"], "k_star"
+    assert letters["dataset"]["two_handed"] == ["cse", "csq", "tsm"]  # Czech, Croatian, Turkish
     assert letters["baseline"]["seeds"] == 5 and letters["dataset"]["missing"]["left"] > 0.5
     assert len(letters["ablation"][star][0]["by_seed"]) == 10
     assert letters["ablation"][star][0]["by_test"] == 21

@@ -211,7 +211,7 @@ def _power(step: dict, margin: float) -> str:
 
 def _all_joints(record: dict) -> str:
     """All joints to choose from, in words."""
-    of = " of the signing hand" if record["method"] == "signing-hand" else ""
+    of = " of the leading hand" if record["method"] == "signing-hand" else ""
     return f"{record['joints']} joints{of}"
 
 
@@ -493,7 +493,7 @@ def _overlap(rows: list[dict]) -> Claim:
         for row in shown
     ]
     said = (
-        "most typical learned selections share more joints of the signing hand with published "
+        "most typical learned selections share more joints of the leading hand with published "
         "selections than random joints do"
     )
     sentence = f"It is not established that the {said} ({len(rows)} pairs)."
@@ -503,7 +503,7 @@ def _overlap(rows: list[dict]) -> Claim:
         "overlap",
         sentence,
         ("overlap.*",),
-        f"hypergeometric, on the 21 joints of the signing hand; Holm's correction over "
+        f"hypergeometric, on the 21 joints of the leading hand; Holm's correction over "
         f"{len(rows)} pairs; chance is the only rival: `anatomical` is what as many joints in "
         "anatomical order share, which no training chose",
         VERDICTS[bool(shown)],
@@ -714,7 +714,7 @@ def _hands(results: dict) -> Claim:
         rarely = ": a dropped left joint says little where it is"
     return Claim(
         "hands",
-        f"Of {AT} learned joints, on average {kept['right']:.2f} lie on the signing (right) hand "
+        f"Of {AT} learned joints, on average {kept['right']:.2f} lie on the leading (right) hand "
         f"and {kept['left']:.2f} on the left hand. The left hand, which does not "
         f"lead, is missing in {percent(missing['left'])} % of frames{rarely}.",
         (f"hands.{AT}",),

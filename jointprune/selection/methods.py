@@ -210,15 +210,15 @@ _ROWS = (
         synthetic=False,
     ),
     Method(
-        "signing-hand", "learned gates, signing hand",
+        "signing-hand", "learned gates, leading hand",
         "learned gates on the 21 joints of the leading hand, the right",
         "gated:signing_hand", GATES, for_one_k=True, budgets=(8, 12, 16, 18), synthetic=False,
     ),
     Method(
-        "anatomical-signing-hand", "signing hand, untrained",
+        "anatomical-signing-hand", "leading hand, untrained",
         "the anatomical order, with the right hand first: at K = 21 all joints of this hand",
         "baselines:right_hand_first", trains=False, seeded=False,
-        phrase="{k} of 21 joints of the signing hand, untrained", budgets=(12, 21),
+        phrase="{k} of 21 joints of the leading hand, untrained", budgets=(12, 21),
     ),
     *(
         Method(
