@@ -298,14 +298,20 @@ def noninferior(steps: np.ndarray, counts: np.ndarray) -> np.ndarray:
     tail = fft.rfft((sums == 0) | (sums >= length + least)).conj() / length
     tail[1 : (length + 1) // 2] *= 2  # these stand for their mirror images too
 
-    def above(waves: np.ndarray) -> np.ndarray:
-        """Whether the chance of a sum of 0 or less is below 5 %."""
-        return (waves @ tail).real < ALPHA - ROUNDING
+    def below(chances: np.ndarray) -> np.ndarray:
+        return chances < ALPHA - ROUNDING
+
+    def added(counts: np.ndarray, waves: np.ndarray) -> np.ndarray:
+        """Their product: as real numbers, which takes half the time."""
+        return (counts @ waves.view(float)).view(complex)
 
     passes = []
     for some in np.array_split(counts, -(-len(counts) * length // CELLS)):
-        passed = above(_power_of(some / groups @ waves, groups))
-        passed[passed] = above(np.exp(some[passed] @ flipped))
+        passed = below((_power_of(added(some / groups, waves), groups) @ tail).real)
+        logs = added(some[passed], flipped)
+        size, angle = np.exp(logs.real), logs.imag  # faster than NumPy's exp of complex numbers
+        chances = (size * np.cos(angle)) @ tail.real - (size * np.sin(angle)) @ tail.imag
+        passed[passed] = below(chances)
         passes.append(passed)
     return np.concatenate(passes)
 
