@@ -1,7 +1,7 @@
 """Open a data set by its name, or make one from the command line.
 
 `python -m jointprune.data fetch fingerspelling` fetches and prepares the default recordings,
-`fetch ksl13` (or another of `importing/public/data_sets.toml`) public recordings of words,
+`fetch ksl13` (or another of `importing/public/data_sets.toml`) public recordings of signs,
 `import SRC --name NAME` makes a data set from the recordings in a folder, and
 `synthetic --like autsl` generates a synthetic data set of AUTSL's size.
 """

@@ -314,7 +314,7 @@ def l0_penalty(pruning_layer: JointPruningLayer, weight: float = 0.001) -> Tenso
     after 8,800 steps of 1e-4 or 4,400 of 1e-3, and 60 % had after 1,200 steps of 0.06: give
     `joint_logits` a learning rate of about 0.06 and no weight decay. A fixed weight has no guard
     either: with weight 1.0 and steps of 0.06 every gate closed there, while 74 % did on recordings
-    of 13 words. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
+    of 13 signs. For a given number of joints use `jp.PruneJoints` in Lightning or `jp.JointBudget`
     in a loop of your own: they bring the learning rate and end with exactly this number open.
     """
     if not hasattr(pruning_layer, "keep_probability"):

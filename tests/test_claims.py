@@ -320,7 +320,7 @@ def test_every_method_at_12_is_counted_and_the_best_and_worst_are_named(facts):
     assert apart.sentence.startswith("4 methods hold out a quarter of the training groups")
     assert apart.sentence.endswith(f"by {METHODS['integrated-gradients'].label}.")
     said = claim(facts, "methods").sentence
-    assert said.startswith(f"{len(at_12) - 4} methods choose joints on all training groups (w")
+    assert said.startswith(f"{len(at_12) - 4} methods hold out no training group (w")
     assert "accuracy is 90.0 % (95 % CI" in said
     assert f"by {METHODS['stg'].label}, and the lowest" in said
     assert said.endswith(f"by {METHODS['variance'].label}.")

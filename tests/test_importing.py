@@ -467,13 +467,40 @@ def test_a_recording_under_two_labels_is_left_out_unless_wanted(source, workspac
     assert len(data) == 13 and set(report["leaks"][0]) == {"merhaba/0", "çok güzel/7"}
 
 
-def test_clips_that_share_half_of_their_frames_are_two_recordings(source, workspace):
-    """Such as takes that were cut from one long recording."""
-    first, second = source / SIGNS[0] / "0", source / SIGNS[1] / "0"
-    for number in range(6):
-        shutil.copy(first / f"{number}.npy", second / f"{number}.npy")
-    data, report = import_recordings(source, "mine", workspace)
-    assert len(data) == 12 and report["copies"] == report["leaks"] == []
+@pytest.mark.parametrize(("cut", "same"), [(8, True), (15, True), (20, False), (30, False)])
+def test_a_cut_of_a_recording_is_the_same_if_it_holds_three_quarters_of_its_frames(
+    tmp_path, workspace, cut, same
+):
+    """Takes that were cut from one long recording, and share less, are two."""
+    for i, sign in enumerate(SIGNS):
+        for person in range(3):
+            hands = motion(60, seed=10 * i + person)
+            write_mp_data(tmp_path / "own" / f"p{person}" / sign / "0", hands)
+    write_mp_data(tmp_path / "own" / "p0" / SIGNS[1] / "1", motion(60, seed=0)[cut:])
+    _, report = import_recordings(tmp_path / "own", "own", workspace)
+    assert len(reasons(report)) == 2 * same
+
+
+def test_a_clip_of_the_frame_from_which_all_others_start_is_no_copy(tmp_path, workspace):
+    """As those of an avatar at rest."""
+    rest = motion(1, seed=99)
+    for i, sign in enumerate(SIGNS):
+        for person in range(3):
+            hands = np.concatenate([rest, motion(5, seed=10 * i + person)])
+            write_mp_data(tmp_path / "own" / f"p{person}" / sign / "0", hands)
+    write_mp_data(tmp_path / "own" / "p0" / SIGNS[1] / "1", rest)
+    data, report = import_recordings(tmp_path / "own", "own", workspace)
+    assert len(data) == 7 and report["copies"] == []
+
+
+def test_a_frame_that_many_clips_show_says_nothing(monkeypatch):
+    """Otherwise memory would grow with the square of the number of clips."""
+    sketches = pd.Series(["".join(f"{i:016x}" for i in (0, n, n + 1)) for n in (1, 2, 7, 7)])
+    assert reading.same_recording(sketches).nnz == 4 + 2  # each itself, and the last two
+    monkeypatch.setattr(reading, "COMMON", 3)
+    assert reading.same_recording(sketches).nnz == 4 + 2
+    monkeypatch.setattr(reading, "COMMON", 1)
+    assert reading.same_recording(sketches).nnz == 2  # of what only one clip shows
 
 
 def lead(hand, seed, still=None):
@@ -1321,6 +1348,7 @@ RELEASES = {
     "study": ("{0}_skel/{1}_color_landmarks.npy", sources.stack),
     "TSSI": ("pose_{0}/{1}.npy", sources.tssi),
     "SAM-SLR": ("{0}/{1}_color.mp4.npy", sources.whole_body),
+    "columns first": ("{0}/{1}_color.mp4.npy", lambda m: np.asfortranarray(sources.whole_body(m))),
 }
 
 
@@ -1355,5 +1383,6 @@ def test_every_release_of_autsl_is_one_import(tmp_path, workspace, form):
     if leads == "left":
         expected = np.roll(expected, 21, axis=1) * [-1, 1]
     # Pixels of a picture of 640 x 480, in which y is as much shorter.
-    squeezed = 480 / 640 if form in ("sign-language-datasets", "SAM-SLR") else 1
+    in_pixels = ("sign-language-datasets", "SAM-SLR", "columns first")
+    squeezed = 480 / 640 if form in in_pixels else 1
     np.testing.assert_allclose(data.poses[where], expected * [1, squeezed], atol=0.02)

@@ -154,14 +154,29 @@ def test_the_test_of_k_star_is_drawn_as_bounds_and_filled_where_it_passes(facts)
         assert (points[step["k"]].get_markerfacecolor() != "white") == step["passes"]
     assert any(list(line.get_ydata()) == [-100 * star["margin"]] * 2 for line in lines)
     strata = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in lines}
+    beside = {"one-handed": 0.93, "two-handed": 1.07}  # not on the mark of all clips
     for step in shown:
         for row in step["strata"]:
-            (x,) = (x for x in strata[row["stratum"]] if abs(x / step["k"] - 1) < 0.1)
-            assert x != step["k"]  # beside the mark of all clips, not on it
+            x = beside[row["stratum"]] * step["k"]
             assert strata[row["stratum"]][x] == 100 * row["difference"]
     seeds = {text.xy[0]: text.get_text() for text in ax.texts}
     assert seeds == {step["k"]: f"{step['seeds_alone']}/{len(star['by_seed'])}" for step in shown}
     assert {*strata["K*"]} == {star["k"]}
+
+
+def test_without_a_k_that_loses_little_the_panel_of_changes_is_empty(facts):
+    star = facts["ablation"]["k_star"][0]
+    for step in star["steps"]:
+        step["difference"] = -0.2
+    assert plots.plot_handedness(facts["ablation"]["strata"], [star]).axes[-1].texts[:] == []
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1.0, ["", "12"]), (7.0, ["10", "12"])])
+def test_a_number_without_room_is_left_out(width, shown):
+    _, ax = style.page(width, 2)
+    style.budget_axis(ax, [1, 2, 10, 12, 42])
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert labels[2:4] == shown and labels[0] == "1" and labels[-1] == "42"
 
 
 def test_no_line_is_drawn_for_a_k_star_of_all_joints(facts):

@@ -327,11 +327,12 @@ def _check_enough(kept: pd.DataFrame, rule: str) -> None:
 def contradicted(table: pd.DataFrame) -> None:
     """Give recordings that occur under several labels a reason to be left out."""
     usable = table[table["reason"] == ""]
-    same = reading.same_recording(usable["sketch"])
-    for clip, start, end in zip(usable.index, same.indptr[:-1], same.indptr[1:], strict=True):
-        names = sorted(set(usable["label"].iloc[same.indices[start:end]]))
+    same, labels = reading.same_recording(usable["sketch"]), usable["label"].to_numpy()
+    for clip in np.flatnonzero(np.diff(same.indptr) > 1):  # it is among those that equal it
+        names = sorted({*labels[same.indices[same.indptr[clip] : same.indptr[clip + 1]]]})
         if len(names) > 1:
-            table.loc[clip, "reason"] = f"the same recording has the labels {names}"
+            reason = f"the same recording has the labels {names}"
+            table.loc[usable.index[clip], "reason"] = reason
 
 
 def unread(files: Files, clips: list[Clip], layout: str) -> tuple[list[dict], dict[str, int]]:

@@ -23,14 +23,14 @@ from jointprune.skeleton import BONES, HANDS, JOINT_NAMES, JOINTS
 from jointprune.workspace import intact, save_arrays
 
 # Raise it when the same files would be read differently.
-VERSION = 12
+VERSION = 13
 CHUNK = 64  # clips per job
 # Most frames kept of a clip. A longer one is thinned evenly, which bounds its memory.
 LONGEST = 300
 # Coordinates whose median is within this are fractions of the image, others are pixels.
 LARGEST_SHARE = 2.0
 # Length of a hand's bones over its extent, the median over clips: 4.8 to 4.9 in the letters and
-# three sets of words, 6.4 where only fists are shown, 7.4 or more in other orders of their joints.
+# three sets of signs, 6.4 where only fists are shown, 7.4 or more in other orders of their joints.
 LONGEST_BONES = 7.0
 # Median distance of a joint's x from its y, over the hand's extent: 0.3 to 1.9 in image fractions.
 # Where all x come before all y, both are numbers of one kind, and it is 0.05 to 0.15.
@@ -39,8 +39,9 @@ LEAST_APART = 0.2
 AT_ITSELF = 1e-3
 NEARLY_ALL = 0.95  # share of the hands of a clip
 WRISTS = np.array([0, len(JOINTS)])
-SKETCH = 8  # frames by which a recording is known again
-SHARED = 0.75  # of these frames, if two clips are the same recording
+SKETCH = 64  # frames by which a recording is known again
+SHARED = 0.75  # of the longer clip's, if two clips are the same recording
+COMMON = 1000  # clips; a frame that more of them show, such as a rest pose, says nothing
 KNUCKLES = WRISTS + JOINTS.index("middle_mcp")
 NO_FRAMES = Recording(
     np.zeros((0, len(JOINT_NAMES), 2), np.float32), np.zeros((0, len(JOINT_NAMES)), bool), fps=0.0
@@ -133,26 +134,31 @@ def _read(layout: str, clip: Clip, aspect: float, detected: bool) -> tuple[dict,
     return row, recording
 
 
-def _sketch(raw: Raw, present: np.ndarray) -> list[str]:
-    """The smallest hashes of frames with a hand (Broder 1997): copies of a recording share them.
+def _sketch(raw: Raw, present: np.ndarray) -> str:
+    """The smallest hashes of frames with a hand (Broder 1997), joined: copies share most of them.
 
     Also copies in half precision, or with other first and last frames, repeated or empty ones.
     """
-    shown = np.where(present[..., None], raw.hands[..., :2], 0)[present.any(axis=1)]
-    largest = np.abs(shown).max()  # half precision ends at 65504
-    shown = (shown if largest < 1e4 else shown * (1e4 / largest)).astype(np.float16)
-    return sorted({hashlib.blake2b(frame, digest_size=8).hexdigest() for frame in shown})[:SKETCH]
+    shown = np.where(present[..., None], raw.hands[..., :2], 0)[present.any(axis=1)] + 0.0  # no -0
+    with np.errstate(over="ignore"):
+        halves = shown.astype(np.float16)  # infinite above 65504
+    frames = (half if np.isfinite(half).all() else whole
+              for half, whole in zip(halves, shown, strict=True))  # fmt: skip
+    hashes = {hashlib.blake2b(frame.tobytes(), digest_size=8).digest() for frame in frames}
+    return b"".join(sorted(hashes)[:SKETCH]).hex()
 
 
 def same_recording(sketches: pd.Series) -> sparse.csr_array:
     """For each pair of clips, in the order of `sketches`, whether they share most frames."""
-    hashes = sketches.explode()
-    rows = np.repeat(np.arange(len(sketches)), sketches.map(len))
-    ones = np.ones(len(rows), np.int16)
-    shown = sparse.csr_array((ones, (rows, pd.factorize(hashes)[0])))
-    shared = (shown @ shown.T).tocoo()
-    sizes = sketches.map(len).to_numpy()
-    most = shared.data >= SHARED * np.minimum(sizes[shared.row], sizes[shared.col])
+    found = [np.frombuffer(bytes.fromhex(sketch), np.uint64) for sketch in sketches]
+    clips = np.repeat(np.arange(len(found)), [*map(len, found)])
+    _, frames, clips_of = np.unique(np.concatenate(found), return_inverse=True, return_counts=True)
+    rare = clips_of[frames] <= COMMON
+    clips, frames = clips[rare], frames[rare]
+    ones = np.ones(len(clips), np.int16)
+    shown = sparse.csr_array((ones, (clips, frames)), (len(found), len(clips_of)))
+    shared, sizes = (shown @ shown.T).tocoo(), np.bincount(clips, minlength=len(found))
+    most = shared.data >= SHARED * np.maximum(sizes[shared.row], sizes[shared.col])
     return sparse.csr_array((most[most], (shared.row[most], shared.col[most])), shared.shape)
 
 

@@ -148,7 +148,9 @@ def import_summary(report: dict) -> str:
         "classes without any clip left": report["classes_lost"],
         "classes that some fold tests without training on them": report["unseen"],
         "THE SAME RECORDING IN SEVERAL GROUPS, a leak": [" = ".join(s) for s in report["leaks"]],
-        "the same recording twice": [" = ".join(some) for some in report["copies"]],
+        "the same recording twice, or overlapping cuts of one": [
+            " = ".join(some) for some in report["copies"]
+        ],
         "frames missing inside a clip, taken as without hands": report["gaps"],
         "some joints of a hand missing, which is there taken as missing": report["partial"],
         "LEFT HAND LEFT OF THE RIGHT ONE: hands exchanged or pictures mirrored?": report["crossed"],

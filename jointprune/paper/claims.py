@@ -613,7 +613,7 @@ def _methods(accuracy: list[dict]) -> list[Claim]:
     """
     claims = []
     for holds_out, key, whose in (
-        (False, "methods", "choose joints on all training groups"),
+        (False, "methods", "hold out no training group"),
         (True, "methods.held-out", "hold out a quarter of the training groups to choose joints"),
     ):
         rows = [

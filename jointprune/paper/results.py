@@ -1,6 +1,6 @@
 """`data/results`: facts (JSON) and tables (CSV), each written by one notebook or command.
 
-Tables of predictions are compressed (xz), because those of words would take 80 MB a data set. A
+Tables of predictions are compressed (xz), because those of signs would take 80 MB a data set. A
 file is written whole or not at all. Facts carry their history (commit, checksum of the data set,
 settings), their own checksum and those of the tables written with them. Reading an edited or
 damaged file raises ValueError.

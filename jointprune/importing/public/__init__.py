@@ -1,4 +1,4 @@
-"""Public data sets of words: fetched from their publisher, checked, and imported.
+"""Public data sets of signs: fetched from their publisher, checked, and imported.
 
 `data_sets.toml` beside this file holds a section for each. Nothing is redistributed here.
 """

@@ -184,7 +184,7 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):
-        ax.set_ylabel(f"chosen on (K = {k} unless given)")
+        ax.set_ylabel(f"joints (K = {k} unless given), chosen on")
     for ax in axes[-1]:
         ax.set_xlabel("accuracy")
     fig.align_ylabels(axes[:, 0])

@@ -120,8 +120,8 @@ def grid_lines(ax: Axes, color: str = "#e5e5e5") -> None:
 def budget_axis(ax: Axes, budgets) -> None:
     """K from left to right, on a logarithmic scale."""
     ticks, shown = sorted(set(budgets)), []
-    octaves = max(np.log2(ticks[-1] / ticks[0]), 1)
-    octave = ax.get_position().width * ax.figure.get_figwidth() / octaves  # in inches
+    octaves = max(np.log2(ticks[-1] / ticks[0]), 1) if ticks else 1
+    octave = ax.get_position().width * ax.figure.get_figwidth() / octaves  # in inches, at least
     for k in reversed(ticks):
         if not shown or np.log2(shown[-1] / k) * octave > BETWEEN_NUMBERS:
             shown.append(k)
