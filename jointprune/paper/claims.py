@@ -32,9 +32,9 @@ KNOWN = (
      "set-up. Set-ups are clusters that were computed: one person may be in several."),
     ("dgs30",
      "How hands are told apart was changed on 1 December 2026, after all results had been seen. "
-     "Before, K* was 12, all joints reached 92.4 %, and a gain of 6 joints over hand-matched random "
-     "joints was not established (p = 0.054 after Holm's correction). The kind of processor does "
-     "not explain this: before and after, another kind gave the same K* and the same verdict. "
+     "Before, K* was 12, all joints reached 92.4 %, and a gain of 6 joints over hand-matched "
+     "random joints was not established (p = 0.054 after Holm's correction). The kind of processor "
+     "does not explain this: before and after, another kind gave the same K* and the same verdict. "
      "Today's gain, corrected over the comparisons of all four data sets, is not established."),
 )  # fmt: skip
 
