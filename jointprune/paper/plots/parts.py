@@ -131,12 +131,12 @@ def plot_changes(
 
 def _changes(axes, changes: dict[str, list[dict]], groups: list[str], group, label) -> None:
     """Groups in the order given, classes by their difference."""
-    classes = changes["class"]
+    classes, by_class = changes["class"], f"by {label} (filled: established by a test)"
     if len(classes) > SHOWN:
         label += f" ({SHOWN} that change most, of {len(classes)})"
         classes = sorted(classes, key=lambda row: -abs(row["difference"]))[:SHOWN]
     axes[0].set_title(f"{AT} learned joints minus all joints, not tested")
-    axes[1].set_title("the same (filled: established by a test)")
+    axes[1].set_title(by_class)
     by_group = sorted(changes["group"], key=lambda row: groups.index(row["name"]))
     draw_changes(axes[0], by_group, group + GROUP_CODES.get(group, ""))
     draw_changes(axes[1], sorted(classes, key=lambda row: -row["difference"]), label)
@@ -184,7 +184,7 @@ def plot_transfer(rows: list[dict], labels: dict[str, str]) -> Figure:
         if line == 0:
             ax.set_title(labels[data])
     for ax, k in zip(axes[:, 0], ks, strict=True):
-        ax.set_ylabel(f"joints (K = {k} unless given), chosen on")
+        ax.set_ylabel(f"{k} joints (or as given) from")
     for ax in axes[-1]:
         ax.set_xlabel("accuracy")
     fig.align_ylabels(axes[:, 0])
