@@ -4,7 +4,8 @@ import pandas as pd
 import paper_facts
 
 from jointprune.config import TrainingConfig
-from jointprune.paper.leave_out import kept_without, loss_without, without_trials
+from jointprune.paper.leave_out import kept_without, loss_without
+from jointprune.runs import trials_of
 from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
 from jointprune.statistics import difference_of, pair
 
@@ -22,8 +23,8 @@ def test_every_joint_finger_and_hand_is_left_out_once():
 
 
 def test_retraining_without_a_part_reads_all_others(toy_dataset):
-    kept = {"ring": kept_without(toy_dataset.joints)["ring"]}
-    trials = without_trials(kept, toy_dataset, toy_dataset.folds(3, 0), (0, 1), TINY)
+    kept = kept_without(toy_dataset.joints)["ring"]
+    trials = trials_of("ring", toy_dataset, toy_dataset.folds(3, 0), (0, 1), TINY, kept)
     assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
     for trial in trials:
         assert (trial.method, trial.k, trial.regime) == ("ring", 34, "retrained")

@@ -2,9 +2,6 @@
 
 import pandas as pd
 
-from jointprune.config import TrainingConfig
-from jointprune.dataset import SignDataset
-from jointprune.runs import Trial, trials_of
 from jointprune.skeleton import FINGER_OF, FINGERS, HAND_OF, HANDS
 from jointprune.statistics import difference_of, pair, shared
 
@@ -21,17 +18,6 @@ def kept_without(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
         part: tuple(j for j, name in enumerate(joints) if name not in gone)
         for part, gone in parts.items()
     }
-
-
-def without_trials(
-    kept: dict[str, tuple[int, ...]], data: SignDataset, folds, seeds, config: TrainingConfig
-) -> list[Trial]:
-    """Runs trained from scratch without each part, one per fold and seed."""
-    return [
-        trial
-        for part, joints in kept.items()
-        for trial in trials_of(part, data, folds, seeds, config, joints)
-    ]
 
 
 def loss_without(
