@@ -23,17 +23,20 @@ from jointprune.paper.tables import (
     joint_frequency,
     joints_by_hand,
     joints_by_level,
+    kept_without,
+    loss_without,
     overlap_with_published,
     reduction_table,
     strata_table,
 )
 from jointprune.prediction import prediction_rows
-from jointprune.runs import Run, Trial
-from jointprune.skeleton import JOINT_NAMES
+from jointprune.runs import Run, Trial, trials_of
+from jointprune.skeleton import FINGERS, HANDS, JOINT_NAMES
 from jointprune.statistics import difference_of, holm, pair
 
 COLUMNS = "method k regime fold seed clip group label predicted p_predicted".split()
 LEARNED, FULL = ("learned", 12), ("full", 42)
+TINY = TrainingConfig(hidden=16, frames=4, epochs=1, batch_size=8)
 TWO = {(*LEARNED, "retrained"): 0.55, (*FULL, "retrained"): 0.66}
 CHOSEN = {
     ("learned", 3): {(0, 0): (0, 21, 22), (0, 1): (21, 22, 23)},
@@ -190,3 +193,37 @@ def test_overlap_with_a_published_selection_is_tested_by_counting_all_draws(monk
     assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p"] for row in rows]))
     # In anatomical order: the tips of index, thumb, little and middle finger; the thumb's is here.
     assert [row["anatomical"] for row in rows] == [0, 1]
+
+
+def test_every_joint_finger_and_hand_is_left_out_once():
+    kept = kept_without(JOINT_NAMES)
+    gone = {part: set(range(42)) - set(left) for part, left in kept.items()}
+    assert len(gone) == 42 + 5 + 2
+    assert all(gone[name] == {j} for j, name in enumerate(JOINT_NAMES))
+    for finger, joints in FINGERS.items():
+        assert gone[finger] == {*joints, *(21 + j for j in joints)}
+    assert [gone[hand] for hand in HANDS] == [set(range(21)), set(range(21, 42))]
+
+
+def test_retraining_without_a_part_reads_all_others(toy_dataset):
+    kept = kept_without(toy_dataset.joints)["ring"]
+    trials = trials_of("ring", toy_dataset, toy_dataset.folds(3, 0), (0, 1), TINY, kept)
+    assert [(t.fold, t.run.seed) for t in trials] == [(f, s) for f in range(3) for s in (0, 1)]
+    for trial in trials:
+        assert (trial.method, trial.k, trial.regime) == ("ring", 34, "retrained")
+        assert not any("ring" in name for name in trial.run.config.joints)
+
+
+def test_a_part_is_compared_on_the_seeds_it_was_retrained_with():
+    full = paper_facts.predictions({("full", 42, "retrained"): 0.66}, seeds=3)
+    wrong = full["predicted"].mask(full["label"] == "A", "?")
+    masked = full.assign(method="right", k=21, regime="masked", predicted=wrong)
+    again = full[full["seed"] < 2].assign(method="right", k=21)
+    row = loss_without("right", 21, full, masked, again)
+    both = pd.concat([full, masked])
+    expected = difference_of(pair(both, ("full", 42), ("right", 21, "masked")))
+    assert (row["kind"], row["name"], row["retrained_loss"]) == ("hand", "right", 0.0)
+    assert [row[key] for key in ("loss", "low", "high")] == [
+        expected[key] for key in ("difference", "low", "high")
+    ]
+    assert loss_without("right", 21, full, masked, again.iloc[:0])["retrained_loss"] is None

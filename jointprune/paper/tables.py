@@ -14,8 +14,8 @@ from jointprune.dataset import SignDataset
 from jointprune.paper.comparisons import with_holm
 from jointprune.selection import typical
 from jointprune.selection.baselines import ANATOMY, PUBLISHED
-from jointprune.skeleton import HAND_OF, HANDS, LEVEL_OF, hand_index
-from jointprune.statistics import Key, cluster_bootstrap, difference_of, pair
+from jointprune.skeleton import FINGER_OF, FINGERS, HAND_OF, HANDS, LEVEL_OF, hand_index
+from jointprune.statistics import Key, cluster_bootstrap, difference_of, pair, shared
 
 METHOD = ["method", "k", "regime"]
 BINS = 15  # of equal width, as in Guo et al. 2017
@@ -202,6 +202,46 @@ def joints_by_level(frequency: pd.DataFrame) -> pd.DataFrame:
     hand = frequency.index.map(HAND_OF).rename("hand")
     level = frequency.index.map(lambda name: f"{LEVEL_OF[name]} {LEVELS[LEVEL_OF[name]]}")
     return frequency.groupby([hand, level.rename("level")]).sum()
+
+
+def kept_without(joints: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Indices of the joints left without each part: each joint, finger (of both hands) and hand.
+
+    Parts have names such as "left.index_tip", "index" and "left".
+    """
+    itself = {name: name for name in joints}
+    return {
+        part: tuple(j for j, name in enumerate(joints) if part_of[name] != part)
+        for part_of, parts in ((itself, joints), (FINGER_OF, FINGERS), (HAND_OF, HANDS))
+        for part in parts
+    }
+
+
+def loss_without(
+    name: str, left: int, full: pd.DataFrame, masked: pd.DataFrame, retrained: pd.DataFrame
+) -> dict:
+    """Accuracy lost without the part `name`, when `left` joints remain.
+
+    `full` are predictions with all joints; `masked` and `retrained` are those without parts,
+    which the column `method` names, compared on the folds and seeds that both were run with.
+    Returns kind ("joint", "finger" or "hand"), name, loss, low and high (masked), and
+    retrained_loss, None for a part without retrained predictions.
+    """
+    everything = ("full", int(full["k"].iloc[0]))
+    found = {}
+    for regime, without in (("masked", masked), ("retrained", retrained)):
+        lacking = (name, left, regime)
+        if len(part := without[without["method"] == name]):
+            both = shared(pd.concat([full, part]), everything, lacking)
+            found[regime] = difference_of(pair(both, everything, lacking))
+    return {
+        "kind": "hand" if name in HANDS else "finger" if name in FINGERS else "joint",
+        "name": name,
+        "loss": found["masked"]["difference"],
+        "low": found["masked"]["low"],
+        "high": found["masked"]["high"],
+        "retrained_loss": found.get("retrained", {}).get("difference"),
+    }
 
 
 def overlap_with_published(selections: Selections, joints: tuple[str, ...]) -> list[dict]:
