@@ -365,11 +365,10 @@ def _for_a_paper(results: dict) -> Claim:
     sentence, verdict = f"Refused: {refused}.", "refused"
     if not refused:
         share, verdict = dropped(record, results), VERDICTS[True]
-        placed = ""
-        if data.get("by_palm"):
-            several = f"{data['by_palm']} of {data['clips']} clips"
-            clips = "every clip" if data["by_palm"] == data["clips"] else several
-            placed = f" (position and scale of {clips} come from all {joints})"
+        placed, palms = "", data.get("by_palm")
+        if palms:
+            which = "every clip" if palms == data["clips"] else f"{palms} of {data['clips']} clips"
+            placed = f" (position and scale of {which} come from all {joints})"
         sentence = (
             f"We reduced data requirements by discovering that, on held-out {data['group_word']}s, "
             f"only {k} of {joints} hand joints suffice at a {margin}{placed}, representing a "
@@ -777,15 +776,11 @@ def _smallest_p(results: dict[str, dict]) -> float:
     return 2 * 0.5 ** sum(map(len, results["dataset"]["folds"]))
 
 
-def can_be_established(results: dict[str, dict]) -> bool:
-    """Whether a declared comparison can pass Holm's correction, whatever its effect."""
-    return len(results["ablation"]["paired"]) * _smallest_p(results) < ALPHA
-
-
 def too_few_to_test(results: dict[str, dict]) -> str:
-    """That no declared comparison can be established, whatever its effect; else ""."""
-    word = results["dataset"]["group_word"]
-    return "" if can_be_established(results) else f"too few {word}s to test"
+    """That no declared comparison can pass Holm's correction, whatever its effect; else ""."""
+    if len(results["ablation"]["paired"]) * _smallest_p(results) < ALPHA:
+        return ""
+    return f"too few {results['dataset']['group_word']}s to test"
 
 
 def limits(results: dict[str, dict]) -> list[str]:
@@ -834,7 +829,7 @@ def limits(results: dict[str, dict]) -> list[str]:
          f"{by_palm} of {data['clips']} clips lack shoulders: they are placed by the mean of all "
          "joints and scaled by wrists and middle knuckles, which is more than K joints."),
         (unseen, f"{unseen} {word}s are tested in a fold that never trains them."),
-        (not can_be_established(results),
+        (too_few_to_test(results),
          f"Power: with {tested} {group}s no two-sided p value can be below {smallest:.3g}, so "
          f"Holm's correction over {family} comparisons rejects none of them, whatever the effect. "
          "A comparison that is not established, also of a set to publish, means nothing here."),
