@@ -69,11 +69,10 @@ def plot_accuracy_against_k(
     axes[1].sharey(axes[0])
     axes[0].autoscale(axis="y")  # to the values of both
     _every_method(axes[2], retrained, 12)
-    handles, labels = axes[0].get_legend_handles_labels()
-    for label, style in REGIMES.items():
-        handles.append(Line2D([], [], color="#555555", linestyle="none", **style))
-        labels.append(label)
-    fig.legend(handles, labels, loc="outside lower left", ncols=5)
+    handles, _ = axes[0].get_legend_handles_labels()
+    grey = {"color": "#555555", "linestyle": "none"}
+    handles += [Line2D([], [], label=label, **grey, **style) for label, style in REGIMES.items()]
+    fig.legend(handles=handles, loc="outside lower left", ncols=5)
     return fig
 
 
@@ -105,9 +104,8 @@ def plot_handedness(strata: list[dict], k_star: list[dict], group: str = "langua
         ax.label_outer()
     axes[0].autoscale(axis="y")  # to the values of both
     _changes(change, k_star[0])
-    handles, labels = axes[0].get_legend_handles_labels()
-    more, names = change.get_legend_handles_labels()
-    fig.legend(handles + more, labels + names, loc="outside lower left", ncols=4)
+    (handles, _), (more, _) = (ax.get_legend_handles_labels() for ax in (axes[0], change))
+    fig.legend(handles=handles + more, loc="outside lower left", ncols=4)
     return fig
 
 

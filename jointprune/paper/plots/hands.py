@@ -77,9 +77,9 @@ def plot_kept_joints(frequency: dict[str, float], k: int) -> Figure:
     fig, axes = page(COLUMN, 2.3, 1, 2)
     for ax, hand in zip(axes, HANDS, strict=True):
         drawn = draw_shares(ax, hand, frequency)
-    bar = fig.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=35)
-    bar.set_label(f"share of runs that keep the joint (K = {k})")
-    bar.ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    label = f"share of runs that keep the joint (K = {k})"
+    fig.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=35, label=label,
+                 format=PercentFormatter(1.0))  # fmt: skip
     return fig
 
 
@@ -92,9 +92,8 @@ def plot_pipeline(results: dict[str, dict], k: int) -> Figure:
         draw_shares(axes[f"before {hand}"], hand, dict.fromkeys(JOINT_NAMES, 1.0))
         axes[f"before {hand}"].set_title(f"{hand} hand: all {len(JOINTS)}")
         drawn = draw_shares(axes[f"after {hand}"], hand, results["pruning"]["frequency"][str(k)])
-    bar = fig.colorbar(drawn, ax=[axes[name] for name in panels], pad=0.02, shrink=0.95)
-    bar.set_label(f"runs that keep the joint (K = {k})")
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    label, hands = f"runs that keep the joint (K = {k})", [axes[name] for name in panels]
+    fig.colorbar(drawn, ax=hands, pad=0.02, shrink=0.95, label=label, format=PercentFormatter(1.0))
     return fig
 
 

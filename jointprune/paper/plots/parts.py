@@ -63,9 +63,9 @@ def _losses_on_hands(fig: Figure, axes: dict[str, Axes], losses: pd.Series) -> N
     for hand in HANDS:
         drawn = draw_shares(axes[hand], hand, shares)
         axes[hand].set_title(f"{hand} hand")
-    bar = fig.colorbar(drawn, ax=[axes[hand] for hand in HANDS], location="left", shrink=0.8)
-    bar.set_ticks([0, 0.5, 1], labels=[f"{share * most:g}" for share in (0, 0.5, 1)])
-    bar.set_label("accuracy lost, joint masked (points)")
+    fig.colorbar(drawn, ax=[axes[hand] for hand in HANDS], location="left", shrink=0.8,
+                 ticks=[0, 0.5, 1], format=lambda share, _: f"{share * most:g}",
+                 label="accuracy lost, joint masked (points)")  # fmt: skip
 
 
 def _losses(ax: Axes, table: pd.DataFrame, names: list[str]) -> None:
